@@ -1,0 +1,81 @@
+//! The command line: which command was meant, the record of its run, its exit status.
+
+mod failure;
+mod fault;
+mod options;
+mod pairing;
+mod print;
+mod serve;
+mod session;
+
+use std::process::ExitCode;
+
+use crate::base::Base;
+use crate::faults;
+use crate::journal::Start;
+use crate::store::Store;
+use failure::Failure;
+use options::Command;
+
+/// What `t3 --version` prints on the tag v0.0.27.
+const VERSION: &str = "t3 v0.0.26";
+
+/// Runs the command the arguments name; the program's own name is not among them.
+pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
+    let args: Vec<String> = args.collect();
+    match args.first().map(String::as_str) {
+        Some("--version") => {
+            println!("{VERSION}");
+            ExitCode::SUCCESS
+        }
+        Some(fault::GRANDCHILD) => fault::be_grandchild(),
+        Some("auth") => ExitCode::from(auth(&args)),
+        _ => ExitCode::from(match serve_with(&args) {
+            Ok(rc) => rc,
+            Err(failure) => print::failure(&failure),
+        }),
+    }
+}
+
+fn serve_with(args: &[String]) -> Result<u8, Failure> {
+    match options::parse(args)? {
+        (Command::Serve, options) => serve::serve(&options),
+        _ => Err(Failure::Usage(format!(
+            "Unknown command: {}",
+            args.join(" ")
+        ))),
+    }
+}
+
+fn auth(args: &[String]) -> u8 {
+    let base = Base::at(options::base_dir(args));
+    let start = Start::note(&base, args);
+    let rc = match run(&base, args) {
+        Ok(()) => 0,
+        Err(failure) => print::failure(&failure),
+    };
+    start.end(&base, rc);
+    rc
+}
+
+fn run(base: &Base, args: &[String]) -> Result<(), Failure> {
+    let (command, options) = options::parse(args)?;
+    let store = Store::open(base.clone())?;
+    let faults = faults::load(base);
+    let _held_to_the_end = fault::lock(base, &faults)?;
+    if fault::misbehave(&faults)? {
+        return Ok(());
+    }
+    if !options.is_quiet() {
+        print::migrations();
+    }
+    match command {
+        Command::PairingCreate => pairing::create(&store, &options, &faults),
+        Command::PairingList => pairing::list(&store, &options),
+        Command::PairingRevoke(id) => pairing::revoke(&store, &id),
+        Command::SessionIssue => session::issue(&store, &options, &faults),
+        Command::SessionList => session::list(&store, &options),
+        Command::SessionRevoke(id) => session::revoke(&store, &id),
+        Command::Serve => unreachable!("`auth` comes first in these arguments"),
+    }
+}

@@ -1,0 +1,132 @@
+//! The arguments: words and flags in, a command and its options out.
+
+use std::path::PathBuf;
+
+use super::failure::Failure;
+use crate::ttl;
+
+/// What is to be done.
+pub(super) enum Command {
+    PairingCreate,
+    PairingList,
+    PairingRevoke(String),
+    SessionIssue,
+    SessionList,
+    SessionRevoke(String),
+    Serve,
+}
+
+/// The flags of all commands together.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) json: bool,
+    pub(super) token_only: bool,
+    pub(super) ttl_ms: Option<u64>,
+    pub(super) label: Option<String>,
+    pub(super) base_url: Option<String>,
+    pub(super) base_dir: Option<PathBuf>,
+    pub(super) desktop: bool,
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+}
+
+/// The base directory of a run, found before anything else so that a refused run leaves its record too.
+pub(super) fn base_dir(args: &[String]) -> PathBuf {
+    let with_equals = args.iter().find_map(|arg| arg.strip_prefix("--base-dir="));
+    let flag = args.iter().position(|arg| arg == "--base-dir");
+    let given = with_equals
+        .or_else(|| args.get(flag? + 1).map(String::as_str))
+        .map(PathBuf::from);
+    given.unwrap_or_else(default_base_dir)
+}
+
+fn default_base_dir() -> PathBuf {
+    let from_env = std::env::var_os("T3CODE_HOME").filter(|home| !home.is_empty());
+    from_env.map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".t3"),
+        PathBuf::from,
+    )
+}
+
+pub(super) fn parse(args: &[String]) -> Result<(Command, Options), Failure> {
+    let mut options = Options::default();
+    let mut words = Vec::new();
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let Some(flag) = arg.strip_prefix("--") else {
+            if arg.starts_with('-') {
+                return Err(Failure::Usage(format!("Unrecognized flag: {arg}")));
+            }
+            words.push(arg.as_str());
+            continue;
+        };
+        if options.switch(flag) {
+            continue;
+        }
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            // A value that looks like a flag is one: `--ttl -5m` has no value (contract §1).
+            None => (
+                flag,
+                rest.next().filter(|value| !value.starts_with('-')).cloned(),
+            ),
+        };
+        let value =
+            value.ok_or_else(|| Failure::Usage(format!("Missing value for flag: --{name}")))?;
+        options.set(name, value)?;
+    }
+    options.base_dir.get_or_insert_with(default_base_dir);
+    Ok((command(&words)?, options))
+}
+
+fn command(words: &[&str]) -> Result<Command, Failure> {
+    Ok(match words {
+        ["auth", "pairing", "create"] => Command::PairingCreate,
+        ["auth", "pairing", "list"] => Command::PairingList,
+        ["auth", "pairing", "revoke", id] => Command::PairingRevoke((*id).to_owned()),
+        ["auth", "session", "issue"] => Command::SessionIssue,
+        ["auth", "session", "list"] => Command::SessionList,
+        ["auth", "session", "revoke", id] => Command::SessionRevoke((*id).to_owned()),
+        ["serve"] => Command::Serve,
+        _ => {
+            return Err(Failure::Usage(format!(
+                "Unknown command: {}",
+                words.join(" ")
+            )));
+        }
+    })
+}
+
+impl Options {
+    /// Whether stdout carries the result alone.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.json || self.token_only
+    }
+
+    fn switch(&mut self, flag: &str) -> bool {
+        match flag {
+            "json" => self.json = true,
+            "token-only" => self.token_only = true,
+            "no-browser" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
+        let refused = || Failure::Usage(format!("Invalid value for flag --{name}: {value}"));
+        match name {
+            "ttl" => self.ttl_ms = Some(ttl::parse(&value).ok_or_else(refused)?),
+            "port" => self.port = Some(value.parse().map_err(|_| refused())?),
+            "mode" if value == "web" || value == "desktop" => self.desktop = value == "desktop",
+            "mode" => return Err(refused()),
+            "label" => self.label = Some(value),
+            "base-url" => self.base_url = Some(value),
+            "base-dir" => self.base_dir = Some(PathBuf::from(value)),
+            "host" => self.host = Some(value),
+            "dev-url" | "log-level" => {}
+            _ => return Err(Failure::Usage(format!("Unrecognized flag: --{name}"))),
+        }
+        Ok(())
+    }
+}

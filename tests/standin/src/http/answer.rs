@@ -1,0 +1,150 @@
+//! An answer: its lines in t3's order, with t3's casing, and its body.
+
+use bytes::Bytes;
+
+use super::head::Head;
+use crate::clock;
+
+/// An answer that is known before its first byte goes out.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: u16,
+    lines: Vec<u8>,
+    body: Payload,
+}
+
+/// How the body is delimited.
+#[derive(Debug, Clone)]
+pub(crate) enum Payload {
+    /// A Content-Length among the lines already.
+    Sized(Bytes),
+    /// `Transfer-Encoding: chunked`; Node's way with an empty body of unknown length.
+    Chunked(Bytes),
+    /// None, by the status: 204 and 304.
+    Absent,
+}
+
+impl Answer {
+    /// Lines go out as they are added; Date, Connection and Keep-Alive follow them.
+    pub(crate) fn new(status: u16, body: Payload) -> Answer {
+        Answer {
+            status,
+            lines: Vec::with_capacity(256),
+            body,
+        }
+    }
+
+    /// A typed body in the order t3 gives: content-type, content-length, CORS.
+    pub(crate) fn typed(status: u16, content_type: &str, body: impl Into<Bytes>) -> Answer {
+        let body = body.into();
+        let length = body.len().to_string();
+        Answer::new(status, Payload::Sized(body))
+            .with("content-type", content_type)
+            .with("content-length", &length)
+            .with("access-control-allow-origin", "*")
+    }
+
+    pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Answer {
+        Answer::typed(status, "application/json", body)
+    }
+
+    pub(crate) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
+        Answer::typed(status, "text/plain", body)
+    }
+
+    /// No body and no length, so chunked (contract §2).
+    pub(crate) fn empty(status: u16) -> Answer {
+        let body = match status {
+            204 | 304 => Payload::Absent,
+            _ => Payload::Chunked(Bytes::new()),
+        };
+        Answer::new(status, body).with("access-control-allow-origin", "*")
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Answer {
+        for part in [name, ": ", value, "\r\n"] {
+            self.lines.extend_from_slice(part.as_bytes());
+        }
+        self
+    }
+
+    /// The whole answer to that request, as bytes.
+    pub(crate) fn encode(&self, to: &Head, keep_alive: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512);
+        let chunked = matches!(self.body, Payload::Chunked(_)) && !to.is_http_1_0();
+        start(&mut out, self.status, &self.lines);
+        end(&mut out, keep_alive, chunked);
+        if to.method() == "HEAD" {
+            return out;
+        }
+        match &self.body {
+            Payload::Absent => {}
+            Payload::Sized(body) => out.extend_from_slice(body),
+            Payload::Chunked(body) if chunked => {
+                chunk(&mut out, body);
+                out.extend_from_slice(b"0\r\n\r\n");
+            }
+            Payload::Chunked(body) => out.extend_from_slice(body),
+        }
+        out
+    }
+}
+
+/// Status line and lines.
+pub(crate) fn start(out: &mut Vec<u8>, status: u16, lines: &[u8]) {
+    out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
+    out.extend_from_slice(lines);
+}
+
+/// The lines Node adds, and the end of the head.
+pub(crate) fn end(out: &mut Vec<u8>, keep_alive: bool, chunked: bool) {
+    out.extend_from_slice(format!("Date: {}\r\n", clock::imf_fixdate(clock::now_ms())).as_bytes());
+    out.extend_from_slice(if keep_alive {
+        b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n"
+    } else {
+        b"Connection: close\r\n"
+    });
+    if chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// One chunk; an empty one would end the body and is left out.
+pub(crate) fn chunk(out: &mut Vec<u8>, data: &[u8]) {
+    if !data.is_empty() {
+        out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+        out.extend_from_slice(data);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Node's STATUS_CODES, as far as they are met here.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Payload Too Large",
+        415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Unknown",
+    }
+}

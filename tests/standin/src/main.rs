@@ -1,0 +1,7 @@
+//! The process `t3-standin`: arguments in, exit status out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    t3_standin::cli::main(std::env::args().skip(1))
+}

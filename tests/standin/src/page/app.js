@@ -1,0 +1,157 @@
+// The page: shows whether this browser is paired, and keeps a live socket as t3's own page does.
+
+const PING_EVERY_MS = 5000;
+/** Seconds before each new attempt (contract §9). */
+const WAITS_S = [1, 2, 4, 8, 16, 32, 32, 32];
+/** How long session and exchange are retried, and how often (contract §6). */
+const RETRY_FOR_MS = 15000;
+const RETRY_EVERY_MS = 500;
+
+const $ = (id) => document.getElementById(id);
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+function show(state) {
+  document.documentElement.dataset.state = state;
+  const words = { live: "live WebSocket", "pair-screen": "not paired", paired: "paired" };
+  $("state").textContent = words[state] ?? state;
+  $("cockpit").hidden = state === "pair-screen" || state === "loading";
+  $("pairing").hidden = state !== "pair-screen";
+  $("trouble").hidden = state !== "disconnected";
+}
+
+/** Network errors and 502, 503, 504 are waited out; everything else counts. */
+async function patiently(path, options) {
+  const end = Date.now() + RETRY_FOR_MS;
+  for (;;) {
+    try {
+      const answer = await fetch(path, options);
+      if (![502, 503, 504].includes(answer.status) || Date.now() > end) return answer;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+    await sleep(RETRY_EVERY_MS);
+  }
+}
+
+async function session() {
+  const answer = await patiently("/api/auth/session");
+  if (!answer.ok) throw new Error(`session: ${answer.status}`);
+  const session = await answer.json();
+  $("paired").textContent = session.authenticated ? "yes" : "no";
+  $("expires").textContent = session.expiresAt ? new Date(session.expiresAt).toLocaleString() : "–";
+  $("method").textContent = session.sessionMethod ?? "–";
+  $("scopes").textContent = session.scopes?.join(", ") ?? session.role ?? "–";
+  return session.authenticated;
+}
+
+async function environment() {
+  const environment = await (await patiently("/.well-known/t3/environment")).json();
+  $("environment").textContent = environment.environmentId;
+  $("label").textContent = environment.label;
+  $("version").textContent = environment.serverVersion;
+}
+
+async function exchange(credential) {
+  const answer = await patiently("/api/auth/browser-session", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ credential }),
+  });
+  $("refusal").textContent = answer.ok ? "" : `Refused (${answer.status}).`;
+  return answer.ok;
+}
+
+let attempt = 0;
+let sockets = 0;
+
+function connect() {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  let pinging;
+  let pongDue = false;
+  let asked = 0;
+  let rounds = 0;
+  const ping = () => {
+    // No Pong before the next tick: the socket counts as dead (contract §5).
+    if (pongDue) return socket.close();
+    pongDue = true;
+    socket.send(JSON.stringify({ _tag: "Ping" }));
+    measure();
+  };
+  const measure = () => {
+    asked = performance.now();
+    socket.send(JSON.stringify({ _tag: "Request", id: "1", tag: "echo", payload: asked, headers: [] }));
+  };
+  socket.onopen = () => {
+    attempt = 0;
+    sockets += 1;
+    $("sockets").textContent = sockets;
+    pinging = setInterval(ping, PING_EVERY_MS);
+    measure();
+  };
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    if (message._tag === "Pong") {
+      pongDue = false;
+      $("pongs").textContent = Number($("pongs").textContent) + 1;
+    } else if (message._tag === "Exit" && message.requestId === "1") {
+      $("trip").textContent = (performance.now() - asked).toFixed(1);
+      show("live");
+      // The first round shares the line with the page's own loading.
+      rounds += 1;
+      if (rounds < 3) measure();
+    }
+  };
+  socket.onclose = () => {
+    clearInterval(pinging);
+    reconnect();
+  };
+}
+
+/** Opens /ws again and asks nothing else; after the last attempt it waits for the user (contract §9). */
+async function reconnect() {
+  if (attempt >= WAITS_S.length) {
+    $("trouble").textContent = "Disconnected from T3 Server. Reload to try again.";
+    return show("disconnected");
+  }
+  const wait = WAITS_S[attempt];
+  attempt += 1;
+  show("disconnected");
+  for (let left = wait; left > 0; left -= 1) {
+    $("trouble").textContent =
+      `Disconnected from T3 Server … Reconnecting in ${left} s … Attempt ${attempt}/${WAITS_S.length}`;
+    await sleep(1000);
+  }
+  connect();
+}
+
+/** The token of a pairing link: the fragment's first, then the query's (contract §6). */
+function linkToken() {
+  const fragment = new URLSearchParams(location.hash.slice(1)).get("token");
+  return fragment ?? new URLSearchParams(location.search).get("token");
+}
+
+async function enter() {
+  history.replaceState(null, "", location.pathname === "/pair" ? "/" : location.href);
+  show("paired");
+  connect();
+}
+
+$("pair").onsubmit = async (event) => {
+  event.preventDefault();
+  if ((await exchange($("code").value.trim())) && (await session())) enter();
+};
+
+async function main() {
+  show("loading");
+  environment().catch(() => {});
+  // Whoever is paired already spends no token (contract §6).
+  if (await session()) return enter();
+  const token = location.pathname === "/pair" ? linkToken() : null;
+  if (token && (await exchange(token)) && (await session())) return enter();
+  show("pair-screen");
+}
+
+main().catch((error) => {
+  $("refusal").textContent = String(error);
+  show("pair-screen");
+});

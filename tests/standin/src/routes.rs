@@ -1,0 +1,81 @@
+//! Which request is whose.
+
+mod access;
+mod denial;
+pub(crate) mod exchange;
+mod identity;
+mod mint;
+mod pairing;
+mod probe;
+mod session;
+mod statics;
+mod upgrade;
+
+use std::io;
+
+use crate::http::answer::Answer;
+use exchange::{After, Exchange, Reply};
+
+/// Sends the answer t3 would send, or the one a probe asks for.
+pub(crate) async fn answer(exchange: &mut Exchange<'_>) -> io::Result<After> {
+    let target = exchange.target();
+    if let Some(name) = target.path.strip_prefix("/standin/")
+        && let Some(after) = probe::answer(exchange, name).await?
+    {
+        return Ok(after);
+    }
+    exchange.continue_if_expected().await?;
+    let answer = match (exchange.head.method(), target.route()) {
+        ("OPTIONS", _) => preflight(),
+        ("GET", "/ws") => return upgrade::rpc(exchange).await,
+        (method, route) => match api(exchange, method, route).await? {
+            Some(Reply::Answer(answer)) => answer,
+            Some(Reply::Lost) => return Ok(After::Drop),
+            None => unrouted(exchange),
+        },
+    };
+    exchange.send(&answer).await
+}
+
+/// `None` where nothing is routed.
+async fn api(exchange: &mut Exchange<'_>, method: &str, route: &str) -> io::Result<Option<Reply>> {
+    let old = exchange.faults.old_endpoint;
+    Ok(Some(match (method, route) {
+        ("GET" | "HEAD", "/api/auth/session") => session::state(exchange).into(),
+        ("GET" | "HEAD", "/.well-known/t3/environment") => session::environment(exchange).into(),
+        ("POST", "/api/auth/browser-session") if !old => pairing::exchange(exchange).await?,
+        ("POST", "/api/auth/bootstrap") if old => pairing::exchange(exchange).await?,
+        ("POST", "/api/auth/pairing-token") => mint::mint(exchange).await?.into(),
+        ("GET", "/api/auth/pairing-links") => access::pairing_links(exchange).into(),
+        ("POST", "/api/auth/pairing-links/revoke") => {
+            access::revoke_pairing_link(exchange).await?.into()
+        }
+        ("GET", "/api/auth/clients") => access::clients(exchange).into(),
+        ("POST", "/api/auth/clients/revoke") => access::revoke_client(exchange).await?.into(),
+        ("POST", "/api/auth/clients/revoke-others") => access::revoke_others(exchange).into(),
+        ("POST", "/api/auth/websocket-ticket") if !old => access::websocket_ticket(exchange).into(),
+        ("POST", "/api/auth/ws-token") if old => access::websocket_ticket(exchange).into(),
+        ("POST", "/api/connect/link-proof") => access::link_proof(exchange).into(),
+        ("POST", "/api/observability/v1/traces") => Answer::empty(204).into(),
+        _ => return Ok(None),
+    }))
+}
+
+/// GET falls back to the page; everything else is 404 (contract §6).
+fn unrouted(exchange: &Exchange<'_>) -> Answer {
+    match exchange.head.method() {
+        "GET" | "HEAD" => statics::answer(exchange),
+        _ => Answer::empty(404),
+    }
+}
+
+/// Any path answers a preflight (contract §6).
+fn preflight() -> Answer {
+    Answer::empty(204)
+        .with("access-control-allow-methods", "GET, POST, OPTIONS")
+        .with(
+            "access-control-allow-headers",
+            "authorization,b3,traceparent,content-type,dpop",
+        )
+        .with("access-control-max-age", "600")
+}

@@ -1,0 +1,153 @@
+//! What a session may see and end: pairing links, clients, tickets.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::exchange::Exchange;
+use super::session::to_json;
+use super::{denial, identity};
+use crate::clock;
+use crate::http::answer::Answer;
+use crate::store::client::Client;
+use crate::store::sessions::SessionRow;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    session_id: &'a str,
+    subject: &'a str,
+    scopes: &'a [String],
+    method: &'a str,
+    client: Client<'a>,
+    issued_at: String,
+    expires_at: String,
+    last_connected_at: Option<String>,
+    connected: bool,
+    current: bool,
+}
+
+#[derive(Deserialize)]
+struct LinkId {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientId {
+    session_id: String,
+}
+
+/// Gives the credentials in clear (contract §4).
+pub(super) fn pairing_links(exchange: &Exchange<'_>) -> Answer {
+    or_refusal(identity::require_scope(exchange, "access:read").map(|_| {
+        let pairings = exchange.state.store.pairings();
+        let listed: Vec<_> = pairings
+            .iter()
+            .map(|pairing| pairing.listed(true))
+            .collect();
+        Answer::json(200, to_json(&listed))
+    }))
+}
+
+pub(super) async fn revoke_pairing_link(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
+    let body = exchange.read_body().await?;
+    Ok(or_refusal(
+        identity::require_scope(exchange, "access:write").map(|_| {
+            match serde_json::from_slice::<LinkId>(&body) {
+                Ok(link) => revoked(exchange.state.store.revoke_pairing(&link.id)),
+                Err(_) => Answer::empty(400),
+            }
+        }),
+    ))
+}
+
+pub(super) fn clients(exchange: &Exchange<'_>) -> Answer {
+    or_refusal(identity::require_scope(exchange, "access:read").map(|own| {
+        let mut rows = exchange.state.store.sessions();
+        rows.retain(SessionRow::is_live);
+        let listed: Vec<_> = rows.iter().map(|row| listed(exchange, row, &own)).collect();
+        Answer::json(200, to_json(&listed))
+    }))
+}
+
+pub(super) async fn revoke_client(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
+    let body = exchange.read_body().await?;
+    Ok(or_refusal(
+        identity::require_scope(exchange, "access:write").map(|own| {
+            match serde_json::from_slice::<ClientId>(&body) {
+                Ok(client) if client.session_id == own.id => {
+                    denial::operation_forbidden("current_session_revoke_not_allowed")
+                }
+                Ok(client) => revoked(exchange.state.store.revoke_session(&client.session_id)),
+                Err(_) => Answer::empty(400),
+            }
+        }),
+    ))
+}
+
+pub(super) fn revoke_others(exchange: &Exchange<'_>) -> Answer {
+    or_refusal(
+        identity::require_scope(exchange, "access:write").map(|own| {
+            let store = &exchange.state.store;
+            let others = store.sessions().into_iter().filter(|row| row.id != own.id);
+            let count = others.filter(|row| store.revoke_session(&row.id)).count();
+            Answer::json(200, format!(r#"{{"revokedCount":{count}}}"#))
+        }),
+    )
+}
+
+/// Any session gets one; `ws-token` and its field's name are v0.0.24's (contract §4, §8).
+pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Answer {
+    or_refusal(identity::require(exchange).map(|own| {
+        let (ticket, expires_ms) = exchange.state.issue_ticket(own.id);
+        let field = if exchange.faults.old_endpoint {
+            "token"
+        } else {
+            "ticket"
+        };
+        let expires_at = clock::iso(expires_ms);
+        Answer::json(
+            200,
+            format!(r#"{{"{field}":"{ticket}","expiresAt":"{expires_at}"}}"#),
+        )
+    }))
+}
+
+/// 400 as soon as the request looks forwarded (contract §6).
+pub(super) fn link_proof(exchange: &Exchange<'_>) -> Answer {
+    let forwarded = ["x-forwarded-host", "x-forwarded-proto"];
+    if forwarded
+        .iter()
+        .any(|name| exchange.head.get(name).is_some())
+    {
+        return Answer::json(
+            400,
+            r#"{"_tag":"EnvironmentHttpBadRequestError","message":"forwarded"}"#,
+        );
+    }
+    or_refusal(identity::require(exchange).map(|_| Answer::json(200, "{}")))
+}
+
+fn listed<'a>(exchange: &Exchange<'_>, row: &'a SessionRow, own: &SessionRow) -> Listed<'a> {
+    Listed {
+        session_id: &row.id,
+        subject: &row.subject,
+        scopes: &row.scopes,
+        method: &row.method,
+        client: row.client(),
+        issued_at: clock::iso(row.issued_ms),
+        expires_at: clock::iso(row.expires_ms),
+        last_connected_at: None,
+        connected: exchange.state.is_connected(&row.id),
+        current: row.id == own.id,
+    }
+}
+
+fn revoked(revoked: bool) -> Answer {
+    Answer::json(200, format!(r#"{{"revoked":{revoked}}}"#))
+}
+
+fn or_refusal(result: Result<Answer, Answer>) -> Answer {
+    result.unwrap_or_else(|refusal| refusal)
+}

@@ -1,0 +1,61 @@
+//! The API's refusals, in t3's words.
+
+use crate::http::answer::Answer;
+use crate::random;
+
+pub(super) const MISSING: &str = "missing_credential";
+pub(super) const INVALID: &str = "invalid_credential";
+
+/// 401; which of the reasons a credential is bad for is never said (contract §2).
+pub(super) fn unauthorized(reason: &str) -> Answer {
+    tagged(
+        401,
+        "EnvironmentAuthInvalidError",
+        "auth_invalid",
+        "reason",
+        reason,
+    )
+}
+
+pub(super) fn insufficient_scope(required: &str) -> Answer {
+    tagged(
+        403,
+        "EnvironmentScopeRequiredError",
+        "insufficient_scope",
+        "requiredScope",
+        required,
+    )
+}
+
+pub(super) fn operation_forbidden(reason: &str) -> Answer {
+    tagged(
+        403,
+        "EnvironmentOperationForbiddenError",
+        "operation_forbidden",
+        "reason",
+        reason,
+    )
+}
+
+pub(super) fn internal(reason: &str) -> Answer {
+    tagged(
+        500,
+        "EnvironmentInternalError",
+        "internal_error",
+        "reason",
+        reason,
+    )
+}
+
+/// v0.0.24's way (contract §8).
+pub(super) fn old(status: u16, error: &str) -> Answer {
+    Answer::json(status, format!(r#"{{"error":"{error}"}}"#))
+}
+
+fn tagged(status: u16, tag: &str, code: &str, detail: &str, value: &str) -> Answer {
+    let trace = random::trace_id();
+    Answer::json(
+        status,
+        format!(r#"{{"_tag":"{tag}","code":"{code}","{detail}":"{value}","traceId":"{trace}"}}"#),
+    )
+}

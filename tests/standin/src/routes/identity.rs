@@ -1,0 +1,69 @@
+//! Who asks: the session a request's credential speaks for.
+
+use super::denial;
+use super::exchange::Exchange;
+use crate::http::answer::Answer;
+use crate::http::head::Head;
+use crate::store::sessions::SessionRow;
+
+/// What a request carries.
+pub(super) enum Identity {
+    Missing,
+    Invalid,
+    Session(SessionRow),
+}
+
+/// Cookie, then Bearer, then DPoP; a bad cookie beats a good header (contract §3).
+pub(super) fn of(exchange: &Exchange<'_>) -> Identity {
+    let cookie_name = exchange.state.cookie_name(exchange.faults);
+    match cookie(exchange.head, &cookie_name).or_else(|| authorization(exchange.head)) {
+        None => Identity::Missing,
+        Some(token) => match exchange.state.store.session_of(token) {
+            Some(session) => Identity::Session(session),
+            None => Identity::Invalid,
+        },
+    }
+}
+
+/// The session, or the 401 there is without.
+pub(super) fn require(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
+    match of(exchange) {
+        Identity::Session(session) => Ok(session),
+        Identity::Missing => Err(denial::unauthorized(denial::MISSING)),
+        Identity::Invalid => Err(denial::unauthorized(denial::INVALID)),
+    }
+}
+
+/// The session, if it has that scope.
+pub(super) fn require_scope(exchange: &Exchange<'_>, scope: &str) -> Result<SessionRow, Answer> {
+    let session = require(exchange)?;
+    if session.may(scope) {
+        Ok(session)
+    } else {
+        Err(denial::insufficient_scope(scope))
+    }
+}
+
+/// Of two cookies of that name the first wins; quotes are taken off (contract §3).
+fn cookie<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
+    let pairs = head
+        .all("cookie")
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.split_once('='));
+    let mut named = pairs.filter(|(own, _)| own.trim() == name);
+    let value = named.next()?.1.trim();
+    let unquoted = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'));
+    Some(unquoted.unwrap_or(value)).filter(|value| !value.is_empty())
+}
+
+fn authorization(head: &Head) -> Option<&str> {
+    let (scheme, token) = head.get("authorization")?.split_once(' ')?;
+    let known = ["bearer", "dpop"]
+        .iter()
+        .any(|own| scheme.eq_ignore_ascii_case(own));
+    known
+        .then(|| token.trim())
+        .filter(|token| !token.is_empty())
+}

@@ -1,0 +1,127 @@
+//! A credential exchanged for a session.
+
+use std::io;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::denial;
+use super::exchange::{Exchange, Reply};
+use super::session::{Session, to_json};
+use crate::clock;
+use crate::http::answer::Answer;
+use crate::store::pairing::Pairing;
+use crate::store::sessions::NewSession;
+
+#[derive(Serialize)]
+struct Exchanged<'a> {
+    authenticated: bool,
+    #[serde(flatten)]
+    session: Session<'a>,
+}
+
+/// `POST /api/auth/browser-session` (contract §2), `.../bootstrap` in v0.0.24 (contract §8).
+pub(super) async fn exchange(exchange: &mut Exchange<'_>) -> io::Result<Reply> {
+    let body = exchange.read_body().await?;
+    exchange
+        .wire
+        .pause(Duration::from_millis(exchange.faults.auth_delay_ms))
+        .await?;
+    let credential = match credential(exchange, &body) {
+        Ok(credential) => credential,
+        Err(refusal) => return Ok(refusal.into()),
+    };
+    if let Some(status) = exchange.faults.exchange_status {
+        if status >= 500 {
+            exchange.state.store.spend_pairing(&credential);
+        }
+        return Ok(forced(status).into());
+    }
+    let pairing = match exchange.faults.refuse_exchange {
+        true => None,
+        false => exchange.state.store.spend_pairing(&credential),
+    };
+    let Some(pairing) = pairing else {
+        return Ok(invalid_credential(exchange).into());
+    };
+    let answer = begin_session(exchange, pairing).unwrap_or_else(|_| forced(500));
+    Ok(if exchange.faults.exchange_lost {
+        Reply::Lost
+    } else {
+        answer.into()
+    })
+}
+
+fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Answer> {
+    if let Some(refusal) = refused_type(exchange) {
+        return Err(refusal);
+    }
+    if body.is_empty() {
+        return Err(Answer::empty(400));
+    }
+    let json: Value = serde_json::from_slice(body).map_err(|_malformed| Answer::empty(500))?;
+    let credential = json
+        .get("credential")
+        .and_then(Value::as_str)
+        .map(str::trim);
+    let credential = credential.filter(|credential| !credential.is_empty());
+    credential
+        .map(str::to_owned)
+        .ok_or_else(|| Answer::empty(400))
+}
+
+pub(super) fn refused_type(exchange: &Exchange<'_>) -> Option<Answer> {
+    let content_type = exchange.head.get("content-type")?;
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let accepted = essence.eq_ignore_ascii_case("application/json");
+    (!accepted).then(|| Answer::text(415, format!("Unsupported content-type: {essence}")))
+}
+
+fn invalid_credential(exchange: &Exchange<'_>) -> Answer {
+    if exchange.faults.old_endpoint {
+        denial::old(401, "Invalid bootstrap credential.")
+    } else {
+        denial::unauthorized(denial::INVALID)
+    }
+}
+
+fn forced(status: u16) -> Answer {
+    match status {
+        401 => denial::unauthorized(denial::INVALID),
+        500 => denial::internal("browser_session_issuance_failed"),
+        _ => Answer::empty(status),
+    }
+}
+
+fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Answer> {
+    let (row, token) = exchange.state.store.create_session(NewSession {
+        label: pairing.label,
+        user_agent: exchange.head.get("user-agent").map(str::to_owned),
+        ip: Some(exchange.peer.addr.ip().to_canonical().to_string()),
+        method: "browser-session-cookie",
+        scopes: pairing.scopes,
+        subject: pairing.subject,
+        ttl_ms: exchange
+            .faults
+            .session_ttl_ms
+            .unwrap_or(clock::SESSION_TTL_MS),
+    })?;
+    let session = Session::of(&row, exchange.faults.old_endpoint);
+    let body = to_json(&Exchanged {
+        authenticated: true,
+        session,
+    });
+    let mut answer = Answer::json(200, body)
+        .with("cache-control", "no-store")
+        .with("pragma", "no-cache");
+    if !exchange.faults.no_set_cookie {
+        let name = exchange.state.cookie_name(exchange.faults);
+        let expires = clock::imf_fixdate(row.expires_ms);
+        // No Max-Age, no Domain, never Secure (contract §2).
+        let cookie = format!("{name}={token}; Path=/; Expires={expires}; HttpOnly; SameSite=Lax");
+        answer = answer.with("set-cookie", &cookie);
+    }
+    let extra = exchange.faults.extra_set_cookie.iter();
+    Ok(extra.fold(answer, |answer, cookie| answer.with("set-cookie", cookie)))
+}

@@ -1,0 +1,101 @@
+//! `GET /api/auth/session` and the environment: what anyone may ask.
+
+use serde::Serialize;
+
+use super::exchange::Exchange;
+use super::identity::{self, Identity};
+use crate::clock;
+use crate::http::answer::Answer;
+use crate::store::sessions::SessionRow;
+
+/// In the order of contract §3.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionState<'a> {
+    authenticated: bool,
+    auth: Auth<'a>,
+    #[serde(flatten)]
+    session: Option<Session<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Auth<'a> {
+    policy: &'static str,
+    bootstrap_methods: [&'static str; 1],
+    session_methods: [&'static str; 3],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_cookie_name: Option<&'a str>,
+}
+
+/// What is said of a session, in place of scopes a role in v0.0.24 (contract §8).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Session<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<&'a [String]>,
+    session_method: &'a str,
+    expires_at: String,
+}
+
+impl Session<'_> {
+    pub(super) fn of(row: &SessionRow, old: bool) -> Session<'_> {
+        Session {
+            role: old.then(|| row.role()),
+            scopes: (!old).then_some(&row.scopes),
+            session_method: &row.method,
+            expires_at: clock::iso(row.expires_ms),
+        }
+    }
+}
+
+/// Always 200, unless a fault says otherwise.
+pub(super) fn state(exchange: &Exchange<'_>) -> Answer {
+    if let Some(status) = exchange.faults.session_status {
+        return Answer::empty(status);
+    }
+    let cookie_name = exchange.state.cookie_name(exchange.faults);
+    let row = match identity::of(exchange) {
+        Identity::Session(row) => Some(row),
+        Identity::Missing | Identity::Invalid => None,
+    };
+    let remote = exchange.state.addr.ip().is_unspecified();
+    let state = SessionState {
+        authenticated: row.is_some(),
+        auth: Auth {
+            policy: if remote {
+                "remote-reachable"
+            } else {
+                "loopback-browser"
+            },
+            bootstrap_methods: ["one-time-token"],
+            session_methods: [
+                "browser-session-cookie",
+                "bearer-access-token",
+                "dpop-access-token",
+            ],
+            session_cookie_name: (!exchange.faults.hide_cookie_name).then_some(&cookie_name),
+        },
+        session: row
+            .as_ref()
+            .map(|row| Session::of(row, exchange.faults.old_endpoint)),
+    };
+    Answer::json(200, to_json(&state))
+}
+
+/// `GET /.well-known/t3/environment`: the health probe (contract §6).
+pub(super) fn environment(exchange: &Exchange<'_>) -> Answer {
+    let id = &exchange.state.environment_id;
+    Answer::json(
+        200,
+        format!(
+            r#"{{"environmentId":"{id}","label":"standin","platform":{{"os":"linux","arch":"x64"}},"serverVersion":"0.0.26","capabilities":{{"repositoryIdentity":true}}}}"#
+        ),
+    )
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("strings and numbers serialise")
+}

@@ -1,0 +1,59 @@
+//! `/ws`: who may upgrade, and what the others are told.
+
+use std::io;
+
+use super::exchange::{After, Exchange};
+use super::{denial, identity};
+use crate::http::answer::Answer;
+use crate::store::sessions::SessionRow;
+use crate::websocket::{Upgrade, handshake};
+
+/// t3's socket: first who asks, then how (contract §5).
+pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
+    let session = match session(exchange) {
+        Ok(session) => session,
+        Err(refusal) => return exchange.send(&refusal).await,
+    };
+    if !exchange.head.wants_upgrade() {
+        return exchange.send(&Answer::empty(400)).await;
+    }
+    match handshake::accept(exchange.head) {
+        Ok(answer) => {
+            exchange.wire.write(&answer).await?;
+            Ok(After::Upgrade(Upgrade::Rpc {
+                session_id: session.id,
+            }))
+        }
+        Err(refusal) => {
+            exchange.state.wedge();
+            exchange.wire.write(&refusal).await?;
+            Ok(After::Close)
+        }
+    }
+}
+
+/// A probe's socket: no session needed.
+pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::Result<After> {
+    let (answer, after) = match handshake::accept(exchange.head) {
+        Ok(answer) => (answer, After::Upgrade(upgrade)),
+        Err(refusal) => (refusal, After::Close),
+    };
+    exchange.wire.write(&answer).await?;
+    Ok(after)
+}
+
+/// A ticket, good or bad, beats cookie and header (contract §5).
+fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
+    let name = if exchange.faults.old_endpoint {
+        "wsToken"
+    } else {
+        "wsTicket"
+    };
+    match exchange.target().parameter(name) {
+        Some(ticket) => {
+            let session = exchange.state.session_of_ticket(ticket);
+            session.ok_or_else(|| denial::unauthorized(denial::INVALID))
+        }
+        None => identity::require(exchange),
+    }
+}

@@ -1,0 +1,76 @@
+//! A server's sessions and credentials, made and ended without a request.
+
+use std::io;
+
+use super::Standin;
+use crate::clock;
+use crate::store::scopes;
+use crate::store::sessions::{NewSession, SessionRow};
+
+impl Standin {
+    /// All sessions, revoked ones too, in the order of creation.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionRow> {
+        self.state.store.sessions()
+    }
+
+    /// All sessions die, administrative ones too; open WebSockets stay open (contract §4).
+    pub fn wipe_sessions(&self) {
+        self.state.store.wipe_sessions();
+    }
+
+    /// A new browser session's token, made without any request.
+    ///
+    /// # Errors
+    /// The base directory cannot be written.
+    pub fn issue_browser_session(&self, label: &str) -> io::Result<String> {
+        self.issue(label, "browser-session-cookie", &scopes::STANDARD)
+    }
+
+    /// A new administrative bearer token, as `auth session issue` makes it.
+    ///
+    /// # Errors
+    /// The base directory cannot be written.
+    pub fn issue_administrative_session(&self, label: &str) -> io::Result<String> {
+        self.issue(label, "bearer-access-token", &scopes::ADMINISTRATIVE)
+    }
+
+    fn issue(&self, label: &str, method: &'static str, scopes: &[&str]) -> io::Result<String> {
+        let new = NewSession {
+            label: Some(label.to_owned()),
+            user_agent: None,
+            ip: None,
+            method,
+            scopes: scopes::owned(scopes),
+            subject: "one-time-token".to_owned(),
+            ttl_ms: clock::SESSION_TTL_MS,
+        };
+        Ok(self.state.store.create_session(new)?.1)
+    }
+
+    /// A credential as `auth pairing create` makes it.
+    ///
+    /// # Errors
+    /// The base directory cannot be written.
+    pub fn pairing_credential(&self, label: Option<&str>) -> io::Result<String> {
+        let label = label.map(str::to_owned);
+        let pairing =
+            self.state
+                .store
+                .create_pairing(label, &scopes::STANDARD, clock::PAIRING_TTL_MS)?;
+        Ok(pairing.credential)
+    }
+
+    /// The credential that startup prints (contract §7).
+    ///
+    /// # Errors
+    /// The base directory cannot be written.
+    pub fn pairing_credential_for_administration(&self) -> io::Result<String> {
+        let pairing = self.state.store.create_pairing(
+            None,
+            &scopes::ADMINISTRATIVE,
+            clock::PAIRING_TTL_MS,
+        )?;
+        Ok(pairing.credential)
+    }
+}

@@ -1,0 +1,49 @@
+//! Watching a server: what it saw, what it holds open.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Standin;
+use crate::seen::Seen;
+
+impl Standin {
+    /// Every request head parsed, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Seen> {
+        self.state.record.lock().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.state.record.lock().clear();
+    }
+
+    /// Waits until the requests seen are as wanted; false when the deadline passed.
+    pub async fn wait_for(&self, deadline: Duration, what: impl Fn(&[Seen]) -> bool) -> bool {
+        self.state.record.wait_for(deadline, what).await
+    }
+
+    /// How many TCP connections are open, upgraded ones too.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.state.open.borrow().connections
+    }
+
+    /// How many of them are upgraded.
+    #[must_use]
+    pub fn open_websockets(&self) -> usize {
+        self.state.open.borrow().websockets
+    }
+
+    /// Waits until connections and WebSockets are as wanted; false when the deadline passed.
+    pub async fn wait_for_connections(
+        &self,
+        deadline: Duration,
+        what: impl Fn(usize, usize) -> bool,
+    ) -> bool {
+        let mut open = self.state.open.subscribe();
+        let met = open.wait_for(|open| what(open.connections, open.websockets));
+        timeout(deadline, met).await.is_ok_and(|met| met.is_ok())
+    }
+}

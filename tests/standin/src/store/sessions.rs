@@ -1,0 +1,169 @@
+//! Sessions: one file each; the token names it, the file says whether it still lives.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::client::Client;
+use super::token::{self, Claims};
+use super::{Store, scopes};
+use crate::{base, clock, random};
+
+/// One session, as the stand-in keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Its id.
+    pub id: String,
+    /// The pairing link's label, or the one given to `session issue`.
+    pub label: Option<String>,
+    /// The User-Agent of the exchange.
+    pub user_agent: Option<String>,
+    /// The TCP peer of the exchange.
+    pub ip: Option<String>,
+    /// `browser-session-cookie` or `bearer-access-token`.
+    pub method: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// `one-time-token` or `cli-issued-session`.
+    pub subject: String,
+    /// Milliseconds since 1970.
+    pub issued_ms: u64,
+    /// Milliseconds since 1970.
+    pub expires_ms: u64,
+    /// Where it stands in the order of creation.
+    pub order: u64,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What a new session is made from.
+pub(crate) struct NewSession {
+    pub(crate) label: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) method: &'static str,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) subject: String,
+    pub(crate) ttl_ms: u64,
+}
+
+impl SessionRow {
+    fn claims(&self) -> Claims {
+        Claims {
+            v: 1,
+            kind: "session".to_owned(),
+            sid: self.id.clone(),
+            sub: self.subject.clone(),
+            scopes: self.scopes.clone(),
+            method: self.method.clone(),
+            iat: self.issued_ms,
+            exp: self.expires_ms,
+        }
+    }
+
+    pub(crate) fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|own| own == scope)
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        !self.revoked && self.expires_ms > clock::now_ms()
+    }
+
+    pub(crate) fn role(&self) -> &'static str {
+        scopes::role(&self.scopes)
+    }
+
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client::of(
+            self.label.as_deref(),
+            self.ip.as_deref(),
+            self.user_agent.as_deref(),
+        )
+    }
+}
+
+impl Store {
+    /// Makes a session and its token.
+    pub(crate) fn create_session(&self, new: NewSession) -> io::Result<(SessionRow, String)> {
+        let issued_ms = clock::now_ms();
+        let row = SessionRow {
+            id: random::uuid(),
+            label: new.label,
+            user_agent: new.user_agent,
+            ip: new.ip,
+            method: new.method.to_owned(),
+            scopes: new.scopes,
+            subject: new.subject,
+            issued_ms,
+            expires_ms: issued_ms.saturating_add(new.ttl_ms),
+            order: next_order(),
+            revoked: false,
+        };
+        self.put(&row)?;
+        let token = row.claims().sign(&self.signing_key);
+        Ok((row, token))
+    }
+
+    /// The live session a token speaks for.
+    pub(crate) fn session_of(&self, token: &str) -> Option<SessionRow> {
+        let id = token::session_id(&self.signing_key, token)?;
+        self.session(&id).filter(SessionRow::is_live)
+    }
+
+    pub(crate) fn session(&self, id: &str) -> Option<SessionRow> {
+        let is_name = id.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-');
+        let json = is_name.then(|| fs::read(self.session_file(id)).ok())??;
+        serde_json::from_slice(&json).ok()
+    }
+
+    /// Every session there is, in the order of creation.
+    pub(crate) fn sessions(&self) -> Vec<SessionRow> {
+        let files = fs::read_dir(self.base.sessions())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = files.filter_map(|file| file.file_name().into_string().ok());
+        let mut rows: Vec<SessionRow> = names
+            .filter_map(|name| self.session(name.strip_suffix(".json")?))
+            .collect();
+        rows.sort_by_key(|row| row.order);
+        rows
+    }
+
+    /// Whether there was a live session to revoke.
+    pub(crate) fn revoke_session(&self, id: &str) -> bool {
+        let Some(mut row) = self.session(id).filter(SessionRow::is_live) else {
+            return false;
+        };
+        row.revoked = true;
+        self.put(&row).is_ok()
+    }
+
+    /// Forgets every session.
+    pub(crate) fn wipe_sessions(&self) {
+        for row in self.sessions() {
+            let _already_gone = fs::remove_file(self.session_file(&row.id));
+        }
+    }
+
+    fn put(&self, row: &SessionRow) -> io::Result<()> {
+        base::replace(&self.session_file(&row.id), &serde_json::to_vec(row)?)
+    }
+
+    fn session_file(&self, id: &str) -> PathBuf {
+        self.base.sessions().join(format!("{id}.json"))
+    }
+}
+
+/// Microseconds, made unique within this process.
+fn next_order() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = clock::now_us();
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+        Some(now.max(last + 1))
+    });
+    last.map_or(now, |last| now.max(last + 1))
+}

@@ -1,0 +1,56 @@
+//! What is spoken after a 101, and how it ends.
+
+mod echo;
+pub(crate) mod handshake;
+mod message;
+mod raw;
+mod rpc;
+mod socket;
+
+use std::sync::Arc;
+
+use crate::http::wire::Wire;
+use crate::state::open::Counted;
+use crate::state::{Phase, State};
+
+/// What is spoken after a 101.
+#[derive(Debug)]
+pub(crate) enum Upgrade {
+    /// t3's RPC, on behalf of a session.
+    Rpc { session_id: String },
+    /// WebSocket messages, echoed.
+    Echo,
+    /// Bytes, echoed.
+    Raw,
+}
+
+/// Serves an upgraded connection to its end.
+pub(crate) async fn serve(wire: Wire, upgrade: Upgrade, state: &Arc<State>) {
+    let _counted = Counted::websocket(&state.open);
+    match upgrade {
+        Upgrade::Rpc { session_id } => {
+            state.connect(&session_id, 1);
+            let _connected = Connected { state, session_id };
+            rpc::serve(socket::framed(wire).await, state).await;
+        }
+        Upgrade::Echo => echo::serve(socket::framed(wire).await, state).await,
+        Upgrade::Raw => {
+            tokio::select! {
+                () = raw::serve(wire) => {}
+                () = state.reached(Phase::Cut) => {}
+            }
+        }
+    }
+}
+
+/// Shows the session as connected for as long as it lives.
+struct Connected<'a> {
+    state: &'a State,
+    session_id: String,
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.state.connect(&self.session_id, -1);
+    }
+}

@@ -1,0 +1,35 @@
+//! t3's socket: RPC messages until either side ends it.
+
+use std::pin::pin;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::message::{self, Streams};
+use super::socket::{self, Socket};
+use crate::state::{Phase, State};
+
+/// Revocation and expiry do not end an open socket (contract §4).
+pub(super) async fn serve(mut socket: Socket, state: &State) {
+    let mut cut_off = pin!(state.reached(Phase::Cut));
+    let mut streams = Streams::default();
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = &mut cut_off => return socket::cut(socket).await,
+        };
+        let reply = match message {
+            Some(Ok(Message::Text(text))) => streams.answer(&text),
+            Some(Ok(Message::Binary(_))) => Some(message::defect("binary frames are not JSON")),
+            // The library answers pings and the close by itself.
+            Some(Ok(_)) => None,
+            Some(Err(error)) => return socket::fail(socket, &error).await,
+            None => return,
+        };
+        if let Some(reply) = reply
+            && socket.send(Message::text(reply)).await.is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The stand-in against the contract: what it says over real sockets, and as a real process.
+
+mod cli;
+mod cli_faults;
+mod client;
+mod exchange;
+mod exchange_faults;
+mod http;
+mod lifecycle;
+mod minting;
+mod probes;
+mod room;
+mod session;
+mod websocket;
