@@ -1,0 +1,177 @@
+//! The few answers that the dispatcher writes itself, and the body type they share with t3's.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode, Uri};
+use http_body::{Body, Frame, SizeHint};
+
+use crate::upstream::Inbound;
+
+/// An answer to a client.
+pub type Answer = Response<AnswerBody>;
+
+/// The body of an answer to a client.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// A few bytes of the dispatcher's own.
+    Own(Bytes),
+    /// t3's, as it comes.
+    Relayed(Inbound),
+}
+
+/// How a failure is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A person, in place of the page.
+    Person,
+    /// A script.
+    Script,
+}
+
+/// 200 `ok`: the process serves.
+pub fn healthy() -> Answer {
+    plain(StatusCode::OK, "text/plain; charset=utf-8", "ok")
+}
+
+/// 302 to the page that was asked for, with t3's `Set-Cookie` lines as they came.
+pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, location(target));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for line in set_cookies {
+        headers.append(SET_COOKIE, line);
+    }
+    answer
+}
+
+/// t3 gave no answer: `status` says how, `address` who. A person gets a page that reloads itself.
+pub fn no_answer(status: StatusCode, address: &str, audience: Audience) -> Answer {
+    let what = match status {
+        StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
+        _ => "did not answer",
+    };
+    let mut answer = match audience {
+        Audience::Person => plain(
+            status,
+            "text/html; charset=utf-8",
+            PAGE.replace("{address}", address).replace("{what}", what),
+        ),
+        Audience::Script => plain(
+            status,
+            "application/json",
+            serde_json::json!({
+                "error": "upstream_unavailable",
+                "message": format!("t3 at {address} {what}"),
+            })
+            .to_string(),
+        ),
+    };
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A request that is refused as it stands.
+pub fn refused(status: StatusCode, why: &'static str) -> Answer {
+    plain(status, "text/plain; charset=utf-8", why)
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// The path and query that were asked for, as a reference that cannot leave this origin: a
+/// browser reads a leading `//` or `/\` as the start of a host name (CWE-601).
+fn location(target: &Uri) -> HeaderValue {
+    let asked = target
+        .path_and_query()
+        .map_or("/", |path_and_query| path_and_query.as_str());
+    let path = asked.trim_start_matches(['/', '\\']);
+    HeaderValue::try_from(format!("/{path}")).unwrap_or(HeaderValue::from_static("/"))
+}
+
+/// Reloads after a second or two, without a script so that no policy can forbid it.
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="2">
+<title>Waiting for T3 Code</title>
+<style>
+  :root { color-scheme: light dark; }
+  body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-content: center; min-height: 90vh; margin: 0 1.5rem; }
+  p { margin: .25rem 0; } code { font-size: .9em; }
+</style>
+<h1>Waiting for T3 Code</h1>
+<p>T3 Code at <code>{address}</code> {what}.</p>
+<p>This page tries again by itself.</p>
+</html>
+"#;
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Relayed(inbound) => Pin::new(inbound).poll_frame(cx),
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_empty(),
+            Self::Relayed(inbound) => inbound.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Relayed(inbound) => inbound.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_never_leaves_this_origin() {
+        for (target, expected) in [
+            ("/", "/"),
+            ("/t/1?a=b%20c", "/t/1?a=b%20c"),
+            ("/?", "/?"),
+            ("/?next=//evil", "/?next=//evil"),
+            ("//evil/", "/evil/"),
+            ("///evil", "/evil"),
+            ("/\\evil", "/evil"),
+            ("/\\/evil", "/evil"),
+            ("/%09/evil", "/%09/evil"),
+            ("/%2f/evil", "/%2f/evil"),
+            ("http://evil/", "/"),
+            ("http://evil//worse", "/worse"),
+            ("*", "/*"),
+        ] {
+            let Ok(uri) = target.parse::<Uri>() else {
+                continue;
+            };
+            assert_eq!(location(&uri), expected, "{target}");
+        }
+    }
+}

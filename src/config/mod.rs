@@ -1,0 +1,66 @@
+//! What the parts of the dispatcher are told: typed values, each part's own.
+
+mod options;
+mod parse;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use self::options::{LogFormat, Options};
+
+/// Where the stack keeps the CLI; used when it is there and no other was named.
+const STACK_BIN: &str = "/data/npm-global/bin/t3";
+/// Where the stack keeps t3's state; used when it is there and no other was named.
+const STACK_HOME: &str = "/data/t3";
+
+/// What the whole way of a request needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// t3 as the next hop.
+    pub upstream: UpstreamConfig,
+    /// The t3 command.
+    pub cli: CliConfig,
+    /// How long a drain may take.
+    pub drain_timeout: Duration,
+}
+
+/// t3 as the next hop.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The longest wait for the head of an answer while nothing of the request moves.
+    pub response_timeout: Duration,
+}
+
+/// How t3's own CLI is run.
+#[derive(Debug, Clone, Default)]
+pub struct CliConfig {
+    program: Option<PathBuf>,
+    base_dir: Option<PathBuf>,
+}
+
+impl CliConfig {
+    /// `program` and `base_dir` where they were named; `None` leaves the choice to the defaults.
+    pub fn new(program: Option<PathBuf>, base_dir: Option<PathBuf>) -> Self {
+        Self { program, base_dir }
+    }
+
+    /// The program to start. Looked up at each call: an install may have ended meanwhile.
+    pub fn program(&self) -> PathBuf {
+        self.program.clone().unwrap_or_else(|| {
+            let stack = PathBuf::from(STACK_BIN);
+            if stack.is_file() { stack } else { "t3".into() }
+        })
+    }
+
+    /// The value of `--base-dir`, or `None` where t3's own default is right.
+    pub fn base_dir(&self) -> Option<PathBuf> {
+        self.base_dir.clone().or_else(|| {
+            let stack = PathBuf::from(STACK_HOME);
+            stack.is_dir().then_some(stack)
+        })
+    }
+}

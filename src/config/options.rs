@@ -1,0 +1,154 @@
+//! Flags and environment in, typed values out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tracing_subscriber::filter::Targets;
+
+use super::parse;
+use super::{CliConfig, Config, UpstreamConfig};
+
+/// What the process was told, by flag or by environment.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "t3-dispatcher",
+    version,
+    about,
+    max_term_width = 100,
+    args_override_self = true
+)]
+pub struct Options {
+    /// Address to listen on.
+    #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 picks a free one and the first log line tells it.
+    #[arg(
+        long,
+        env = "DISPATCHER_PORT",
+        value_name = "PORT",
+        default_value_t = 8080
+    )]
+    pub port: u16,
+
+    /// Host on which `t3 serve` listens.
+    #[arg(long, env = "T3_UPSTREAM_HOST", value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::upstream_host)]
+    pub upstream_host: String,
+
+    /// Port on which `t3 serve` listens.
+    #[arg(long, env = "T3_UPSTREAM_PORT", value_name = "PORT", default_value_t = 3773, value_parser = clap::value_parser!(u16).range(1..))]
+    pub upstream_port: u16,
+
+    /// The t3 command [default: /data/npm-global/bin/t3 if it is there, else `t3` on PATH].
+    #[arg(long, env = "T3_BIN", value_name = "PATH")]
+    pub t3_bin: Option<PathBuf>,
+
+    /// t3's base directory [default: /data/t3 if it is there, else t3's own default].
+    #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
+    pub t3_home: Option<PathBuf>,
+
+    /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
+    #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
+    pub drain_timeout: Duration,
+
+    /// How long t3 may leave a request that it has in full without the head of an answer.
+    #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    pub response_timeout: Duration,
+
+    /// What to log: a level, or `target=level` pairs joined by commas.
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        value_parser = parse::log_filter
+    )]
+    pub log: Targets,
+
+    /// How a log line looks.
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for a log store.
+    Json,
+}
+
+impl Options {
+    /// The socket address to listen on.
+    pub fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
+    /// The typed values that the server is built from.
+    pub fn config(&self) -> Config {
+        Config {
+            upstream: UpstreamConfig {
+                host: self.upstream_host.clone(),
+                port: self.upstream_port,
+                response_timeout: self.response_timeout,
+            },
+            cli: CliConfig::new(self.t3_bin.clone(), self.t3_home.clone()),
+            drain_timeout: self.drain_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["t3-dispatcher"], args].concat())
+    }
+
+    #[test]
+    fn the_stack_s_names_and_defaults_are_kept() {
+        let options = parse(&[]).expect("no option is mandatory");
+        assert_eq!(options.listen(), SocketAddr::from(([0, 0, 0, 0], 8080)));
+        assert_eq!(options.config().upstream.host, "127.0.0.1");
+        assert_eq!(options.config().upstream.port, 3773);
+        assert_eq!(options.drain_timeout, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_does_not_parse_is_refused() {
+        for bad in [
+            ["--port", "eighty"],
+            ["--port", "65536"],
+            ["--upstream-port", "0"],
+            ["--host", "example.org"],
+            ["--upstream-host", "http://t3"],
+            ["--upstream-host", ""],
+            ["--drain-timeout", "20"],
+            ["--drain-timeout", "soon"],
+            ["--log", "loud"],
+            ["--log-format", "xml"],
+        ] {
+            let error = parse(&bad).expect_err(bad[1]);
+            assert_eq!(error.exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_both_families_are_taken() {
+        for (text, host) in [("[::1]", "::1"), ("::1", "::1"), ("t3.local", "t3.local")] {
+            let options = parse(&["--upstream-host", text]).expect(text);
+            assert_eq!(options.config().upstream.host, host);
+        }
+        let options = parse(&["--host", "[::]"]).expect("brackets are common");
+        assert!(options.listen().is_ipv6());
+    }
+}

@@ -1,0 +1,51 @@
+//! The syntax of single option values. Pure; an error says what is wanted instead.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+pub(super) fn listen_host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        "*" => Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        _ => unbracketed(text)
+            .parse()
+            .map_err(|_| "an IP address or `localhost` is needed".to_owned()),
+    }
+}
+
+pub(super) fn upstream_host(text: &str) -> Result<String, String> {
+    let host = unbracketed(text);
+    let is_name = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if is_name || host.parse::<IpAddr>().is_ok() {
+        Ok(host.to_owned())
+    } else {
+        Err("a host name or an IP address is needed, without scheme or port".to_owned())
+    }
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A bare word that is no level would be taken for a target that is to log everything.
+pub(super) fn log_filter(text: &str) -> Result<Targets, String> {
+    for directive in text.split(',') {
+        if !directive.contains('=') && directive.trim().parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "`{directive}` is neither a level nor `target=level`"
+            ));
+        }
+    }
+    text.parse::<Targets>().map_err(|error| error.to_string())
+}

@@ -1,0 +1,31 @@
+//! The dispatcher in front of `t3 serve`: whoever single sign-on let through lands in a live cockpit.
+//!
+//! A request's path, top down:
+//!
+//! 1. [`server`] accepts the connection and owns its task until it has ended or the drain cut it.
+//! 2. [`connection`] speaks HTTP/1.1 on it and, after a 101, becomes the tunnel.
+//! 3. [`headers`] takes off what belongs to the client's hop alone.
+//! 4. [`dispatch`] lets [`route`] make the one decision about what is left: answer, pair, upgrade
+//!    or forward.
+//! 5. [`pairing`] turns a page load without a session into one with it, by t3's own CLI and API.
+//! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
+//! 7. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
+//! 8. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+
+#![forbid(unsafe_code)]
+
+pub mod answers;
+pub mod client_io;
+pub mod config;
+pub mod connection;
+pub mod dispatch;
+pub mod headers;
+pub mod pairing;
+pub mod proxy;
+pub mod route;
+pub mod server;
+pub mod session;
+pub mod tasks;
+pub mod tunnel;
+pub mod upstream;
+pub mod websocket;

@@ -1,0 +1,89 @@
+//! The process: options, logs, the listening socket, signals and the exit code.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use t3_dispatcher::config::{LogFormat, Options};
+use t3_dispatcher::server;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// What sysexits and shells take for a usage error.
+const USAGE_ERROR: u8 = 2;
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return refuse(&error),
+    };
+    init_logs(&options);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime.and_then(|runtime| runtime.block_on(serve(&options)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "cannot serve on {}", options.listen());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(options: &Options) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = TcpListener::bind(options.listen()).await?;
+    let config = options.config();
+    info!(
+        "listening on http://{}, in front of t3 at {}:{}",
+        listener.local_addr()?,
+        config.upstream.host,
+        config.upstream.port,
+    );
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: draining"),
+            _ = interrupt.recv() => info!("SIGINT: draining"),
+        }
+    };
+    server::run(listener, config, shutdown).await;
+    info!("drained");
+    Ok(())
+}
+
+/// Says in one line what is wrong with the options; help and version are no errors.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or("error: unusable options");
+    eprintln!("t3-dispatcher: {line}");
+    ExitCode::from(USAGE_ERROR)
+}
+
+/// Log lines go to standard output. A full or closed output loses them and nothing else.
+fn init_logs(options: &Options) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(io::stdout().is_terminal())
+        .with_target(false)
+        .log_internal_errors(false);
+    let lines = match options.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(options.log.clone()))
+        .init();
+}

@@ -1,0 +1,87 @@
+//! Secrets of the pairing: never shown, whatever prints them.
+
+use std::fmt;
+
+/// A one-time pairing credential (contract §1).
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Credential(String);
+
+impl Credential {
+    /// Takes what t3 called a credential; `None` where it cannot be one.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let plausible =
+            (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        plausible.then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, for the one request that spends it.
+    pub(super) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credential(…)")
+    }
+}
+
+/// `text` without anything that could be a credential or a token: any run of 10 or more
+/// characters that looks like one is replaced, and the whole is cut at 200 characters.
+pub(super) fn redacted(text: &str) -> String {
+    let words = text
+        .chars()
+        .take(200)
+        .map(|character| match character.is_control() {
+            true => ' ',
+            false => character,
+        })
+        .collect::<String>();
+    words
+        .split(' ')
+        .map(|word| if looks_secret(word) { "…" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Credentials are upper-case letters and digits, tokens are base64: both have long runs that
+/// mix digits or cases as no word or path does.
+fn looks_secret(word: &str) -> bool {
+    word.split(|character: char| !(character.is_ascii_alphanumeric() || "-_".contains(character)))
+        .any(|run| {
+            let has = |test: fn(&char) -> bool| run.chars().any(|character| test(&character));
+            let mixes = has(char::is_ascii_digit) || has(char::is_ascii_lowercase);
+            run.len() >= 10 && has(char::is_ascii_uppercase) && (mixes || run.len() == 12)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_looks_like_a_secret_is_left() {
+        for (text, expected) in [
+            ("database is locked", "database is locked"),
+            (
+                "ENOTDIR: not a directory, mkdir '/data/t3'",
+                "ENOTDIR: not a directory, mkdir '/data/t3'",
+            ),
+            ("credential 63ZRCHFUYSNW spent", "credential … spent"),
+            ("\"credential\":\"ABCDEFGHJKLM\"", "…"),
+            ("token=eyJhbGciOiJIUzI1NiJ9.x", "…"),
+            ("line\nbreak", "line break"),
+        ] {
+            assert_eq!(redacted(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_credential_is_printable_and_never_printed() {
+        assert!(Credential::new("").is_none());
+        assert!(Credential::new("a\r\nb").is_none());
+        assert!(Credential::new(&"a".repeat(257)).is_none());
+        let credential = Credential::new("63ZRCHFUYSNW").expect("t3's own format");
+        assert!(!format!("{credential:?}").contains("63Z"));
+    }
+}

@@ -1,0 +1,72 @@
+//! One request sent on to t3, and its answer brought back; a 101 leaves two sockets for a tunnel.
+
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+
+use crate::answers::{Answer, AnswerBody};
+use crate::client_io::Interim;
+use crate::headers;
+use crate::tunnel::Side;
+use crate::upstream::{Failure, Inform, Outbound, Upgrade, Upstream};
+use crate::websocket;
+
+/// Sends `request`, already free of the client's hop, and returns t3's answer, free of t3's.
+pub async fn forward(
+    upstream: &Upstream,
+    request: Request<Incoming>,
+    interim: &Arc<Interim>,
+) -> Result<Answer, Failure> {
+    // An HTTP/1.0 client knows no interim answers (RFC 9110 §15.2).
+    let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
+    let request = onward(request.map(Outbound::of_client));
+    let answer = upstream.send(request, inform).await?;
+    Ok(homeward(answer.map(AnswerBody::Relayed)))
+}
+
+/// Sends an upgrade, already free of the client's hop; beside a 101 comes t3's side of the tunnel.
+pub async fn upgrade(
+    upstream: &Upstream,
+    request: Request<Incoming>,
+) -> Result<(Answer, Option<Side>), Failure> {
+    let mut request = onward(request.map(|_| Outbound::Empty));
+    websocket::mark_websocket(request.headers_mut());
+    match upstream.upgrade(request).await? {
+        Upgrade::Refused(answer) => Ok((homeward(answer.map(AnswerBody::Relayed)), None)),
+        Upgrade::Switched(answer, stream, early) => {
+            let mut answer = homeward(answer.map(|()| AnswerBody::Own(early.slice(..0))));
+            websocket::mark_websocket(answer.headers_mut());
+            Ok((answer, Some(Side { stream, early })))
+        }
+    }
+}
+
+/// The request as the next hop is to see it: the dispatcher's own version, and a target in
+/// origin-form (RFC 9112 §3.2.1) whose bytes are the client's.
+fn onward(mut request: Request<Outbound>) -> Request<Outbound> {
+    *request.version_mut() = Version::HTTP_11;
+    if request.uri().authority().is_some() {
+        let target = request.uri().path_and_query().cloned();
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from(target);
+    }
+    request
+}
+
+fn homeward(mut answer: Answer) -> Answer {
+    *answer.version_mut() = Version::HTTP_11;
+    headers::strip_response(answer.headers_mut());
+    answer
+}
+
+fn inform(interim: &Arc<Interim>) -> Inform {
+    let interim = Arc::clone(interim);
+    Arc::new(move |status, fields| {
+        let mut head = Response::new(());
+        *head.headers_mut() = fields.clone();
+        headers::strip_response(head.headers_mut());
+        interim.push(status, head.headers());
+    })
+}

@@ -1,0 +1,67 @@
+//! Accepts connections, serves each in a task, and drains under a deadline.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tracing::warn;
+
+use crate::config::Config;
+use crate::connection;
+use crate::dispatch::Dispatch;
+use crate::pairing::Pairing;
+use crate::tasks::Tasks;
+use crate::upstream::Upstream;
+
+/// How long to wait before accepting again when the system has no descriptor or memory for it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long tasks may take to end once they were told to end at once.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves what `listener` accepts until `shutdown` is ready, and returns when all has drained:
+/// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
+pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) {
+    let tasks = Tasks::default();
+    let drain_timeout = config.drain_timeout;
+    let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
+    let pairing = Pairing::new(config.cli, Arc::clone(&upstream));
+    let dispatch = Arc::new(Dispatch::new(upstream, pairing));
+    tokio::select! {
+        () = accept(&listener, &dispatch, &tasks) => {}
+        () = shutdown => {}
+    }
+    drop(listener);
+    if !tasks.finish(drain_timeout, CUT_GRACE).await {
+        warn!("some connections had to be abandoned");
+    }
+}
+
+/// Accepts for ever.
+async fn accept(listener: &TcpListener, dispatch: &Arc<Dispatch>, tasks: &Tasks) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let dispatch = Arc::clone(dispatch);
+                tasks.detach(connection::serve(stream, peer, dispatch, tasks.clone()));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                warn!(%error, "cannot accept, trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors that `accept` passes on from the connection that failed; the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}

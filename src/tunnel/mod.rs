@@ -1,0 +1,158 @@
+//! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
+
+mod direction;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+
+use self::direction::{Direction, Lost};
+
+/// How long one direction may stay open, with nothing moving, after the other has ended.
+const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Two sockets that speak to each other from now on.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The client, with what it sent behind its request.
+    pub client: Side,
+    /// t3, with what it sent behind its 101.
+    pub upstream: Side,
+}
+
+/// One socket of a tunnel.
+#[derive(Debug)]
+pub struct Side {
+    /// The socket.
+    pub stream: TcpStream,
+    /// Bytes already read from it, which come first.
+    pub early: Bytes,
+}
+
+/// Who ended a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client closed or lost its side first.
+    DownstreamClosed,
+    /// t3 closed or lost its side first.
+    UpstreamClosed,
+    /// The dispatcher's own drain came to its deadline.
+    Drained,
+}
+
+/// What a tunnel was, once it has ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Who ended it.
+    pub cause: Cause,
+    /// From the 101 to the end of both sides.
+    pub duration: Duration,
+    /// Bytes from the client to t3.
+    pub bytes_up: u64,
+    /// Bytes from t3 to the client.
+    pub bytes_down: u64,
+}
+
+/// Both sockets, both directions, and who was the first to end.
+#[derive(Debug)]
+struct Copying {
+    client: TcpStream,
+    upstream: TcpStream,
+    up: Direction,
+    down: Direction,
+    first: Option<Cause>,
+}
+
+impl Tunnel {
+    /// Copies both ways until both sides are done, one is lost, or `cut` is set. A half-close is
+    /// passed on; the loss of one side ends the other at once.
+    pub async fn run(self, cut: &CancellationToken) -> Report {
+        let start = Instant::now();
+        let mut copying = Copying::from(self);
+        cut.run_until_cancelled(copying.run()).await;
+        Report {
+            cause: copying.first.unwrap_or(Cause::Drained),
+            duration: start.elapsed(),
+            bytes_up: copying.up.copied,
+            bytes_down: copying.down.copied,
+        }
+    }
+}
+
+impl Copying {
+    async fn run(&mut self) {
+        let mut patience: Option<Pin<Box<Sleep>>> = None;
+        let mut moved = 0;
+        poll_fn(|cx| {
+            if self.poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if self.first.is_none() {
+                return Poll::Pending;
+            }
+            let patience = patience.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_TIMEOUT)));
+            while patience.as_mut().poll(cx).is_ready() {
+                let total = self.up.copied + self.down.copied;
+                if std::mem::replace(&mut moved, total) == total {
+                    return Poll::Ready(());
+                }
+                let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
+                patience.as_mut().reset(later);
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Moves what can be moved; ready when both directions are done or a side is lost.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
+        let down = self.down.poll(cx, &mut self.upstream, &mut self.client);
+        let ended = match (&up, &down) {
+            (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
+                Some(Cause::DownstreamClosed)
+            }
+            (Poll::Ready(Err(Lost::Sink)), _) | (_, Poll::Ready(Err(Lost::Source))) => {
+                Some(Cause::UpstreamClosed)
+            }
+            _ if self.up.read_ended => Some(Cause::DownstreamClosed),
+            _ if self.down.read_ended => Some(Cause::UpstreamClosed),
+            _ => None,
+        };
+        self.first = self.first.or(ended);
+        match (up, down) {
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
+            _ if self.up.done && self.down.done => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl From<Tunnel> for Copying {
+    fn from(tunnel: Tunnel) -> Self {
+        Self {
+            client: tunnel.client.stream,
+            upstream: tunnel.upstream.stream,
+            up: Direction::starting_with(tunnel.client.early),
+            down: Direction::starting_with(tunnel.upstream.early),
+            first: None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::DownstreamClosed => "downstream_closed",
+            Self::UpstreamClosed => "upstream_closed",
+            Self::Drained => "drained",
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! What a request takes to t3, and how far a client's body has come on that way.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+/// What a request to t3 brings along.
+#[derive(Debug)]
+pub enum Outbound {
+    /// Nothing.
+    Empty,
+    /// A few bytes of the dispatcher's own.
+    Whole(Bytes),
+    /// The client's body, as it comes.
+    Stream(Incoming, Arc<Upload>),
+}
+
+/// How far a client's body has come on its way to t3.
+#[derive(Debug, Default)]
+pub struct Upload {
+    done: AtomicBool,
+    last_moved: Mutex<Option<Instant>>,
+}
+
+impl Outbound {
+    /// The client's body, or nothing where it has none.
+    pub fn of_client(body: Incoming) -> Self {
+        if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Stream(body, Arc::default())
+        }
+    }
+
+    /// Where to ask how far the client's body has come.
+    pub(super) fn upload(&self) -> Option<Arc<Upload>> {
+        match self {
+            Self::Stream(_, upload) => Some(Arc::clone(upload)),
+            Self::Empty | Self::Whole(_) => None,
+        }
+    }
+}
+
+impl Upload {
+    /// Has all of it been handed to the connection?
+    pub(super) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// When its last piece was handed on.
+    pub(super) fn last_moved(&self) -> Option<Instant> {
+        *self
+            .last_moved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, is_done: bool) {
+        self.done.store(is_done, Ordering::Relaxed);
+        *self
+            .last_moved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+impl Body for Outbound {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let frame = Frame::data(std::mem::take(bytes));
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Self::Stream(incoming, upload) => {
+                let polled = Pin::new(&mut *incoming).poll_frame(cx);
+                match &polled {
+                    Poll::Ready(Some(Ok(_))) => upload.note(incoming.is_end_stream()),
+                    Poll::Ready(None) => upload.note(true),
+                    Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Stream(incoming, _) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(incoming, _) => incoming.size_hint(),
+        }
+    }
+}
