@@ -1,0 +1,58 @@
+//! What a test sets for a tab: its cookies, headers, screen and network.
+
+use serde_json::{Map, Value, json};
+
+use super::page::Page;
+
+/// `Network.emulateNetworkConditions` takes it for "as fast as it goes".
+pub(crate) const UNLIMITED: f64 = -1.0;
+
+impl Page {
+    /// The cookies sent to this page's address, `HttpOnly` ones included.
+    pub(crate) async fn cookies(&self) -> Vec<Value> {
+        let mut reply = self.must("Network.getCookies", json!({})).await;
+        serde_json::from_value(reply["cookies"].take()).expect("a list of cookies")
+    }
+
+    /// Empties the jar this tab shares with its siblings.
+    pub(crate) async fn clear_cookies(&self) {
+        self.must("Network.clearBrowserCookies", json!({})).await;
+    }
+
+    pub(crate) async fn set_cookie(&self, name: &str, value: &str, url: &str) {
+        let params = json!({ "name": name, "value": value, "url": url });
+        self.must("Network.setCookie", params).await;
+    }
+
+    /// Headers for every request of this tab, a WebSocket's handshake included.
+    pub(crate) async fn set_extra_headers(&self, headers: &[(&str, &str)]) {
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()));
+        let params = json!({ "headers": pairs.collect::<Map<_, _>>() });
+        self.must("Network.setExtraHTTPHeaders", params).await;
+    }
+
+    pub(crate) async fn set_viewport(&self, width: u32, height: u32, scale: f64, mobile: bool) {
+        let params = json!({
+            "width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile
+        });
+        self.must("Emulation.setDeviceMetricsOverride", params)
+            .await;
+        let touch = json!({ "enabled": mobile });
+        self.must("Emulation.setTouchEmulationEnabled", touch).await;
+    }
+
+    pub(crate) async fn emulate_network(
+        &self,
+        latency_ms: f64,
+        down_bytes_per_s: f64,
+        up_bytes_per_s: f64,
+    ) {
+        let params = json!({
+            "offline": false, "latency": latency_ms,
+            "downloadThroughput": down_bytes_per_s, "uploadThroughput": up_bytes_per_s
+        });
+        self.must("Network.emulateNetworkConditions", params).await;
+    }
+}

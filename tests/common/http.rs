@@ -1,0 +1,217 @@
+//! A client that writes what it is told and reports every byte of what it is answered.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longer than anything here takes on a loaded machine; a test that reaches it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One connection.
+pub struct Client {
+    pub stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// One answer, as it came.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case, values as they came.
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    pub trailers: Vec<(String, Vec<u8>)>,
+    /// Heads of the interim answers before it.
+    pub interim: Vec<Answer>,
+    /// Did the body end as its framing says?
+    pub complete: bool,
+}
+
+impl Answer {
+    /// Every value of `name`, as text.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let lines = self.headers.iter().filter(|(held, _)| held == name);
+        lines
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+            .collect()
+    }
+
+    /// The first value of `name`, or nothing.
+    pub fn header(&self, name: &str) -> String {
+        self.all(name).into_iter().next().unwrap_or_default()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+    }
+
+    /// `name=value` of the first cookie that it sets.
+    pub fn cookie(&self) -> String {
+        let line = self.header("set-cookie");
+        line.split(';').next().unwrap_or_default().to_owned()
+    }
+}
+
+/// One request on a connection of its own. `head` has its lines separated by `\n`; `Host` is added.
+pub async fn request(to: SocketAddr, head: &str) -> Answer {
+    Client::connect(to).await.exchange(head).await
+}
+
+impl Client {
+    pub async fn connect(to: SocketAddr) -> Self {
+        let stream = timeout(PATIENCE, TcpStream::connect(to)).await;
+        let stream = stream.expect("a connection in time").expect("a listener");
+        stream.set_nodelay(true).expect("a TCP socket");
+        let buffer = Vec::new();
+        Self { stream, buffer }
+    }
+
+    /// Sends a head (see [`request`]) and reads the whole answer.
+    pub async fn exchange(&mut self, head: &str) -> Answer {
+        self.send_head(head).await;
+        self.answer(head.starts_with("HEAD ")).await
+    }
+
+    pub async fn send_head(&mut self, head: &str) {
+        let (first, rest) = head.split_once('\n').unwrap_or((head, ""));
+        let mut text = format!("{first} HTTP/1.1\r\nHost: t3.test\r\n");
+        for line in rest.lines() {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        self.send(text.as_bytes()).await;
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let sent = timeout(PATIENCE, self.stream.write_all(bytes)).await;
+        sent.expect("sent in time").expect("an open connection");
+    }
+
+    /// Reads one answer with its interim ones; `is_head` says that it has no body.
+    pub async fn answer(&mut self, is_head: bool) -> Answer {
+        let mut interim = Vec::new();
+        loop {
+            let mut answer = self.head().await.expect("an answer before the end");
+            if (100..200).contains(&answer.status) && answer.status != 101 {
+                interim.push(answer);
+                continue;
+            }
+            answer.interim = interim;
+            let empty = is_head || matches!(answer.status, 101 | 204 | 304);
+            match empty {
+                true => answer.complete = true,
+                false => self.body(&mut answer).await,
+            }
+            return answer;
+        }
+    }
+
+    /// Reads the head of one answer; nothing if the connection ends before it.
+    pub async fn head(&mut self) -> Option<Answer> {
+        loop {
+            if let Some((length, answer)) = parse_head(&self.buffer) {
+                self.buffer.drain(..length);
+                return Some(answer);
+            }
+            if self.fill().await == 0 {
+                assert!(self.buffer.is_empty(), "cut head: {:?}", self.buffer);
+                return None;
+            }
+        }
+    }
+
+    /// Reads until `enough` bytes are there or the connection ends; returns what is there.
+    pub async fn read_at_least(&mut self, enough: usize) -> Vec<u8> {
+        while self.buffer.len() < enough && self.fill().await > 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Reads what is left until the connection ends.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        self.read_at_least(usize::MAX).await
+    }
+
+    async fn body(&mut self, answer: &mut Answer) {
+        if answer.header("transfer-encoding") == "chunked" {
+            self.chunked(answer).await;
+        } else if let Ok(length) = answer.header("content-length").parse::<usize>() {
+            while self.buffer.len() < length && self.fill().await > 0 {}
+            answer.complete = self.buffer.len() >= length;
+            let taken = length.min(self.buffer.len());
+            answer.body = self.buffer.drain(..taken).collect();
+        } else {
+            answer.body = self.rest().await;
+            answer.complete = true;
+        }
+    }
+
+    async fn chunked(&mut self, answer: &mut Answer) {
+        while let Some(line) = self.line().await {
+            let size = usize::from_str_radix(line.split(';').next().unwrap_or(""), 16);
+            let size = size.expect("a chunk size");
+            if size == 0 {
+                while let Some(line) = self.line().await {
+                    let Some((name, value)) = line.split_once(": ") else {
+                        answer.complete = line.is_empty();
+                        return;
+                    };
+                    let trailer = (name.to_lowercase(), value.as_bytes().to_vec());
+                    answer.trailers.push(trailer);
+                }
+                return;
+            }
+            while self.buffer.len() < size + 2 && self.fill().await > 0 {}
+            if self.buffer.len() < size + 2 {
+                answer.body.append(&mut self.buffer);
+                return;
+            }
+            answer.body.extend(self.buffer.drain(..size));
+            self.buffer.drain(..2);
+        }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+                self.buffer.drain(..end + 2);
+                return Some(line);
+            }
+            if self.fill().await == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Reads once; a reset counts as an end.
+    async fn fill(&mut self) -> usize {
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await;
+        read.expect("bytes or an end in time").unwrap_or(0)
+    }
+}
+
+fn parse_head(bytes: &[u8]) -> Option<(usize, Answer)> {
+    let mut fields = [httparse::EMPTY_HEADER; 128];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(length) = head.parse(bytes).expect("an HTTP answer") else {
+        return None;
+    };
+    let headers = head.headers.iter();
+    let answer = Answer {
+        status: head.code.expect("a complete head"),
+        headers: headers
+            .map(|field| (field.name.to_lowercase(), field.value.to_vec()))
+            .collect(),
+        ..Answer::default()
+    };
+    Some((length, answer))
+}

@@ -1,0 +1,150 @@
+//! What the flow tests share: a stand-in t3 with its CLI, and the dispatcher in front of it.
+
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
+
+pub mod browser;
+pub mod http;
+pub mod process;
+pub mod scripted;
+
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use clap::Parser;
+use t3_dispatcher::config::{Config, Options};
+use t3_dispatcher::server;
+use t3_standin::server::{Options as StandinOptions, Standin};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use self::http::{Client, PATIENCE, request};
+
+/// A page load's head without its request line, as a browser of today sends it.
+pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-Fetch-Site: none\n\
+    Accept: text/html,application/xhtml+xml\nUser-Agent: Mozilla/5.0 (test)";
+
+/// A stand-in t3 and a dispatcher in front of it.
+pub struct World {
+    pub standin: Standin,
+    pub dispatcher: Dispatcher,
+    pub dir: TempDir,
+}
+
+/// A dispatcher that runs in the test's own runtime.
+pub struct Dispatcher {
+    pub addr: SocketAddr,
+    shutdown: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts both; `args` are the dispatcher's further options.
+    pub async fn with(args: &[&str]) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let base_dir = dir.path().join("t3");
+        let standin = Standin::start(StandinOptions::new(&base_dir))
+            .await
+            .expect("a free port");
+        let config = config(standin.addr(), dir.path(), args);
+        let dispatcher = Dispatcher::start(config).await;
+        Self {
+            standin,
+            dispatcher,
+            dir,
+        }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.dispatcher.addr
+    }
+
+    /// How often the CLI was started.
+    pub fn cli_starts(&self) -> usize {
+        t3_standin::journal::starts(self.standin.base_dir()).len()
+    }
+}
+
+impl Dispatcher {
+    pub async fn start(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let (shutdown, stopped) = oneshot::channel();
+        let running = tokio::spawn(server::run(listener, config, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            addr,
+            shutdown: Some(shutdown),
+            running,
+        }
+    }
+
+    /// Asks for the drain and waits until it is over.
+    pub async fn drain(mut self) {
+        self.begin_drain();
+        let drained = tokio::time::timeout(PATIENCE, self.running).await;
+        drained.expect("a bounded drain").expect("no panic");
+    }
+
+    pub fn begin_drain(&mut self) {
+        self.shutdown.take().map(|shutdown| shutdown.send(()));
+    }
+}
+
+/// The configuration for a dispatcher in front of `upstream`, with the stand-in's CLI.
+pub fn config(upstream: SocketAddr, dir: &Path, args: &[&str]) -> Config {
+    let bin = cli_in(dir);
+    let (host, port) = (upstream.ip().to_string(), upstream.port().to_string());
+    let base_dir = dir.join("t3");
+    let defaults = [
+        "t3-dispatcher",
+        "--upstream-host",
+        &host,
+        "--upstream-port",
+        &port,
+        "--t3-bin",
+        bin.to_str().expect("a UTF-8 path"),
+        "--t3-home",
+        base_dir.to_str().expect("a UTF-8 path"),
+    ];
+    Options::try_parse_from(defaults.iter().chain(args))
+        .expect("options that parse")
+        .config()
+}
+
+/// The stand-in's CLI under its real name, in a folder of its own below `dir`.
+pub fn cli_in(dir: &Path) -> PathBuf {
+    let folder = dir.join("bin");
+    std::fs::create_dir_all(&folder).expect("a writable directory");
+    let link = folder.join("t3");
+    if !link.exists() {
+        symlink(cli(), &link).expect("a new link");
+    }
+    link
+}
+
+/// The stand-in's CLI, built on first use: cargo builds no binary of a dev-dependency.
+fn cli() -> &'static Path {
+    static CLI: OnceLock<PathBuf> = OnceLock::new();
+    CLI.get_or_init(|| {
+        let test = std::env::current_exe().expect("a running test");
+        let profile = test.ancestors().nth(2).expect("target/<profile>/deps/test");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--package", "t3-standin"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(built.expect("cargo runs").success(), "the stand-in builds");
+        profile.join("t3-standin")
+    })
+}

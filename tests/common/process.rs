@@ -1,0 +1,100 @@
+//! The dispatcher's own binary in a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::PATIENCE;
+
+/// A dispatcher in a process of its own; killed with the test.
+pub struct Process {
+    pub child: Child,
+    pub addr: SocketAddr,
+    lines: BufReader<std::process::ChildStdout>,
+    pub first_line: String,
+}
+
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_t3-dispatcher"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .env("DISPATCHER_HOST", "127.0.0.1")
+        .env("DISPATCHER_PORT", "0");
+    command
+}
+
+/// Runs a start that must end by itself, and soon.
+pub fn output(command: &mut Command) -> Output {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("the binary starts");
+    let start = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("it runs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().expect("its output")
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn();
+        let mut child = child.expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut first_line = String::new();
+        lines.read_line(&mut first_line).expect("a log line");
+        let addr = first_line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split([',', '"', ' ']).next())
+            .and_then(|addr| addr.parse().ok());
+        let addr = addr.unwrap_or_else(|| panic!("no address in {first_line:?}"));
+        Self {
+            child,
+            addr,
+            lines,
+            first_line,
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("it runs");
+    }
+
+    /// Waits for its end; returns the exit code and the rest of its log.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let mut log = self.first_line.clone();
+        self.lines.read_to_string(&mut log).expect("text");
+        let status = self.child.wait().expect("its end");
+        (status.code(), log)
+    }
+
+    /// Resident memory, in KiB.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("procfs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.and_then(|kib| kib.parse().ok()).expect("a figure")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
