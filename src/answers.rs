@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::readiness::State;
 use crate::upstream::Inbound;
 
 /// An answer to a client.
@@ -49,12 +50,38 @@ pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
     answer
 }
 
-/// t3 gave no answer: `status` says how, `address` who. A person gets a page that reloads itself.
+/// What /readyz tells of t3: 200 only where it is up.
+pub fn ready(state: State) -> Answer {
+    let status = match state {
+        State::Up | State::Doubtful => StatusCode::OK,
+        State::Starting | State::Down => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    plain(status, "text/plain; charset=utf-8", state.to_string())
+}
+
+/// t3 gave no answer to a request: `status` says how, `address` who.
 pub fn no_answer(status: StatusCode, address: &str, audience: Audience) -> Answer {
     let what = match status {
         StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
         _ => "did not answer",
     };
+    unavailable(status, address, what, audience)
+}
+
+/// t3 is not up, and the request was not sent. A script is told when to come again.
+pub fn not_up(status: StatusCode, address: &str, state: State, audience: Audience) -> Answer {
+    let what = match state {
+        State::Down => "did not answer: nobody listens there",
+        _ => "did not answer yet: it is starting",
+    };
+    let mut answer = unavailable(status, address, what, audience);
+    let headers = answer.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// A person gets a page that reloads itself, a script JSON.
+fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience) -> Answer {
     let mut answer = match audience {
         Audience::Person => plain(
             status,

@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 use tracing::{debug, info};
 
 use crate::client_io::{ClientIo, Interim};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Client, Dispatch};
 use crate::tasks::Tasks;
-use crate::tunnel::{Side, Tunnel};
+use crate::tunnel::{Cause, Report, Side, Tunnel};
 
 /// How long, and how much, a client that is still sending is listened to after the last answer.
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -29,17 +29,22 @@ const LINGER_BYTES: usize = 256 * 1024;
 pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>, tasks: Tasks) {
     // Failing to set it costs latency, and the next write tells what is wrong.
     let _ = stream.set_nodelay(true);
-    let http = Box::pin(speak_http(stream, dispatch, &tasks));
+    let http = Box::pin(speak_http(stream, peer, &dispatch, &tasks));
     let Some((client, upstream)) = tasks.cut().run_until_cancelled(http).await else {
         return;
     };
     match upstream {
-        Some(upstream) => tunnel(Tunnel { client, upstream }, peer, &tasks).await,
+        Some(upstream) => {
+            let report = tunnel(Tunnel { client, upstream }, peer, &tasks).await;
+            if report.cause == Cause::UpstreamClosed {
+                dispatch.tunnel_lost();
+            }
+        }
         None => linger(client.stream).await,
     }
 }
 
-async fn tunnel(tunnel: Tunnel, peer: SocketAddr, tasks: &Tasks) {
+async fn tunnel(tunnel: Tunnel, peer: SocketAddr, tasks: &Tasks) -> Report {
     let report = tunnel.run(tasks.cut()).await;
     info!(
         %peer,
@@ -49,26 +54,32 @@ async fn tunnel(tunnel: Tunnel, peer: SocketAddr, tasks: &Tasks) {
         bytes_down = report.bytes_down,
         "ws close"
     );
+    report
 }
 
 /// Speaks HTTP until the connection is over; returns it, and t3's side where a tunnel follows.
 async fn speak_http(
     stream: TcpStream,
-    dispatch: Arc<Dispatch>,
+    peer: SocketAddr,
+    dispatch: &Arc<Dispatch>,
     tasks: &Tasks,
 ) -> (Side, Option<Side>) {
     let interim = Arc::<Interim>::default();
+    let client = Arc::new(Client {
+        peer,
+        interim: Arc::clone(&interim),
+    });
     let tunnel = Arc::<Mutex<Option<Side>>>::default();
     let service = service_fn(|request: Request<Incoming>| {
-        let (dispatch, interim) = (Arc::clone(&dispatch), Arc::clone(&interim));
+        let (dispatch, client) = (Arc::clone(dispatch), Arc::clone(&client));
         let tunnel = Arc::clone(&tunnel);
         async move {
-            let outcome = dispatch.answer(request, &interim).await;
+            let outcome = dispatch.answer(request, &client).await;
             *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.tunnel;
             Ok::<_, Infallible>(outcome.answer)
         }
     });
-    let io = ClientIo::new(stream, Arc::clone(&interim));
+    let io = ClientIo::new(stream, interim);
     let mut connection = http1::Builder::new().serve_connection(io, service);
     let mut drain = pin!(tasks.drain().cancelled());
     let mut is_draining = false;

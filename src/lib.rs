@@ -7,7 +7,8 @@
 //! 3. [`headers`] takes off what belongs to the client's hop alone.
 //! 4. [`dispatch`] lets [`route`] make the one decision about what is left: answer, pair, upgrade
 //!    or forward.
-//! 5. [`pairing`] turns a page load without a session into one with it, by t3's own CLI and API.
+//! 5. [`pairing`] turns a browser without a session into one with it, by t3's own API and CLI;
+//!    [`readiness`] knows whether t3 is there to ask.
 //! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
 //! 7. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
 //! 8. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
@@ -15,13 +16,17 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+pub mod browser;
 pub mod client_io;
 pub mod config;
 pub mod connection;
 pub mod dispatch;
 pub mod headers;
+pub mod identity;
+pub mod origin;
 pub mod pairing;
 pub mod proxy;
+pub mod readiness;
 pub mod route;
 pub mod server;
 pub mod session;

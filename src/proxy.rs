@@ -1,10 +1,10 @@
 //! One request sent on to t3, and its answer brought back; a 101 leaves two sockets for a tunnel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
 
 use crate::answers::{Answer, AnswerBody};
 use crate::client_io::Interim;
@@ -13,27 +13,29 @@ use crate::tunnel::Side;
 use crate::upstream::{Failure, Inform, Outbound, Upgrade, Upstream};
 use crate::websocket;
 
-/// Sends `request`, already free of the client's hop, and returns t3's answer, free of t3's.
+/// Sends `request`, already free of the client's hop, and returns t3's answer, free of t3's. Its
+/// head must come within `limit` in which nothing of the request moves.
 pub async fn forward(
     upstream: &Upstream,
-    request: Request<Incoming>,
+    request: Request<Outbound>,
+    limit: Duration,
     interim: &Arc<Interim>,
 ) -> Result<Answer, Failure> {
     // An HTTP/1.0 client knows no interim answers (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
-    let request = onward(request.map(Outbound::of_client));
-    let answer = upstream.send(request, inform).await?;
+    let answer = upstream.send(onward(request), limit, inform).await?;
     Ok(homeward(answer.map(AnswerBody::Relayed)))
 }
 
 /// Sends an upgrade, already free of the client's hop; beside a 101 comes t3's side of the tunnel.
 pub async fn upgrade(
     upstream: &Upstream,
-    request: Request<Incoming>,
+    request: Request<Outbound>,
+    limit: Duration,
 ) -> Result<(Answer, Option<Side>), Failure> {
-    let mut request = onward(request.map(|_| Outbound::Empty));
+    let mut request = onward(request);
     websocket::mark_websocket(request.headers_mut());
-    match upstream.upgrade(request).await? {
+    match upstream.upgrade(request, limit).await? {
         Upgrade::Refused(answer) => Ok((homeward(answer.map(AnswerBody::Relayed)), None)),
         Upgrade::Switched(answer, stream, early) => {
             let mut answer = homeward(answer.map(|()| AnswerBody::Own(early.slice(..0))));

@@ -1,48 +1,54 @@
 //! The one decision per request: who answers it. Pure.
 
-use http::{Method, Request, Uri};
+use http::{Method, Request};
+use http_body::Body;
 
+use crate::origin;
 use crate::session;
 
 /// Who answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    /// The dispatcher, for a probe.
+    /// The dispatcher, for a probe of itself.
     Health,
+    /// The dispatcher, for a probe of t3.
+    Ready,
     /// t3, and on its 101 the two sockets become a tunnel.
     Upgrade,
-    /// The dispatcher, with a new session and the way back to the page.
-    Pair,
+    /// t3, or the dispatcher with a new session and the way back to the page.
+    Page,
+    /// t3, or the dispatcher with the state of a new session.
+    OwnSession,
     /// t3.
     Forward,
 }
 
 /// Who answers: decided on the very fields that would be forwarded.
-pub fn of<B>(request: &Request<B>, wants_websocket: bool, cookie_name: &str) -> Route {
-    let headers = request.headers();
-    if is_health_probe(request.method(), request.uri()) {
-        Route::Health
-    } else if wants_websocket {
-        Route::Upgrade
-    } else if session::is_page_load(request.method(), headers)
-        && session::session_cookie(headers, cookie_name).is_none()
-    {
-        Route::Pair
-    } else {
-        Route::Forward
+pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
+    let (method, headers) = (request.method(), request.headers());
+    let is_get = matches!(*method, Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/healthz" if is_get => Route::Health,
+        "/readyz" if is_get => Route::Ready,
+        _ if wants_websocket => Route::Upgrade,
+        // What has a body is sent once: it cannot wait for t3, or come again.
+        _ if !request.body().is_end_stream() => Route::Forward,
+        _ if session::is_page_load(method, headers) => Route::Page,
+        "/api/auth/session" if method == Method::GET && origin::is_own_fetch(headers) => {
+            Route::OwnSession
+        }
+        _ => Route::Forward,
     }
-}
-
-fn is_health_probe(method: &Method, target: &Uri) -> bool {
-    matches!(*method, Method::GET | Method::HEAD) && target.path() == "/healthz"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Empty = http_body_util::Empty<bytes::Bytes>;
     use crate::{headers, websocket};
 
-    fn request(head: &str) -> (Request<()>, bool) {
+    fn request(head: &str) -> (Request<Empty>, bool) {
         let mut lines = head.lines();
         let mut first = lines.next().unwrap_or_default().split(' ');
         let mut builder = Request::builder()
@@ -52,7 +58,7 @@ mod tests {
             let (name, value) = line.split_once(": ").unwrap_or_default();
             builder = builder.header(name, value);
         }
-        let mut request = builder.body(()).expect("a test's request");
+        let mut request = builder.body(Empty::new()).expect("a test's request");
         let wants = websocket::asks_for_websocket(request.method(), request.headers());
         headers::strip_request(request.headers_mut());
         (request, wants)
@@ -64,23 +70,37 @@ mod tests {
             ("GET /healthz", Route::Health),
             ("HEAD /healthz", Route::Health),
             ("GET /healthz?x", Route::Health),
+            ("GET /readyz", Route::Ready),
             ("GET /healthz/", Route::Forward),
-            ("GET //healthz", Route::Forward),
-            ("POST /healthz", Route::Forward),
-            ("GET /\nsec-fetch-dest: document", Route::Pair),
-            ("GET /t/1?a=b%20c\naccept: text/html", Route::Pair),
             (
-                "GET /\naccept: text/html\ncookie: t3_session=x",
+                "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
+                Route::OwnSession,
+            ),
+            ("GET /api/auth/session", Route::Forward),
+            (
+                "GET /api/auth/session\nsec-fetch-site: cross-site",
                 Route::Forward,
             ),
-            ("GET /\naccept: text/html\ncookie: other=x", Route::Pair),
+            (
+                "GET /api/auth/session/\nsec-fetch-site: same-origin",
+                Route::Forward,
+            ),
+            ("GET //healthz", Route::Forward),
+            ("POST /healthz", Route::Forward),
+            ("GET /\nsec-fetch-dest: document", Route::Page),
+            ("GET /t/1?a=b%20c\naccept: text/html", Route::Page),
+            (
+                "GET /\naccept: text/html\ncookie: t3_session=x",
+                Route::Page,
+            ),
+            ("GET /\naccept: text/html\ncookie: other=x", Route::Page),
             (
                 "GET /\naccept: text/html\nauthorization: Bearer x",
                 Route::Forward,
             ),
             (
                 "GET /\naccept: text/html\nconnection: cookie\ncookie: t3_session=x",
-                Route::Pair,
+                Route::Page,
             ),
             (
                 "GET /assets/index.js\naccept: */*\nsec-fetch-dest: script",
@@ -98,15 +118,11 @@ mod tests {
             ),
             (
                 "GET /\naccept: text/html\nconnection: upgrade\nupgrade: h2c",
-                Route::Pair,
+                Route::Page,
             ),
         ] {
             let (request, wants) = request(head);
-            assert_eq!(
-                of(&request, wants, session::DEFAULT_COOKIE_NAME),
-                expected,
-                "{head}"
-            );
+            assert_eq!(of(&request, wants), expected, "{head}");
         }
     }
 }

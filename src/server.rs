@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::dispatch::Dispatch;
 use crate::pairing::Pairing;
+use crate::readiness::Readiness;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
 
@@ -27,8 +28,15 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
     let tasks = Tasks::default();
     let drain_timeout = config.drain_timeout;
     let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
-    let pairing = Pairing::new(config.cli, Arc::clone(&upstream));
-    let dispatch = Arc::new(Dispatch::new(upstream, pairing));
+    let readiness = Arc::<Readiness>::default();
+    let pairing = Pairing::new(
+        config.pairing,
+        Arc::clone(&upstream),
+        Arc::clone(&readiness),
+        tasks.clone(),
+    );
+    follow(&tasks, &upstream, &readiness, &pairing);
+    let dispatch = Arc::new(Dispatch::new(config.door, upstream, readiness, pairing));
     tokio::select! {
         () = accept(&listener, &dispatch, &tasks) => {}
         () = shutdown => {}
@@ -37,6 +45,17 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
     if !tasks.finish(drain_timeout, CUT_GRACE).await {
         warn!("some connections had to be abandoned");
     }
+}
+
+/// Watches t3 while it is not up, and gets ready to pair when it first is.
+fn follow(tasks: &Tasks, upstream: &Arc<Upstream>, readiness: &Arc<Readiness>, pairing: &Pairing) {
+    let (watched, watching) = (Arc::clone(upstream), Arc::clone(readiness));
+    tasks.until_drained(async move { watching.watch(&watched).await });
+    let (awaited, pairing) = (Arc::clone(readiness), pairing.clone());
+    tasks.until_drained(async move {
+        awaited.is_up().await;
+        pairing.warm_up().await;
+    });
 }
 
 /// Accepts for ever.

@@ -2,7 +2,7 @@
 
 use cookie::Cookie;
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 /// The session cookie's name until t3 has told another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
@@ -46,11 +46,40 @@ pub fn wants_document(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The cookie's name in one `Set-Cookie` line, if it is one that a session could have.
-pub fn set_cookie_name(line: &[u8]) -> Option<String> {
+/// Name and value of the cookie that a `Set-Cookie` line sets, if a session could be in it.
+pub fn cookie_set_by(line: &[u8]) -> Option<(String, String)> {
     let line = std::str::from_utf8(line).ok()?;
     let cookie = Cookie::parse(line).ok()?;
-    (!cookie.name().is_empty() && !cookie.value().is_empty()).then(|| cookie.name().to_owned())
+    let (name, value) = cookie.name_value();
+    let is_session = is_cookie_name(name) && !value.is_empty();
+    is_session.then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Can a cookie be called so (RFC 6265 §4.1.1: a token)?
+pub fn is_cookie_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+/// Puts the session `value` in the place of every cookie called `name`; the others stay byte for
+/// byte, in one line.
+pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
+    let mut line = Vec::new();
+    for pair in headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+    {
+        let is_session = name_and_value(pair).is_some_and(|(key, _)| key == name.as_bytes());
+        if !is_session && !pair.trim_ascii().is_empty() {
+            line.extend_from_slice(pair.trim_ascii());
+            line.extend_from_slice(b"; ");
+        }
+    }
+    line.extend_from_slice(format!("{name}={value}").as_bytes());
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(COOKIE, line);
+    }
 }
 
 fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -68,7 +97,7 @@ fn names_html(accept: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
 
     use super::*;
 
@@ -156,19 +185,39 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_read_from_a_set_cookie_line() {
+    fn a_set_cookie_line_is_read_as_a_browser_does() {
         for (line, expected) in [
             (
                 &b"t3_session=e30.x; Path=/; HttpOnly; SameSite=Lax"[..],
-                Some("t3_session"),
+                Some(("t3_session", "e30.x")),
             ),
-            (b"t3_session_0a1b=v", Some("t3_session_0a1b")),
+            (b"t3_session_0a1b=v", Some(("t3_session_0a1b", "v"))),
             (b"t3_session=; Max-Age=0", None),
             (b"=v", None),
+            (b"a b=v", None),
             (b"nonsense", None),
             (b"\xff=v", None),
         ] {
-            assert_eq!(set_cookie_name(line).as_deref(), expected);
+            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(cookie_set_by(line), expected);
+        }
+    }
+
+    #[test]
+    fn a_session_takes_the_place_of_every_other() {
+        for (lines, expected) in [
+            (vec![], "s=new"),
+            (vec!["s=old"], "s=new"),
+            (
+                vec!["a=1; s=old; b=\"2 3\"", "s=older;c"],
+                "a=1; b=\"2 3\"; c; s=new",
+            ),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = map(&lines);
+            replace_session_cookie(&mut headers, "s", "new");
+            let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(lines, [expected]);
         }
     }
 }

@@ -30,6 +30,14 @@ impl Tasks {
         self.tracker.spawn(task);
     }
 
+    /// Starts a task that the drain ends at once.
+    pub fn until_drained(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let drain = self.drain.clone();
+        self.detach(async move {
+            drain.run_until_cancelled(task).await;
+        });
+    }
+
     /// Set once no new request may begin.
     pub fn drain(&self) -> &CancellationToken {
         &self.drain

@@ -24,11 +24,11 @@ async fn a_first_visit_ends_on_a_live_websocket() {
     let cookies = page.cookies().await;
     let session = cookies.iter().find(|cookie| cookie["name"] == "t3_session");
     assert_eq!(session.expect("a session")["httpOnly"], true);
-    assert_eq!(world.cli_starts(), 1);
+    assert_eq!(world.exchanges(), 1);
 
     page.reload().await;
     page.wait_for(LIVE, Duration::from_secs(30)).await;
-    assert_eq!(world.cli_starts(), 1, "a reload has the session");
+    assert_eq!(world.exchanges(), 1, "a reload has the session");
     if let Some(path) = std::env::var_os("SCREENSHOT") {
         page.set_viewport(1000, 560, 1.0, false).await;
         page.screenshot(path.as_ref()).await;

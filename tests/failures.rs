@@ -4,6 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 
 use common::scripted::{Scripted, drain, read_head};
@@ -27,7 +28,7 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     for other in ["/healthz/", "//healthz", "/healthzz", "/HEALTHZ"] {
         let answer = request(addr, &format!("GET {other}")).await;
-        assert_eq!(answer.status, 502, "{other} is t3's");
+        assert_eq!(answer.status, 503, "{other} is t3's");
     }
     drop(dir);
 }
@@ -35,7 +36,6 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
 #[tokio::test]
 async fn an_early_answer_is_relayed_and_stops_the_upload() {
     let upstream = Scripted::start(|mut stream, _| async move {
-        read_head(&mut stream).await;
         let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmore";
         let _ = stream.write_all(answer).await;
         drain(&mut stream).await;
@@ -58,16 +58,15 @@ async fn a_client_that_leaves_ends_its_upstream_request() {
         let world = World::start().await;
         let mut client = Client::connect(world.addr()).await;
         client.send_head(&format!("GET {target}")).await;
-        let arrived = world.standin.wait_for(PATIENCE, |seen| !seen.is_empty());
-        assert!(arrived.await, "{target}");
+        let is_this = |seen: &&Seen| seen.target == target.as_bytes();
+        let arrived = |seen: &[Seen]| seen.iter().any(|seen| is_this(&seen));
+        assert!(world.standin.wait_for(PATIENCE, arrived).await, "{target}");
         if target.contains("slow") {
             client.head().await.expect("the head comes at once");
         }
         drop(client);
-        let gone = world
-            .standin
-            .wait_for_connections(AT_ONCE, |open, _| open == 0);
-        assert!(gone.await, "{target}");
+        let gone = |seen: &[Seen]| seen.iter().find(is_this).is_some_and(Seen::aborted);
+        assert!(world.standin.wait_for(AT_ONCE, gone).await, "{target}");
     }
 }
 
@@ -100,7 +99,6 @@ async fn none_of_two_thousand_requests_meets_the_end_of_a_kept_connection() {
 async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_safe() {
     let upstream = Scripted::start(|mut stream, number| async move {
         // The first connection answers once and ends under the second request.
-        read_head(&mut stream).await;
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
         let _ = stream.write_all(answer.as_bytes()).await;
         read_head(&mut stream).await;
@@ -150,7 +148,7 @@ async fn what_is_no_answer_becomes_a_502() {
 }
 
 #[tokio::test]
-async fn an_unreachable_t3_is_told_to_people_and_to_scripts() {
+async fn an_unreachable_t3_is_told_to_scripts_at_once_and_to_people_when_they_have_waited() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let nobody = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
@@ -158,18 +156,19 @@ async fn an_unreachable_t3_is_told_to_people_and_to_scripts() {
     };
     let nobody = nobody.expect("a port that is free again");
     let dispatcher = Dispatcher::start(config(nobody, dir.path(), &[])).await;
+    let start = Instant::now();
     let script = request(dispatcher.addr, "GET /api/auth/session\nAccept: */*").await;
-    assert_eq!(
-        (script.status, script.header("content-type").as_str()),
-        (502, "application/json")
-    );
+    assert_eq!(script.status, 503);
+    assert_eq!(script.header("content-type"), "application/json");
+    assert_eq!(script.header("retry-after"), "1");
     assert!(script.text().contains(&nobody.to_string()));
-    let page = request(
-        dispatcher.addr,
-        &format!("GET /\n{PAGE}\nCookie: t3_session=x"),
-    )
-    .await;
-    assert_eq!(page.status, 502);
+    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    let ready = request(dispatcher.addr, "GET /readyz").await;
+    assert_eq!((ready.status, ready.text().as_str()), (503, "down"));
+    let head = format!("GET /\n{PAGE}\nCookie: t3_session=x");
+    let page = request(dispatcher.addr, &head).await;
+    assert_eq!(page.status, 503);
+    assert_eq!(start.elapsed().as_secs(), 20);
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.text().contains(&nobody.to_string()));
     assert!(
@@ -181,8 +180,20 @@ async fn an_unreachable_t3_is_told_to_people_and_to_scripts() {
 }
 
 #[tokio::test]
-async fn a_connection_that_hangs_is_a_504_in_time() {
-    // Nobody accepts: once the backlog is full, further connections wait for ever.
+async fn a_t3_that_is_lost_between_two_requests_is_told_too() {
+    let world = World::start().await;
+    assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
+    let (addr, upstream) = (world.addr(), world.standin.addr().to_string());
+    world.standin.kill();
+    let answer = request(addr, "GET /standin/1k").await;
+    assert!(matches!(answer.status, 502 | 503), "{}", answer.status);
+    assert!(answer.text().contains(&upstream));
+    assert_eq!(request(addr, "GET /standin/1k").await.status, 503);
+}
+
+/// Nobody accepts: once the backlog is full, further connections wait for ever.
+#[tokio::test]
+async fn a_connection_that_hangs_is_told_in_time() {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     let any = "127.0.0.1:0".parse().expect("an address");
     socket.bind(any).expect("a free port");
@@ -200,7 +211,7 @@ async fn a_connection_that_hangs_is_a_504_in_time() {
     let dispatcher = Dispatcher::start(config(addr, dir.path(), &[])).await;
     let start = Instant::now();
     let answer = request(dispatcher.addr, "GET /x").await;
-    assert_eq!(answer.status, 504);
+    assert_eq!(answer.status, 503);
     assert!(
         start.elapsed() < Duration::from_secs(5),
         "{:?}",

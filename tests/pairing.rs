@@ -10,7 +10,7 @@ async fn load(world: &World, target: &str) -> common::http::Answer {
 
 #[tokio::test]
 async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     let answer = load(&world, "/t/1?a=b%20c").await;
     assert_eq!(answer.status, 302);
     assert_eq!(answer.all("location"), ["/t/1?a=b%20c"]);
@@ -34,7 +34,7 @@ async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
 
 #[tokio::test]
 async fn t3_s_set_cookie_lines_are_handed_on_as_they_came() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     let further = vec![
         "b=2; Path=/x; Secure".to_owned(),
         "c=\"3 4\";HttpOnly".to_owned(),
@@ -50,7 +50,11 @@ async fn t3_s_set_cookie_lines_are_handed_on_as_they_came() {
 
 #[tokio::test]
 async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
+    let session = world
+        .standin
+        .issue_browser_session("test")
+        .expect("a session");
     let page = PAGE.replace("document", "empty");
     for head in [
         "GET /api/auth/session\nAccept: */*\nSec-Fetch-Dest: empty".to_owned(),
@@ -61,7 +65,7 @@ async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
         format!("HEAD /\n{PAGE}"),
         "GET /assets/x.js\nSec-Fetch-Dest: script\nAccept: */*".to_owned(),
         format!("GET /\n{PAGE}\nAuthorization: Bearer x"),
-        format!("GET /\n{PAGE}\nCookie: t3_session=whatever"),
+        format!("GET /\n{PAGE}\nCookie: t3_session={session}"),
         "GET /".to_owned(),
         format!("GET /ws\n{PAGE}\nConnection: Upgrade\nUpgrade: websocket"),
         "GET /healthz\nAccept: text/html".to_owned(),
@@ -74,7 +78,7 @@ async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
 
 #[tokio::test]
 async fn the_location_stays_on_this_origin() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     for (target, expected) in [
         ("//evil.test/", "/evil.test/"),
         ("///evil.test/", "/evil.test/"),
@@ -82,7 +86,9 @@ async fn the_location_stays_on_this_origin() {
         ("/%09/evil.test", "/%09/evil.test"),
         ("http://evil.test//worse", "/worse"),
     ] {
-        let answer = load(&world, target).await;
+        // Another browser each time: one that comes again and again is not paired for ever.
+        let page = PAGE.replace("(test)", target);
+        let answer = request(world.addr(), &format!("GET {target}\n{page}")).await;
         let told = answer.header("location");
         assert!(
             (answer.status == 302 && told == expected) || answer.status == 400,

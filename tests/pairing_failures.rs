@@ -22,14 +22,14 @@ async fn falls_back(world: &World) {
 
 #[tokio::test]
 async fn a_cli_that_fails_leaves_the_page_to_t3() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world.standin.set_faults(|faults| faults.cli_fail = true);
     falls_back(&world).await;
 }
 
 #[tokio::test]
 async fn a_cli_that_prints_rubbish_leaves_the_page_to_t3() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world.standin.set_faults(|faults| faults.cli_garbage = true);
     falls_back(&world).await;
     world.standin.set_faults(|faults| {
@@ -41,7 +41,7 @@ async fn a_cli_that_prints_rubbish_leaves_the_page_to_t3() {
 
 #[tokio::test]
 async fn a_cli_that_prints_fifty_megabytes_is_stopped() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world
         .standin
         .set_faults(|faults| faults.cli_flood_bytes = 50 << 20);
@@ -53,7 +53,7 @@ async fn a_cli_that_prints_fifty_megabytes_is_stopped() {
 
 #[tokio::test]
 async fn a_cli_that_hangs_is_killed_after_fifteen_seconds_and_others_are_served_meanwhile() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world.standin.set_faults(|faults| faults.cli_hang = true);
     let mut client = Client::connect(world.addr()).await;
     let start = Instant::now();
@@ -73,7 +73,7 @@ async fn a_cli_that_hangs_is_killed_after_fifteen_seconds_and_others_are_served_
 
 #[tokio::test]
 async fn a_cli_that_leaves_a_child_behind_does_not_hold_the_person_up() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world
         .standin
         .set_faults(|faults| faults.cli_spawn_grandchild = true);
@@ -85,13 +85,13 @@ async fn a_cli_that_leaves_a_child_behind_does_not_hold_the_person_up() {
 
 #[tokio::test]
 async fn a_missing_cli_leaves_the_page_to_t3() {
-    let world = World::with(&["--t3-bin", "/nowhere/t3"]).await;
+    let world = World::with(&["--mint", "cli", "--t3-bin", "/nowhere/t3"]).await;
     falls_back(&world).await;
 }
 
 #[tokio::test]
 async fn an_exchange_that_is_refused_leaves_the_page_to_t3() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     let faults: [fn(&mut Faults); 4] = [
         |faults| faults.refuse_exchange = true,
         |faults| faults.exchange_status = Some(500),
@@ -109,7 +109,7 @@ async fn an_exchange_that_is_refused_leaves_the_page_to_t3() {
 
 #[tokio::test]
 async fn a_client_that_leaves_while_the_cli_runs_leaves_no_process_behind() {
-    let world = World::start().await;
+    let world = World::with(&["--mint", "cli"]).await;
     world.standin.set_faults(|faults| faults.cli_hang = true);
     let mut client = Client::connect(world.addr()).await;
     client.send_head(&format!("GET /\n{PAGE}")).await;

@@ -6,7 +6,9 @@ mod parse;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::options::{LogFormat, Options};
+use http::{HeaderName, StatusCode};
+
+pub use self::options::{LogFormat, MintMode, Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";
@@ -18,8 +20,10 @@ const STACK_HOME: &str = "/data/t3";
 pub struct Config {
     /// t3 as the next hop.
     pub upstream: UpstreamConfig,
-    /// The t3 command.
-    pub cli: CliConfig,
+    /// How sessions are made.
+    pub pairing: PairingConfig,
+    /// Who is let in, and how those are received who have to wait.
+    pub door: DoorConfig,
     /// How long a drain may take.
     pub drain_timeout: Duration,
 }
@@ -33,6 +37,24 @@ pub struct UpstreamConfig {
     pub port: u16,
     /// The longest wait for the head of an answer while nothing of the request moves.
     pub response_timeout: Duration,
+}
+
+/// How sessions are made.
+#[derive(Debug, Clone)]
+pub struct PairingConfig {
+    /// Where credentials come from.
+    pub mint: MintMode,
+    /// The t3 command.
+    pub cli: CliConfig,
+}
+
+/// Who is let in, and how those are received who have to wait.
+#[derive(Debug, Clone)]
+pub struct DoorConfig {
+    /// The header by which single sign-on says who it let through.
+    pub identity_header: Option<HeaderName>,
+    /// The status of the page that a person gets while t3 is not up.
+    pub waiting_status: StatusCode,
 }
 
 /// How t3's own CLI is run.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use http::{HeaderName, StatusCode};
 use tracing_subscriber::filter::Targets;
 
 use super::parse;
-use super::{CliConfig, Config, UpstreamConfig};
+use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
 
 /// What the process was told, by flag or by environment.
 #[derive(Debug, Clone, Parser)]
@@ -49,6 +50,24 @@ pub struct Options {
     #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
     pub t3_home: Option<PathBuf>,
 
+    /// Where pairing credentials come from.
+    #[arg(
+        long,
+        env = "DISPATCHER_MINT",
+        value_name = "WAY",
+        default_value = "auto"
+    )]
+    pub mint: MintMode,
+
+    /// Header by which single sign-on says who it let through.
+    #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
+    pub identity_header: Option<HeaderName>,
+
+    /// Status of the page that a person gets while t3 is not up. A proxy in front that replaces
+    /// 5xx answers by a page of its own needs another one here, such as 200.
+    #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
+    pub waiting_status: StatusCode,
+
     /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
     #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
@@ -77,6 +96,17 @@ pub struct Options {
     pub log_format: LogFormat,
 }
 
+/// Where pairing credentials come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MintMode {
+    /// From t3's API, and from its command where the API gives none.
+    Auto,
+    /// From t3's API alone.
+    Api,
+    /// From t3's command alone.
+    Cli,
+}
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -100,7 +130,14 @@ impl Options {
                 port: self.upstream_port,
                 response_timeout: self.response_timeout,
             },
-            cli: CliConfig::new(self.t3_bin.clone(), self.t3_home.clone()),
+            pairing: PairingConfig {
+                mint: self.mint,
+                cli: CliConfig::new(self.t3_bin.clone(), self.t3_home.clone()),
+            },
+            door: DoorConfig {
+                identity_header: self.identity_header.clone(),
+                waiting_status: self.waiting_status,
+            },
             drain_timeout: self.drain_timeout,
         }
     }

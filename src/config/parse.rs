@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use http::StatusCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub(super) fn listen_host(text: &str) -> Result<IpAddr, String> {
@@ -36,6 +37,17 @@ fn unbracketed(host: &str) -> &str {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn page_status(text: &str) -> Result<StatusCode, String> {
+    let status = text
+        .parse::<u16>()
+        .ok()
+        .filter(|code| (200..600).contains(code));
+    status
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .filter(|status| !matches!(status.as_u16(), 204 | 205 | 304))
+        .ok_or_else(|| "a status that has a page, such as 503 or 200, is needed".to_owned())
 }
 
 /// A bare word that is no level would be taken for a target that is to log everything.

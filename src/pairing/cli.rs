@@ -1,173 +1,187 @@
-//! t3's own command, run as a child under bounds: time, output, and nothing left behind.
+//! t3's own command: one run at a time, whoever asks, and no wait without a bound.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::credential::{Credential, redacted};
+use super::child;
+use super::secret::Secret;
 use crate::config::CliConfig;
 
-/// How long one run may take. It needs about 2 s (contract §1).
+/// How long one run, with its repetitions, may take. It needs about 2 s (contract §1).
 const RUN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How much one run may print on either output. It prints about 400 bytes (contract §1).
-const OUTPUT_LIMIT: usize = 64 * 1024;
+/// The first pause before a run that found the database locked is repeated; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many may wait for their run.
+const MAX_WAITING: usize = 64;
 
 /// How long a minted credential is good for, in the CLI's own syntax. It is spent at once.
 const CREDENTIAL_TTL: &str = "5m";
 
+/// How long the dispatcher's own session is good for.
+pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// t3's own command.
+#[derive(Debug)]
+pub(super) struct Cli {
+    config: CliConfig,
+    turn: Semaphore,
+    waiting: AtomicUsize,
+    /// How long the last run took, in milliseconds.
+    last_took: AtomicU64,
+}
+
 /// Why a run gave nothing.
 #[derive(Debug)]
 pub enum CliError {
+    /// So many wait already that its turn would not come in time, or has not.
+    Busy,
     /// It could not be started.
     Spawn(io::Error),
     /// It did not end within [`RUN_TIMEOUT`] and was killed.
     Timeout,
-    /// It printed more than [`OUTPUT_LIMIT`] and was killed.
+    /// It printed more than it ever should and was killed.
     OutputTooLong,
     /// Its output could not be read.
     Output(io::Error),
     /// It failed, and this is what it said of it.
     Failed(ExitStatus, String),
-    /// It ended well, but what it printed has no credential in it.
+    /// It ended well, but what it printed is not what was asked for.
     Unusable,
 }
 
-/// Mints a one-time credential: `t3 auth pairing create` (contract §1).
-pub(super) async fn create_pairing(config: &CliConfig) -> Result<Credential, CliError> {
-    let args = ["auth", "pairing", "create", "--ttl", CREDENTIAL_TTL];
-    let printed = run(config, &args).await?;
-    let value: Value = serde_json::from_slice(&printed).map_err(|_| CliError::Unusable)?;
-    value["credential"]
-        .as_str()
-        .and_then(Credential::new)
-        .ok_or(CliError::Unusable)
-}
+/// Counts itself among those who wait, for as long as it is there.
+struct Waiting<'a>(&'a AtomicUsize);
 
-/// Runs the CLI with `--json` and the base directory added; returns what it printed.
-async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
-    let program = config.program();
-    let mut command = Command::new(&program);
-    command.args(args).arg("--json");
-    if let Some(base_dir) = config.base_dir() {
-        command.arg("--base-dir").arg(base_dir);
-    }
-    if let Some(path) = path_with(&program) {
-        command.env("PATH", path);
-    }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let child = command.spawn().map_err(CliError::Spawn)?;
-    let run = Run::of(child);
-    tokio::time::timeout(RUN_TIMEOUT, run.finish())
-        .await
-        .unwrap_or(Err(CliError::Timeout))
-}
-
-/// A child and everything that it started: dropping this kills them all.
-struct Run {
-    child: Child,
-    group: Option<Pid>,
-}
-
-impl Run {
-    fn of(child: Child) -> Self {
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        Self { child, group }
+impl Cli {
+    /// Runs what `config` names.
+    pub(super) fn new(config: CliConfig) -> Self {
+        Self {
+            config,
+            turn: Semaphore::new(1),
+            waiting: AtomicUsize::new(0),
+            last_took: AtomicU64::new(0),
+        }
     }
 
-    async fn finish(mut self) -> Result<Vec<u8>, CliError> {
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let outputs = async { tokio::try_join!(read_bounded(stdout), read_bounded(stderr)) };
-        let exit = async {
-            let status = self.child.wait().await.map_err(CliError::Output)?;
-            // What it left running may still hold its outputs open.
-            kill_group(self.group.take());
-            Ok(status)
-        };
-        let (status, (stdout, stderr)) = tokio::try_join!(exit, outputs)?;
-        if status.success() {
-            Ok(stdout)
-        } else {
-            Err(CliError::Failed(status, cause(&stdout, &stderr)))
+    /// Mints a one-time credential: `t3 auth pairing create` (contract §1). Its turn must come
+    /// early enough to end by `deadline`.
+    pub(super) async fn create_pairing(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let args = [
+            "auth",
+            "pairing",
+            "create",
+            "--ttl",
+            CREDENTIAL_TTL,
+            "--label",
+            label,
+        ];
+        self.secret_of(&args, "credential", deadline).await
+    }
+
+    /// Makes an administrative session: `t3 auth session issue` (contract §4).
+    pub(super) async fn issue_session(&self, deadline: Instant) -> Result<Secret, CliError> {
+        let ttl = format!("{}h", BEARER_TTL.as_secs() / 3600);
+        let args = [
+            "auth",
+            "session",
+            "issue",
+            "--ttl",
+            &ttl,
+            "--label",
+            "t3-dispatcher",
+        ];
+        self.secret_of(&args, "token", deadline).await
+    }
+
+    async fn secret_of(
+        &self,
+        args: &[&str],
+        field: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let _turn = self.take_turn(deadline).await?;
+        let start = Instant::now();
+        let latest = deadline.min(start + RUN_TIMEOUT);
+        let printed = timeout_at(latest, self.run_until_unlocked(args)).await;
+        let took = start.elapsed().as_millis() as u64;
+        self.last_took.store(took, Ordering::Relaxed);
+        let printed = printed.unwrap_or(Err(CliError::Timeout))?;
+        let value: Value = serde_json::from_slice(&printed).map_err(|_| CliError::Unusable)?;
+        value[field]
+            .as_str()
+            .and_then(Secret::new)
+            .ok_or(CliError::Unusable)
+    }
+
+    /// Waits for its turn, unless by all that is known it would come too late: whoever waits in
+    /// vain is better off at t3's own pairing screen at once.
+    async fn take_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CliError> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        let a_run = Duration::from_millis(self.last_took.load(Ordering::Relaxed));
+        let ends = Instant::now() + a_run * (before as u32 + 1);
+        if before >= MAX_WAITING || (before > 0 && ends > deadline) {
+            return Err(CliError::Busy);
+        }
+        match timeout_at(deadline, self.turn.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(CliError::Busy),
+        }
+    }
+
+    async fn run_until_unlocked(&self, args: &[&str]) -> Result<Vec<u8>, CliError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match child::run(&self.config, args).await {
+                Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
         }
     }
 }
 
-impl Drop for Run {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        kill_group(self.group.take());
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn kill_group(group: Option<Pid>) {
-    if let Some(group) = group {
-        // It may have ended by itself meanwhile.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-}
-
-async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, CliError> {
-    let mut bytes = Vec::new();
-    if let Some(output) = output {
-        let limit = OUTPUT_LIMIT as u64 + 1;
-        let mut output = output.take(limit);
-        output
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(CliError::Output)?;
-    }
-    match bytes.len() > OUTPUT_LIMIT {
-        true => Err(CliError::OutputTooLong),
-        false => Ok(bytes),
-    }
-}
-
-/// The PATH of the child: the program's own folder first, where its interpreter may be too.
-fn path_with(program: &Path) -> Option<OsString> {
-    let folder = program
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())?;
-    let inherited = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&inherited));
-    std::env::join_paths(folders).ok()
-}
-
-/// The line that names the cause. t3 says it on standard output (contract §1).
-fn cause(stdout: &[u8], stderr: &[u8]) -> String {
-    let text = [stdout, stderr].map(String::from_utf8_lossy);
-    let lines = || text.iter().flat_map(|text| text.lines());
-    let line = lines()
-        .find(|line| line.contains("database is locked"))
-        .or_else(|| lines().find(|line| line.contains("ERROR")))
-        .or_else(|| lines().find(|line| !line.trim().is_empty()));
-    redacted(line.unwrap_or("it said nothing").trim())
 }
 
 impl fmt::Display for CliError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Spawn(error) => write!(formatter, "cannot be started: {error}"),
-            Self::Timeout => write!(formatter, "no end after {} s", RUN_TIMEOUT.as_secs()),
-            Self::OutputTooLong => write!(formatter, "printed over {} KiB", OUTPUT_LIMIT / 1024),
-            Self::Output(error) => write!(formatter, "output not readable: {error}"),
-            Self::Failed(status, cause) => write!(formatter, "{status}: {cause}"),
-            Self::Unusable => formatter.write_str("printed no usable credential"),
+            Self::Busy => formatter.write_str("too many wait for t3's command"),
+            Self::Spawn(error) => write!(formatter, "t3's command cannot be started: {error}"),
+            Self::Timeout => write!(
+                formatter,
+                "t3's command did not end within {} s",
+                RUN_TIMEOUT.as_secs()
+            ),
+            Self::OutputTooLong => write!(
+                formatter,
+                "t3's command printed over {} KiB",
+                child::OUTPUT_LIMIT / 1024
+            ),
+            Self::Output(error) => write!(formatter, "t3's command: unreadable output: {error}"),
+            Self::Failed(status, cause) => {
+                write!(formatter, "t3's command failed ({status}): {cause}")
+            }
+            Self::Unusable => formatter.write_str("t3's command printed nothing usable"),
         }
     }
 }

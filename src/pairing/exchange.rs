@@ -1,99 +1,162 @@
 //! A credential handed to t3, a session's cookie back.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, SET_COOKIE, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::json;
 
-use super::credential::Credential;
+use super::secret::Secret;
+use crate::browser::Browser;
 use crate::session;
-use crate::upstream::{Failure, Inbound, Outbound, Upstream};
+use crate::upstream::{Call, Failure, Upstream};
 
 /// How long t3 may take for it. It needs some milliseconds (contract §4).
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of the answer's body is read, so that its connection can be used again.
-const BODY_LIMIT: usize = 64 * 1024;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Exchanges credentials where this t3 takes them: the place has changed once (contract §8).
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    is_old: AtomicBool,
+}
+
+/// Where t3 exchanges credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// Since v0.0.25.
+    BrowserSession,
+    /// Before.
+    Bootstrap,
+}
+
+/// A session as t3 handed it over.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// t3's `Set-Cookie` lines, as they came.
+    pub set_cookies: Vec<HeaderValue>,
+    /// The name of the cookie among them that is the session.
+    pub cookie_name: String,
+    /// Its value.
+    pub cookie_value: String,
+}
 
 /// Why a credential gave no session.
 #[derive(Debug)]
 pub enum ExchangeError {
     /// t3 gave no answer.
     Upstream(Failure),
-    /// t3 did not answer within [`EXCHANGE_TIMEOUT`].
-    Timeout,
     /// t3 refused.
     Status(StatusCode),
     /// t3 agreed, but set no cookie that a session could have.
     NoCookie,
 }
 
-/// Exchanges `credential` for a session: `POST /api/auth/browser-session` (contract §2). Returns
-/// its `Set-Cookie` lines, at least one of which sets a cookie.
-pub(super) async fn browser_session(
-    upstream: &Upstream,
-    credential: &Credential,
-    user_agent: Option<&HeaderValue>,
-) -> Result<Vec<HeaderValue>, ExchangeError> {
-    let request = request(upstream, credential, user_agent);
-    let exchange = async {
-        let answer = upstream
-            .send(request, None)
-            .await
-            .map_err(ExchangeError::Upstream)?;
-        let (head, body) = answer.into_parts();
-        finish(body).await;
-        Ok(head)
-    };
-    let head = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange)
-        .await
-        .unwrap_or(Err(ExchangeError::Timeout))?;
-    if head.status != StatusCode::OK {
-        return Err(ExchangeError::Status(head.status));
+impl Exchange {
+    /// Exchanges `credential` for a session of `browser` (contract §2, §8). `expected` is the
+    /// name that its cookie should have.
+    pub(super) async fn session(
+        &self,
+        upstream: &Upstream,
+        credential: &Secret,
+        browser: &Browser,
+        expected: &str,
+    ) -> Result<(Session, Endpoint), ExchangeError> {
+        let mut endpoint = self.remembered();
+        let mut answer = post(upstream, endpoint, credential, browser).await?;
+        // A place that is not there has spent nothing.
+        if answer.status() == StatusCode::NOT_FOUND {
+            endpoint = endpoint.other();
+            answer = post(upstream, endpoint, credential, browser).await?;
+        }
+        if answer.status() != StatusCode::OK {
+            return Err(ExchangeError::Status(answer.status()));
+        }
+        let is_old = endpoint == Endpoint::Bootstrap;
+        self.is_old.store(is_old, Ordering::Relaxed);
+        let session = session_in(answer.headers(), expected);
+        Ok((session.ok_or(ExchangeError::NoCookie)?, endpoint))
     }
-    let lines: Vec<_> = head.headers.get_all(SET_COOKIE).iter().cloned().collect();
-    let sets_one = |line: &HeaderValue| session::set_cookie_name(line.as_bytes()).is_some();
-    match lines.iter().any(sets_one) {
-        true => Ok(lines),
-        false => Err(ExchangeError::NoCookie),
+
+    fn remembered(&self) -> Endpoint {
+        match self.is_old.load(Ordering::Relaxed) {
+            true => Endpoint::Bootstrap,
+            false => Endpoint::BrowserSession,
+        }
     }
 }
 
-fn request(
-    upstream: &Upstream,
-    credential: &Credential,
-    user_agent: Option<&HeaderValue>,
-) -> Request<Outbound> {
-    let body = serde_json::json!({ "credential": credential.secret() }).to_string();
-    let mut request = Request::new(Outbound::Whole(Bytes::from(body)));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http::Uri::from_static("/api/auth/browser-session");
-    let headers = request.headers_mut();
-    let host = HeaderValue::try_from(upstream.to_string());
-    headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(user_agent) = user_agent {
-        headers.insert(USER_AGENT, user_agent.clone());
+impl Endpoint {
+    /// Its path.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::BrowserSession => "/api/auth/browser-session",
+            Self::Bootstrap => "/api/auth/bootstrap",
+        }
     }
-    request
+
+    fn other(self) -> Self {
+        match self {
+            Self::BrowserSession => Self::Bootstrap,
+            Self::Bootstrap => Self::BrowserSession,
+        }
+    }
 }
 
-/// Reads the body to its end, so that the connection goes back to the pool.
-async fn finish(body: Inbound) {
-    let _ = Limited::new(body, BODY_LIMIT).collect().await;
+/// The browser's name and address go along: t3 shows them in its client list (contract §2).
+async fn post(
+    upstream: &Upstream,
+    endpoint: Endpoint,
+    credential: &Secret,
+    browser: &Browser,
+) -> Result<Response<Bytes>, ExchangeError> {
+    let address = HeaderValue::try_from(browser.address.to_string());
+    let call = Call::post(
+        endpoint.path(),
+        json!({ "credential": credential.reveal() }),
+    )
+    .with(USER_AGENT, browser.user_agent.clone())
+    .with(X_FORWARDED_FOR, address.ok());
+    let answer = upstream.call(call, EXCHANGE_TIMEOUT).await;
+    answer.map_err(ExchangeError::Upstream)
+}
+
+/// The session among the cookies that are set: the one of the expected name, else the one that is
+/// called as t3's sessions are, else the first.
+fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
+    let set_cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    let mut cookies: Vec<_> = set_cookies
+        .iter()
+        .filter_map(|line| session::cookie_set_by(line.as_bytes()))
+        .collect();
+    let found = cookies
+        .iter()
+        .position(|(name, _)| name == expected)
+        .or_else(|| {
+            let prefix = session::DEFAULT_COOKIE_NAME;
+            cookies
+                .iter()
+                .position(|(name, _)| name.starts_with(prefix))
+        })
+        .or((!cookies.is_empty()).then_some(0))?;
+    let (cookie_name, cookie_value) = cookies.swap_remove(found);
+    Some(Session {
+        set_cookies,
+        cookie_name,
+        cookie_value,
+    })
 }
 
 impl fmt::Display for ExchangeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Upstream(failure) => failure.fmt(formatter),
-            Self::Timeout => formatter.write_str("t3 did not answer in time"),
-            Self::Status(status) => write!(formatter, "t3 answered {status}"),
-            Self::NoCookie => formatter.write_str("t3 answered 200 without a session cookie"),
+            Self::Upstream(failure) => write!(formatter, "exchange: {failure}"),
+            Self::Status(status) => write!(formatter, "exchange: t3 answered {status}"),
+            Self::NoCookie => formatter.write_str("exchange: t3 agreed, without a session cookie"),
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Failure {
     ResponseTimeout,
     /// t3 switched protocols, or to another one than was asked for.
     UnaskedSwitch,
+    /// The body of an answer to the dispatcher itself was cut short or too long.
+    Unreadable,
     /// The client's own body ended in an error.
     RequestBody,
 }
@@ -30,7 +32,9 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Unreachable(_) | Self::Broken(_) | Self::UnaskedSwitch => StatusCode::BAD_GATEWAY,
+            Self::Unreachable(_) | Self::Broken(_) | Self::UnaskedSwitch | Self::Unreadable => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 }
@@ -43,6 +47,7 @@ impl fmt::Display for Failure {
             Self::Broken(error) => write!(formatter, "connection broken: {error}"),
             Self::ResponseTimeout => formatter.write_str("no answer in time"),
             Self::UnaskedSwitch => formatter.write_str("switched to a protocol nobody asked for"),
+            Self::Unreadable => formatter.write_str("the answer's body was cut short or too long"),
             Self::RequestBody => formatter.write_str("the request's body was cut short"),
         }
     }

@@ -2,19 +2,22 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::Inform;
 use super::outbound::Outbound;
+
+/// Receives what t3 says before its answer (RFC 9110 §15.2), on the way to the client.
+pub type Inform = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
 
 /// One connection to t3.
 ///

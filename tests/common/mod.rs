@@ -67,6 +67,16 @@ impl World {
         self.dispatcher.addr
     }
 
+    /// How often a credential was exchanged, or tried to be.
+    pub fn exchanges(&self) -> usize {
+        let requests = self.standin.requests();
+        let exchange = |target: &[u8]| target.starts_with(b"/api/auth/browser-session");
+        requests
+            .iter()
+            .filter(|seen| exchange(&seen.target))
+            .count()
+    }
+
     /// How often the CLI was started.
     pub fn cli_starts(&self) -> usize {
         t3_standin::journal::starts(self.standin.base_dir()).len()

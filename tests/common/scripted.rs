@@ -8,6 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
+/// What the dispatcher asks to learn whether t3 is up, and what a t3 that is answers.
+const PROBES: [&[u8]; 2] = [
+    b"GET /.well-known/t3/environment ",
+    b"GET /api/auth/session ",
+];
+const HEALTHY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+
 /// A listener whose connections are each answered by the same script. Ends with the test.
 pub struct Scripted {
     pub addr: SocketAddr,
@@ -16,19 +23,29 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Hands each connection, with its serial number from 0, to `script`.
-    pub async fn start<F>(script: impl Fn(TcpStream, usize) -> F + Send + 'static) -> Self
+    /// Answers the dispatcher's own probes as a healthy t3 does; hands every other connection, its
+    /// first request's head read, with its serial number from 0, to `script`.
+    pub async fn start<F>(script: impl Fn(TcpStream, usize) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let script = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("a bound socket");
         let connections = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&connections);
         let accepting = tokio::spawn(async move {
             let mut scripts = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                scripts.spawn(script(stream, count.fetch_add(1, Ordering::SeqCst)));
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (script, count) = (Arc::clone(&script), Arc::clone(&count));
+                scripts.spawn(async move {
+                    let head = read_head(&mut stream).await;
+                    if PROBES.iter().any(|probe| head.starts_with(probe)) {
+                        let _ = stream.write_all(HEALTHY).await;
+                    } else if !head.is_empty() {
+                        script(stream, count.fetch_add(1, Ordering::SeqCst)).await;
+                    }
+                });
             }
         });
         Self {
@@ -41,7 +58,6 @@ impl Scripted {
     /// Answers every request, on every connection, with `bytes`, then closes it.
     pub async fn saying(bytes: &'static [u8]) -> Self {
         Self::start(move |mut stream, _| async move {
-            read_head(&mut stream).await;
             let _ = stream.write_all(bytes).await;
             let _ = stream.shutdown().await;
             drain(&mut stream).await;
@@ -49,7 +65,7 @@ impl Scripted {
         .await
     }
 
-    /// How many connections it has accepted.
+    /// How many connections it has accepted, probes aside.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }

@@ -2,27 +2,27 @@
 
 use std::fmt;
 
-/// A one-time pairing credential (contract §1).
+/// A one-time credential (contract §1), or a session's token (contract §4).
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Credential(String);
+pub(super) struct Secret(String);
 
-impl Credential {
-    /// Takes what t3 called a credential; `None` where it cannot be one.
+impl Secret {
+    /// Takes what t3 called a secret; `None` where it cannot be one.
     pub(super) fn new(text: &str) -> Option<Self> {
         let plausible =
-            (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+            (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         plausible.then(|| Self(text.to_owned()))
     }
 
-    /// The secret itself, for the one request that spends it.
-    pub(super) fn secret(&self) -> &str {
+    /// The secret itself, for the request that needs it.
+    pub(super) fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for Credential {
+impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Credential(…)")
+        formatter.write_str("Secret(…)")
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn redacted(text: &str) -> String {
         .join(" ")
 }
 
-/// Credentials are upper-case letters and digits, tokens are base64: both have long runs that
+/// Secrets are upper-case letters and digits, tokens are base64: both have long runs that
 /// mix digits or cases as no word or path does.
 fn looks_secret(word: &str) -> bool {
     word.split(|character: char| !(character.is_ascii_alphanumeric() || "-_".contains(character)))
@@ -77,11 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_printable_and_never_printed() {
-        assert!(Credential::new("").is_none());
-        assert!(Credential::new("a\r\nb").is_none());
-        assert!(Credential::new(&"a".repeat(257)).is_none());
-        let credential = Credential::new("63ZRCHFUYSNW").expect("t3's own format");
-        assert!(!format!("{credential:?}").contains("63Z"));
+    fn a_secret_is_printable_and_never_printed() {
+        assert!(Secret::new("").is_none());
+        assert!(Secret::new("a\r\nb").is_none());
+        assert!(Secret::new(&"a".repeat(4097)).is_none());
+        let secret = Secret::new("63ZRCHFUYSNW").expect("t3's own format");
+        assert!(!format!("{secret:?}").contains("63Z"));
     }
 }

@@ -1,0 +1,47 @@
+//! Why a browser has no session.
+
+use std::fmt;
+
+use super::exchange::ExchangeError;
+use super::guard::Refusal;
+use super::mint::MintError;
+use crate::upstream::Failure;
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum PairError {
+    /// It is not this browser's turn.
+    Refused(Refusal),
+    /// No credential was minted.
+    Mint(MintError),
+    /// The credential was not exchanged for a session.
+    Exchange(ExchangeError),
+    /// It took longer than anybody waits.
+    Late,
+}
+
+impl PairError {
+    /// Is it t3 that is gone, rather than pairing that fails?
+    pub(super) fn is_upstream_gone(&self) -> bool {
+        let failure = match self {
+            Self::Mint(MintError::Upstream(failure)) => failure,
+            Self::Exchange(ExchangeError::Upstream(failure)) => failure,
+            _ => return false,
+        };
+        matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
+    }
+}
+
+impl fmt::Display for PairError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(Refusal::Loop { .. }) => formatter.write_str("paired too often"),
+            Self::Refused(Refusal::Pause) => formatter.write_str("the last pairing has failed"),
+            Self::Mint(error) => error.fmt(formatter),
+            Self::Exchange(error) => error.fmt(formatter),
+            Self::Late => formatter.write_str("no session in the time that anybody waits"),
+        }
+    }
+}
+
+impl std::error::Error for PairError {}

@@ -1,0 +1,152 @@
+//! One-time credentials: from t3's API where it can be had, from t3's command where not.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::bearer::Bearer;
+use super::cli::{Cli, CliError};
+use super::secret::Secret;
+use crate::config::MintMode;
+use crate::upstream::{Call, Failure, Upstream};
+
+/// How long t3's API may take. It needs 6 to 22 ms (contract §4).
+const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Mints credentials.
+#[derive(Debug)]
+pub(super) struct Mint {
+    mode: MintMode,
+    upstream: Arc<Upstream>,
+    cli: Arc<Cli>,
+    bearer: Arc<Bearer>,
+}
+
+/// Where a credential came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// `POST /api/auth/pairing-token`.
+    Api,
+    /// `t3 auth pairing create`.
+    Cli,
+}
+
+/// Why there is no credential.
+#[derive(Debug)]
+pub enum MintError {
+    /// t3 gave no answer.
+    Upstream(Failure),
+    /// The API is to be used, but the dispatcher has no session to use it with.
+    NoBearer,
+    /// The API refused.
+    Status(StatusCode),
+    /// The API's answer has no credential in it.
+    Unusable,
+    /// t3's command gave none.
+    Cli(CliError),
+}
+
+impl Mint {
+    /// Mints as `mode` says.
+    pub(super) fn new(mode: MintMode, upstream: Arc<Upstream>, cli: Cli) -> Self {
+        let cli = Arc::new(cli);
+        let bearer = Arc::new(Bearer::new(Arc::clone(&cli)));
+        Self {
+            mode,
+            upstream,
+            cli,
+            bearer,
+        }
+    }
+
+    /// Gets what the API needs, so that nobody has to wait for it.
+    pub(super) async fn warm_up(&self) {
+        if self.mode != MintMode::Cli {
+            let _ = self.bearer.token().await;
+        }
+    }
+
+    /// What is to be done behind a pairing: the session's renewal, if it is due.
+    pub(super) fn upkeep(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let bearer = &self.bearer;
+        bearer.is_due().then(|| Arc::clone(bearer).renew())
+    }
+
+    /// Mints one credential, to be called `label` in t3's client list.
+    pub(super) async fn mint(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<(Secret, Way), MintError> {
+        if self.mode != MintMode::Cli {
+            match self.by_api(label).await {
+                Ok(credential) => return Ok((credential, Way::Api)),
+                // Without an answer now, the exchange would get none either.
+                Err(error @ MintError::Upstream(_)) => return Err(error),
+                Err(error) if self.mode == MintMode::Api => return Err(error),
+                Err(error) => debug!(%error, "t3's API mints nothing, its command is asked"),
+            }
+        }
+        let minted = self.cli.create_pairing(label, deadline).await;
+        Ok((minted.map_err(MintError::Cli)?, Way::Cli))
+    }
+
+    /// Asks the API; once more with a new session where t3 refused the one there was.
+    async fn by_api(&self, label: &str) -> Result<Secret, MintError> {
+        let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
+        let outcome = self.ask_api(label, &token).await;
+        if !matches!(outcome, Err(MintError::Status(StatusCode::UNAUTHORIZED))) {
+            return outcome;
+        }
+        self.bearer.refused(&token);
+        let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
+        self.ask_api(label, &token).await
+    }
+
+    async fn ask_api(&self, label: &str, token: &Secret) -> Result<Secret, MintError> {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+        let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
+        bearer.set_sensitive(true);
+        let call = Call::post("/api/auth/pairing-token", json!({ "label": label }));
+        let call = call.with(AUTHORIZATION, Some(bearer));
+        let answer = self.upstream.call(call, API_TIMEOUT).await;
+        let answer = answer.map_err(MintError::Upstream)?;
+        if answer.status() != StatusCode::OK {
+            return Err(MintError::Status(answer.status()));
+        }
+        // A t3 without this route might answer with its page.
+        let value: Value =
+            serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)?;
+        let credential = value["credential"].as_str().and_then(Secret::new);
+        credential.ok_or(MintError::Unusable)
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Api => "api",
+            Self::Cli => "cli",
+        })
+    }
+}
+
+impl fmt::Display for MintError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upstream(failure) => write!(formatter, "pairing-token: {failure}"),
+            Self::NoBearer => formatter.write_str("no session of its own to ask t3's API with"),
+            Self::Status(status) => write!(formatter, "pairing-token: t3 answered {status}"),
+            Self::Unusable => formatter.write_str("pairing-token: no credential in t3's answer"),
+            Self::Cli(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for MintError {}

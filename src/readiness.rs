@@ -1,0 +1,204 @@
+//! Is t3 there? Watched only while the answer is no, told to whoever waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::info;
+
+use crate::session;
+use crate::upstream::{Call, Failure, Upstream};
+
+/// How long a probe waits for its answer. In its first second t3 accepts connections that it never
+/// answers (contract §7): only a new one can tell.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How soon after a probe the next one follows, whether or not it was answered.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How t3 is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody listens.
+    Down,
+    /// It accepts connections but does not answer yet.
+    Starting,
+    /// It answers.
+    Up,
+    /// It answered, but something since then says that it may be gone. Resolved within
+    /// milliseconds by a probe.
+    Doubtful,
+}
+
+/// What is known of t3.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// How it is doing.
+    pub state: State,
+    /// The name of its session cookie, as it advertises it (contract §3).
+    pub cookie_name: Arc<str>,
+    /// Counts how often it came up.
+    pub incarnation: u64,
+}
+
+/// Knows whether t3 is there.
+#[derive(Debug)]
+pub struct Readiness {
+    status: watch::Sender<Status>,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        let status = Status {
+            state: State::Doubtful,
+            cookie_name: session::DEFAULT_COOKIE_NAME.into(),
+            incarnation: 0,
+        };
+        Self {
+            status: watch::Sender::new(status),
+        }
+    }
+}
+
+impl Readiness {
+    /// What is known right now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// The name of t3's session cookie.
+    pub fn cookie_name(&self) -> Arc<str> {
+        Arc::clone(&self.status.borrow().cookie_name)
+    }
+
+    /// Something says that t3 may be gone: ask before the next request relies on it.
+    pub fn doubt(&self) {
+        self.status.send_if_modified(|status| {
+            let was_up = status.state == State::Up;
+            if was_up {
+                status.state = State::Doubtful;
+            }
+            was_up
+        });
+    }
+
+    /// t3 has set a session cookie called `name`.
+    pub fn learn_cookie_name(&self, name: &str) {
+        self.status.send_if_modified(|status| {
+            let is_new = *status.cookie_name != *name;
+            if is_new {
+                info!(name, "session cookie's name learnt");
+                status.cookie_name = name.into();
+            }
+            is_new
+        });
+    }
+
+    /// Waits until t3 is up.
+    pub async fn is_up(&self) {
+        let mut status = self.status.subscribe();
+        // The sender is here: it cannot be gone.
+        let _ = status.wait_for(|status| status.state == State::Up).await;
+    }
+
+    /// Waits until t3 is up, at most until `deadline`; true if it is.
+    pub async fn is_up_by(&self, deadline: Instant) -> bool {
+        timeout_at(deadline, self.is_up()).await.is_ok()
+    }
+
+    /// Waits out a doubt; true if t3 is up.
+    pub async fn is_up_now(&self) -> bool {
+        if self.status.borrow().state == State::Up {
+            return true;
+        }
+        let mut status = self.status.subscribe();
+        let resolved = status.wait_for(|status| status.state != State::Doubtful);
+        let resolved = timeout_at(Instant::now() + PROBE_TIMEOUT, resolved).await;
+        matches!(resolved, Ok(Ok(status)) if status.state == State::Up)
+    }
+
+    /// Probes for ever, while t3 is not up.
+    pub async fn watch(&self, upstream: &Upstream) {
+        let mut status = self.status.subscribe();
+        loop {
+            let not_up = status.wait_for(|status| status.state != State::Up);
+            if not_up.await.is_err() {
+                return;
+            }
+            self.probe_until_up(upstream).await;
+        }
+    }
+
+    /// Starts a probe every [`PROBE_INTERVAL`], so that one that is never answered delays nothing.
+    async fn probe_until_up(&self, upstream: &Upstream) {
+        let mut probes = FuturesUnordered::new();
+        loop {
+            probes.push(probe(upstream));
+            let next = sleep(PROBE_INTERVAL);
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    Some(found) = probes.next() => match found {
+                        Ok(advertised) => return self.came_up(advertised),
+                        Err(state) => self.changed(state),
+                    },
+                    () = &mut next => break,
+                }
+            }
+        }
+    }
+
+    fn came_up(&self, advertised: Option<String>) {
+        self.status.send_modify(|status| {
+            status.state = State::Up;
+            status.incarnation += 1;
+            if let Some(name) = advertised {
+                status.cookie_name = name.into();
+            }
+            info!(cookie = %status.cookie_name, "t3 is up");
+        });
+    }
+
+    fn changed(&self, state: State) {
+        self.status.send_if_modified(|status| {
+            let is_new = status.state != state;
+            if is_new {
+                info!("t3 is {state}");
+                status.state = state;
+            }
+            is_new
+        });
+    }
+}
+
+/// Asks once, on a new connection: the cookie's name where t3 answers and advertises one.
+async fn probe(upstream: &Upstream) -> Result<Option<String>, State> {
+    let environment = Call::get("/.well-known/t3/environment");
+    if let Err(failure) = upstream.call(environment, PROBE_TIMEOUT).await {
+        return Err(match failure {
+            Failure::Unreachable(_) | Failure::ConnectTimeout => State::Down,
+            _ => State::Starting,
+        });
+    }
+    let session = upstream.call(Call::get("/api/auth/session"), PROBE_TIMEOUT);
+    let advertised = session.await.ok().and_then(|answer| {
+        let value: Value = serde_json::from_slice(answer.body()).ok()?;
+        let name = value["auth"]["sessionCookieName"].as_str()?;
+        session::is_cookie_name(name).then(|| name.to_owned())
+    });
+    Ok(advertised)
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Down => "down",
+            Self::Starting => "starting",
+            Self::Up | Self::Doubtful => "up",
+        })
+    }
+}
