@@ -110,6 +110,14 @@ impl Readiness {
         timeout_at(deadline, self.is_up()).await.is_ok()
     }
 
+    /// Waits until t3 is known not to answer. What it was asked before is lost then.
+    pub async fn is_gone(&self) {
+        let mut status = self.status.subscribe();
+        let gone = |status: &Status| matches!(status.state, State::Down | State::Starting);
+        // The sender is here: it cannot be gone.
+        let _ = status.wait_for(gone).await;
+    }
+
     /// Waits out a doubt; true if t3 is up.
     pub async fn is_up_now(&self) -> bool {
         if self.status.borrow().state == State::Up {

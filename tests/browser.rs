@@ -4,6 +4,8 @@ mod common;
 
 use std::time::Duration;
 
+use t3_standin::server::{Options as StandinOptions, Standin};
+
 use common::World;
 use common::browser::Browser;
 
@@ -33,4 +35,35 @@ async fn a_first_visit_ends_on_a_live_websocket() {
         page.set_viewport(1000, 560, 1.0, false).await;
         page.screenshot(path.as_ref()).await;
     }
+}
+
+/// A tab whose session died, and whose t3 then went and came back, is live again by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_left_open_heals() {
+    let Some(browser) = Browser::launch().await else {
+        return;
+    };
+    let world = World::start().await;
+    let page = browser.page().await;
+    page.navigate(&format!("http://{}/", world.addr())).await;
+    page.wait_for(LIVE, Duration::from_secs(30)).await;
+    let first = page.cookies().await;
+    world.standin.wipe_sessions();
+    let World {
+        standin,
+        dir,
+        dispatcher,
+    } = world;
+    let mut options = StandinOptions::new(dir.path().join("t3"));
+    options.listen = standin.addr();
+    options.faults.silent_start_ms = 900;
+    standin.kill();
+    page.wait_for(&format!("!({LIVE})"), Duration::from_secs(30))
+        .await;
+    let standin = Standin::start(options)
+        .await
+        .expect("the port is free again");
+    page.wait_for(LIVE, Duration::from_secs(30)).await;
+    assert_ne!(page.cookies().await, first, "with a new session");
+    drop((standin, dispatcher));
 }

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Client, Dispatch, MOST_ATTEMPTS, Outcome, bodiless};
+use super::{Client, Dispatch, Outcome, bodiless};
 use crate::answers::{Answer, AnswerBody, Audience};
 use crate::origin;
 use crate::pairing::{Ask, Session};
@@ -28,23 +28,15 @@ const SESSION_LIMIT: usize = 64 * 1024;
 
 impl Dispatch {
     pub(super) async fn upgrade(&self, head: Parts, client: &Client, arrived: Instant) -> Outcome {
-        let deadline = arrived + UPGRADE_PATIENCE;
-        for attempt in 0..MOST_ATTEMPTS {
-            if !self.readiness.is_up_by(deadline).await {
-                break;
+        let attempt = |limit| proxy::upgrade(&self.upstream, bodiless(&head), limit);
+        match self.persist(arrived + UPGRADE_PATIENCE, attempt).await {
+            Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
+                self.heal_upgrade(head, answer, client, arrived).await
             }
-            match proxy::upgrade(&self.upstream, bodiless(&head), self.limit_of(attempt)).await {
-                Ok((answer, None)) if answer.status() == StatusCode::UNAUTHORIZED => {
-                    return self.heal_upgrade(head, answer, client, arrived).await;
-                }
-                Ok((answer, tunnel)) => return Outcome { answer, tunnel },
-                Err(failure) if attempt + 1 == MOST_ATTEMPTS => {
-                    return self.failed(&failure, Audience::Script).into();
-                }
-                Err(failure) => self.note(&failure),
-            }
+            Some(Ok((answer, tunnel))) => Outcome { answer, tunnel },
+            Some(Err(failure)) => self.failed(&failure, Audience::Script).into(),
+            None => self.not_up(Audience::Script).into(),
         }
-        self.not_up(Audience::Script).into()
     }
 
     /// t3 refused an upgrade: with a new session it is tried once more, if the page that asks is

@@ -121,11 +121,38 @@ impl Dispatch {
         session::session_cookie(headers, &self.readiness.cookie_name())
     }
 
-    /// How long attempt number `attempt` may stay without an answer. The last has all the time.
-    fn limit_of(&self, attempt: usize) -> Duration {
-        match attempt + 1 < MOST_ATTEMPTS {
-            true => ATTEMPT_TIMEOUT.min(self.upstream.response_timeout()),
-            false => self.upstream.response_timeout(),
+    /// Makes `attempt` while t3 is up, until it succeeds: waits for t3 until `deadline`, and leaves
+    /// what a t3 was asked that then went away. Each attempt is given the time that it has. `None`
+    /// where t3 was not up in time.
+    async fn persist<T, F>(
+        &self,
+        deadline: Instant,
+        mut attempt: impl FnMut(Duration) -> F,
+    ) -> Option<Result<T, Failure>>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let patience = self.upstream.response_timeout();
+        let mut failures = 0;
+        loop {
+            if !self.readiness.is_up_by(deadline).await {
+                return None;
+            }
+            let is_last = failures + 1 >= MOST_ATTEMPTS;
+            let limit = if is_last {
+                patience
+            } else {
+                ATTEMPT_TIMEOUT.min(patience)
+            };
+            let outcome = tokio::select! {
+                outcome = attempt(limit) => outcome,
+                () = self.readiness.is_gone() => continue,
+            };
+            match outcome {
+                Err(failure) if !is_last => self.note(&failure),
+                outcome => return Some(outcome),
+            }
+            failures += 1;
         }
     }
 

@@ -6,35 +6,36 @@ use http::HeaderValue;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use super::{Client, Dispatch, MOST_ATTEMPTS, bodiless};
+use super::{Client, Dispatch, bodiless};
 use crate::answers::{self, Answer, Audience};
 use crate::pairing::Ask;
 use crate::proxy;
+use crate::upstream::Failure;
 
 /// How long a person waits for a t3 that is not up before being told so.
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Dispatch {
     pub(super) async fn page(&self, head: Parts, client: &Client, arrived: Instant) -> Answer {
-        let deadline = arrived + PAGE_PATIENCE;
-        for attempt in 0..MOST_ATTEMPTS {
-            if !self.readiness.is_up_by(deadline).await {
-                break;
-            }
-            if let Some(set_cookies) = self.new_session(&head, client, arrived).await {
-                return answers::paired(&head.uri, set_cookies);
-            }
-            let limit = self.limit_of(attempt);
-            let request = bodiless(&head);
-            match proxy::forward(&self.upstream, request, limit, &client.interim).await {
-                Ok(answer) => return answer,
-                Err(failure) if attempt + 1 == MOST_ATTEMPTS => {
-                    return self.failed(&failure, Audience::Person);
-                }
-                Err(failure) => self.note(&failure),
-            }
+        let attempt = |limit| self.page_once(&head, client, arrived, limit);
+        match self.persist(arrived + PAGE_PATIENCE, attempt).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(failure)) => self.failed(&failure, Audience::Person),
+            None => self.not_up(Audience::Person),
         }
-        self.not_up(Audience::Person)
+    }
+
+    async fn page_once(
+        &self,
+        head: &Parts,
+        client: &Client,
+        arrived: Instant,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        if let Some(set_cookies) = self.new_session(head, client, arrived).await {
+            return Ok(answers::paired(&head.uri, set_cookies));
+        }
+        proxy::forward(&self.upstream, bodiless(head), limit, &client.interim).await
     }
 
     /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.

@@ -38,6 +38,11 @@ struct Held {
 }
 
 impl Held {
+    fn is_due(&self) -> bool {
+        let old = |(_, issued): &(Arc<Secret>, Instant)| issued.elapsed() >= RENEW_AFTER;
+        self.token.as_ref().is_some_and(old) && self.issuing.is_none() && !self.failed_lately()
+    }
+
     fn failed_lately(&self) -> bool {
         self.failed
             .is_some_and(|failed| failed.elapsed() < RETRY_AFTER)
@@ -72,9 +77,7 @@ impl Bearer {
 
     /// Is it time for another one?
     pub(super) fn is_due(&self) -> bool {
-        let held = self.lock();
-        let old = |(_, issued): &(Arc<Secret>, Instant)| issued.elapsed() >= RENEW_AFTER;
-        held.token.as_ref().is_some_and(old) && held.issuing.is_none() && !held.failed_lately()
+        self.lock().is_due()
     }
 
     /// Gets another one, while the old one is still used.
@@ -124,5 +127,26 @@ impl Bearer {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_due_after_three_quarters_of_its_life_and_not_right_after_a_failure() {
+        let mut held = Held::default();
+        assert!(!held.is_due(), "what is not there is issued, not renewed");
+        let token = Arc::new(Secret::new("token").expect("a plausible one"));
+        held.token = Some((token, Instant::now()));
+        tokio::time::advance(Duration::from_secs(18 * 3600 - 1)).await;
+        assert!(!held.is_due());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(held.is_due());
+        held.failed = Some(Instant::now());
+        assert!(!held.is_due());
+        tokio::time::advance(RETRY_AFTER).await;
+        assert!(held.is_due());
     }
 }

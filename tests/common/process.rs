@@ -82,11 +82,20 @@ impl Process {
         (status.code(), log)
     }
 
-    /// Resident memory, in KiB.
+    /// Resident memory now, in KiB.
     pub fn resident(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// The most that was ever resident, in KiB.
+    pub fn peak_resident(&self) -> u64 {
+        self.kib("VmHWM:")
+    }
+
+    fn kib(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("procfs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(field));
         let kib = line.and_then(|line| line.split_whitespace().nth(1));
         kib.and_then(|kib| kib.parse().ok()).expect("a figure")
     }
