@@ -62,6 +62,6 @@ async fn demo(listen: &str) -> Result<(), Box<dyn Error>> {
     println!("stand-in t3 on http://{}", standin.addr());
     println!("open http://{}/", listener.local_addr()?);
     let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    server::run(listener, options.config(), interrupt).await;
+    server::run(listener, options.config(), interrupt).await?;
     Ok(())
 }

@@ -103,6 +103,26 @@ fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience
     answer
 }
 
+/// 403 for somebody who is known and not on the list: who single sign-on says it is.
+pub fn barred(user: &str, audience: Audience) -> Answer {
+    let status = StatusCode::FORBIDDEN;
+    let mut answer = match audience {
+        Audience::Person => plain(
+            status,
+            "text/html; charset=utf-8",
+            BARRED.replace("{user}", &escaped(user)),
+        ),
+        Audience::Script => plain(
+            status,
+            "application/json",
+            serde_json::json!({ "error": "forbidden", "signed_in_as": user }).to_string(),
+        ),
+    };
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
 /// A request that is refused as it stands.
 pub fn refused(status: StatusCode, why: &'static str) -> Answer {
     plain(status, "text/plain; charset=utf-8", why)
@@ -125,6 +145,35 @@ fn location(target: &Uri) -> HeaderValue {
     let path = asked.trim_start_matches(['/', '\\']);
     HeaderValue::try_from(format!("/{path}")).unwrap_or(HeaderValue::from_static("/"))
 }
+
+/// Text as it may stand in HTML.
+fn escaped(text: &str) -> String {
+    let escape = |character| match character {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '\'' => "&#39;".to_owned(),
+        plain => plain.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+const BARRED: &str = r#"<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Not for this account</title>
+<style>
+  :root { color-scheme: light dark; }
+  body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-content: center; min-height: 90vh; margin: 0 1.5rem; }
+  p { margin: .25rem 0; }
+</style>
+<h1>Not for this account</h1>
+<p>You are signed in as <strong>{user}</strong>, who may not use this T3 Code.</p>
+<p>Sign in as somebody else, or ask whoever runs it.</p>
+</html>
+"#;
 
 /// Reloads after a second or two, without a script so that no policy can forbid it.
 const PAGE: &str = r#"<!doctype html>

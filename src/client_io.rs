@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, StatusCode};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::activity::Activity;
 
 /// Interim answers (1xx, RFC 9110 §15.2) on their way to one client. hyper's server has no call
 /// for them, so they are written beside it, between two of its messages.
@@ -22,7 +23,8 @@ pub struct Interim {
 /// A client's socket.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: TokioIo<TcpStream>,
+    stream: TcpStream,
+    activity: Arc<Activity>,
     interim: Arc<Interim>,
     /// What of the interim answers is being written.
     writing: Vec<u8>,
@@ -60,10 +62,12 @@ impl Interim {
 }
 
 impl ClientIo {
-    /// Wraps `stream`; what is pushed to `interim` is written between two messages.
-    pub fn new(stream: TcpStream, interim: Arc<Interim>) -> Self {
+    /// Wraps `stream`; what is pushed to `interim` is written between two messages, and `activity`
+    /// is told what moves.
+    pub fn new(stream: TcpStream, interim: Arc<Interim>, activity: Arc<Activity>) -> Self {
         Self {
-            stream: TokioIo::new(stream),
+            stream,
+            activity,
             interim,
             writing: Vec::new(),
             between_messages: true,
@@ -72,7 +76,7 @@ impl ClientIo {
 
     /// The bare socket.
     pub fn into_inner(self) -> TcpStream {
-        self.stream.into_inner()
+        self.stream
     }
 
     /// Writes the interim answers that wait. In the middle of a message they are dropped: they
@@ -95,17 +99,33 @@ impl ClientIo {
     }
 }
 
-impl Read for ClientIo {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+impl ClientIo {
+    fn told(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Pending => self.activity.write_blocked(),
+            Poll::Ready(written) => self.activity.wrote(*written.as_ref().unwrap_or(&0)),
+        }
+        polled
     }
 }
 
-impl Write for ClientIo {
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match polled {
+            Poll::Pending => self.activity.read_blocked(),
+            Poll::Ready(_) => self.activity.read(buffer.filled().len() - before),
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ClientIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -113,7 +133,8 @@ impl Write for ClientIo {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
         self.between_messages = false;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.told(polled)
     }
 
     fn poll_write_vectored(
@@ -123,7 +144,8 @@ impl Write for ClientIo {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
         self.between_messages = false;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.told(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -133,6 +155,7 @@ impl Write for ClientIo {
     /// hyper calls this when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.between_messages = true;
+        self.activity.flushed();
         ready!(self.poll_interim(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }

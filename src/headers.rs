@@ -25,6 +25,17 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 /// Fields that route or frame a message: nominating them in `Connection` does not take them off.
 const NEVER_NOMINATED: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
 
+/// How the fields begin that say who somebody is or where from, in any spelling.
+const NEVER_TRAILING: [&str; 7] = [
+    "cookie",
+    "authorization",
+    "forwarded",
+    "x-forwarded-",
+    "x-real-ip",
+    "x-authentik-",
+    "x-dispatcher-",
+];
+
 /// Takes the client's hop off a request. A chunked body stays chunked and a client that takes
 /// trailers still says so, each as a field of the next hop.
 pub fn strip_request(headers: &mut HeaderMap) {
@@ -46,6 +57,20 @@ pub fn strip_response(headers: &mut HeaderMap) {
     strip(headers);
 }
 
+/// Leaves in a request's trailers only what is no routing, framing or authentication: a recipient
+/// might make fields of them (RFC 9110 §6.5.1).
+pub fn strip_trailers(trailers: &mut HeaderMap) {
+    let is_bad = |name: &HeaderName| {
+        let spelt = name.as_str().replace(['_', '.'], "-");
+        HOP_BY_HOP.contains(name)
+            || NEVER_NOMINATED.contains(name)
+            || NEVER_TRAILING
+                .iter()
+                .any(|prefix| spelt.starts_with(prefix))
+    };
+    retain(trailers, |name| !is_bad(name));
+}
+
 /// Has one of the lines of `name` the token, in a list, whatever its case?
 pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
@@ -55,21 +80,26 @@ pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn strip(headers: &mut HeaderMap) {
-    let nominated = nominated(headers);
-    let leaves =
-        |name: &HeaderName| HOP_BY_HOP.contains(name) || nominated.iter().any(|held| held == name);
-    if !headers.keys().any(leaves) {
+/// Keeps the fields whose name passes `stays`, in their order.
+pub fn retain(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
+    if headers.keys().all(&stays) {
         return;
     }
     // `HeaderMap::remove` moves the last field into the gap; a new map keeps the order.
     let mut kept = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers.iter() {
-        if !leaves(name) {
+        if stays(name) {
             kept.append(name.clone(), value.clone());
         }
     }
     *headers = kept;
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let nominated = nominated(headers);
+    retain(headers, |name| {
+        !HOP_BY_HOP.contains(name) && !nominated.contains(name)
+    });
 }
 
 /// The fields that any of the `Connection` lines names, beyond those that go anyway.

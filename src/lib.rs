@@ -15,14 +15,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod answers;
 pub mod browser;
 pub mod client_io;
 pub mod config;
 pub mod connection;
+pub mod cookies;
 pub mod dispatch;
+pub mod door;
 pub mod headers;
-pub mod identity;
+pub mod hygiene;
+pub mod navigation;
 pub mod origin;
 pub mod pairing;
 pub mod proxy;
@@ -32,5 +36,7 @@ pub mod server;
 pub mod session;
 pub mod tasks;
 pub mod tunnel;
+pub mod tunnels;
+pub mod upload;
 pub mod upstream;
 pub mod websocket;

@@ -53,7 +53,7 @@ async fn serve(options: &Options) -> io::Result<()> {
             _ = interrupt.recv() => info!("SIGINT: draining"),
         }
     };
-    server::run(listener, config, shutdown).await;
+    server::run(listener, config, shutdown).await?;
     info!("drained");
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
-use crate::session;
+use crate::cookies;
 use crate::upstream::{Call, Failure, Upstream};
 
 /// How long a probe waits for its answer. In its first second t3 accepts connections that it never
@@ -55,7 +55,7 @@ impl Default for Readiness {
     fn default() -> Self {
         let status = Status {
             state: State::Doubtful,
-            cookie_name: session::DEFAULT_COOKIE_NAME.into(),
+            cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
             incarnation: 0,
         };
         Self {
@@ -196,7 +196,7 @@ async fn probe(upstream: &Upstream) -> Result<Option<String>, State> {
     let advertised = session.await.ok().and_then(|answer| {
         let value: Value = serde_json::from_slice(answer.body()).ok()?;
         let name = value["auth"]["sessionCookieName"].as_str()?;
-        session::is_cookie_name(name).then(|| name.to_owned())
+        cookies::is_cookie_name(name).then(|| name.to_owned())
     });
     Ok(advertised)
 }

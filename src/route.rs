@@ -3,8 +3,8 @@
 use http::{Method, Request};
 use http_body::Body;
 
+use crate::navigation;
 use crate::origin;
-use crate::session;
 
 /// Who answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,12 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
         "/healthz" if is_get => Route::Health,
         "/readyz" if is_get => Route::Ready,
         _ if wants_websocket => Route::Upgrade,
-        // What has a body is sent once: it cannot wait for t3, or come again.
-        _ if !request.body().is_end_stream() => Route::Forward,
-        _ if session::is_page_load(method, headers) => Route::Page,
-        "/api/auth/session" if method == Method::GET && origin::is_own_fetch(headers) => {
+        _ if navigation::is_page_load(method, headers) => Route::Page,
+        "/api/auth/session"
+            if method == Method::GET
+                && request.body().is_end_stream()
+                && origin::is_own_fetch(headers) =>
+        {
             Route::OwnSession
         }
         _ => Route::Forward,
@@ -59,7 +61,7 @@ mod tests {
             builder = builder.header(name, value);
         }
         let mut request = builder.body(Empty::new()).expect("a test's request");
-        let wants = websocket::asks_for_websocket(request.method(), request.headers());
+        let wants = websocket::is_asked_for(request.headers());
         headers::strip_request(request.headers_mut());
         (request, wants)
     }

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::config::Config;
 use crate::connection;
 use crate::dispatch::Dispatch;
+use crate::door::Door;
 use crate::pairing::Pairing;
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
+use crate::tunnels::Tunnels;
 use crate::upstream::Upstream;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
@@ -24,9 +27,17 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves what `listener` accepts until `shutdown` is ready, and returns when all has drained:
 /// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
-pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Output = ()>) {
+///
+/// # Errors
+/// Where the door's secret cannot be read, before anything is served.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let door = Door::new(config.door)?;
     let tasks = Tasks::default();
-    let drain_timeout = config.drain_timeout;
+    let (limits, drain_timeout) = (config.limits, config.drain_timeout);
     let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
     let readiness = Arc::<Readiness>::default();
     let pairing = Pairing::new(
@@ -35,8 +46,18 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
         Arc::clone(&readiness),
         tasks.clone(),
     );
+    let tunnels = Arc::new(Tunnels::new(limits.max_tunnels));
     follow(&tasks, &upstream, &readiness, &pairing);
-    let dispatch = Arc::new(Dispatch::new(config.door, upstream, readiness, pairing));
+    let (open, asked) = (Arc::clone(&tunnels), Arc::clone(&upstream));
+    tasks.until_drained(async move { open.end_dead(&asked, limits.session_check).await });
+    let dispatch = Arc::new(Dispatch {
+        door,
+        limits,
+        upstream,
+        readiness,
+        pairing,
+        tunnels,
+    });
     tokio::select! {
         () = accept(&listener, &dispatch, &tasks) => {}
         () = shutdown => {}
@@ -45,6 +66,7 @@ pub async fn run(listener: TcpListener, config: Config, shutdown: impl Future<Ou
     if !tasks.finish(drain_timeout, CUT_GRACE).await {
         warn!("some connections had to be abandoned");
     }
+    Ok(())
 }
 
 /// Watches t3 while it is not up, and gets ready to pair when it first is.
@@ -58,13 +80,21 @@ fn follow(tasks: &Tasks, upstream: &Arc<Upstream>, readiness: &Arc<Readiness>, p
     });
 }
 
-/// Accepts for ever.
+/// Accepts for ever, as many at a time as there may be; the newest wait in the backlog.
 async fn accept(listener: &TcpListener, dispatch: &Arc<Dispatch>, tasks: &Tasks) {
+    let places = Arc::new(Semaphore::new(dispatch.limits.max_connections));
     loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let dispatch = Arc::clone(dispatch);
-                tasks.detach(connection::serve(stream, peer, dispatch, tasks.clone()));
+                let serving = connection::serve(stream, peer, Arc::clone(dispatch), tasks.clone());
+                tasks.detach(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -44,6 +44,8 @@ async fn a_chunked_upload_and_its_trailers_stay_chunked() {
     let answer = client.answer(false).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "abcde"));
     assert_eq!(answer.trailers, [("x-sum".to_owned(), b"5".to_vec())]);
+    assert_eq!(client.rest().await, b"", "who sent chunks begins anew");
+    let mut client = Client::connect(world.addr()).await;
     client
         .send_head("GET /standin/head\nTransfer-Encoding: chunked")
         .await;

@@ -37,6 +37,7 @@ async fn the_target_and_the_fields_arrive_as_they_were_sent() {
         ("x-twice", "2"),
         ("accept-language", "de"),
         ("x-empty", ""),
+        ("x-forwarded-for", "127.0.0.1"),
     ];
     assert_eq!(seen, expected);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
+use ipnet::IpNet;
 
 pub use self::options::{LogFormat, MintMode, Options};
 
@@ -24,8 +25,43 @@ pub struct Config {
     pub pairing: PairingConfig,
     /// Who is let in, and how those are received who have to wait.
     pub door: DoorConfig,
+    /// How much one client may take, and how long.
+    pub limits: LimitsConfig,
     /// How long a drain may take.
     pub drain_timeout: Duration,
+}
+
+/// How much one client may take, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsConfig {
+    /// From the first byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head.
+    pub header_limit: usize,
+    /// Between two requests.
+    pub idle_timeout: Duration,
+    /// How long a client may send or take next to nothing while it is waited for.
+    pub body_timeout: Duration,
+    /// Connections at a time; more wait in the listener's backlog.
+    pub max_connections: usize,
+    /// Tunnels of one visitor at a time.
+    pub max_tunnels: usize,
+    /// How often the sessions of open tunnels are asked for.
+    pub session_check: Duration,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            header_limit: 128 * 1024,
+            idle_timeout: Duration::from_secs(120),
+            body_timeout: Duration::from_secs(60),
+            max_connections: 10_000,
+            max_tunnels: 256,
+            session_check: Duration::from_secs(15),
+        }
+    }
 }
 
 /// t3 as the next hop.
@@ -53,6 +89,12 @@ pub struct PairingConfig {
 pub struct DoorConfig {
     /// The header by which single sign-on says who it let through.
     pub identity_header: Option<HeaderName>,
+    /// Who may come in, where not everybody may who was let through.
+    pub allowed_users: Option<Vec<String>>,
+    /// Where the secret is that the ingress adds to what it sends.
+    pub secret_file: Option<PathBuf>,
+    /// Whom to believe what they say of others.
+    pub trusted_proxies: Option<Vec<IpNet>>,
     /// The status of the page that a person gets while t3 is not up.
     pub waiting_status: StatusCode,
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use http::{HeaderName, StatusCode};
+use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
 use super::parse;
-use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
+use super::{CliConfig, Config, DoorConfig, LimitsConfig, PairingConfig, UpstreamConfig};
 
 /// What the process was told, by flag or by environment.
 #[derive(Debug, Clone, Parser)]
@@ -63,6 +64,38 @@ pub struct Options {
     #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
     pub identity_header: Option<HeaderName>,
 
+    /// Who may come in, joined by commas; the part before `@` suffices [default: everybody].
+    #[arg(
+        long,
+        env = "DISPATCHER_ALLOWED_USERS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        requires = "identity_header",
+        value_parser = parse::user
+    )]
+    pub allowed_users: Option<Vec<String>>,
+
+    /// File with a secret that the ingress adds as X-Dispatcher-Secret: without it no identity
+    /// counts.
+    #[arg(
+        long,
+        env = "DISPATCHER_SECRET_FILE",
+        value_name = "PATH",
+        requires = "identity_header"
+    )]
+    pub secret_file: Option<PathBuf>,
+
+    /// Networks from which the identity and X-Forwarded-* are believed, joined by commas
+    /// [default: everywhere, once an identity header is set].
+    #[arg(
+        long,
+        env = "DISPATCHER_TRUSTED_PROXIES",
+        value_name = "CIDRS",
+        value_delimiter = ',',
+        value_parser = parse::network
+    )]
+    pub trusted_proxies: Option<Vec<IpNet>>,
+
     /// Status of the page that a person gets while t3 is not up. A proxy in front that replaces
     /// 5xx answers by a page of its own needs another one here, such as 200.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
@@ -75,6 +108,34 @@ pub struct Options {
     /// How long t3 may leave a request that it has in full without the head of an answer.
     #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub response_timeout: Duration,
+
+    /// How long a client may take for the head of a request.
+    #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
+    pub header_timeout: Duration,
+
+    /// How many bytes the head of a request may have.
+    #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = 131_072, value_parser = parse::header_limit)]
+    pub header_limit: usize,
+
+    /// How long a connection is kept between two requests: longer than the proxy in front keeps it.
+    #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a client may send or take next to nothing of a body while it is waited for.
+    #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
+    pub body_timeout: Duration,
+
+    /// How many connections there may be; more wait in the backlog.
+    #[arg(long, env = "DISPATCHER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000, value_parser = parse::count)]
+    pub max_connections: usize,
+
+    /// How many WebSockets one person may have open.
+    #[arg(long, env = "DISPATCHER_MAX_TUNNELS", value_name = "COUNT", default_value_t = 256, value_parser = parse::count)]
+    pub max_tunnels: usize,
+
+    /// How often t3 is asked whether the sessions of open WebSockets are alive.
+    #[arg(long, env = "DISPATCHER_SESSION_CHECK", value_name = "TIME", default_value = "15s", value_parser = parse::duration)]
+    pub session_check: Duration,
 
     /// What to log: a level, or `target=level` pairs joined by commas.
     #[arg(
@@ -136,9 +197,25 @@ impl Options {
             },
             door: DoorConfig {
                 identity_header: self.identity_header.clone(),
+                allowed_users: self.allowed_users.clone(),
+                secret_file: self.secret_file.clone(),
+                trusted_proxies: self.trusted_proxies.clone(),
                 waiting_status: self.waiting_status,
             },
+            limits: self.limits(),
             drain_timeout: self.drain_timeout,
+        }
+    }
+
+    fn limits(&self) -> LimitsConfig {
+        LimitsConfig {
+            header_timeout: self.header_timeout,
+            header_limit: self.header_limit,
+            idle_timeout: self.idle_timeout,
+            body_timeout: self.body_timeout,
+            max_connections: self.max_connections,
+            max_tunnels: self.max_tunnels,
+            session_check: self.session_check,
         }
     }
 }

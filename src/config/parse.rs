@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 pub(super) fn listen_host(text: &str) -> Result<IpAddr, String> {
@@ -37,6 +38,35 @@ fn unbracketed(host: &str) -> &str {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn user(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is needed".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// A single address is a network of one.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    single
+        .or_else(|_| text.parse::<IpNet>())
+        .map_err(|_| "a network such as 10.0.0.0/8 is needed".to_owned())
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "a number above 0 is needed".to_owned())
+}
+
+/// hyper reads in steps of at least 8 KiB.
+pub(super) fn header_limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok();
+    limit
+        .filter(|limit| (8192..=16 * 1024 * 1024).contains(limit))
+        .ok_or_else(|| "a number of bytes from 8192 to 16777216 is needed".to_owned())
 }
 
 pub(super) fn page_status(text: &str) -> Result<StatusCode, String> {

@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, SET_COOKIE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use tokio::time::Instant;
 
-use super::{Client, Dispatch, Outcome, bodiless};
-use crate::answers::{Answer, AnswerBody, Audience};
+use super::{Arrival, Dispatch, Opened, Outcome, bodiless};
+use crate::answers::{self, Answer, AnswerBody, Audience};
+use crate::cookies;
+use crate::door::Standing;
 use crate::origin;
 use crate::pairing::{Ask, Session};
 use crate::proxy;
-use crate::session;
+use crate::session::Proof;
+use crate::tunnel::Side;
+use crate::tunnels::Place;
 use crate::upstream::Failure;
 
 /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
@@ -27,13 +30,21 @@ const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 const SESSION_LIMIT: usize = 64 * 1024;
 
 impl Dispatch {
-    pub(super) async fn upgrade(&self, head: Parts, client: &Client, arrived: Instant) -> Outcome {
-        let attempt = |limit| proxy::upgrade(&self.upstream, bodiless(&head), limit);
-        match self.persist(arrived + UPGRADE_PATIENCE, attempt).await {
+    pub(super) async fn upgrade(&self, arrival: Arrival<'_>) -> Outcome {
+        let headers = &arrival.head.headers;
+        let is_foreign = headers.contains_key(ORIGIN) && !origin::origin_is_host(headers);
+        if is_foreign && self.door.refuses_foreign_upgrades() {
+            return answers::refused(StatusCode::FORBIDDEN, "another origin's page").into();
+        }
+        let Some(place) = self.tunnels.place(arrival.visitor.owner()) else {
+            return answers::refused(StatusCode::TOO_MANY_REQUESTS, "too many WebSockets").into();
+        };
+        let attempt = |limit| proxy::upgrade(&self.upstream, bodiless(&arrival.head), limit);
+        match self.persist(arrival.at + UPGRADE_PATIENCE, attempt).await {
             Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
-                self.heal_upgrade(head, answer, client, arrived).await
+                self.heal_upgrade(arrival, answer, place).await
             }
-            Some(Ok((answer, tunnel))) => Outcome { answer, tunnel },
+            Some(Ok((answer, side))) => self.opened(&arrival.head, answer, side, place),
             Some(Err(failure)) => self.failed(&failure, Audience::Script).into(),
             None => self.not_up(Audience::Script).into(),
         }
@@ -43,91 +54,107 @@ impl Dispatch {
     /// this origin's own.
     async fn heal_upgrade(
         &self,
-        mut head: Parts,
+        mut arrival: Arrival<'_>,
         refused: Answer,
-        client: &Client,
-        arrived: Instant,
+        place: Place,
     ) -> Outcome {
-        let by_ticket = head
-            .uri
-            .query()
-            .is_some_and(|query| query.contains("wsTicket="));
-        if by_ticket || !origin::is_own_upgrade(&head.headers) {
+        if by_ticket(&arrival.head) || !origin::is_own_upgrade(&arrival.head.headers) {
             return refused.into();
         }
-        let Some(session) = self.heal(&mut head, client, arrived).await else {
+        let Some(session) = self.heal(&mut arrival).await else {
             return refused.into();
         };
         let limit = self.upstream.response_timeout();
-        match proxy::upgrade(&self.upstream, bodiless(&head), limit).await {
-            Ok((answer, tunnel)) => Outcome {
-                answer: with_session(answer, &session),
-                tunnel,
-            },
+        match proxy::upgrade(&self.upstream, bodiless(&arrival.head), limit).await {
+            Ok((answer, side)) => {
+                let answer = with_session(answer, &session);
+                self.opened(&arrival.head, answer, side, place)
+            }
             Err(failure) => self.failed(&failure, Audience::Script).into(),
+        }
+    }
+
+    /// What t3 answered to an upgrade, and the tunnel where it agreed.
+    fn opened(
+        &self,
+        head: &Parts,
+        answer: Answer,
+        side: Option<Side>,
+        mut place: Place,
+    ) -> Outcome {
+        let tunnel = side.map(|upstream| {
+            if let Some(proof) = self.proof(head) {
+                place.lives_by(proof);
+            }
+            Opened { upstream, place }
+        });
+        Outcome { answer, tunnel }
+    }
+
+    /// By what t3 let an upgrade in (contract §3, §5). A ticket cannot be asked for.
+    fn proof(&self, head: &Parts) -> Option<Proof> {
+        if by_ticket(head) {
+            return None;
+        }
+        let name = self.readiness.cookie_name();
+        match cookies::session_cookie(&head.headers, &name) {
+            Some(value) => Proof::cookie(&name, value),
+            None => head
+                .headers
+                .get(AUTHORIZATION)
+                .cloned()
+                .map(Proof::authorization),
         }
     }
 
     /// `GET /api/auth/session` by the page's own script: where t3 says that there is no session,
     /// the answer is the state of a new one.
-    pub(super) async fn own_session(
-        &self,
-        mut head: Parts,
-        client: &Client,
-        arrived: Instant,
-    ) -> Answer {
+    pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> Answer {
         if !self.readiness.is_up_now().await {
             return self.not_up(Audience::Script);
         }
-        let said = match self.session_state(&head, client).await {
+        let said = match self.session_state(&arrival).await {
             Ok(said) => said,
             Err(failure) => return self.failed(&failure, Audience::Script),
         };
         if !says_no_session(&said) {
             return said.map(AnswerBody::Own);
         }
-        let Some(session) = self.heal(&mut head, client, arrived).await else {
+        let Some(session) = self.heal(&mut arrival).await else {
             return said.map(AnswerBody::Own);
         };
-        let said = self.session_state(&head, client).await.unwrap_or(said);
+        let said = self.session_state(&arrival).await.unwrap_or(said);
         with_session(said.map(AnswerBody::Own), &session)
     }
 
-    /// A new session for the browser that sent `head`, and its cookie in the place of the old.
-    async fn heal(
-        &self,
-        head: &mut Parts,
-        client: &Client,
-        arrived: Instant,
-    ) -> Option<Arc<Session>> {
-        if head.headers.contains_key(AUTHORIZATION) {
+    /// A new session for the browser that sent a request, and its cookie in the place of the old.
+    async fn heal(&self, arrival: &mut Arrival<'_>) -> Option<Arc<Session>> {
+        let head = &mut arrival.head;
+        let is_welcome = arrival.visitor.standing == Standing::Welcome;
+        if !is_welcome || head.headers.contains_key(AUTHORIZATION) {
             return None;
         }
         let old = self.session_of(&head.headers);
         if let Some(value) = old {
             self.pairing.forget(value);
         }
-        let browser = self.browser(&head.headers, client);
         let ask = Ask {
-            browser: &browser,
+            browser: &arrival.visitor.browser,
             target: head.uri.path(),
-            arrived,
+            arrived: arrival.at,
             had_session: old.is_some(),
         };
         let session = self.pairing.pair(ask).await.ok()?;
         let (name, value) = (&session.cookie_name, &session.cookie_value);
-        session::replace_session_cookie(&mut head.headers, name, value);
+        cookies::replace_session_cookie(&mut head.headers, name, value);
         Some(session)
     }
 
-    /// What t3 says of the session in `head`, in whole.
-    async fn session_state(
-        &self,
-        head: &Parts,
-        client: &Client,
-    ) -> Result<Response<Bytes>, Failure> {
+    /// What t3 says of the session in a request, in whole.
+    async fn session_state(&self, arrival: &Arrival<'_>) -> Result<Response<Bytes>, Failure> {
         let limit = self.upstream.response_timeout();
-        let answer = proxy::forward(&self.upstream, bodiless(head), limit, &client.interim);
+        let interim = &arrival.client.interim;
+        let answer = proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim);
         let (head, body) = answer.await?.into_parts();
         let body = Limited::new(body, SESSION_LIMIT).collect().await;
         let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
@@ -136,6 +163,12 @@ impl Dispatch {
         said.headers_mut().remove(CONTENT_LENGTH);
         Ok(said)
     }
+}
+
+/// A ticket decides alone, whatever cookie is beside it (contract §5).
+fn by_ticket(head: &Parts) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    query.contains("wsTicket=") || query.contains("wsToken=")
 }
 
 fn with_session(mut answer: Answer, session: &Session) -> Answer {

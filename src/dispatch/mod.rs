@@ -8,24 +8,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::USER_AGENT;
+use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::activity::Activity;
 use crate::answers::{self, Answer, Audience};
-use crate::browser::Browser;
 use crate::client_io::Interim;
-use crate::config::DoorConfig;
+use crate::config::LimitsConfig;
+use crate::cookies;
+use crate::door::{Door, Standing, Visitor};
 use crate::headers;
-use crate::identity;
+use crate::hygiene::{self, Refusal};
+use crate::navigation;
 use crate::pairing::Pairing;
 use crate::readiness::Readiness;
 use crate::route::{self, Route};
-use crate::session;
 use crate::tunnel::Side;
+use crate::tunnels::{Place, Tunnels};
 use crate::upstream::{Failure, Outbound, Upstream};
 use crate::websocket;
 
@@ -39,10 +42,18 @@ const MOST_ATTEMPTS: usize = 4;
 /// Everything that answering a request takes.
 #[derive(Debug)]
 pub struct Dispatch {
-    door: DoorConfig,
-    upstream: Arc<Upstream>,
-    readiness: Arc<Readiness>,
-    pairing: Pairing,
+    /// Who is let in.
+    pub door: Door,
+    /// How much one client may take.
+    pub limits: LimitsConfig,
+    /// t3.
+    pub upstream: Arc<Upstream>,
+    /// Whether it is there.
+    pub readiness: Arc<Readiness>,
+    /// What makes sessions on it.
+    pub pairing: Pairing,
+    /// The tunnels that are open.
+    pub tunnels: Arc<Tunnels>,
 }
 
 /// Who is at the other end of a connection.
@@ -52,6 +63,8 @@ pub struct Client {
     pub peer: SocketAddr,
     /// Where to say something before the answer.
     pub interim: Arc<Interim>,
+    /// How long it may take for what.
+    pub activity: Arc<Activity>,
 }
 
 /// What became of a request.
@@ -59,47 +72,43 @@ pub struct Client {
 pub struct Outcome {
     /// What the client is answered.
     pub answer: Answer,
-    /// After a 101: t3's side of the tunnel that follows.
-    pub tunnel: Option<Side>,
+    /// After a 101: the other side of the tunnel that follows.
+    pub tunnel: Option<Opened>,
+}
+
+/// A tunnel that is to begin.
+#[derive(Debug)]
+pub struct Opened {
+    /// t3's side of it.
+    pub upstream: Side,
+    /// Its place among the others.
+    pub place: Place,
+}
+
+/// A request without its body, and who it is from.
+#[derive(Debug)]
+struct Arrival<'a> {
+    head: Parts,
+    visitor: Visitor,
+    client: &'a Client,
+    at: Instant,
+}
+
+impl Client {
+    /// The one at `peer`.
+    pub fn new(peer: SocketAddr, limits: LimitsConfig) -> Self {
+        Self {
+            peer,
+            interim: Arc::default(),
+            activity: Arc::new(Activity::new(limits)),
+        }
+    }
 }
 
 impl Dispatch {
-    /// `upstream` is t3, `readiness` knows whether it is there, `pairing` makes sessions on it.
-    pub fn new(
-        door: DoorConfig,
-        upstream: Arc<Upstream>,
-        readiness: Arc<Readiness>,
-        pairing: Pairing,
-    ) -> Self {
-        Self {
-            door,
-            upstream,
-            readiness,
-            pairing,
-        }
-    }
-
-    /// Answers one request of `client`.
-    pub async fn answer(&self, mut request: Request<Incoming>, client: &Client) -> Outcome {
-        let arrived = Instant::now();
-        let wants_websocket = websocket::asks_for_websocket(request.method(), request.headers());
-        headers::strip_request(request.headers_mut());
-        let route = route::of(&request, wants_websocket);
-        debug!(method = %request.method(), path = request.uri().path(), ?route, "request");
-        match route {
-            Route::Health => answers::healthy().into(),
-            Route::Ready => answers::ready(self.readiness.status().state).into(),
-            Route::Upgrade => self.upgrade(request.into_parts().0, client, arrived).await,
-            Route::Page => self
-                .page(request.into_parts().0, client, arrived)
-                .await
-                .into(),
-            Route::OwnSession => self
-                .own_session(request.into_parts().0, client, arrived)
-                .await
-                .into(),
-            Route::Forward => self.forward(request, client).await.into(),
-        }
+    /// How much one client may take.
+    pub fn limits(&self) -> LimitsConfig {
+        self.limits
     }
 
     /// A tunnel was ended by t3's side: is t3 still there?
@@ -107,18 +116,72 @@ impl Dispatch {
         self.readiness.doubt();
     }
 
-    fn browser(&self, headers: &HeaderMap, client: &Client) -> Browser {
-        let header = self.door.identity_header.as_ref();
-        Browser {
-            identity: header.and_then(|name| identity::stated(headers, name)),
-            user_agent: headers.get(USER_AGENT).cloned(),
-            address: client.peer.ip(),
+    /// Answers one request of `client`.
+    pub async fn answer(&self, mut request: Request<Incoming>, client: &Client) -> Outcome {
+        let at = Instant::now();
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+        if let Err(refusal) = hygiene::check(&mut request) {
+            client.activity.begin(None);
+            return refused(refusal).into();
         }
+        let wants_websocket = websocket::is_asked_for(request.headers());
+        if wants_websocket && let Err(refusal) = hygiene::check_handshake(&request) {
+            client.activity.begin(None);
+            return refused(refusal).into();
+        }
+        headers::strip_request(request.headers_mut());
+        let visitor = self.door.admit(request.headers_mut(), client.peer.ip());
+        let route = route::of(&request, wants_websocket);
+        debug!(method = %request.method(), path = request.uri().path(), ?route, "request");
+        let is_https = visitor.is_https;
+        let (head, body) = request.into_parts();
+        let body = Outbound::of_client(body);
+        client.activity.begin(body.upload());
+        let arrival = Arrival {
+            head,
+            visitor,
+            client,
+            at,
+        };
+        let mut outcome = self.route(route, arrival, body).await;
+        self.finish(outcome.answer.headers_mut(), is_https, is_chunked);
+        outcome
+    }
+
+    async fn route(&self, route: Route, arrival: Arrival<'_>, body: Outbound) -> Outcome {
+        let is_barred = arrival.visitor.standing == Standing::Barred;
+        match route {
+            Route::Health => answers::healthy().into(),
+            Route::Ready => answers::ready(self.readiness.status().state).into(),
+            _ if is_barred => self.barred(&arrival).into(),
+            Route::Upgrade => self.upgrade(arrival).await,
+            Route::Page => self.page(arrival, body).await.into(),
+            Route::OwnSession => self.own_session(arrival).await.into(),
+            Route::Forward => self.forward(arrival, body).await.into(),
+        }
+    }
+
+    /// What every answer has to be before it goes to the client.
+    fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
+        if is_https {
+            cookies::secure(headers, &self.readiness.cookie_name());
+        }
+        if is_chunked && !headers.contains_key(UPGRADE) {
+            // hyper has dropped a Content-Length beside Transfer-Encoding without a word: whoever
+            // sent both must not go on (RFC 9112 §6.1).
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    fn barred(&self, arrival: &Arrival<'_>) -> Answer {
+        let user = arrival.visitor.browser.user();
+        debug!(user, "not on the list");
+        answers::barred(user, audience(&arrival.head.headers))
     }
 
     /// The session cookie of a request, by the name that t3 has for it.
     fn session_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-        session::session_cookie(headers, &self.readiness.cookie_name())
+        cookies::session_cookie(headers, &self.readiness.cookie_name())
     }
 
     /// Makes `attempt` while t3 is up, until it succeeds: waits for t3 until `deadline`, and leaves
@@ -178,7 +241,7 @@ impl Dispatch {
     /// t3 is not up, and whoever asked has waited as long as it may.
     fn not_up(&self, audience: Audience) -> Answer {
         let status = match audience {
-            Audience::Person => self.door.waiting_status,
+            Audience::Person => self.door.waiting_status(),
             Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;
@@ -193,6 +256,26 @@ impl From<Answer> for Outcome {
             tunnel: None,
         }
     }
+}
+
+/// A form that a person sent is answered by a page too.
+fn audience(headers: &HeaderMap) -> Audience {
+    match navigation::wants_document(headers) {
+        true => Audience::Person,
+        false => Audience::Script,
+    }
+}
+
+/// Says why, and closes the connection: what comes behind such a request cannot be told apart.
+fn refused(refusal: Refusal) -> Answer {
+    debug!(why = refusal.why, "request refused");
+    let mut answer = answers::refused(refusal.status, refusal.why);
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if refusal.status == StatusCode::UPGRADE_REQUIRED {
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    answer
 }
 
 /// A request without a body, as often as it is needed.

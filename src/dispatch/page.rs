@@ -3,62 +3,67 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::request::Parts;
-use tokio::time::Instant;
 
-use super::{Client, Dispatch, bodiless};
+use super::{Arrival, Dispatch, bodiless};
 use crate::answers::{self, Answer, Audience};
+use crate::door::Standing;
 use crate::pairing::Ask;
 use crate::proxy;
-use crate::upstream::Failure;
+use crate::upstream::{Failure, Outbound};
 
 /// How long a person waits for a t3 that is not up before being told so.
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Dispatch {
-    pub(super) async fn page(&self, head: Parts, client: &Client, arrived: Instant) -> Answer {
-        let attempt = |limit| self.page_once(&head, client, arrived, limit);
-        match self.persist(arrived + PAGE_PATIENCE, attempt).await {
+    pub(super) async fn page(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+        let deadline = arrival.at + PAGE_PATIENCE;
+        if !matches!(body, Outbound::Empty) {
+            // A body is sent once: such a page cannot come again.
+            return match self.readiness.is_up_by(deadline).await {
+                true => self.page_with_body(arrival, body).await,
+                false => self.not_up(Audience::Person),
+            };
+        }
+        let attempt = |limit| self.page_once(&arrival, limit);
+        match self.persist(deadline, attempt).await {
             Some(Ok(answer)) => answer,
             Some(Err(failure)) => self.failed(&failure, Audience::Person),
             None => self.not_up(Audience::Person),
         }
     }
 
-    async fn page_once(
-        &self,
-        head: &Parts,
-        client: &Client,
-        arrived: Instant,
-        limit: Duration,
-    ) -> Result<Answer, Failure> {
-        if let Some(set_cookies) = self.new_session(head, client, arrived).await {
-            return Ok(answers::paired(&head.uri, set_cookies));
+    async fn page_with_body(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+        match self.new_session(&arrival).await {
+            Some(set_cookies) => answers::paired(&arrival.head.uri, set_cookies),
+            None => self.forward(arrival, body).await,
         }
-        proxy::forward(&self.upstream, bodiless(head), limit, &client.interim).await
+    }
+
+    async fn page_once(&self, arrival: &Arrival<'_>, limit: Duration) -> Result<Answer, Failure> {
+        if let Some(set_cookies) = self.new_session(arrival).await {
+            return Ok(answers::paired(&arrival.head.uri, set_cookies));
+        }
+        let interim = &arrival.client.interim;
+        proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim).await
     }
 
     /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.
-    async fn new_session(
-        &self,
-        head: &Parts,
-        client: &Client,
-        arrived: Instant,
-    ) -> Option<Vec<HeaderValue>> {
-        let session = self.session_of(&head.headers);
+    async fn new_session(&self, arrival: &Arrival<'_>) -> Option<Vec<HeaderValue>> {
+        let session = self.session_of(&arrival.head.headers);
         if let Some(value) = session
             && !self.pairing.is_dead(value).await
         {
             return None;
         }
-        let browser = self.browser(&head.headers, client);
+        if arrival.visitor.standing != Standing::Welcome {
+            self.door.explain_stranger(arrival.client.peer.ip());
+            return None;
+        }
+        let target = arrival.head.uri.path_and_query();
         let ask = Ask {
-            browser: &browser,
-            target: head
-                .uri
-                .path_and_query()
-                .map_or("/", |target| target.as_str()),
-            arrived,
+            browser: &arrival.visitor.browser,
+            target: target.map_or("/", |target| target.as_str()),
+            arrived: arrival.at,
             had_session: session.is_some(),
         };
         let session = self.pairing.pair(ask).await.ok()?;

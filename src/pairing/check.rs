@@ -4,21 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::COOKIE;
-use http::{HeaderValue, StatusCode};
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::upstream::{Call, Upstream};
+use crate::session::{self, Proof};
+use crate::upstream::Upstream;
 
 /// How long a session that was alive is taken to be.
 const ALIVE_FOR: Duration = Duration::from_secs(30);
 
 /// How many living sessions are remembered.
 const MOST_SESSIONS: usize = 1024;
-
-/// How long a page load waits for the answer. It needs one read of t3's database (contract §3).
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Knows which sessions were alive a moment ago.
 #[derive(Debug, Default)]
@@ -34,7 +29,10 @@ impl Check {
         if remembered.is_some_and(|since| since.elapsed() < ALIVE_FOR) {
             return false;
         }
-        match ask(upstream, name, value).await {
+        let Some(proof) = Proof::cookie(name, value) else {
+            return true;
+        };
+        match session::is_alive(upstream, &proof).await {
             Some(true) => {
                 self.remember(value);
                 false
@@ -62,18 +60,4 @@ impl Check {
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Instant>> {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// `GET /api/auth/session` (contract §3): what t3 says of the session, if it says anything.
-pub(super) async fn ask(upstream: &Upstream, name: &str, value: &[u8]) -> Option<bool> {
-    let cookie = [name.as_bytes(), b"=", value].concat();
-    let mut cookie = HeaderValue::from_bytes(&cookie).ok()?;
-    cookie.set_sensitive(true);
-    let call = Call::get("/api/auth/session").with(COOKIE, Some(cookie));
-    let answer = upstream.call(call, CHECK_TIMEOUT).await.ok()?;
-    if answer.status() != StatusCode::OK {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(answer.body()).ok()?;
-    value["authenticated"].as_bool()
 }

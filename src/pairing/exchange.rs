@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::secret::Secret;
 use crate::browser::Browser;
-use crate::session;
+use crate::cookies;
 use crate::upstream::{Call, Failure, Upstream};
 
 /// How long t3 may take for it. It needs some milliseconds (contract §4).
@@ -131,13 +131,13 @@ fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
     let set_cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
     let mut cookies: Vec<_> = set_cookies
         .iter()
-        .filter_map(|line| session::cookie_set_by(line.as_bytes()))
+        .filter_map(|line| cookies::cookie_set_by(line.as_bytes()))
         .collect();
     let found = cookies
         .iter()
         .position(|(name, _)| name == expected)
         .or_else(|| {
-            let prefix = session::DEFAULT_COOKIE_NAME;
+            let prefix = cookies::DEFAULT_COOKIE_NAME;
             cookies
                 .iter()
                 .position(|(name, _)| name.starts_with(prefix))

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
-use tokio_util::sync::CancellationToken;
 
 use self::direction::{Direction, Lost};
 
@@ -45,6 +44,10 @@ pub enum Cause {
     UpstreamClosed,
     /// The dispatcher's own drain came to its deadline.
     Drained,
+    /// The session that it was opened with has died.
+    SessionEnded,
+    /// Both at once.
+    Graceful,
 }
 
 /// What a tunnel was, once it has ended.
@@ -71,14 +74,18 @@ struct Copying {
 }
 
 impl Tunnel {
-    /// Copies both ways until both sides are done, one is lost, or `cut` is set. A half-close is
-    /// passed on; the loss of one side ends the other at once.
-    pub async fn run(self, cut: &CancellationToken) -> Report {
+    /// Copies both ways until both sides are done, one is lost, or `end` says why it is over. A
+    /// half-close is passed on; the loss of one side ends the other at once.
+    pub async fn run(self, end: impl Future<Output = Cause>) -> Report {
         let start = Instant::now();
         let mut copying = Copying::from(self);
-        cut.run_until_cancelled(copying.run()).await;
+        let ended = tokio::select! {
+            () = copying.run() => copying.first,
+            cause = end => Some(cause),
+        };
         Report {
-            cause: copying.first.unwrap_or(Cause::Drained),
+            // A copy ends by one side or the other.
+            cause: ended.unwrap_or(Cause::Graceful),
             duration: start.elapsed(),
             bytes_up: copying.up.copied,
             bytes_down: copying.down.copied,
@@ -153,6 +160,8 @@ impl fmt::Display for Cause {
             Self::DownstreamClosed => "downstream_closed",
             Self::UpstreamClosed => "upstream_closed",
             Self::Drained => "drained",
+            Self::SessionEnded => "session_ended",
+            Self::Graceful => "graceful",
         })
     }
 }

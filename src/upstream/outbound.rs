@@ -1,14 +1,15 @@
-//! What a request takes to t3, and how far a client's body has come on that way.
+//! What a request takes to t3.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Instant;
+
+use crate::headers;
+use crate::upload::Upload;
 
 /// What a request to t3 brings along.
 #[derive(Debug)]
@@ -19,13 +20,6 @@ pub enum Outbound {
     Whole(Bytes),
     /// The client's body, as it comes.
     Stream(Incoming, Arc<Upload>),
-}
-
-/// How far a client's body has come on its way to t3.
-#[derive(Debug, Default)]
-pub struct Upload {
-    done: AtomicBool,
-    last_moved: Mutex<Option<Instant>>,
 }
 
 impl Outbound {
@@ -39,34 +33,11 @@ impl Outbound {
     }
 
     /// Where to ask how far the client's body has come.
-    pub(super) fn upload(&self) -> Option<Arc<Upload>> {
+    pub fn upload(&self) -> Option<Arc<Upload>> {
         match self {
             Self::Stream(_, upload) => Some(Arc::clone(upload)),
             Self::Empty | Self::Whole(_) => None,
         }
-    }
-}
-
-impl Upload {
-    /// Has all of it been handed to the connection?
-    pub(super) fn is_done(&self) -> bool {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    /// When its last piece was handed on.
-    pub(super) fn last_moved(&self) -> Option<Instant> {
-        *self
-            .last_moved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, is_done: bool) {
-        self.done.store(is_done, Ordering::Relaxed);
-        *self
-            .last_moved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
@@ -86,7 +57,12 @@ impl Body for Outbound {
                 Poll::Ready(Some(Ok(frame)))
             }
             Self::Stream(incoming, upload) => {
-                let polled = Pin::new(&mut *incoming).poll_frame(cx);
+                let mut polled = Pin::new(&mut *incoming).poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &mut polled
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    headers::strip_trailers(trailers);
+                }
                 match &polled {
                     Poll::Ready(Some(Ok(_))) => upload.note(incoming.is_end_stream()),
                     Poll::Ready(None) => upload.note(true),

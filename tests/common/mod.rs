@@ -39,7 +39,7 @@ pub struct World {
 pub struct Dispatcher {
     pub addr: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    running: JoinHandle<std::io::Result<()>>,
 }
 
 impl World {
@@ -102,7 +102,8 @@ impl Dispatcher {
     pub async fn drain(mut self) {
         self.begin_drain();
         let drained = tokio::time::timeout(PATIENCE, self.running).await;
-        drained.expect("a bounded drain").expect("no panic");
+        let drained = drained.expect("a bounded drain").expect("no panic");
+        drained.expect("it was serving");
     }
 
     pub fn begin_drain(&mut self) {

@@ -1,0 +1,244 @@
+//! Cookies: which one is the session, which never reach t3, which are for https alone. Pure.
+
+use cookie::Cookie;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+/// The session cookie's name until t3 has told another (contract §2).
+pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
+
+/// The value of the first cookie called `name`, which is the one that t3 takes (contract §3).
+/// An empty value is none.
+pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(name_and_value)
+        .find(|(key, _)| *key == name.as_bytes())
+        .map(|(_, value)| value)
+        .filter(|value| !value.is_empty())
+}
+
+/// Name and value of the cookie that a `Set-Cookie` line sets, if a session could be in it.
+pub fn cookie_set_by(line: &[u8]) -> Option<(String, String)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let cookie = Cookie::parse(line).ok()?;
+    let (name, value) = cookie.name_value();
+    let is_session = is_cookie_name(name) && !value.is_empty();
+    is_session.then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Can a cookie be called so (RFC 6265 §4.1.1: a token)?
+pub fn is_cookie_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+/// Puts the session `value` in the place of every cookie called `name`; the others stay byte for
+/// byte, in one line.
+pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
+    let mut line = Vec::new();
+    for pair in headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+    {
+        let is_session = name_and_value(pair).is_some_and(|(key, _)| key == name.as_bytes());
+        if !is_session && !pair.trim_ascii().is_empty() {
+            line.extend_from_slice(pair.trim_ascii());
+            line.extend_from_slice(b"; ");
+        }
+    }
+    line.extend_from_slice(format!("{name}={value}").as_bytes());
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// Takes every cookie off whose name begins with `prefix`. The others stay byte for byte.
+pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
+    let is_withheld = |pair: &[u8]| {
+        let name = name_and_value(pair).map_or(pair.trim_ascii(), |(name, _)| name);
+        name.len() >= prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    };
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
+    let pairs_of = |line: &HeaderValue| -> Vec<Vec<u8>> {
+        let pairs = line.as_bytes().split(|byte| *byte == b';');
+        pairs.map(<[u8]>::to_vec).collect()
+    };
+    if !lines
+        .iter()
+        .flat_map(pairs_of)
+        .any(|pair| is_withheld(&pair))
+    {
+        return;
+    }
+    let kept = lines.iter().filter_map(|line| {
+        let pairs = pairs_of(line);
+        let kept: Vec<_> = pairs
+            .into_iter()
+            .filter(|pair| !is_withheld(pair))
+            .collect();
+        let joined = kept.join(&b';');
+        let joined = joined.trim_ascii_start();
+        (!joined.is_empty()).then(|| HeaderValue::from_bytes(joined).ok())?
+    });
+    let kept: Vec<_> = kept.collect();
+    let mut kept = kept.into_iter();
+    match kept.next() {
+        Some(first) => drop(headers.insert(COOKIE, first)),
+        None => drop(headers.remove(COOKIE)),
+    }
+    for line in kept {
+        headers.append(COOKIE, line);
+    }
+}
+
+/// Adds `Secure` to the `Set-Cookie` lines that set a cookie called `name` and lack it.
+pub fn secure(headers: &mut HeaderMap, name: &str) {
+    if !headers.contains_key(SET_COOKIE) {
+        return;
+    }
+    for line in headers.iter_mut().filter(|(field, _)| *field == SET_COOKIE) {
+        let text = line.1.as_bytes();
+        let sets = name_and_value(text).is_some_and(|(key, _)| key == name.as_bytes());
+        let mut attributes = text.split(|byte| *byte == b';').skip(1);
+        let is_secure = attributes.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"secure"));
+        if sets && !is_secure {
+            let secured = [text, b"; Secure"].concat();
+            if let Ok(secured) = HeaderValue::from_bytes(&secured) {
+                *line.1 = secured;
+            }
+        }
+    }
+}
+
+fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at(equals);
+    Some((name.trim_ascii(), value[1..].trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                let name = HeaderName::from_bytes(name.as_bytes()).expect("a test's name");
+                let value = HeaderValue::from_bytes(value.as_bytes()).expect("a test's value");
+                (name, value)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_session_cookie_is_the_first_of_exactly_that_name() {
+        for (lines, expected) in [
+            (vec![], None),
+            (vec!["t3_session=a"], Some("a")),
+            (vec!["x=1; t3_session=a; y=2"], Some("a")),
+            (vec!["x=1;t3_session=a"], Some("a")),
+            (vec!["x=1", "t3_session=a"], Some("a")),
+            (vec!["t3_session=a; t3_session=b"], Some("a")),
+            (vec!["t3_session=\"a\""], Some("\"a\"")),
+            (vec!["t3_session="], None),
+            (vec!["t3_session"], None),
+            (vec!["T3_session=a"], None),
+            (vec!["t3_session_3773=a"], None),
+            (vec!["not_t3_session=a"], None),
+            (vec!["x=t3_session=a"], None),
+            (vec!["\u{e9}=1; t3_session=a"], Some("a")),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let headers = map(&lines);
+            assert_eq!(
+                session_cookie(&headers, DEFAULT_COOKIE_NAME),
+                expected.map(str::as_bytes),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_set_cookie_line_is_read_as_a_browser_does() {
+        for (line, expected) in [
+            (
+                &b"t3_session=e30.x; Path=/; HttpOnly; SameSite=Lax"[..],
+                Some(("t3_session", "e30.x")),
+            ),
+            (b"t3_session_0a1b=v", Some(("t3_session_0a1b", "v"))),
+            (b"t3_session=; Max-Age=0", None),
+            (b"=v", None),
+            (b"a b=v", None),
+            (b"nonsense", None),
+            (b"\xff=v", None),
+        ] {
+            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(cookie_set_by(line), expected);
+        }
+    }
+
+    #[test]
+    fn a_session_takes_the_place_of_every_other() {
+        for (lines, expected) in [
+            (vec![], "s=new"),
+            (vec!["s=old"], "s=new"),
+            (
+                vec!["a=1; s=old; b=\"2 3\"", "s=older;c"],
+                "a=1; b=\"2 3\"; c; s=new",
+            ),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = map(&lines);
+            replace_session_cookie(&mut headers, "s", "new");
+            let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(lines, [expected]);
+        }
+    }
+
+    #[test]
+    fn withheld_cookies_go_and_the_rest_stays_byte_for_byte() {
+        for (lines, expected) in [
+            (vec!["a=1;  b=\"2 3\" ;c"], vec!["a=1;  b=\"2 3\" ;c"]),
+            (vec!["a=1; authentik_session=x; b=2"], vec!["a=1; b=2"]),
+            (vec!["authentik_csrf=x; a=1"], vec!["a=1"]),
+            (vec!["Authentik_proxy_1=x"], vec![]),
+            (
+                vec!["authentik_a=x", "b=2;authentik_c;d=4"],
+                vec!["b=2;d=4"],
+            ),
+            (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = map(&lines);
+            withhold(&mut headers, "authentik_");
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(kept, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_session_is_made_secure_and_only_once() {
+        let mut headers = map(&[
+            ("set-cookie", "s=1; Path=/; HttpOnly"),
+            ("set-cookie", "other=1; Path=/"),
+            ("set-cookie", "s=2;secure"),
+        ]);
+        secure(&mut headers, "s");
+        let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(
+            lines,
+            [
+                "s=1; Path=/; HttpOnly; Secure",
+                "other=1; Path=/",
+                "s=2;secure"
+            ]
+        );
+    }
+}

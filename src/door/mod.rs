@@ -1,0 +1,163 @@
+//! The door: who a request is from, whether that one is paired, and what it may take along.
+
+pub mod forwarded;
+pub mod identity;
+mod secret_file;
+pub mod withheld;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode};
+use ipnet::IpNet;
+use tracing::warn;
+
+use self::secret_file::SecretFile;
+use self::withheld::SECRET_HEADER;
+use crate::browser::Browser;
+use crate::config::DoorConfig;
+
+/// The door of the pod.
+#[derive(Debug)]
+pub struct Door {
+    config: DoorConfig,
+    secret: Option<SecretFile>,
+    has_warned: AtomicBool,
+}
+
+/// Who a request is from.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The browser, and the person if one is known.
+    pub browser: Browser,
+    /// What that one may have.
+    pub standing: Standing,
+    /// Did it speak https to the believed proxy?
+    pub is_https: bool,
+}
+
+/// What a visitor may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A session of its own.
+    Welcome,
+    /// What t3 gives to anyone.
+    Stranger,
+    /// Nothing: it is known, and not on the list.
+    Barred,
+}
+
+impl Door {
+    /// A door as `config` says.
+    ///
+    /// # Errors
+    /// Where the file of the door's secret cannot be read.
+    pub fn new(config: DoorConfig) -> io::Result<Self> {
+        let secret = config.secret_file.as_deref();
+        let secret = secret.map(SecretFile::open).transpose()?;
+        Ok(Self {
+            config,
+            secret,
+            has_warned: AtomicBool::new(false),
+        })
+    }
+
+    /// Looks at who sent `headers` from `peer`, and leaves in them what may go on to t3.
+    pub fn admit(&self, headers: &mut HeaderMap, peer: IpAddr) -> Visitor {
+        let is_believed = self.believes(headers, peer);
+        let identity = self.config.identity_header.as_ref();
+        let identity = identity
+            .filter(|_| is_believed)
+            .and_then(|name| identity::stated(headers, name));
+        let believed = self.config.trusted_proxies.as_deref().unwrap_or_default();
+        let visitor = Visitor {
+            standing: self.standing(identity.as_deref(), peer),
+            is_https: is_believed && forwarded::is_https(headers),
+            browser: Browser {
+                identity,
+                user_agent: headers.get(USER_AGENT).cloned(),
+                address: match is_believed {
+                    true => forwarded::client(headers, peer, believed),
+                    false => peer,
+                },
+            },
+        };
+        withheld::strip(headers, self.config.identity_header.as_ref());
+        match is_believed {
+            true => forwarded::append(headers, peer),
+            false => forwarded::replace(headers, peer),
+        }
+        visitor
+    }
+
+    /// Is an upgrade from a page of another origin refused? It is once single sign-on lets a
+    /// browser's requests through by a cookie: t3 itself checks no origin (CWE-1385).
+    pub fn refuses_foreign_upgrades(&self) -> bool {
+        self.config.identity_header.is_some()
+    }
+
+    /// The status of the page for a person who waits.
+    pub fn waiting_status(&self) -> StatusCode {
+        self.config.waiting_status
+    }
+
+    /// Says once what to configure, when somebody would have been paired.
+    pub fn explain_stranger(&self, peer: IpAddr) {
+        if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            warn!(
+                %peer,
+                "a page load from another machine is not paired: set DISPATCHER_IDENTITY_HEADER \
+                 to the header by which single sign-on says who it let through"
+            );
+        }
+    }
+
+    /// Is what the peer says of others to be believed? It must be one of the trusted proxies, or
+    /// any peer where an identity header was configured without them, and bring the secret where
+    /// there is one.
+    fn believes(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        let is_proxy = match &self.config.trusted_proxies {
+            Some(networks) => networks
+                .iter()
+                .any(|network: &IpNet| network.contains(&peer)),
+            None => self.config.identity_header.is_some(),
+        };
+        is_proxy && self.brings_secret(headers)
+    }
+
+    fn brings_secret(&self, headers: &HeaderMap) -> bool {
+        let Some(secret) = &self.secret else {
+            return true;
+        };
+        let mut lines = headers.get_all(SECRET_HEADER).iter();
+        match (lines.next(), lines.next()) {
+            (Some(offered), None) => secret.is(offered.as_bytes()),
+            _ => false,
+        }
+    }
+
+    fn standing(&self, identity: Option<&str>, peer: IpAddr) -> Standing {
+        match (identity, &self.config.identity_header) {
+            (Some(identity), _) => match &self.config.allowed_users {
+                Some(list) if !identity::is_listed(identity, list) => Standing::Barred,
+                _ => Standing::Welcome,
+            },
+            (None, None) if peer.to_canonical().is_loopback() => Standing::Welcome,
+            (None, _) => Standing::Stranger,
+        }
+    }
+}
+
+impl Visitor {
+    /// The person's name, or the browser's address: by which its tunnels are counted.
+    pub fn owner(&self) -> Arc<str> {
+        match &self.browser.identity {
+            Some(identity) => Arc::clone(identity),
+            None => self.browser.address.to_string().into(),
+        }
+    }
+}
