@@ -1,0 +1,7 @@
+//! The door.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod framing;
+mod harness;
