@@ -3,10 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bounds;
 mod elsewhere;
 mod framing;
 mod harness;
 mod identity;
+mod load;
 mod pairing;
 mod revoked;
 mod routing;
