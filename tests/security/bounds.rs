@@ -45,7 +45,10 @@ fn the_defaults_are_told() {
         let told = help.split(&format!("{flag} <")).nth(1);
         let told = told.unwrap_or_else(|| panic!("{flag} is not told"));
         let told = told.split(" --").next().unwrap_or_default();
-        assert!(told.contains(&format!("[env: {variable}=")), "{flag}: {told}");
+        assert!(
+            told.contains(&format!("[env: {variable}=")),
+            "{flag}: {told}"
+        );
         let is_told = default.is_empty() || told.contains(&format!("[default: {default}]"));
         assert!(is_told, "{flag}: {told}");
     }

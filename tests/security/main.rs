@@ -4,6 +4,7 @@
 mod common;
 
 mod bounds;
+mod desync;
 mod elsewhere;
 mod framing;
 mod harness;
