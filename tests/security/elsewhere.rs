@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
+use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, command};
 use crate::common::{cli_in, request};
 use crate::harness::load;
-use rustix::process::Signal;
 
 /// Of the range for documentation (RFC 5737): no machine has it.
 const ADDRESS: &str = "192.0.2.1";

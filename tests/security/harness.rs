@@ -20,6 +20,10 @@ pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\n\
 /// A request that would be found at the stand-in if a body's bytes became one.
 pub(crate) const SMUGGLED: &str = "GET /standin/smuggled HTTP/1.1\r\nHost: t3.test\r\n\r\n";
 
+/// The options behind single sign-on, and a request's field of somebody who has passed it.
+pub(crate) const HEADER: [&str; 2] = ["--identity-header", "X-authentik-username"];
+pub(crate) const ADA: &str = "X-authentik-username: ada\n";
+
 /// `bytes` as a test's message shows them.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(200)].escape_ascii().to_string()
@@ -44,6 +48,13 @@ pub(crate) async fn assert_ends(client: &mut Client, of: &str) {
     assert_eq!(shown(&rest), "", "said after the answer to {of}");
 }
 
+/// Is refused with the connection closed, and t3 hears nothing of it.
+pub(crate) async fn assert_refused(world: &World, head: &str, body: &str, statuses: &[u16]) {
+    let bytes = format!("{head}\r\n\r\n{body}{SMUGGLED}");
+    refused(world.addr(), bytes.as_bytes(), statuses).await;
+    assert_untouched(world, &shown(bytes.as_bytes()));
+}
+
 /// t3 has seen no request.
 pub(crate) fn assert_untouched(world: &World, of: &str) {
     let seen = world.standin.requests();
@@ -64,6 +75,16 @@ pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
 /// Loads a page without a session; `fields` are added to a browser's own, each ended by `\n`.
 pub(crate) async fn load(to: SocketAddr, fields: &str) -> Answer {
     crate::common::request(to, &format!("GET /\n{fields}{PAGE}")).await
+}
+
+/// What a page load without a session came to.
+#[track_caller]
+pub(crate) fn assert_paired(answer: &Answer, expected: bool, of: &str) {
+    let (status, cookie) = (answer.status, answer.header("set-cookie"));
+    match expected {
+        true => assert!(status == 302 && !cookie.is_empty(), "{status} to {of}"),
+        false => assert_eq!((status, &*cookie), (200, ""), "{of}"),
+    }
 }
 
 /// A dispatcher in front of `upstream`, with further options.
