@@ -69,6 +69,11 @@ impl Client {
     pub async fn connect(to: SocketAddr) -> Self {
         let stream = timeout(PATIENCE, TcpStream::connect(to)).await;
         let stream = stream.expect("a connection in time").expect("a listener");
+        Self::over(stream)
+    }
+
+    /// Speaks on a connection that is there already.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         let buffer = Vec::new();
         Self { stream, buffer }

@@ -86,6 +86,11 @@ impl World {
 impl Dispatcher {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::on(listener, config)
+    }
+
+    /// Serves what `listener` accepts.
+    pub fn on(listener: TcpListener, config: Config) -> Self {
         let addr = listener.local_addr().expect("a bound socket");
         let (shutdown, stopped) = oneshot::channel();
         let running = tokio::spawn(server::run(listener, config, async {

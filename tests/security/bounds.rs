@@ -1,0 +1,138 @@
+//! How many and how much: every bound is an option, and what is within it is left alone.
+
+use std::time::{Duration, Instant};
+
+use crate::common::process::{command, output};
+use crate::common::{Client, PATIENCE, World};
+use crate::harness::{HANDSHAKE, assert_untouched};
+
+/// What a bound of half a second may take on a machine that is doing other things too.
+pub(crate) const SOON: Duration = Duration::from_secs(4);
+
+#[test]
+fn the_defaults_are_told() {
+    let help = output(command().arg("--help")).stdout;
+    let help = String::from_utf8(help).expect("text");
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, variable, default) in [
+        ("--drain-timeout", "DISPATCHER_DRAIN_TIMEOUT", "20s"),
+        ("--identity-header", "DISPATCHER_IDENTITY_HEADER", ""),
+        ("--allowed-users", "DISPATCHER_ALLOWED_USERS", ""),
+        ("--secret-file", "DISPATCHER_SECRET_FILE", ""),
+        ("--trusted-proxies", "DISPATCHER_TRUSTED_PROXIES", ""),
+        ("--header-timeout", "DISPATCHER_HEADER_TIMEOUT", "10s"),
+        ("--header-limit", "DISPATCHER_HEADER_LIMIT", "131072"),
+        ("--max-connections", "DISPATCHER_MAX_CONNECTIONS", "10000"),
+        ("--max-tunnels", "DISPATCHER_MAX_TUNNELS", "256"),
+        ("--idle-timeout", "DISPATCHER_IDLE_TIMEOUT", "2m"),
+        ("--body-timeout", "DISPATCHER_BODY_TIMEOUT", "60s"),
+        ("--session-check", "DISPATCHER_SESSION_CHECK", "15s"),
+    ] {
+        let told = help.split(&format!("{flag} <")).nth(1);
+        let told = told.unwrap_or_else(|| panic!("{flag} is not told"));
+        let told = told.split(" --").next().unwrap_or_default();
+        assert!(
+            told.contains(&format!("[env: {variable}=")),
+            "{flag}: {told}"
+        );
+        let is_told = default.is_empty() || told.contains(&format!("[default: {default}]"));
+        assert!(is_told, "{flag}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_closed_after_its_idle_time() {
+    let world = World::with(&["--idle-timeout", "500ms", "--header-timeout", "10s"]).await;
+    let mut client = Client::connect(world.addr()).await;
+    for _ in 0..2 {
+        assert_eq!(client.exchange("GET /healthz").await.status, 200);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let start = Instant::now();
+    let rest = tokio::time::timeout(SOON, client.rest()).await;
+    assert_eq!(rest.expect("closed soon"), b"", "without a word");
+    assert!(
+        start.elapsed() > Duration::from_millis(100),
+        "not before its time"
+    );
+}
+
+/// Above it the newest wait in the backlog, and are served when their turn comes.
+#[tokio::test]
+async fn the_number_of_connections_is_bounded() {
+    let world = World::with(&["--max-connections", "2"]).await;
+    let mut first = Client::connect(world.addr()).await;
+    let mut second = Client::connect(world.addr()).await;
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.exchange("GET /healthz").await.status, 200);
+    }
+    let mut third = Client::connect(world.addr()).await;
+    third.send_head("GET /healthz").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), third.head()).await;
+    assert!(early.is_err(), "the third is served beside the two");
+    assert_eq!(first.exchange("GET /healthz").await.status, 200);
+    drop(second);
+    let answer = tokio::time::timeout(SOON, third.answer(false)).await;
+    assert_eq!(answer.expect("its turn came").status, 200);
+}
+
+#[tokio::test]
+async fn the_number_of_tunnels_is_bounded_for_each_identity() {
+    let options = [
+        "--identity-header",
+        "X-authentik-username",
+        "--max-tunnels",
+        "2",
+    ];
+    let world = World::with(&options).await;
+    let session = world
+        .standin
+        .issue_browser_session("test")
+        .expect("writable");
+    let open = async |user: &str| {
+        let mut client = Client::connect(world.addr()).await;
+        let head = format!(
+            "GET /ws\nX-authentik-username: {user}\nCookie: t3_session={session}\n{HANDSHAKE}"
+        );
+        client.send_head(&head).await;
+        let status = client.head().await.expect("an answer").status;
+        (client, status)
+    };
+    let (first, one) = open("ada").await;
+    let (_second, two) = open("ada").await;
+    assert_eq!((one, two), (101, 101));
+    world.standin.clear_requests();
+    let (_third, three) = open("ada").await;
+    assert!(matches!(three, 429 | 503), "{three}");
+    assert_untouched(&world, "one tunnel too many");
+    let (_other, other) = open("bob").await;
+    assert_eq!(other, 101, "others have their own");
+    drop(first);
+    let fourth = async { while open("ada").await.1 != 101 {} };
+    let fourth = tokio::time::timeout(PATIENCE, fourth).await;
+    fourth.expect("a tunnel that ended makes room");
+}
+
+#[tokio::test]
+async fn no_bound_ends_a_tunnel() {
+    let options = [
+        "--header-timeout",
+        "200ms",
+        "--body-timeout",
+        "200ms",
+        "--idle-timeout",
+        "200ms",
+    ];
+    let more = ["--response-timeout", "200ms", "--session-check", "200ms"];
+    let world = World::with(&[&options[..], &more].concat()).await;
+    let mut client = Client::connect(world.addr()).await;
+    client
+        .send_head(&format!("GET /standin/ws-raw\n{HANDSHAKE}"))
+        .await;
+    assert_eq!(client.head().await.expect("an answer").status, 101);
+    for turn in 0..3 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        client.send(b"still here").await;
+        assert_eq!(client.read_at_least(10).await, b"still here", "{turn}");
+    }
+}

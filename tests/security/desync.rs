@@ -1,0 +1,135 @@
+//! The desync corpus, raw: what is severe is refused, what goes on can be read in one way only.
+
+use serde_json::Value;
+
+use crate::common::Client;
+use crate::harness::{CLOSES, Recorder, before, shown};
+
+const CASES: &str = include_str!("desync/cases.json");
+
+#[derive(Debug, PartialEq)]
+enum Fate {
+    /// A 4xx or 5xx of the dispatcher's own, then the end; t3 has seen no byte.
+    Refused,
+    /// It went on, and everybody reads it the same way.
+    Clean,
+    /// Anything else.
+    Wrong(String),
+}
+
+#[tokio::test]
+async fn severe_cases_are_refused() {
+    let (refused, wrong) = judge("Severe", |fate| *fate == Fate::Refused).await;
+    println!("{refused} severe cases refused, {} not", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(refused, 58);
+}
+
+#[tokio::test]
+async fn ambiguous_cases_are_refused_or_made_plain() {
+    let fits = |fate: &Fate| matches!(fate, Fate::Refused | Fate::Clean);
+    let (fitting, wrong) = judge("Ambiguous", fits).await;
+    println!(
+        "{fitting} ambiguous cases refused or made plain, {} not",
+        wrong.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// How many cases of `tier` have a fate that `fits`, and which have not.
+async fn judge(tier: &str, fits: impl Fn(&Fate) -> bool) -> (usize, Vec<String>) {
+    let cases: Vec<Value> = serde_json::from_str(CASES).expect("JSON");
+    let (mut fitting, mut wrong) = (0, Vec::new());
+    for case in cases.iter().filter(|case| case["tier"] == tier) {
+        let bytes = on_the_wire(case);
+        let fate = send(&bytes).await;
+        match fits(&fate) {
+            true => fitting += 1,
+            false => wrong.push(format!("{}: {fate:?} of {}", case["name"], shown(&bytes))),
+        }
+    }
+    (fitting, wrong)
+}
+
+/// The case's head; with a `Host` where it has none, as that alone would be a reason to refuse.
+fn on_the_wire(case: &Value) -> Vec<u8> {
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let (method, uri) = (text(&case["method"]), text(&case["uri"]));
+    let mut head = format!("{method} {uri} {}\r\n", text(&case["version"]));
+    let fields = case["headers"].as_array().expect("an array");
+    let names_host = |field: &Value| text(&field[0]).eq_ignore_ascii_case("host");
+    if !fields.iter().any(names_host) {
+        head.push_str("Host: t3.test\r\n");
+    }
+    for field in fields {
+        head.push_str(&format!("{}:{}\r\n", text(&field[0]), text(&field[1])));
+    }
+    head.push_str("\r\n");
+    let bytes = |character: char| match u8::try_from(character) {
+        Ok(byte) => vec![byte],
+        Err(_) => character.to_string().into_bytes(),
+    };
+    head.chars().flat_map(bytes).collect()
+}
+
+async fn send(bytes: &[u8]) -> Fate {
+    let recorder = Recorder::start().await;
+    let dispatcher = before(recorder.upstream.addr, &[]).await;
+    let mut client = Client::connect(dispatcher.addr).await;
+    client.send(bytes).await;
+    let Ok(head) = tokio::time::timeout(CLOSES, client.head()).await else {
+        return Fate::Wrong("no answer".to_owned());
+    };
+    let status = head.map_or(0, |answer| answer.status);
+    let brought = recorder.connections();
+    if let Some(why) = brought.iter().find_map(|bytes| ambiguity(bytes)) {
+        return Fate::Wrong(why);
+    }
+    if !brought.is_empty() {
+        return Fate::Clean;
+    }
+    let closed = tokio::time::timeout(CLOSES, client.rest()).await.is_ok();
+    match (status, closed) {
+        (400..=599, true) => Fate::Refused,
+        _ => Fate::Wrong(format!("{status}, closed: {closed}")),
+    }
+}
+
+/// What in a request's head could be read in two ways.
+fn ambiguity(bytes: &[u8]) -> Option<String> {
+    let end = bytes.windows(4).position(|end| end == b"\r\n\r\n");
+    let Some(end) = end else {
+        return Some(format!("half a head: {}", shown(bytes)));
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let odd = |character: char| character.is_ascii_control() && !"\r\n\t".contains(character);
+    let mut lines = head.split("\r\n");
+    let first = lines.next().unwrap_or_default();
+    let (mut lengths, mut codings) = (Vec::new(), Vec::new());
+    for line in lines.clone() {
+        let Some((name, value)) = line
+            .split_once(": ")
+            .or(line.strip_suffix(':').map(|name| (name, "")))
+        else {
+            return Some(format!("no field: {line:?}"));
+        };
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return Some(format!("a name: {line:?}"));
+        }
+        match &*name.to_ascii_lowercase() {
+            "content-length" => lengths.push(value),
+            "transfer-encoding" => codings.push(value),
+            _ => {}
+        }
+    }
+    let digits = |length: &&str| !length.is_empty() && length.bytes().all(|c| c.is_ascii_digit());
+    let framed = match (&*lengths, &*codings) {
+        ([], []) | ([], ["chunked"]) => true,
+        ([length], []) => digits(length),
+        _ => false,
+    };
+    let plain = !head.replace("\r\n", "").contains(['\r', '\n']) && !head.contains(odd);
+    let request_line = first.split(' ').count() == 3 && first.ends_with(" HTTP/1.1");
+    (!framed || !plain || !request_line).then(|| format!("arrives as {}", shown(bytes)))
+}

@@ -1,0 +1,80 @@
+//! A peer that is not on this machine, in a network namespace where one can be made up.
+
+use std::process::Command;
+
+use rustix::process::Signal;
+use t3_standin::server::{Options as StandinOptions, Standin};
+
+use crate::common::process::{Process, command};
+use crate::common::{cli_in, request};
+use crate::harness::load;
+
+/// Of the range for documentation (RFC 5737): no machine has it.
+const ADDRESS: &str = "192.0.2.1";
+
+const INSIDE: &str = "T3_TEST_INSIDE_NAMESPACE";
+
+/// Without an identity header a peer from elsewhere is served, but not paired, and one line of
+/// the log says what to set.
+#[tokio::test]
+async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
+    if std::env::var_os(INSIDE).is_none() {
+        return run_inside(
+            "elsewhere::a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why",
+        );
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let base_dir = dir.path().join("t3");
+    let standin = Standin::start(StandinOptions::new(&base_dir)).await;
+    let standin = standin.expect("a free port");
+    let mut command = command();
+    command
+        .env("DISPATCHER_HOST", "0.0.0.0")
+        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+        .env("T3_BIN", cli_in(dir.path()))
+        .env("T3CODE_HOME", &base_dir);
+    let process = Process::start(&mut command);
+    let port = process.addr.port();
+    let elsewhere = format!("{ADDRESS}:{port}").parse().expect("an address");
+    for _ in 0..3 {
+        let answer = load(elsewhere, "X-authentik-username: ada\n").await;
+        assert_eq!((answer.status, &*answer.header("set-cookie")), (200, ""));
+    }
+    assert_eq!(request(elsewhere, "GET /standin/1k").await.status, 200);
+    let here = format!("127.0.0.1:{port}").parse().expect("an address");
+    assert_eq!(load(here, "").await.status, 302, "this machine still is");
+    process.signal(Signal::TERM);
+    let ended = tokio::task::spawn_blocking(|| process.end()).await;
+    let (_, log) = ended.expect("no panic");
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("DISPATCHER_IDENTITY_HEADER"), "{log}");
+}
+
+/// Runs this very test again where the loopback has an address that is none of the loopback's.
+fn run_inside(test: &str) {
+    let prepare = format!("ip link set lo up && ip addr add {ADDRESS}/32 dev lo");
+    for user in [&[][..], &["--map-root-user"]] {
+        let mut unshare = Command::new("unshare");
+        unshare.args(user).args(["--net", "sh", "-c"]);
+        let mut probe = Command::new(unshare.get_program());
+        let allowed = probe.args(unshare.get_args()).arg(&prepare).output();
+        if !allowed.is_ok_and(|output| output.status.success()) {
+            continue;
+        }
+        let test_binary = std::env::current_exe().expect("a running test");
+        unshare.arg(format!(
+            "{prepare} && exec \"$0\" --exact {test} --nocapture"
+        ));
+        let output = unshare.arg(test_binary).env(INSIDE, "1").output();
+        let output = output.expect("unshare runs");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+        return;
+    }
+    println!("skipped: no permission for a network namespace, or no `ip` to fill it");
+}

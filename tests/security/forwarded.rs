@@ -1,0 +1,102 @@
+//! What a proxy says of a request, and what follows from it: row 15.
+
+use crate::common::{Client, World, request};
+use crate::harness::{ADA, HEADER};
+use crate::harness::{each, load, seen_last};
+
+#[tokio::test]
+async fn row_15_what_anyone_claims_of_a_proxy_is_replaced() {
+    let claims = "X-Forwarded-For: 203.0.113.99\nX-Forwarded-Proto: https\n\
+        X-Forwarded-Host: evil.test\nX-Forwarded-For: 203.0.113.98\nX-Real-IP: 203.0.113.97\n\
+        Forwarded: for=203.0.113.96;proto=https;host=evil.test\nX-Forwarded-Port: 444\n\
+        X-Forwarded-Server: evil.test";
+    let unbelieved = [&HEADER[..], &["--trusted-proxies", "127.0.0.2/32"]].concat();
+    for options in [&[][..], &unbelieved] {
+        let world = World::with(options).await;
+        let answer = request(world.addr(), &format!("GET /standin/head\n{claims}")).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
+        assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
+        assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
+        for name in [
+            "forwarded",
+            "x-real-ip",
+            "x-forwarded-port",
+            "x-forwarded-server",
+        ] {
+            let seen = seen_last(&world, name).concat();
+            let claimed = seen.contains("203.0.113") || seen.contains("evil") || seen == "444";
+            assert!(!claimed, "{name}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn row_15_what_a_believed_proxy_says_is_kept_and_appended() {
+    for options in [
+        &HEADER[..],
+        &[HEADER, ["--trusted-proxies", "127.0.0.0/8"]].concat(),
+    ] {
+        let world = World::with(options).await;
+        let told = "X-Forwarded-For: 203.0.113.9\nX-Forwarded-Proto: https\n\
+            X-Forwarded-Host: cockpit.test\nX-Forwarded-For: 198.51.100.7";
+        let answer = request(world.addr(), &format!("GET /standin/head\n{ADA}{told}")).await;
+        assert_eq!(answer.status, 200);
+        let seen = seen_last(&world, "x-forwarded-for").join(", ");
+        assert_eq!(seen, "203.0.113.9, 198.51.100.7, 127.0.0.1");
+        assert_eq!(seen_last(&world, "x-forwarded-proto"), ["https"]);
+        assert_eq!(seen_last(&world, "x-forwarded-host"), ["cockpit.test"]);
+    }
+}
+
+/// What t3 sets is handed on with `Secure` behind https, and as it is anywhere else.
+#[tokio::test]
+async fn the_session_cookie_is_secure_behind_believed_https() {
+    let trusted = [&HEADER[..], &["--trusted-proxies", "127.0.0.1/32"]].concat();
+    let cases = [
+        (HEADER.to_vec(), "X-Forwarded-Proto: https\n", true),
+        (HEADER.to_vec(), "X-Forwarded-Proto: HTTPS\n", true),
+        (trusted, "X-Forwarded-Proto: https\n", true),
+        (HEADER.to_vec(), "X-Forwarded-Proto: http\n", false),
+        (HEADER.to_vec(), "", false),
+        (vec![], "X-Forwarded-Proto: https\n", false),
+        (vec![], "", false),
+    ];
+    each(cases, |(options, fields, secure)| async move {
+        let world = World::with(&options).await;
+        let others = ["b=2; Path=/x", "c=3; secure; HttpOnly"].map(str::to_owned);
+        world
+            .standin
+            .set_faults(|faults| faults.extra_set_cookie = others.to_vec());
+        let paired = load(world.addr(), &format!("{ADA}{fields}")).await;
+        assert_eq!(paired.status, 302, "{options:?} {fields}");
+        // t3's own pairing screen does the same exchange in the browser.
+        let credential = world.standin.pairing_credential(None).expect("writable");
+        let body = format!(r#"{{"credential":"{credential}"}}"#);
+        let mut client = Client::connect(world.addr()).await;
+        let head = format!(
+            "POST /api/auth/browser-session\n{ADA}{fields}Content-Type: application/json\n\
+             Content-Length: {}",
+            body.len()
+        );
+        client.send_head(&head).await;
+        client.send(body.as_bytes()).await;
+        for answer in [paired, client.answer(false).await] {
+            let lines = answer.all("set-cookie");
+            assert_eq!(lines.len(), 3, "{answer:?}");
+            let (line, added) = match lines[0].strip_suffix("; Secure") {
+                Some(line) => (line, true),
+                None => (&*lines[0], false),
+            };
+            assert_eq!(added, secure, "{options:?} {fields}: {lines:?}");
+            assert!(line.starts_with("t3_session="), "{line}");
+            assert!(line.ends_with(" GMT; HttpOnly; SameSite=Lax"), "{line}");
+            assert_eq!(
+                lines[1..],
+                others,
+                "the other cookies are not the dispatcher's"
+            );
+        }
+    })
+    .await;
+}

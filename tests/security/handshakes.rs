@@ -1,0 +1,109 @@
+//! Handshakes that are none: rows 23 and 24.
+
+use crate::common::{Client, PAGE, World};
+use crate::harness::{HANDSHAKE, assert_untouched, each};
+
+#[tokio::test]
+async fn row_23_a_bad_handshake_never_reaches_t3() {
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let version = "Sec-WebSocket-Version: 13";
+    let cases = [
+        ("POST", format!("{version}\n{key}\nContent-Length: 0")),
+        (
+            "POST",
+            format!("{version}\n{key}\nContent-Length: 4\n\nbody"),
+        ),
+        ("HEAD", format!("{version}\n{key}")),
+        ("GET", key.to_owned()),
+        ("GET", format!("Sec-WebSocket-Version: 12\n{key}")),
+        ("GET", format!("Sec-WebSocket-Version: 8\n{key}")),
+        ("GET", format!("Sec-WebSocket-Version: 13, 8\n{key}")),
+        ("GET", format!("{version}\n{version}\n{key}")),
+        ("GET", format!("Sec-WebSocket-Version:\n{key}")),
+        ("GET", version.to_owned()),
+        ("GET", format!("{version}\nSec-WebSocket-Key:")),
+        ("GET", format!("{version}\nSec-WebSocket-Key: short==")),
+        (
+            "GET",
+            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ="),
+        ),
+        (
+            "GET",
+            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA="),
+        ),
+        (
+            "GET",
+            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ==="),
+        ),
+        (
+            "GET",
+            format!("{version}\nSec-WebSocket-Key: dGhl!HNhbXBsZSBub25jZQ=="),
+        ),
+        ("GET", format!("{version}\n{key}\n{key}")),
+        (
+            "GET",
+            format!("Connection: Sec-WebSocket-Key\n{version}\n{key}"),
+        ),
+        (
+            "GET",
+            format!("Connection: Sec-WebSocket-Version\n{version}\n{key}"),
+        ),
+        ("GET", format!("{version}\n{key}\nContent-Length: 5")),
+        (
+            "GET",
+            format!("{version}\n{key}\nTransfer-Encoding: chunked"),
+        ),
+    ];
+    each(cases, |(method, fields)| async move {
+        let world = World::start().await;
+        let session = world.standin.issue_browser_session("test").expect("writable");
+        let mut client = Client::connect(world.addr()).await;
+        let (fields, body) = fields.split_once("\n\n").unwrap_or((&fields, ""));
+        let head = format!(
+            "{method} /ws\nConnection: Upgrade\nUpgrade: websocket\n{fields}\nCookie: t3_session={session}"
+        );
+        client.send_head(&head).await;
+        client.send(body.as_bytes()).await;
+        let answer = client.answer(method == "HEAD").await;
+        assert!(matches!(answer.status, 400 | 426), "{} to {fields}", answer.status);
+        if answer.status == 426 {
+            assert_eq!(answer.header("sec-websocket-version"), "13");
+        }
+        assert_untouched(&world, fields);
+        assert!(!world.standin.is_wedged(), "{fields}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_23_an_upgrade_by_http_1_0_is_none() {
+    let world = World::start().await;
+    let session = world
+        .standin
+        .issue_browser_session("test")
+        .expect("writable");
+    let mut client = Client::connect(world.addr()).await;
+    let head = HANDSHAKE.replace('\n', "\r\n");
+    let head =
+        format!("GET /ws HTTP/1.0\r\nHost: h\r\n{head}\r\nCookie: t3_session={session}\r\n\r\n");
+    client.send(head.as_bytes()).await;
+    let status = client.answer(false).await.status;
+    assert!(matches!(status, 400 | 426), "{status}");
+    assert_eq!(world.standin.open_websockets(), 0);
+}
+
+#[tokio::test]
+async fn row_24_an_upgrade_dressed_as_a_page_load_pairs_nobody() {
+    each(["/", "/ws", "/standin/ws"], |target| async move {
+        let world = World::start().await;
+        let mut client = Client::connect(world.addr()).await;
+        client
+            .send_head(&format!("GET {target}\n{PAGE}\n{HANDSHAKE}"))
+            .await;
+        let answer = client.head().await.expect("an answer");
+        assert_ne!(answer.status, 302, "{target}");
+        assert_eq!(answer.header("set-cookie"), "", "{target}");
+        assert_eq!(world.cli_starts(), 0, "{target}");
+    })
+    .await;
+}

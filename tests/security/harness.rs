@@ -1,0 +1,161 @@
+//! What the rows share: raw bytes in, the answer and the end of the connection out.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::common::http::Answer;
+use crate::common::scripted::{Scripted, read_head};
+use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config};
+
+/// What "closed" may take, on a machine that is doing other things too.
+pub(crate) const CLOSES: Duration = Duration::from_secs(3);
+
+/// A WebSocket handshake without its request line.
+pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\n\
+    Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// A request that would be found at the stand-in if a body's bytes became one.
+pub(crate) const SMUGGLED: &str = "GET /standin/smuggled HTTP/1.1\r\nHost: t3.test\r\n\r\n";
+
+/// The options behind single sign-on, and a request's field of somebody who has passed it.
+pub(crate) const HEADER: [&str; 2] = ["--identity-header", "X-authentik-username"];
+pub(crate) const ADA: &str = "X-authentik-username: ada\n";
+
+/// `bytes` as a test's message shows them.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(200)].escape_ascii().to_string()
+}
+
+/// Sends `bytes` on a connection of its own. One answer has to come, with one of `statuses`, and
+/// then the end of the connection.
+pub(crate) async fn refused(to: SocketAddr, bytes: &[u8], statuses: &[u16]) -> Answer {
+    let mut client = Client::connect(to).await;
+    client.send(bytes).await;
+    let answer = client.answer(bytes.starts_with(b"HEAD ")).await;
+    let status = answer.status;
+    assert!(statuses.contains(&status), "{status} to {}", shown(bytes));
+    assert_ends(&mut client, &shown(bytes)).await;
+    answer
+}
+
+/// The connection ends, and nothing more comes before that.
+pub(crate) async fn assert_ends(client: &mut Client, of: &str) {
+    let rest = tokio::time::timeout(CLOSES, client.rest()).await;
+    let rest = rest.unwrap_or_else(|_| panic!("left open: {of}"));
+    assert_eq!(shown(&rest), "", "said after the answer to {of}");
+}
+
+/// Is refused with the connection closed, and t3 hears nothing of it.
+pub(crate) async fn assert_refused(world: &World, head: &str, body: &str, statuses: &[u16]) {
+    let bytes = format!("{head}\r\n\r\n{body}{SMUGGLED}");
+    refused(world.addr(), bytes.as_bytes(), statuses).await;
+    assert_untouched(world, &shown(bytes.as_bytes()));
+}
+
+/// t3 has seen no request.
+pub(crate) fn assert_untouched(world: &World, of: &str) {
+    let seen = world.standin.requests();
+    let seen: Vec<_> = seen.iter().map(|seen| shown(&seen.target)).collect();
+    assert!(seen.is_empty(), "t3 was asked for {seen:?} by {of}");
+}
+
+/// The values with which t3 saw `name` in its last request.
+pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
+    let seen = world.standin.requests().pop().expect("a request at t3");
+    let lines = seen.headers.iter();
+    lines
+        .filter(|(held, _)| held.eq_ignore_ascii_case(name))
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect()
+}
+
+/// Loads a page without a session; `fields` are added to a browser's own, each ended by `\n`.
+pub(crate) async fn load(to: SocketAddr, fields: &str) -> Answer {
+    crate::common::request(to, &format!("GET /\n{fields}{PAGE}")).await
+}
+
+/// What a page load without a session came to.
+#[track_caller]
+pub(crate) fn assert_paired(answer: &Answer, expected: bool, of: &str) {
+    let (status, cookie) = (answer.status, answer.header("set-cookie"));
+    match expected {
+        true => assert!(status == 302 && !cookie.is_empty(), "{status} to {of}"),
+        false => assert_eq!((status, &*cookie), (200, ""), "{of}"),
+    }
+}
+
+/// A dispatcher in front of `upstream`, with further options.
+pub(crate) async fn before(upstream: SocketAddr, args: &[&str]) -> Dispatcher {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Dispatcher::start(config(upstream, dir.path(), args)).await
+}
+
+/// An upstream that answers 200 `ok` to the first head of each connection and keeps every byte.
+pub(crate) struct Recorder {
+    pub(crate) upstream: Scripted,
+    kept: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    pub(crate) async fn start() -> Self {
+        let kept = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let keep = Arc::clone(&kept);
+        let upstream = Scripted::start(move |mut stream, number| {
+            let keep = Arc::clone(&keep);
+            let note = move |bytes: &[u8]| {
+                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = kept.len().max(number + 1);
+                kept.resize_with(count, Vec::new);
+                kept[number].extend_from_slice(bytes);
+            };
+            async move {
+                note(&read_head(&mut stream).await);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+                let mut chunk = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+                    note(&chunk[..read]);
+                }
+            }
+        })
+        .await;
+        Self { upstream, kept }
+    }
+
+    /// What each connection has brought so far.
+    pub(crate) fn connections(&self) -> Vec<Vec<u8>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone()
+    }
+
+    /// Waits until what has arrived is as wanted.
+    pub(crate) async fn wait_for(&self, what: impl Fn(&[Vec<u8>]) -> bool) {
+        let met = until(|| what(&self.connections())).await;
+        assert!(met, "arrived: {:?}", self.connections());
+    }
+}
+
+/// Looks again and again until it is so; false where that takes too long.
+pub(crate) async fn until(what: impl Fn() -> bool) -> bool {
+    let met = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, met).await.is_ok()
+}
+
+/// Checks every case, and fails after the last one if any failed.
+pub(crate) async fn each<T, F>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut wrong = 0;
+    for case in cases {
+        wrong += usize::from(tokio::spawn(check(case)).await.is_err());
+    }
+    assert_eq!(wrong, 0, "as many cases went wrong, each told above");
+}

@@ -1,0 +1,59 @@
+//! Fields that belong to one hop: rows 13 and 14.
+
+use crate::common::{World, request};
+use crate::harness::{load, seen_last};
+
+#[tokio::test]
+async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
+    let world = World::start().await;
+    let nominated = "Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host, \
+        Content-Length, X-Real-IP\nX-Forwarded-For: 203.0.113.99";
+    let answer = request(world.addr(), &format!("GET /standin/head\n{nominated}")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(seen_last(&world, "host"), ["t3.test"]);
+    assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
+    assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
+}
+
+/// What is taken off was not there when the session was looked for, and the other way round.
+#[tokio::test]
+async fn row_13_a_session_is_judged_on_what_is_forwarded() {
+    for field in ["Cookie: t3_session=x", "Authorization: Bearer x"] {
+        let world = World::start().await;
+        let name = field.split(':').next().unwrap_or_default();
+        let answer = load(world.addr(), &format!("Connection: {name}\n{field}\n")).await;
+        match answer.status {
+            302 => assert_eq!(world.cli_starts(), 1),
+            200 => assert_eq!(seen_last(&world, name).len(), 1, "{name} was not looked at"),
+            other => panic!("{other} to a nominated {name}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn row_14_fields_of_a_proxy_s_hop() {
+    let world = World::start().await;
+    let fields = "Proxy-Connection: keep-alive\nProxy-Authorization: Basic eA==\n\
+        Proxy-Authenticate: Basic\nProxy-Authentication-Info: x\nKeep-Alive: timeout=9\n\
+        TE: gzip\nUpgrade: h2c\nX-Kept: yes";
+    let answer = request(world.addr(), &format!("GET /standin/hop\n{fields}")).await;
+    assert_eq!(answer.header("x-kept"), "yes");
+    let gone = |name: &str| {
+        name.starts_with("proxy-")
+            || matches!(
+                name,
+                "keep-alive" | "te" | "upgrade" | "x-hop-one" | "x-hop-two"
+            )
+    };
+    let back: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
+    assert!(!back.iter().any(|name| gone(name)), "{back:?}");
+    let seen = world.standin.requests().pop().expect("a request");
+    let there: Vec<_> = seen
+        .headers
+        .iter()
+        .map(|(name, _)| name.to_lowercase())
+        .collect();
+    assert!(!there.iter().any(|name| gone(name)), "{there:?}");
+    assert_eq!(seen_last(&world, "x-kept"), ["yes"]);
+}

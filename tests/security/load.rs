@@ -1,0 +1,156 @@
+//! What clients may cost: rows 27, 38 and 39.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use t3_standin::server::{Options as StandinOptions, Standin};
+use tokio::io::AsyncWriteExt;
+
+use crate::common::process::{Process, command};
+use crate::common::scripted::{Scripted, read_head};
+use crate::common::{Client, PATIENCE, request};
+use crate::harness::{HANDSHAKE, until};
+
+/// `/healthz` while others misbehave, and the memory that these may cost.
+const HEALTHZ: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 100 });
+
+const MOST_KIB: u64 = 64 * 1024;
+
+/// A stand-in with the dispatcher's own binary in front.
+async fn processes(dir: &std::path::Path) -> (Standin, Process) {
+    let standin = Standin::start(StandinOptions::new(dir.join("t3"))).await;
+    let standin = standin.expect("a free port");
+    let port = standin.addr().port().to_string();
+    let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
+    (standin, process)
+}
+
+pub(crate) fn descriptors(process: &Process) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.child.id()));
+    open.expect("procfs").count()
+}
+
+/// Processor time so far, in clock ticks of 10 ms.
+pub(crate) fn ticks(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.child.id()));
+    let stat = stat.expect("procfs");
+    let fields: Vec<_> = stat
+        .rsplit_once(") ")
+        .expect("a name")
+        .1
+        .split(' ')
+        .collect();
+    fields[11..13]
+        .iter()
+        .map(|field| field.parse().unwrap_or(0))
+        .sum()
+}
+
+async fn assert_healthy(addr: SocketAddr) {
+    let start = Instant::now();
+    assert_eq!(request(addr, "GET /healthz").await.status, 200);
+    assert!(
+        start.elapsed() < HEALTHZ,
+        "/healthz took {:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn row_27_tunnels_leave_no_descriptor_and_spin_never() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (standin, process) = processes(dir.path()).await;
+    let before = descriptors(&process);
+    assert_healthy(process.addr).await;
+    let mut tunnels = Vec::new();
+    for _ in 0..40 {
+        let mut client = Client::connect(process.addr).await;
+        client
+            .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
+            .await;
+        assert_eq!(client.head().await.expect("an answer").status, 101);
+        tunnels.push(client);
+    }
+    assert!(descriptors(&process) >= before + 80);
+    let spent = ticks(&process);
+    for (number, mut client) in tunnels.into_iter().enumerate() {
+        match number % 4 {
+            0 => drop(client),
+            1 => client.stream.set_zero_linger().expect("a TCP socket"),
+            // Half a goodbye, and half a frame with it.
+            2 => client.stream.shutdown().await.expect("open"),
+            _ => client.send(&[0x81, 0xfe, 0x10]).await,
+        }
+    }
+    let over = standin.wait_for_connections(PATIENCE, |_, open| open == 0);
+    assert!(over.await, "t3's sides are closed");
+    assert!(
+        until(|| descriptors(&process) <= before).await,
+        "{before} descriptors"
+    );
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let spent = ticks(&process) - spent;
+    assert!(spent < 40, "{spent} ticks of the processor for nothing");
+}
+
+#[tokio::test]
+async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (standin, process) = processes(dir.path()).await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(process.addr).await;
+        client.send_head("GET /standin/bytes/200000000").await;
+        held.push(client);
+    }
+    for _ in 0..600 {
+        let mut client = Client::connect(process.addr).await;
+        client
+            .send(b"GET / HTTP/1.1\r\nHost: t3.test\r\nX-A: ")
+            .await;
+        held.push(client);
+    }
+    let came = standin.wait_for(PATIENCE, |seen| seen.len() == 20);
+    assert!(came.await, "all 20 answers are under way");
+    let mut most = 0;
+    for _ in 0..10 {
+        for client in &mut held[20..] {
+            // Whoever is closed by now has been dealt with.
+            let _ = client.stream.write_all(b"x").await;
+        }
+        assert_healthy(process.addr).await;
+        most = most.max(process.resident());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("{most} KiB resident");
+    assert!(most < MOST_KIB, "{most} KiB resident");
+}
+
+#[tokio::test]
+async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let upstream = Scripted::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(head).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let port = upstream.addr.port().to_string();
+    let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
+    let before = process.resident();
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(process.addr).await;
+        client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
+        assert_eq!(client.head().await.expect("an answer").status, 101);
+        let sending = client.stream.write_all(&[0; 64 << 20]);
+        let stalled = tokio::time::timeout(Duration::from_millis(200), sending).await;
+        assert!(stalled.is_err(), "64 MiB went somewhere");
+        held.push(client);
+    }
+    assert_healthy(process.addr).await;
+    let grown = process.resident().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+    drop(dir);
+}

@@ -1,0 +1,178 @@
+//! What mints a session, and what becomes of it: rows 29 to 35.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::{Client, Dispatcher, PAGE, World, config, request};
+use crate::harness::{each, load, shown};
+
+/// A CLI that is this script.
+fn cli_of(dir: &std::path::Path, script: &str) -> String {
+    let path = dir.join("fake-t3");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("writable");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("writable");
+    path.to_str().expect("a UTF-8 path").to_owned()
+}
+
+#[tokio::test]
+async fn row_29_control_characters_of_the_cli_reach_nobody() {
+    each(
+        [
+            "\\\\r\\\\nX-Evil: 1",
+            "\\\\u0000",
+            "\\\\n",
+            "\\\\u0085",
+            " ",
+        ],
+        |evil| async move {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let script = format!(r#"printf '{{"credential":"ABCDEFGHJKLM{evil}"}}'"#);
+            let world = World::with(&["--t3-bin", &cli_of(dir.path(), &script)]).await;
+            let answer = load(world.addr(), "").await;
+            assert_eq!(
+                (answer.status, &*answer.header("set-cookie")),
+                (200, ""),
+                "{evil}"
+            );
+            let spent = world.standin.requests();
+            let exchange =
+                |seen: &t3_standin::seen::Seen| seen.target.ends_with(b"browser-session");
+            assert!(!spent.iter().any(exchange), "{evil}: not tried");
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn row_29_control_characters_of_a_set_cookie_reach_nobody() {
+    each(
+        [&b"\0"[..], b"\rX-Evil: 1", b"\x01", b"\x7f"],
+        |evil| async move {
+            let upstream = Scripted::start(move |mut stream, _| async move {
+                let head = read_head(&mut stream).await;
+                let answer: Vec<u8> = match head.starts_with(b"POST ") {
+                    true => [
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: t3_session=a",
+                        evil,
+                        b"b; Path=/\r\n\r\n{}",
+                    ]
+                    .concat(),
+                    false => b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec(),
+                };
+                let _ = stream.write_all(&answer).await;
+                drain(&mut stream).await;
+            })
+            .await;
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let bin = cli_of(dir.path(), r#"printf '{"credential":"ABCDEFGHJKLM"}'"#);
+            let options = config(upstream.addr, dir.path(), &["--t3-bin", &bin]);
+            let dispatcher = Dispatcher::start(options).await;
+            let mut client = Client::connect(dispatcher.addr).await;
+            client
+                .send_head(&format!("GET /\n{PAGE}\nConnection: close"))
+                .await;
+            let raw = client.rest().await;
+            let raw = shown(&raw);
+            assert!(
+                raw.starts_with("HTTP/1.1 200") || raw.starts_with("HTTP/1.1 502"),
+                "{raw}"
+            );
+            assert!(!raw.to_lowercase().contains("set-cookie"), "{raw}");
+            assert!(!raw.contains("X-Evil"), "{raw}");
+        },
+    )
+    .await;
+}
+
+/// A person who follows a link from elsewhere lands in the cockpit: that is what a link is for,
+/// and the page that they see is t3's own. Nothing else that another site starts mints.
+#[tokio::test]
+async fn row_31_another_site_starts_navigations_and_nothing_else() {
+    let page = |site: &str| PAGE.replace("Site: none", &format!("Site: {site}"));
+    for site in ["cross-site", "same-site", "same-origin", "none"] {
+        let world = World::start().await;
+        let answer = request(world.addr(), &format!("GET /\n{}", page(site))).await;
+        assert_eq!(answer.status, 302, "a navigation, {site}");
+    }
+    let world = World::start().await;
+    let html = "Accept: text/html";
+    let cross = page("cross-site");
+    for head in [
+        format!("GET /\n{}", cross.replace("document", "iframe")),
+        format!("GET /\n{}", cross.replace("document", "frame")),
+        format!("GET /\n{}", cross.replace("document", "embed")),
+        format!("GET /\n{}", cross.replace("document", "object")),
+        format!("GET /\n{html}\nSec-Fetch-Dest: image\nSec-Fetch-Mode: no-cors"),
+        format!("GET /\n{html}\nSec-Fetch-Dest: empty\nSec-Fetch-Mode: cors"),
+        format!("GET /\n{html}\nSec-Fetch-Dest: script\nSec-Fetch-Mode: no-cors"),
+        format!("GET /\n{html}\nSec-Fetch-Mode: no-cors\nSec-Fetch-Site: cross-site"),
+        format!("GET /\n{html}\nSec-Fetch-Dest: empty\nSec-Fetch-Dest: document"),
+        format!("GET /\n{cross}\nSec-Purpose: prefetch"),
+        format!("GET /\n{cross}\nSec-Purpose: prefetch;prerender"),
+        format!("GET /\n{cross}\nPurpose: prefetch"),
+        format!("GET /\n{cross}\nX-Moz: prefetch"),
+        format!("POST /\n{cross}\nContent-Length: 0"),
+        format!("OPTIONS /\n{cross}"),
+    ] {
+        let answer = request(world.addr(), &head).await;
+        assert_ne!(answer.status, 302, "{head}");
+        assert_eq!(answer.header("set-cookie"), "", "{head}");
+    }
+    assert_eq!(world.cli_starts(), 0);
+}
+
+/// A cookie that the browser keeps whatever it is told, as one of another path, sends nobody
+/// round in circles.
+#[tokio::test]
+async fn row_33_a_bad_cookie_is_no_loop() {
+    let long = format!("t3_session={}", "x".repeat(8 << 10));
+    let cases = [
+        "t3_session=stale".to_owned(),
+        "t3_session=e30.e30".to_owned(),
+        "t3_session=".to_owned(),
+        "t3_session".to_owned(),
+        "t3_session=\"\"".to_owned(),
+        "t3_session=%00".to_owned(),
+        "t3_session=\u{e9}".to_owned(),
+        "t3_session=stale; t3_session=staler".to_owned(),
+        long,
+    ];
+    each(cases, |stuck| async move {
+        let world = World::start().await;
+        let mut cookies = stuck.clone();
+        for turn in 0.. {
+            let answer = load(world.addr(), &format!("Cookie: {cookies}\n")).await;
+            if answer.status != 302 {
+                assert_eq!(answer.status, 200, "{stuck:.60}");
+                return;
+            }
+            assert!(turn < 2, "sent round again with {stuck:.60}");
+            cookies = format!("{stuck}; {}", answer.cookie());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_35_a_cli_that_is_killed_leaves_the_page_to_t3() {
+    each(
+        ["kill -9 $$", "kill -11 $$", "exec 1>&-; exit 0"],
+        |script| async move {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let world = World::with(&["--t3-bin", &cli_of(dir.path(), script)]).await;
+            let start = Instant::now();
+            let answer = load(world.addr(), "").await;
+            assert_eq!(
+                (answer.status, &*answer.header("set-cookie")),
+                (200, ""),
+                "{script}"
+            );
+            assert!(start.elapsed() < Duration::from_secs(5), "{script}");
+        },
+    )
+    .await;
+}

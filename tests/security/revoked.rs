@@ -1,0 +1,152 @@
+//! A session that t3 has ended ends its open tunnels.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use t3_standin::seen::Seen;
+
+use crate::common::{Client, PATIENCE, World, request};
+use crate::harness::HANDSHAKE;
+
+pub(crate) const EVERY: Duration = Duration::from_millis(300);
+
+pub(crate) const OPTIONS: [&str; 2] = ["--session-check", "300ms"];
+
+/// One check, the answer to it, and a machine that is doing other things too.
+const SOON: Duration = Duration::from_secs(5);
+
+pub(crate) async fn open(world: &World, credential: &str) -> Client {
+    let mut client = Client::connect(world.addr()).await;
+    client
+        .send_head(&format!("GET /ws\n{HANDSHAKE}\n{credential}"))
+        .await;
+    assert_eq!(client.head().await.expect("an answer").status, 101);
+    client
+}
+
+/// One message there and one back.
+pub(crate) async fn assert_alive(client: &mut Client) {
+    // `{"_tag":"Ping"}` in one masked frame whose mask is zero.
+    let mut frame = vec![0x81, 0x80 | 15, 0, 0, 0, 0];
+    frame.extend(br#"{"_tag":"Ping"}"#);
+    client.send(&frame).await;
+    let pong = client.read_at_least(2 + 15).await;
+    assert!(pong.ends_with(br#"{"_tag":"Pong"}"#), "{pong:?}");
+}
+
+async fn assert_closed(client: &mut Client) {
+    let end = tokio::time::timeout(SOON, client.rest()).await;
+    end.expect("closed soon after");
+}
+
+fn is_check(seen: &Seen) -> bool {
+    seen.target.starts_with(b"/api/auth/session")
+}
+
+pub(crate) async fn wait_for_checks(world: &World, count: usize) {
+    let done = world.standin.wait_for(PATIENCE, |seen| {
+        seen.iter().filter(|seen| is_check(seen)).count() >= count
+    });
+    assert!(done.await, "t3 is asked {count} times");
+}
+
+async fn revoke(world: &World, session_id: &str) {
+    let bearer = world.standin.issue_administrative_session("admin");
+    let bearer = bearer.expect("writable");
+    let body = format!(r#"{{"sessionId":"{session_id}"}}"#);
+    let mut client = Client::connect(world.standin.addr()).await;
+    let head = format!(
+        "POST /api/auth/clients/revoke\nAuthorization: Bearer {bearer}\n\
+         Content-Type: application/json\nContent-Length: {}",
+        body.len()
+    );
+    client.send_head(&head).await;
+    client.send(body.as_bytes()).await;
+    assert_eq!(
+        client.answer(false).await.json()["revoked"],
+        Value::Bool(true)
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_session_s_tunnels_are_closed_and_no_others() {
+    for carrier in ["Cookie: t3_session=", "Authorization: Bearer "] {
+        let world = World::with(&OPTIONS).await;
+        let issue = |name| world.standin.issue_browser_session(name).expect("writable");
+        let (revoked, kept) = (issue("revoked"), issue("kept"));
+        let mut tunnels = vec![
+            open(&world, &format!("{carrier}{revoked}")).await,
+            open(&world, &format!("{carrier}{revoked}")).await,
+        ];
+        let mut other = open(&world, &format!("{carrier}{kept}")).await;
+        wait_for_checks(&world, 3).await;
+        for tunnel in tunnels.iter_mut().chain([&mut other]) {
+            assert_alive(tunnel).await;
+        }
+        revoke(&world, &world.standin.sessions()[0].id).await;
+        for tunnel in &mut tunnels {
+            assert_closed(tunnel).await;
+        }
+        world.standin.clear_requests();
+        wait_for_checks(&world, 2).await;
+        assert_alive(&mut other).await;
+        let left = world
+            .standin
+            .wait_for_connections(SOON, |_, websockets| websockets == 1);
+        assert!(left.await, "t3's sides of them are closed too");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_by_itself_is_closed_too() {
+    let world = World::with(&OPTIONS).await;
+    world
+        .standin
+        .set_faults(|faults| faults.session_ttl_ms = Some(2000));
+    let paired = request(world.addr(), &format!("GET /\n{}", crate::common::PAGE)).await;
+    let mut tunnel = open(&world, &format!("Cookie: {}", paired.cookie())).await;
+    assert_alive(&mut tunnel).await;
+    assert_closed(&mut tunnel).await;
+}
+
+#[tokio::test]
+async fn t3_is_asked_once_for_each_session_whatever_the_number_of_tunnels() {
+    let world = World::with(&OPTIONS).await;
+    let issue = |name| world.standin.issue_browser_session(name).expect("writable");
+    let sessions = [issue("one"), issue("two")];
+    let mut tunnels = Vec::new();
+    for session in sessions.iter().cycle().take(6) {
+        tunnels.push(open(&world, &format!("Cookie: x=1; t3_session={session}")).await);
+    }
+    world.standin.clear_requests();
+    wait_for_checks(&world, 8).await;
+    let seen = world.standin.requests();
+    for session in &sessions {
+        let of_it = |seen: &&Seen| {
+            let cookie = seen.header("cookie").unwrap_or_default();
+            is_check(seen) && String::from_utf8_lossy(cookie).contains(&**session)
+        };
+        let times: Vec<Instant> = seen.iter().filter(of_it).map(|seen| seen.at).collect();
+        assert!(times.len() >= 3, "asked for {} times", times.len());
+        let span = times[times.len() - 1] - times[0];
+        let least = EVERY * (times.len() - 1) as u32 / 2;
+        assert!(span > least, "{} times within {span:?}", times.len());
+    }
+    drop(tunnels);
+    let gone = world
+        .standin
+        .wait_for_connections(PATIENCE, |_, open| open == 0);
+    assert!(gone.await);
+    world.standin.clear_requests();
+    tokio::time::sleep(EVERY * 3).await;
+    let asked = world
+        .standin
+        .requests()
+        .iter()
+        .filter(|seen| is_check(seen))
+        .count();
+    assert!(
+        asked <= 2,
+        "nobody is left to ask for, and t3 was asked {asked} times"
+    );
+}

@@ -1,0 +1,80 @@
+//! The secret beside which alone an identity counts.
+
+use std::path::Path;
+
+use crate::common::{PATIENCE, World};
+use crate::harness::{ADA, HEADER, assert_paired};
+use crate::harness::{each, load};
+
+#[tokio::test]
+async fn an_identity_counts_only_beside_the_secret() {
+    let cases = [
+        ("X-Dispatcher-Secret: s3cret of 1\n", true),
+        ("", false),
+        ("X-Dispatcher-Secret:\n", false),
+        ("X-Dispatcher-Secret: s3cret of\n", false),
+        ("X-Dispatcher-Secret: s3cret of 11\n", false),
+        ("X-Dispatcher-Secret: S3CRET OF 1\n", false),
+        ("X_Dispatcher_Secret: s3cret of 1\n", false),
+        (
+            "X-Dispatcher-Secret: s3cret of 1\nX-Dispatcher-Secret: s3cret of 1\n",
+            false,
+        ),
+        (
+            "X-Dispatcher-Secret: x\nX-Dispatcher-Secret: s3cret of 1\n",
+            false,
+        ),
+    ];
+    each(cases, |(fields, expected)| async move {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let world = behind_secret(dir.path(), "s3cret of 1\n").await;
+        let answer = load(world.addr(), &format!("{ADA}{fields}")).await;
+        assert_paired(&answer, expected, fields);
+        let alone = load(world.addr(), fields).await;
+        assert_paired(&alone, false, "the secret without an identity");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_secret_is_read_again_when_its_file_changes() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = behind_secret(dir.path(), "first").await;
+    let with = |secret: &str| format!("{ADA}X-Dispatcher-Secret: {secret}\n");
+    assert_paired(&load(world.addr(), &with("first")).await, true, "first");
+    // As a mounted secret changes: a new file takes the name.
+    let new = dir.path().join("new");
+    std::fs::write(&new, "the second\n").expect("writable");
+    std::fs::rename(&new, dir.path().join("secret")).expect("writable");
+    let taken = async { while load(world.addr(), &with("the second")).await.status != 302 {} };
+    let taken = tokio::time::timeout(PATIENCE, taken).await;
+    taken.expect("the new secret counts");
+    assert_paired(&load(world.addr(), &with("first")).await, false, "first");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_empty_or_gone_lets_nobody_in() {
+    each(["", "\n", "  \n"], |empty| async move {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let world = behind_secret(dir.path(), empty).await;
+        for fields in ["X-Dispatcher-Secret:\n", ""] {
+            let answer = load(world.addr(), &format!("{ADA}{fields}")).await;
+            assert_paired(&answer, false, "an empty secret");
+        }
+    })
+    .await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = behind_secret(dir.path(), "first").await;
+    std::fs::remove_file(dir.path().join("secret")).expect("writable");
+    let fields = format!("{ADA}X-Dispatcher-Secret: first\n");
+    let refused = async { while load(world.addr(), &fields).await.status != 200 {} };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    refused.expect("a secret that is gone counts no more");
+}
+
+async fn behind_secret(dir: &Path, secret: &str) -> World {
+    let file = dir.join("secret");
+    std::fs::write(&file, secret).expect("writable");
+    let file = file.to_str().expect("a UTF-8 path");
+    World::with(&[HEADER, ["--secret-file", file]].concat()).await
+}

@@ -1,0 +1,82 @@
+//! What the machine does wrong: row 49.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::common::process::{Process, command};
+use crate::common::{Client, PATIENCE, request};
+use crate::harness::until;
+use crate::load::{descriptors, ticks};
+
+#[tokio::test]
+async fn row_49_without_descriptors_it_waits_and_comes_back() {
+    let mut limited = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_t3-dispatcher");
+    limited.args(["-c", &format!("ulimit -n 32 && exec {binary}")]);
+    limited
+        .env("DISPATCHER_HOST", "127.0.0.1")
+        .env("DISPATCHER_PORT", "0");
+    let process = Process::start(&mut limited);
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        held.push(Client::connect(process.addr).await);
+    }
+    assert!(until(|| descriptors(&process) >= 32).await);
+    let spent = ticks(&process);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let spent = ticks(&process) - spent;
+    assert!(spent < 20, "{spent} ticks of the processor for waiting");
+    drop(held);
+    let answer = tokio::time::timeout(PATIENCE, request(process.addr, "GET /healthz")).await;
+    assert_eq!(answer.expect("it comes back").status, 200);
+}
+
+#[tokio::test]
+async fn row_49_a_full_log_takes_nothing_with_it() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut command = command();
+    command
+        .stdout(Stdio::from(full.expect("a full device")))
+        .stderr(Stdio::null());
+    command.env("RUST_LOG", "trace");
+    let child = command.spawn().expect("the binary starts");
+    let addr = listens_on(child.id()).await;
+    let mut child = Killed(child);
+    for _ in 0..20 {
+        assert_eq!(request(addr, "GET /healthz").await.status, 200);
+        assert!(matches!(request(addr, "GET /x").await.status, 502 | 504));
+    }
+    assert!(child.0.try_wait().expect("a child").is_none(), "it runs");
+}
+
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The address on which a process that cannot say so listens, by the kernel's own tables.
+async fn listens_on(pid: u32) -> SocketAddr {
+    let find = || {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        let links: Vec<PathBuf> = fds
+            .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
+            .collect();
+        let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
+        table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            let socket = PathBuf::from(format!("socket:[{inode}]"));
+            let port = u16::from_str_radix(local.split(':').nth(1)?, 16).ok()?;
+            (*state == "0A" && links.contains(&socket))
+                .then(|| SocketAddr::from(([127, 0, 0, 1], port)))
+        })
+    };
+    assert!(until(|| find().is_some()).await, "it listens");
+    find().expect("it listens")
+}

@@ -1,0 +1,90 @@
+//! A failure to ask whether a session lives ends no tunnel.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+
+use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::{Client, World};
+use crate::harness::{HANDSHAKE, before, until};
+use crate::revoked::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
+
+#[tokio::test]
+async fn a_check_that_fails_closes_nothing() {
+    let world = World::with(&OPTIONS).await;
+    let session = world
+        .standin
+        .issue_browser_session("kept")
+        .expect("writable");
+    let mut tunnel = open(&world, &format!("Cookie: t3_session={session}")).await;
+    for status in [500, 503, 404, 302] {
+        world
+            .standin
+            .set_faults(|faults| faults.session_status = Some(status));
+        world.standin.clear_requests();
+        wait_for_checks(&world, 3).await;
+        assert_alive(&mut tunnel).await;
+    }
+    world.standin.set_faults(|faults| {
+        faults.session_status = None;
+        faults.hang_all = true;
+    });
+    tokio::time::sleep(EVERY * 4).await;
+    assert_alive(&mut tunnel).await;
+}
+
+/// An answer that does not say whether the session lives is no answer: t3 gives its page to
+/// every GET that it does not know (contract §6).
+#[tokio::test]
+async fn an_answer_that_says_nothing_closes_nothing() {
+    let says = [
+        "<!doctype html><html></html>",
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"authenticated":null}"#,
+        r#"{"authenticated":"false"}"#,
+        r#"{"authenticated":fal"#,
+    ];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let upstream = Scripted::start(move |mut stream, _| {
+        let count = Arc::clone(&count);
+        async move {
+            loop {
+                let head = read_head(&mut stream).await;
+                if head.is_empty() {
+                    return;
+                }
+                if head.starts_with(b"GET /ws") {
+                    let _ = stream
+                        .write_all(
+                            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
+                            Upgrade: websocket\r\n\r\n",
+                        )
+                        .await;
+                    return drain(&mut stream).await;
+                }
+                let said = says[count.fetch_add(1, Ordering::SeqCst) % says.len()];
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{said}",
+                    said.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    })
+    .await;
+    let dispatcher = before(upstream.addr, &["--session-check", "50ms"]).await;
+    let mut client = Client::connect(dispatcher.addr).await;
+    client
+        .send_head(&format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session=x"))
+        .await;
+    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert!(until(|| asked.load(Ordering::SeqCst) > 2 * says.len()).await);
+    let end = tokio::time::timeout(Duration::from_millis(100), client.read_at_least(1)).await;
+    assert!(end.is_err(), "the tunnel is closed");
+}

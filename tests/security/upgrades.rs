@@ -1,0 +1,155 @@
+//! What asks for another protocol: rows 19 to 22 and 26.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::{Client, PATIENCE, World};
+use crate::harness::{
+    HANDSHAKE, assert_ends, assert_untouched, before, each, load, refused, seen_last, shown,
+};
+
+const SWITCHED: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[tokio::test]
+async fn row_19_any_other_answer_than_101_is_no_tunnel() {
+    each([200, 403, 500], |status| async move {
+        let upstream = Scripted::start(move |mut stream, _| async move {
+            // It would go on with this connection, were it asked on it again.
+            while !read_head(&mut stream).await.is_empty() {
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        })
+        .await;
+        let dispatcher = before(upstream.addr, &[]).await;
+        let mut client = Client::connect(dispatcher.addr).await;
+        for number in 1..=2 {
+            let answer = client.exchange(&format!("GET /ws\n{HANDSHAKE}")).await;
+            assert_eq!((answer.status, answer.text().as_str()), (status, "no"));
+            assert_eq!(answer.header("upgrade"), "");
+            assert_eq!(upstream.connections(), number, "not used again");
+        }
+        assert_eq!(client.exchange("GET /x").await.status, status);
+        assert_eq!(upstream.connections(), 3, "not used again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let upstream = Scripted::start(move |mut stream, _| {
+        let tell = tell.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            let mut early = [0; 64];
+            let read = stream.read(&mut early);
+            let early = tokio::time::timeout(Duration::from_millis(300), read).await;
+            let _ = tell.send((head.ends_with(b"\r\n\r\n"), early.is_err()));
+            let _ = stream
+                .write_all(b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n")
+                .await;
+            drain(&mut stream).await;
+        }
+    })
+    .await;
+    let dispatcher = before(upstream.addr, &[]).await;
+    let mut client = Client::connect(dispatcher.addr).await;
+    let head = HANDSHAKE.replace('\n', "\r\n");
+    let head = format!("GET /ws HTTP/1.1\r\nHost: h\r\n{head}\r\n\r\n\x01early bytes");
+    client.send(head.as_bytes()).await;
+    assert_eq!(client.answer(false).await.status, 403);
+    assert_eq!(
+        told.recv().await,
+        Some((true, true)),
+        "nothing behind the head"
+    );
+}
+
+#[tokio::test]
+async fn row_22_other_upgrades_are_taken_off_and_the_request_is_served() {
+    let upgrades = [
+        "Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAAQAAP__",
+        "Connection: Upgrade\nUpgrade: TLS/1.0, HTTP/1.1",
+        "Upgrade: websocket",
+        "Connection: keep-alive\nUpgrade: h2c",
+        "Connection: Upgrade\nUpgrade: websocketx",
+    ];
+    each(upgrades, |fields| async move {
+        let world = World::start().await;
+        let mut client = Client::connect(world.addr()).await;
+        let answer = client
+            .exchange(&format!("GET /standin/head\n{fields}"))
+            .await;
+        assert_eq!(answer.status, 200, "{fields}");
+        for name in ["upgrade", "http2-settings"] {
+            assert_eq!(seen_last(&world, name), [""; 0], "{fields}");
+            assert_eq!(answer.header(name), "", "{fields}");
+        }
+        assert_eq!(client.exchange("GET /standin/1k").await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_22_an_http_2_preface_is_refused() {
+    let world = World::start().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    refused(world.addr(), preface, &[400, 505]).await;
+    assert_untouched(&world, "a preface");
+}
+
+/// t3 takes frames of 100 MiB (contract §5); nothing on the way may be of another opinion.
+#[tokio::test]
+async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
+    const LENGTH: usize = 100 << 20;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let upstream = Scripted::start(move |mut stream, _| {
+        let tell = tell.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(SWITCHED).await;
+            let (mut count, mut sum) = (0, 0_u64);
+            let mut chunk = vec![0; 1 << 16];
+            while let Ok(read @ 1..) = stream.read(&mut chunk).await {
+                sum = chunk[..read].iter().fold(sum, |sum, byte| {
+                    sum.wrapping_mul(31).wrapping_add((*byte).into())
+                });
+                count += read;
+            }
+            let _ = tell.send((count, sum));
+        }
+    })
+    .await;
+    let dispatcher = before(upstream.addr, &[]).await;
+    let mut client = Client::connect(dispatcher.addr).await;
+    client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
+    assert_eq!(client.head().await.expect("an answer").status, 101);
+    let mut frame = vec![0x82, 0xff];
+    frame.extend((LENGTH as u64).to_be_bytes());
+    frame.extend([1, 2, 3, 4]);
+    frame.extend((0..LENGTH).map(|n| (n % 251) as u8));
+    let sum = frame.iter().fold(0_u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add((*byte).into())
+    });
+    client.send(&frame).await;
+    client.stream.shutdown().await.expect("open");
+    let arrived = tokio::time::timeout(PATIENCE, told.recv()).await;
+    assert_eq!(arrived.expect("in time"), Some((frame.len(), sum)));
+}
+
+#[tokio::test]
+async fn a_page_load_still_pairs_beside_all_this() {
+    let world = World::start().await;
+    assert_eq!(load(world.addr(), "").await.status, 302);
+    let mut client = Client::connect(world.addr()).await;
+    client
+        .send(b"GET /standin/1k HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        .await;
+    assert_eq!(client.answer(false).await.status, 200);
+    assert_ends(&mut client, &shown(b"Connection: close")).await;
+}

@@ -1,0 +1,151 @@
+//! What t3 does wrong: rows 40 to 51.
+
+use std::time::{Duration, Instant};
+
+use t3_standin::server::{Options as StandinOptions, Standin};
+use tokio::io::AsyncWriteExt;
+
+use crate::common::scripted::{Scripted, read_head};
+use crate::common::{Client, Dispatcher, PATIENCE, World, config, request};
+use crate::harness::{HANDSHAKE, before, each};
+
+#[tokio::test]
+async fn row_40_an_upstream_that_resets_is_a_502() {
+    let upstream = Scripted::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.set_zero_linger().expect("a TCP socket");
+    })
+    .await;
+    let dispatcher = before(upstream.addr, &[]).await;
+    let start = Instant::now();
+    for head in ["GET /x", "POST /x\nContent-Length: 0"] {
+        assert_eq!(request(dispatcher.addr, head).await.status, 502);
+    }
+    let upgrade = request(dispatcher.addr, &format!("GET /ws\n{HANDSHAKE}")).await;
+    assert_eq!(upgrade.status, 502);
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn row_45_there_is_one_100_and_no_more() {
+    for (asks, most) in [("\nExpect: 100-continue", 1), ("", 1)] {
+        let upstream = Scripted::saying(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+            HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        )
+        .await;
+        let dispatcher = before(upstream.addr, &[]).await;
+        let mut client = Client::connect(dispatcher.addr).await;
+        client
+            .send_head(&format!("POST /x\nContent-Length: 3{asks}"))
+            .await;
+        client.send(b"abc").await;
+        let answer = client.answer(false).await;
+        assert_eq!((answer.status, &*answer.text()), (200, "ok"));
+        let continues = answer
+            .interim
+            .iter()
+            .filter(|interim| interim.status == 100);
+        assert!(continues.count() <= most, "{:?}", answer.interim);
+    }
+}
+
+#[tokio::test]
+async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again() {
+    let long = format!(
+        "HTTP/1.1 200 OK\r\n{}\r\n",
+        "X-A: 1234567\r\n".repeat(80_000)
+    );
+    let cases = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok!",
+        "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        long.leak(),
+    ];
+    each(cases, |said| async move {
+        // It keeps the connection open and would go on with it.
+        let upstream = Scripted::start(move |mut stream, _| async move {
+            while !read_head(&mut stream).await.is_empty() {
+                if stream.write_all(said.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+        let dispatcher = before(upstream.addr, &[]).await;
+        for number in 1..=2 {
+            let answer = request(dispatcher.addr, "GET /x").await;
+            assert_eq!(answer.status, 502, "{said:.80}");
+            assert_eq!(upstream.connections(), number, "{said:.80}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_48_connection_close_is_heard() {
+    let world = World::start().await;
+    for head in [
+        "GET /standin/1k\nConnection: close",
+        "GET /healthz\nConnection: close",
+    ] {
+        let mut client = Client::connect(world.addr()).await;
+        assert_eq!(client.exchange(head).await.status, 200);
+        let end = tokio::time::timeout(Duration::from_secs(3), client.rest()).await;
+        assert_eq!(end.expect("closed"), b"", "{head}");
+    }
+}
+
+#[tokio::test]
+async fn row_51_t3_comes_late_restarts_and_is_silent_at_first() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = free.local_addr().expect("bound");
+    drop(free);
+    let options = config(addr, dir.path(), &["--response-timeout", "300ms"]);
+    let dispatcher = Dispatcher::start(options).await;
+    assert_eq!(
+        request(dispatcher.addr, "GET /standin/1k").await.status,
+        502
+    );
+    for silent_start_ms in [0, 0, 1000] {
+        let mut options = StandinOptions::new(dir.path().join("t3"));
+        options.listen = addr;
+        options.faults.silent_start_ms = silent_start_ms;
+        let standin = Standin::start(options)
+            .await
+            .expect("the port is free again");
+        let recovers = async {
+            let mut statuses = vec![request(dispatcher.addr, "GET /standin/1k").await.status];
+            while statuses.last() != Some(&200) {
+                statuses.push(request(dispatcher.addr, "GET /standin/1k").await.status);
+            }
+            statuses
+        };
+        let statuses = tokio::time::timeout(PATIENCE, recovers).await;
+        let statuses = statuses.expect("it recovers by itself");
+        assert!(
+            statuses
+                .iter()
+                .all(|status| matches!(status, 200 | 502 | 504))
+        );
+        assert_eq!(silent_start_ms > 0, statuses.len() > 1, "{statuses:?}");
+        standin.kill();
+        let down =
+            async { while request(dispatcher.addr, "GET /standin/1k").await.status == 200 {} };
+        tokio::time::timeout(PATIENCE, down)
+            .await
+            .expect("it is down");
+    }
+}
