@@ -54,6 +54,7 @@ mod load;
 mod origins;
 mod pairing;
 mod proxies;
+mod raw;
 mod revoked;
 mod routing;
 mod secret;
