@@ -14,7 +14,7 @@ use crate::raw::Raw;
 /// `/healthz` while others misbehave, and the memory that these may cost.
 const HEALTHZ: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 100 });
 
-const MOST_KIB: u64 = 64 * 1024;
+pub(crate) const MOST_KIB: u64 = 64 * 1024;
 
 /// A stand-in with the dispatcher's own binary in front.
 async fn processes(dir: &std::path::Path) -> (Standin, Process) {
@@ -46,7 +46,7 @@ pub(crate) fn ticks(process: &Process) -> u64 {
         .sum()
 }
 
-async fn assert_healthy(addr: SocketAddr) {
+pub(crate) async fn assert_healthy(addr: SocketAddr) {
     let start = Instant::now();
     assert_eq!(request(addr, "GET /healthz").await.status, 200);
     assert!(
