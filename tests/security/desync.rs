@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::common::Client;
-use crate::harness::{CLOSES, Recorder, before, shown};
+use crate::harness::{CLOSES, before, shown};
+use crate::raw::Recorder;
 
 const CASES: &str = include_str!("desync/cases.json");
 

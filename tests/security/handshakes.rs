@@ -103,7 +103,7 @@ async fn row_24_an_upgrade_dressed_as_a_page_load_pairs_nobody() {
         let answer = client.head().await.expect("an answer");
         assert_ne!(answer.status, 302, "{target}");
         assert_eq!(answer.header("set-cookie"), "", "{target}");
-        assert_eq!(world.cli_starts(), 0, "{target}");
+        assert_eq!(world.exchanges(), 0, "{target}");
     })
     .await;
 }

@@ -1,13 +1,11 @@
 //! What the rows share: raw bytes in, the answer and the end of the connection out.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use t3_standin::seen::Seen;
 
 use crate::common::http::Answer;
-use crate::common::scripted::{Scripted, read_head};
 use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config};
 
 /// What "closed" may take, on a machine that is doing other things too.
@@ -55,16 +53,24 @@ pub(crate) async fn assert_refused(world: &World, head: &str, body: &str, status
     assert_untouched(world, &shown(bytes.as_bytes()));
 }
 
-/// t3 has seen no request.
-pub(crate) fn assert_untouched(world: &World, of: &str) {
-    let seen = world.standin.requests();
-    let seen: Vec<_> = seen.iter().map(|seen| shown(&seen.target)).collect();
-    assert!(seen.is_empty(), "t3 was asked for {seen:?} by {of}");
+/// What clients have asked t3 for. The dispatcher's own requests carry t3's address as `Host`.
+pub(crate) fn asked(world: &World) -> Vec<Seen> {
+    let own = world.standin.addr().to_string();
+    let mut seen = world.standin.requests();
+    seen.retain(|seen| seen.header("host") != Some(own.as_bytes()));
+    seen
 }
 
-/// The values with which t3 saw `name` in its last request.
+/// No client's request has reached t3.
+pub(crate) fn assert_untouched(world: &World, of: &str) {
+    let asked = asked(world);
+    let asked: Vec<_> = asked.iter().map(|seen| shown(&seen.target)).collect();
+    assert!(asked.is_empty(), "t3 was asked for {asked:?} by {of}");
+}
+
+/// The values with which t3 saw `name` in a client's last request.
 pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
-    let seen = world.standin.requests().pop().expect("a request at t3");
+    let seen = asked(world).pop().expect("a request at t3");
     let lines = seen.headers.iter();
     lines
         .filter(|(held, _)| held.eq_ignore_ascii_case(name))
@@ -91,51 +97,6 @@ pub(crate) fn assert_paired(answer: &Answer, expected: bool, of: &str) {
 pub(crate) async fn before(upstream: SocketAddr, args: &[&str]) -> Dispatcher {
     let dir = tempfile::tempdir().expect("a temporary directory");
     Dispatcher::start(config(upstream, dir.path(), args)).await
-}
-
-/// An upstream that answers 200 `ok` to the first head of each connection and keeps every byte.
-pub(crate) struct Recorder {
-    pub(crate) upstream: Scripted,
-    kept: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl Recorder {
-    pub(crate) async fn start() -> Self {
-        let kept = Arc::<Mutex<Vec<Vec<u8>>>>::default();
-        let keep = Arc::clone(&kept);
-        let upstream = Scripted::start(move |mut stream, number| {
-            let keep = Arc::clone(&keep);
-            let note = move |bytes: &[u8]| {
-                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = kept.len().max(number + 1);
-                kept.resize_with(count, Vec::new);
-                kept[number].extend_from_slice(bytes);
-            };
-            async move {
-                note(&read_head(&mut stream).await);
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                let _ = stream.write_all(answer).await;
-                let mut chunk = [0; 4096];
-                while let Ok(read @ 1..) = stream.read(&mut chunk).await {
-                    note(&chunk[..read]);
-                }
-            }
-        })
-        .await;
-        Self { upstream, kept }
-    }
-
-    /// What each connection has brought so far.
-    pub(crate) fn connections(&self) -> Vec<Vec<u8>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clone()
-    }
-
-    /// Waits until what has arrived is as wanted.
-    pub(crate) async fn wait_for(&self, what: impl Fn(&[Vec<u8>]) -> bool) {
-        let met = until(|| what(&self.connections())).await;
-        assert!(met, "arrived: {:?}", self.connections());
-    }
 }
 
 /// Looks again and again until it is so; false where that takes too long.

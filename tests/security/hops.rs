@@ -1,7 +1,7 @@
 //! Fields that belong to one hop: rows 13 and 14.
 
 use crate::common::{World, request};
-use crate::harness::{load, seen_last};
+use crate::harness::{asked, load, seen_last};
 
 #[tokio::test]
 async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
@@ -24,7 +24,7 @@ async fn row_13_a_session_is_judged_on_what_is_forwarded() {
         let name = field.split(':').next().unwrap_or_default();
         let answer = load(world.addr(), &format!("Connection: {name}\n{field}\n")).await;
         match answer.status {
-            302 => assert_eq!(world.cli_starts(), 1),
+            302 => assert_eq!(world.exchanges(), 1),
             200 => assert_eq!(seen_last(&world, name).len(), 1, "{name} was not looked at"),
             other => panic!("{other} to a nominated {name}"),
         }
@@ -48,7 +48,7 @@ async fn row_14_fields_of_a_proxy_s_hop() {
     };
     let back: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
     assert!(!back.iter().any(|name| gone(name)), "{back:?}");
-    let seen = world.standin.requests().pop().expect("a request");
+    let seen = asked(&world).pop().expect("a request");
     let there: Vec<_> = seen
         .headers
         .iter()

@@ -42,7 +42,7 @@ async fn one_value_of_exactly_that_name_is_an_identity() {
         let world = World::with(&HEADER).await;
         let answer = load(world.addr(), fields).await;
         assert_paired(&answer, expected, fields);
-        assert_eq!(world.cli_starts(), usize::from(expected), "{fields}");
+        assert_eq!(world.exchanges(), usize::from(expected), "{fields}");
     })
     .await;
 }
@@ -87,7 +87,7 @@ async fn only_users_that_are_named_are_paired() {
         );
         assert_eq!(answer.header("cache-control"), "no-store", "{user}");
         assert!(answer.text().contains(user), "{user}: {}", answer.text());
-        assert_eq!(world.cli_starts(), 0, "{user}");
+        assert_eq!(world.exchanges(), 0, "{user}");
         assert_untouched(&world, user);
     })
     .await;

@@ -7,14 +7,14 @@ use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::process::{Process, command};
-use crate::common::scripted::{Scripted, read_head};
 use crate::common::{Client, PATIENCE, request};
 use crate::harness::{HANDSHAKE, until};
+use crate::raw::Raw;
 
 /// `/healthz` while others misbehave, and the memory that these may cost.
 const HEALTHZ: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 100 });
 
-const MOST_KIB: u64 = 64 * 1024;
+pub(crate) const MOST_KIB: u64 = 64 * 1024;
 
 /// A stand-in with the dispatcher's own binary in front.
 async fn processes(dir: &std::path::Path) -> (Standin, Process) {
@@ -46,7 +46,7 @@ pub(crate) fn ticks(process: &Process) -> u64 {
         .sum()
 }
 
-async fn assert_healthy(addr: SocketAddr) {
+pub(crate) async fn assert_healthy(addr: SocketAddr) {
     let start = Instant::now();
     assert_eq!(request(addr, "GET /healthz").await.status, 200);
     assert!(
@@ -110,7 +110,12 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
             .await;
         held.push(client);
     }
-    let came = standin.wait_for(PATIENCE, |seen| seen.len() == 20);
+    let came = standin.wait_for(PATIENCE, |seen| {
+        let downloads = seen
+            .iter()
+            .filter(|seen| seen.target.ends_with(b"200000000"));
+        downloads.count() == 20
+    });
     assert!(came.await, "all 20 answers are under way");
     let mut most = 0;
     for _ in 0..10 {
@@ -129,8 +134,7 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
 #[tokio::test]
 async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let upstream = Scripted::start(|mut stream, _| async move {
-        read_head(&mut stream).await;
+    let upstream = Raw::start(|mut stream, _, _| async move {
         let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
         let _ = stream.write_all(head).await;
         std::future::pending::<()>().await;

@@ -13,6 +13,7 @@
 //! | 19 a refused upgrade | `websocket::a_refused_upgrade_is_t3_s_plain_answer_and_the_client_goes_on`, and `upgrades` here |
 //! | 20 early bytes | `websocket::bytes_behind_the_upgrade_wait_for_the_101`, and `upgrades` here |
 //! | 21 a 101 unasked | `failures::what_is_no_answer_becomes_a_502`, `websocket::a_101_to_another_protocol_is_no_101` |
+//! | 25 nothing healed | `healing::a_page_of_another_origin_heals_nothing`, and `origins` here |
 //! | 26 frames | `websocket::text_a_mebibyte_pings_and_the_close_go_through`, and `upgrades` here |
 //! | 27 the end of a side | `websocket::a_client_s_death_ends_t3_s_side`, `websocket::t3_s_death_ends_the_client_s_side`, and `load` here |
 //! | 28 Location | `pairing::the_location_stays_on_this_origin` |
@@ -24,7 +25,7 @@
 //! | 35 the CLI | `pairing_failures`, all of it, and `pairing` here |
 //! | 37 leaving in mid-mint | `pairing_failures::a_client_that_leaves_while_the_cli_runs_leaves_no_process_behind` |
 //! | 39 back-pressure | `websocket::a_stalled_reader_holds_the_sender_up_and_loses_nothing`, and `load` here |
-//! | 40 no upstream | `failures::an_unreachable_t3_is_told_to_people_and_to_scripts`, `failures::a_connection_that_hangs_is_a_504_in_time`, `failures::a_t3_that_never_answers_is_a_504_in_time`, and `upstream` here |
+//! | 40 no upstream | `failures::an_unreachable_t3_is_told_to_scripts_at_once_and_to_people_when_they_have_waited`, `failures::a_connection_that_hangs_is_told_in_time`, `failures::a_t3_that_never_answers_is_a_504_in_time`, and `upstream` here |
 //! | 41 cut short | `failures::an_answer_cut_short_is_never_made_whole` |
 //! | 42 a kept connection | `failures::a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_safe`, `failures::none_of_two_thousand_requests_meets_the_end_of_a_kept_connection` |
 //! | 43 an early answer | `failures::an_early_answer_is_relayed_and_stops_the_upload` |
@@ -34,6 +35,7 @@
 //! | 47 bad answers | `failures::what_is_no_answer_becomes_a_502`, and `upstream` here |
 //! | 48 HTTP/1.0 | `forwarding::an_http_1_0_client_gets_what_it_understands`, and `upstream` here |
 //! | 50 SIGTERM | `process::sigterm_and_sigint_let_the_request_under_way_finish`, `process::a_drain_ends_tunnels_at_its_deadline`, `process::it_drains_as_pid_1_too` |
+//! | 51 t3 gone | `restart`, all of it |
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -54,6 +56,7 @@ mod load;
 mod origins;
 mod pairing;
 mod proxies;
+mod raw;
 mod revoked;
 mod routing;
 mod secret;

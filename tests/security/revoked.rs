@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use t3_standin::seen::Seen;
+use t3_standin::store::sessions::SessionRow;
 
 use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::HANDSHAKE;
@@ -40,7 +41,8 @@ async fn assert_closed(client: &mut Client) {
 }
 
 fn is_check(seen: &Seen) -> bool {
-    seen.target.starts_with(b"/api/auth/session")
+    let brings = |name| seen.header(name).is_some();
+    seen.target.starts_with(b"/api/auth/session") && (brings("cookie") || brings("authorization"))
 }
 
 pub(crate) async fn wait_for_checks(world: &World, count: usize) {
@@ -83,7 +85,10 @@ async fn a_revoked_session_s_tunnels_are_closed_and_no_others() {
         for tunnel in tunnels.iter_mut().chain([&mut other]) {
             assert_alive(tunnel).await;
         }
-        revoke(&world, &world.standin.sessions()[0].id).await;
+        let sessions = world.standin.sessions();
+        let of_that_name = |row: &&SessionRow| row.label.as_deref() == Some("revoked");
+        let row = sessions.iter().find(of_that_name).expect("made above");
+        revoke(&world, &row.id).await;
         for tunnel in &mut tunnels {
             assert_closed(tunnel).await;
         }

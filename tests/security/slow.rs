@@ -20,6 +20,10 @@ async fn closed_soon(client: &mut Client, of: &str) -> Option<u16> {
     end.unwrap_or_else(|_| panic!("left open: {of}"))
 }
 
+fn is_download(seen: &t3_standin::seen::Seen) -> bool {
+    seen.target.ends_with(b"200000000")
+}
+
 /// A head that comes a byte at a time gets no more time than one that does not come.
 #[tokio::test]
 async fn row_38_slow_headers_end() {
@@ -71,7 +75,7 @@ async fn row_38_a_slow_body_ends_and_one_that_moves_does_not() {
     let status = closed_soon(&mut stalled, "a stalled body").await;
     assert!(matches!(status, None | Some(400 | 408)), "{status:?}");
     let gone = world.standin.wait_for(PATIENCE, |seen| {
-        seen.iter().all(t3_standin::seen::Seen::aborted)
+        seen.iter().any(t3_standin::seen::Seen::aborted)
     });
     assert!(gone.await, "t3's request is not completed");
     let mut moving = Client::connect(world.addr()).await;
@@ -90,10 +94,12 @@ async fn row_38_slow_reading_ends_and_reading_on_does_not() {
     let world = World::with(&["--body-timeout", "500ms"]).await;
     let mut stalled = Client::connect(world.addr()).await;
     stalled.send_head("GET /standin/bytes/200000000").await;
-    let came = world.standin.wait_for(PATIENCE, |seen| !seen.is_empty());
+    let came = world
+        .standin
+        .wait_for(PATIENCE, |seen| seen.iter().any(is_download));
     assert!(came.await);
     let gone = world.standin.wait_for(SOON, |seen| {
-        seen.iter().all(t3_standin::seen::Seen::aborted)
+        seen.iter().any(t3_standin::seen::Seen::aborted)
     });
     assert!(gone.await, "t3 still has to wait for it");
     // What was on the way arrives; then the connection is found closed, and the answer cut.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{Client, PAGE, World, request};
-use crate::harness::{Recorder, assert_ends, assert_untouched, before, each, shown};
+use crate::harness::{asked, assert_ends, assert_untouched, before, each, shown};
+use crate::raw::Recorder;
 
 #[tokio::test]
 async fn row_17_the_target_s_bytes_go_on_or_are_refused() {
@@ -115,7 +116,7 @@ async fn row_18_the_limit_of_a_head_is_an_option() {
     let mut client = Client::connect(world.addr()).await;
     assert_eq!(client.exchange(&with(10_000)).await.status, 431);
     assert_ends(&mut client, "10,000 bytes").await;
-    assert_eq!(world.standin.requests().len(), 1);
+    assert_eq!(asked(&world).len(), 1);
 }
 
 /// 128 KiB by default: single sign-on's cookies take a good part of it.

@@ -1,15 +1,17 @@
 //! A failure to ask whether a session lives ends no tunnel.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::scripted::drain;
 use crate::common::{Client, World};
 use crate::harness::{HANDSHAKE, before, until};
+use crate::raw::{HEALTHY, Raw};
 use crate::revoked::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
+use crate::upgrades::SWITCHED;
 
 #[tokio::test]
 async fn a_check_that_fails_closes_nothing() {
@@ -49,33 +51,23 @@ async fn an_answer_that_says_nothing_closes_nothing() {
         r#"{"authenticated":"false"}"#,
         r#"{"authenticated":fal"#,
     ];
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let upstream = Scripted::start(move |mut stream, _| {
-        let count = Arc::clone(&count);
-        async move {
-            loop {
-                let head = read_head(&mut stream).await;
-                if head.is_empty() {
-                    return;
-                }
-                if head.starts_with(b"GET /ws") {
-                    let _ = stream
-                        .write_all(
-                            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n\
-                            Upgrade: websocket\r\n\r\n",
-                        )
-                        .await;
-                    return drain(&mut stream).await;
-                }
-                let said = says[count.fetch_add(1, Ordering::SeqCst) % says.len()];
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{said}",
-                    said.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-            }
+    // Before the tunnel is open the dispatcher asks whether t3 is up at all.
+    let (is_open, asked) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (opened, count) = (Arc::clone(&is_open), Arc::clone(&asked));
+    let own = move |_: &[u8]| {
+        if !opened.load(Ordering::SeqCst) {
+            return HEALTHY.to_vec();
         }
+        let said = says[count.fetch_add(1, Ordering::SeqCst) % says.len()];
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n";
+        format!("{head}Content-Length: {}\r\n\r\n{said}", said.len()).into_bytes()
+    };
+    let upstream = Raw::with_own(own, |mut stream, _, _| async move {
+        let _ = stream.write_all(SWITCHED).await;
+        drain(&mut stream).await;
     })
     .await;
     let dispatcher = before(upstream.addr, &["--session-check", "50ms"]).await;
@@ -84,6 +76,7 @@ async fn an_answer_that_says_nothing_closes_nothing() {
         .send_head(&format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session=x"))
         .await;
     assert_eq!(client.head().await.expect("an answer").status, 101);
+    is_open.store(true, Ordering::SeqCst);
     assert!(until(|| asked.load(Ordering::SeqCst) > 2 * says.len()).await);
     let end = tokio::time::timeout(Duration::from_millis(100), client.read_at_least(1)).await;
     assert!(end.is_err(), "the tunnel is closed");

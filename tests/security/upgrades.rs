@@ -5,23 +5,25 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::scripted::{drain, read_head};
 use crate::common::{Client, PATIENCE, World};
 use crate::harness::{
     HANDSHAKE, assert_ends, assert_untouched, before, each, load, refused, seen_last, shown,
 };
+use crate::raw::Raw;
 
-const SWITCHED: &[u8] =
+pub(crate) const SWITCHED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
 #[tokio::test]
 async fn row_19_any_other_answer_than_101_is_no_tunnel() {
     each([200, 403, 500], |status| async move {
-        let upstream = Scripted::start(move |mut stream, _| async move {
+        let upstream = Raw::start(move |mut stream, mut head, _| async move {
             // It would go on with this connection, were it asked on it again.
-            while !read_head(&mut stream).await.is_empty() {
+            while !head.is_empty() {
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
                 let _ = stream.write_all(answer.as_bytes()).await;
+                head = read_head(&mut stream).await;
             }
         })
         .await;
@@ -42,10 +44,9 @@ async fn row_19_any_other_answer_than_101_is_no_tunnel() {
 #[tokio::test]
 async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let upstream = Scripted::start(move |mut stream, _| {
+    let upstream = Raw::start(move |mut stream, head, _| {
         let tell = tell.clone();
         async move {
-            let head = read_head(&mut stream).await;
             let mut early = [0; 64];
             let read = stream.read(&mut early);
             let early = tokio::time::timeout(Duration::from_millis(300), read).await;
@@ -108,10 +109,10 @@ async fn row_22_an_http_2_preface_is_refused() {
 async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
     const LENGTH: usize = 100 << 20;
     let (tell, mut told) = mpsc::unbounded_channel();
-    let upstream = Scripted::start(move |mut stream, _| {
+    let upstream = Raw::start(move |mut stream, head, _| {
         let tell = tell.clone();
         async move {
-            read_head(&mut stream).await;
+            drop(head);
             let _ = stream.write_all(SWITCHED).await;
             let (mut count, mut sum) = (0, 0_u64);
             let mut chunk = vec![0; 1 << 16];

@@ -1,18 +1,17 @@
-//! What t3 does wrong: rows 40 to 51.
+//! What t3 does wrong: rows 40 to 48.
 
 use std::time::{Duration, Instant};
 
-use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::scripted::{Scripted, read_head};
-use crate::common::{Client, Dispatcher, PATIENCE, World, config, request};
+use crate::common::{Client, World, request};
 use crate::harness::{HANDSHAKE, before, each};
+use crate::raw::Raw;
 
 #[tokio::test]
 async fn row_40_an_upstream_that_resets_is_a_502() {
-    let upstream = Scripted::start(|mut stream, _| async move {
-        read_head(&mut stream).await;
+    let upstream = Raw::start(|stream, _, _| async move {
         stream.set_zero_linger().expect("a TCP socket");
     })
     .await;
@@ -75,11 +74,9 @@ async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again(
     ];
     each(cases, |said| async move {
         // It keeps the connection open and would go on with it.
-        let upstream = Scripted::start(move |mut stream, _| async move {
-            while !read_head(&mut stream).await.is_empty() {
-                if stream.write_all(said.as_bytes()).await.is_err() {
-                    return;
-                }
+        let upstream = Raw::start(move |mut stream, mut head, _| async move {
+            while !head.is_empty() && stream.write_all(said.as_bytes()).await.is_ok() {
+                head = read_head(&mut stream).await;
             }
         })
         .await;
@@ -104,48 +101,5 @@ async fn row_48_connection_close_is_heard() {
         assert_eq!(client.exchange(head).await.status, 200);
         let end = tokio::time::timeout(Duration::from_secs(3), client.rest()).await;
         assert_eq!(end.expect("closed"), b"", "{head}");
-    }
-}
-
-#[tokio::test]
-async fn row_51_t3_comes_late_restarts_and_is_silent_at_first() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = free.local_addr().expect("bound");
-    drop(free);
-    let options = config(addr, dir.path(), &["--response-timeout", "300ms"]);
-    let dispatcher = Dispatcher::start(options).await;
-    assert_eq!(
-        request(dispatcher.addr, "GET /standin/1k").await.status,
-        502
-    );
-    for silent_start_ms in [0, 0, 1000] {
-        let mut options = StandinOptions::new(dir.path().join("t3"));
-        options.listen = addr;
-        options.faults.silent_start_ms = silent_start_ms;
-        let standin = Standin::start(options)
-            .await
-            .expect("the port is free again");
-        let recovers = async {
-            let mut statuses = vec![request(dispatcher.addr, "GET /standin/1k").await.status];
-            while statuses.last() != Some(&200) {
-                statuses.push(request(dispatcher.addr, "GET /standin/1k").await.status);
-            }
-            statuses
-        };
-        let statuses = tokio::time::timeout(PATIENCE, recovers).await;
-        let statuses = statuses.expect("it recovers by itself");
-        assert!(
-            statuses
-                .iter()
-                .all(|status| matches!(status, 200 | 502 | 504))
-        );
-        assert_eq!(silent_start_ms > 0, statuses.len() > 1, "{statuses:?}");
-        standin.kill();
-        let down =
-            async { while request(dispatcher.addr, "GET /standin/1k").await.status == 200 {} };
-        tokio::time::timeout(PATIENCE, down)
-            .await
-            .expect("it is down");
     }
 }
