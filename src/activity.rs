@@ -51,11 +51,11 @@ struct Window {
 }
 
 impl Activity {
-    /// Starts the clock of a connection on which nothing has come yet.
+    /// Starts the clock of a new connection: it has as long as a head has to bring one.
     pub fn new(limits: LimitsConfig) -> Self {
         let now = Instant::now();
         let state = State {
-            phase: Phase::Idle(now),
+            phase: Phase::Head(now),
             sending: None,
             taking: None,
             upload: None,
@@ -67,8 +67,8 @@ impl Activity {
         }
     }
 
-    /// Bytes came from the client.
-    pub fn read(&self, count: usize) {
+    /// Bytes came from the client; true while they are of a request's head.
+    pub fn read(&self, count: usize) -> bool {
         let mut state = self.lock();
         if let Phase::Idle(_) = state.phase {
             state.phase = Phase::Head(Instant::now());
@@ -77,6 +77,7 @@ impl Activity {
             window.moved += count as u64;
             window.is_blocked = false;
         }
+        matches!(state.phase, Phase::Head(_))
     }
 
     /// Nothing came from the client although something was asked for.
@@ -209,6 +210,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_has_its_time_from_its_first_byte_and_a_pause_has_more() {
         let activity = activity();
+        assert!(
+            !is_over_after(&activity, 9).await,
+            "a new connection is to bring one"
+        );
+        activity.begin(None);
+        activity.end();
         assert!(!is_over_after(&activity, 119).await);
         activity.read(1);
         assert!(!is_over_after(&activity, 9).await);

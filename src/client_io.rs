@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
+use crate::request_line::RequestLine;
 
 /// Interim answers (1xx, RFC 9110 §15.2) on their way to one client. hyper's server has no call
 /// for them, so they are written beside it, between two of its messages.
@@ -25,6 +26,7 @@ pub struct Interim {
 pub struct ClientIo {
     stream: TcpStream,
     activity: Arc<Activity>,
+    line: Arc<RequestLine>,
     interim: Arc<Interim>,
     /// What of the interim answers is being written.
     writing: Vec<u8>,
@@ -62,12 +64,18 @@ impl Interim {
 }
 
 impl ClientIo {
-    /// Wraps `stream`; what is pushed to `interim` is written between two messages, and `activity`
-    /// is told what moves.
-    pub fn new(stream: TcpStream, interim: Arc<Interim>, activity: Arc<Activity>) -> Self {
+    /// Wraps `stream`; what is pushed to `interim` is written between two messages, `activity` is
+    /// told what moves, and `line` what a request begins with.
+    pub fn new(
+        stream: TcpStream,
+        interim: Arc<Interim>,
+        activity: Arc<Activity>,
+        line: Arc<RequestLine>,
+    ) -> Self {
         Self {
             stream,
             activity,
+            line,
             interim,
             writing: Vec::new(),
             between_messages: true,
@@ -119,7 +127,12 @@ impl AsyncRead for ClientIo {
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
         match polled {
             Poll::Pending => self.activity.read_blocked(),
-            Poll::Ready(_) => self.activity.read(buffer.filled().len() - before),
+            Poll::Ready(_) => {
+                let came = &buffer.filled()[before..];
+                if self.activity.read(came.len()) {
+                    self.line.read(came);
+                }
+            }
         }
         polled
     }

@@ -27,6 +27,10 @@ use crate::dispatch::{Client, Dispatch, Opened};
 use crate::tasks::Tasks;
 use crate::tunnel::{Cause, Side, Tunnel};
 
+/// What a client hears that speaks HTTP/2 unasked.
+const NO_HTTP_2: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// How long, and how much, a client that is still sending is listened to after the last answer.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
@@ -90,14 +94,14 @@ async fn speak_http(
         async move {
             let outcome = dispatch.answer(request, &client).await;
             *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.tunnel;
-            let activity = Arc::clone(&client.activity);
-            Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, activity }))
+            Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, client }))
         }
     });
     let io = ClientIo::new(
         stream,
         Arc::clone(&client.interim),
         Arc::clone(&client.activity),
+        Arc::clone(&client.line),
     );
     let mut connection = http1::Builder::new()
         .max_header_size(limits.header_limit)
@@ -108,10 +112,14 @@ async fn speak_http(
         debug!(%peer, why, "client connection ended");
     }
     let parts = connection.into_parts();
-    let side = Side {
+    let mut side = Side {
         stream: parts.io.into_inner().into_inner(),
         early: parts.read_buf,
     };
+    if client.line.is_preface() {
+        // hyper knows it and says nothing; whoever began it learns more from an answer.
+        let _ = side.stream.write_all(NO_HTTP_2).await;
+    }
     let tunnel = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
     (side, tunnel)
 }
@@ -159,7 +167,7 @@ where
 /// An answer's body, at whose end the client's next request may come.
 struct Timed {
     body: AnswerBody,
-    activity: Arc<Activity>,
+    client: Arc<Client>,
 }
 
 impl Body for Timed {
@@ -184,7 +192,8 @@ impl Body for Timed {
 
 impl Drop for Timed {
     fn drop(&mut self) {
-        self.activity.end();
+        self.client.line.begin();
+        self.client.activity.end();
     }
 }
 

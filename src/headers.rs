@@ -2,25 +2,16 @@
 
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Fields that belong to one connection whether or not `Connection` names them (RFC 9110 §7.6.1),
-/// and those that speak to a proxy alone (RFC 9110 §11.7).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Fields that belong to one connection whether or not `Connection` names them (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [HeaderName; 5] = [CONNECTION, KEEP_ALIVE, TE, TRANSFER_ENCODING, UPGRADE];
+
+/// How the fields begin that speak to a proxy alone (RFC 9110 §11.7).
+const OF_A_PROXY: &str = "proxy-";
 
 /// Fields that route or frame a message: nominating them in `Connection` does not take them off.
 const NEVER_NOMINATED: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
@@ -62,7 +53,7 @@ pub fn strip_response(headers: &mut HeaderMap) {
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     let is_bad = |name: &HeaderName| {
         let spelt = name.as_str().replace(['_', '.'], "-");
-        HOP_BY_HOP.contains(name)
+        is_hop_by_hop(name)
             || NEVER_NOMINATED.contains(name)
             || NEVER_TRAILING
                 .iter()
@@ -80,6 +71,17 @@ pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Is there no `Transfer-Encoding`, or exactly one, and that one `chunked`? Anything else is read
+/// differently by somebody (RFC 9112 §6.1, CVE-2021-21299).
+pub fn is_clearly_framed(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// Keeps the fields whose name passes `stays`, in their order.
 pub fn retain(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
     if headers.keys().all(&stays) {
@@ -95,10 +97,14 @@ pub fn retain(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
     *headers = kept;
 }
 
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || name.as_str().starts_with(OF_A_PROXY)
+}
+
 fn strip(headers: &mut HeaderMap) {
     let nominated = nominated(headers);
     retain(headers, |name| {
-        !HOP_BY_HOP.contains(name) && !nominated.contains(name)
+        !is_hop_by_hop(name) && !nominated.contains(name)
     });
 }
 
@@ -111,7 +117,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .map(<[u8]>::trim_ascii)
         .filter(|token| !token.eq_ignore_ascii_case(b"close"))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .filter(|name| !NEVER_NOMINATED.contains(name) && !HOP_BY_HOP.contains(name))
+        .filter(|name| !NEVER_NOMINATED.contains(name) && !is_hop_by_hop(name))
         .collect()
 }
 

@@ -1,7 +1,10 @@
 //! Is a request clean HTTP, beyond what hyper refuses by itself? Pure.
 
-use http::header::{HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http_body::Body;
+
+use crate::headers;
 
 /// Why a request is refused. Its connection is closed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +26,11 @@ pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
 
 /// A WebSocket handshake that t3 can answer (RFC 6455 §4.2.1). A bad one by somebody with a
 /// session would leave t3 unable to end (contract §7).
-pub fn check_handshake<B>(request: &Request<B>) -> Result<(), Refusal> {
+pub fn check_handshake<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
     let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
+    if !request.body().is_end_stream() {
+        return bad("a WebSocket's request has no body");
+    }
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
         return bad("a WebSocket begins with a GET of HTTP/1.1");
     }
@@ -69,18 +75,11 @@ fn check_target(target: &Uri) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// One `Transfer-Encoding`, and that one `chunked`: anything else is read differently by somebody
-/// (RFC 9112 §6.1, CVE-2021-21299).
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    if !headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(());
-    }
-    match single(headers, &TRANSFER_ENCODING) {
-        Some(coding) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(refusal(
-            StatusCode::BAD_REQUEST,
-            "Transfer-Encoding is not `chunked` alone",
-        )),
+    let why = "Transfer-Encoding is not `chunked` alone";
+    match headers::is_clearly_framed(headers) {
+        true => Ok(()),
+        false => Err(refusal(StatusCode::BAD_REQUEST, why)),
     }
 }
 

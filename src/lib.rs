@@ -31,6 +31,7 @@ pub mod origin;
 pub mod pairing;
 pub mod proxy;
 pub mod readiness;
+pub mod request_line;
 pub mod route;
 pub mod server;
 pub mod session;

@@ -9,19 +9,29 @@ use http::{HeaderMap, Method};
 /// `Accept`. A prefetch (`Sec-Purpose`) is nobody's page load, and a request that brings
 /// `Authorization` speaks for itself.
 pub fn is_page_load(method: &Method, headers: &HeaderMap) -> bool {
-    if method != Method::GET
-        || headers.contains_key(AUTHORIZATION)
-        || headers.contains_key("sec-purpose")
-    {
-        return false;
-    }
-    wants_document(headers)
+    method == Method::GET
+        && !headers.contains_key(AUTHORIZATION)
+        && !is_ahead_of_time(headers)
+        && headers
+            .get_all("sec-fetch-mode")
+            .iter()
+            .all(|mode| mode == "navigate")
+        && wants_document(headers)
+}
+
+/// A prefetch or a prerendering, by the field of today or those of yesterday.
+fn is_ahead_of_time(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-purpose")
+        || ["purpose", "x-moz", "x-purpose"]
+            .iter()
+            .any(|name| headers.contains_key(*name))
 }
 
 /// Would the answer be shown to a person as a page?
 pub fn wants_document(headers: &HeaderMap) -> bool {
-    match headers.get("sec-fetch-dest") {
-        Some(dest) => dest == "document",
+    let mut destinations = headers.get_all("sec-fetch-dest").iter();
+    match destinations.next() {
+        Some(first) => first == "document" && destinations.next().is_none(),
         None => headers
             .get_all(ACCEPT)
             .iter()
@@ -71,6 +81,16 @@ mod tests {
             (Method::GET, vec![("accept", "text/html-x")], false),
             (Method::GET, vec![], false),
             (Method::GET, vec![html, ("sec-fetch-dest", "empty")], false),
+            (
+                Method::GET,
+                vec![html, ("sec-fetch-mode", "no-cors")],
+                false,
+            ),
+            (
+                Method::GET,
+                vec![html, ("sec-fetch-mode", "navigate")],
+                true,
+            ),
             (Method::GET, vec![html, ("sec-fetch-dest", "iframe")], false),
             (Method::GET, vec![html, ("sec-fetch-dest", "image")], false),
             (

@@ -50,11 +50,22 @@ pub async fn upgrade(
 fn onward(mut request: Request<Outbound>) -> Request<Outbound> {
     *request.version_mut() = Version::HTTP_11;
     if request.uri().authority().is_some() {
-        let target = request.uri().path_and_query().cloned();
-        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        *request.uri_mut() = Uri::from(target);
+        *request.uri_mut() = origin_form(request.uri());
     }
     request
+}
+
+/// Path and query alone; an empty path is `/`.
+fn origin_form(target: &Uri) -> Uri {
+    let path = match target.path() {
+        "" => "/",
+        path => path,
+    };
+    let target = match target.query() {
+        Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
+        None => PathAndQuery::try_from(path),
+    };
+    Uri::from(target.unwrap_or_else(|_| PathAndQuery::from_static("/")))
 }
 
 fn homeward(mut answer: Answer) -> Answer {

@@ -38,6 +38,8 @@ async fn the_target_and_the_fields_arrive_as_they_were_sent() {
         ("accept-language", "de"),
         ("x-empty", ""),
         ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "t3.test"),
     ];
     assert_eq!(seen, expected);
 }

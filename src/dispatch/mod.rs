@@ -26,6 +26,7 @@ use crate::hygiene::{self, Refusal};
 use crate::navigation;
 use crate::pairing::Pairing;
 use crate::readiness::Readiness;
+use crate::request_line::RequestLine;
 use crate::route::{self, Route};
 use crate::tunnel::Side;
 use crate::tunnels::{Place, Tunnels};
@@ -65,6 +66,8 @@ pub struct Client {
     pub interim: Arc<Interim>,
     /// How long it may take for what.
     pub activity: Arc<Activity>,
+    /// What its latest request line was like.
+    pub line: Arc<RequestLine>,
 }
 
 /// What became of a request.
@@ -101,6 +104,7 @@ impl Client {
             peer,
             interim: Arc::default(),
             activity: Arc::new(Activity::new(limits)),
+            line: Arc::default(),
         }
     }
 }
@@ -120,16 +124,20 @@ impl Dispatch {
     pub async fn answer(&self, mut request: Request<Incoming>, client: &Client) -> Outcome {
         let at = Instant::now();
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        if let Err(refusal) = hygiene::check(&mut request) {
+        if let Err(refusal) = client
+            .line
+            .check()
+            .and_then(|()| hygiene::check(&mut request))
+        {
             client.activity.begin(None);
             return refused(refusal).into();
         }
         let wants_websocket = websocket::is_asked_for(request.headers());
+        headers::strip_request(request.headers_mut());
         if wants_websocket && let Err(refusal) = hygiene::check_handshake(&request) {
             client.activity.begin(None);
             return refused(refusal).into();
         }
-        headers::strip_request(request.headers_mut());
         let visitor = self.door.admit(request.headers_mut(), client.peer.ip());
         let route = route::of(&request, wants_websocket);
         debug!(method = %request.method(), path = request.uri().path(), ?route, "request");

@@ -38,7 +38,7 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, believed: &[IpNet]) -> IpAddr {
 /// Did the client speak https to the believed proxy? One value, and exactly that.
 pub fn is_https(headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(PROTO).iter();
-    matches!((lines.next(), lines.next()), (Some(line), None) if line == "https")
+    matches!((lines.next(), lines.next()), (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
 /// From a believed proxy: everything stays, and the peer is appended to `X-Forwarded-For`.
@@ -55,11 +55,8 @@ pub fn append(headers: &mut HeaderMap, peer: IpAddr) {
     }
 }
 
-/// From anyone else: what it says of itself goes, and `X-Forwarded-For` is the peer. Scheme and
-/// host are only told where it told them: t3 refuses some requests that have them (contract §6).
+/// From anyone else: what it says of itself goes, and what is known of it is told instead.
 pub fn replace(headers: &mut HeaderMap, peer: IpAddr) {
-    let told_proto = headers.contains_key(PROTO);
-    let told_host = headers.contains_key(FORWARDED_HOST);
     drop_twins(headers);
     headers::retain(headers, |name| {
         let is_known = name.as_str().starts_with("x-forwarded-");
@@ -68,10 +65,8 @@ pub fn replace(headers: &mut HeaderMap, peer: IpAddr) {
     if let Ok(peer) = HeaderValue::try_from(peer.to_string()) {
         headers.append(FOR, peer);
     }
-    if told_proto {
-        headers.append(PROTO, HeaderValue::from_static("http"));
-    }
-    if let Some(host) = headers.get(HOST).cloned().filter(|_| told_host) {
+    headers.append(PROTO, HeaderValue::from_static("http"));
+    if let Some(host) = headers.get(HOST).cloned() {
         headers.append(FORWARDED_HOST, host);
     }
 }
@@ -168,12 +163,6 @@ mod tests {
                 ("x-forwarded-proto", "http"),
                 ("x-forwarded-host", "h.test")
             ]
-        );
-        let mut plain = map(&[("host", "h.test")]);
-        replace(&mut plain, PEER);
-        assert_eq!(
-            lines(&plain),
-            [("host", "h.test"), ("x-forwarded-for", "10.0.0.7")]
         );
     }
 }

@@ -21,7 +21,8 @@ pub(super) struct SecretFile {
 }
 
 struct Held {
-    secret: Vec<u8>,
+    /// None while the file has none: then nobody is believed.
+    secret: Option<Vec<u8>>,
     changed: Option<SystemTime>,
     looked: Instant,
 }
@@ -32,10 +33,14 @@ impl SecretFile {
     /// # Errors
     /// Where the file cannot be read or has no secret in it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let (secret, changed) = read(path)?;
+        let named = |error: io::Error| {
+            let what = format!("the door's secret, {}: {error}", path.display());
+            io::Error::new(error.kind(), what)
+        };
+        let (secret, changed) = read(path).map_err(named)?;
         let looked = Instant::now();
         let held = Mutex::new(Held {
-            secret,
+            secret: Some(secret),
             changed,
             looked,
         });
@@ -50,25 +55,29 @@ impl SecretFile {
             held.looked = Instant::now();
             self.look_again(&mut held);
         }
-        held.secret.ct_eq(offered).into()
+        let secret = held.secret.as_deref();
+        secret.is_some_and(|secret| secret.ct_eq(offered).into())
     }
 
-    /// A file that is gone or empty for a moment, as while it is replaced, changes nothing.
+    /// A file that is gone or empty has taken the secret back.
     fn look_again(&self, held: &mut Held) {
         let changed = fs::metadata(&self.path).and_then(|found| found.modified());
-        if changed.as_ref().ok() == held.changed.as_ref() {
+        if changed.is_ok() && changed.as_ref().ok() == held.changed.as_ref() {
             return;
         }
         match read(&self.path) {
             Ok((secret, changed)) => {
-                if secret != held.secret {
+                if held.secret.as_ref() != Some(&secret) {
                     info!("the door's secret has changed");
                 }
-                held.secret = secret;
+                held.secret = Some(secret);
                 held.changed = changed;
             }
             Err(error) => {
-                warn!(%error, path = %self.path.display(), "the door's secret stays as it was");
+                if held.secret.take().is_some() {
+                    warn!(%error, "no identity counts until the door's secret can be read again");
+                }
+                held.changed = None;
             }
         }
     }

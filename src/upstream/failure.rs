@@ -20,6 +20,8 @@ pub enum Failure {
     ResponseTimeout,
     /// t3 switched protocols, or to another one than was asked for.
     UnaskedSwitch,
+    /// The end of the answer is not clear (RFC 9112 §6.3).
+    Unclear,
     /// The body of an answer to the dispatcher itself was cut short or too long.
     Unreadable,
     /// The client's own body ended in an error.
@@ -32,9 +34,11 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Unreachable(_) | Self::Broken(_) | Self::UnaskedSwitch | Self::Unreadable => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Unreachable(_)
+            | Self::Broken(_)
+            | Self::UnaskedSwitch
+            | Self::Unclear
+            | Self::Unreadable => StatusCode::BAD_GATEWAY,
         }
     }
 }
@@ -47,6 +51,7 @@ impl fmt::Display for Failure {
             Self::Broken(error) => write!(formatter, "connection broken: {error}"),
             Self::ResponseTimeout => formatter.write_str("no answer in time"),
             Self::UnaskedSwitch => formatter.write_str("switched to a protocol nobody asked for"),
+            Self::Unclear => formatter.write_str("an answer whose end is not clear"),
             Self::Unreadable => formatter.write_str("the answer's body was cut short or too long"),
             Self::RequestBody => formatter.write_str("the request's body was cut short"),
         }
@@ -62,6 +67,7 @@ impl From<Unanswered> for Failure {
             Unanswered::RequestBody => Self::RequestBody,
             Unanswered::Timeout => Self::ResponseTimeout,
             Unanswered::Switched => Self::UnaskedSwitch,
+            Unanswered::Unclear => Self::Unclear,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::link::{Inform, Link, Unanswered};
 use super::outbound::Outbound;
 use super::pool::Pool;
 use crate::config::UpstreamConfig;
+use crate::headers;
 use crate::tasks::Tasks;
 
 /// How long a TCP connection to t3 may take to be made.
@@ -84,6 +85,9 @@ impl Upstream {
     ) -> Result<Upgrade, Failure> {
         let mut link = self.connect().await?;
         let response = link.exchange(request, limit, None).await?;
+        if !headers::is_clearly_framed(response.headers()) {
+            return Err(Failure::Unclear);
+        }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let answer = response.map(|incoming| Inbound::last_of(link, incoming));
             return Ok(Upgrade::Refused(answer));
@@ -120,6 +124,9 @@ impl Upstream {
         let response = link.exchange(request, limit, inform).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Unanswered::Switched);
+        }
+        if !headers::is_clearly_framed(response.headers()) {
+            return Err(Unanswered::Unclear);
         }
         Ok(response.map(|incoming| match upload {
             Some(upload) if !upload.is_done() => {

@@ -52,6 +52,8 @@ pub(super) enum Unanswered {
     Timeout,
     /// A 101 that nobody asked for.
     Switched,
+    /// An answer whose end is not clear.
+    Unclear,
 }
 
 impl Link {

@@ -80,13 +80,23 @@ async fn row_38_a_slow_body_ends_and_one_that_moves_does_not() {
     assert!(gone.await, "t3's request is not completed");
     let mut moving = Client::connect(world.addr()).await;
     moving
-        .send_head("POST /standin/digest\nContent-Length: 10")
+        .send_head("POST /standin/digest\nContent-Length: 2000")
         .await;
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        moving.send(b"x").await;
+        moving.send(&[b'x'; 200]).await;
     }
-    assert_eq!(moving.answer(false).await.json()["bytes"], 10);
+    assert_eq!(moving.answer(false).await.json()["bytes"], 2000);
+    // A byte now and then is no more than a stall.
+    let mut trickling = Client::connect(world.addr()).await;
+    trickling
+        .send_head("POST /standin/digest\nContent-Length: 1000")
+        .await;
+    let start = Instant::now();
+    while start.elapsed() < SOON && trickling.stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(start.elapsed() < SOON, "still open");
 }
 
 #[tokio::test]
