@@ -69,7 +69,9 @@ fn check_target(target: &Uri) -> Result<(), Refusal> {
         .path_and_query()
         .map_or("/", |target| target.as_str());
     let is_clean = |byte: u8| byte.is_ascii_graphic();
-    if !path_and_query.bytes().all(is_clean) || !path_and_query.starts_with(['/', '*']) {
+    let starts_well = path_and_query.starts_with(['/', '*'])
+        || (target.scheme().is_some() && path_and_query.starts_with('?'));
+    if !path_and_query.bytes().all(is_clean) || !starts_well {
         return bad("the target is no path of printable ASCII");
     }
     Ok(())
