@@ -66,4 +66,5 @@ mod targets;
 mod unsure;
 mod upgrades;
 mod upstream;
+mod varnish;
 mod withheld;

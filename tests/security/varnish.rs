@@ -1,0 +1,69 @@
+//! Rows that need a raw upstream and read better as varnishtest files: `vtc/*.vtc`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::common::process::{Process, command};
+use crate::common::scripted::drain;
+use crate::raw::Raw;
+
+/// How long one file may take, in seconds.
+const LIMIT: &str = "20";
+
+#[tokio::test]
+async fn the_varnishtest_files() {
+    if Command::new("varnishtest").arg("-h").output().is_err() {
+        let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!ci, "no varnishtest on this machine");
+        return println!("skipped: no varnishtest on this machine (apt-get install varnish)");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/security/vtc");
+    let files = std::fs::read_dir(folder).expect("the files are there");
+    let mut files: Vec<_> = files.map(|file| file.expect("readable").path()).collect();
+    files.sort();
+    let mut failed = Vec::new();
+    for file in &files {
+        let output = run(file.clone()).await;
+        if !output.status.success() {
+            println!("{}", String::from_utf8_lossy(&output.stdout));
+            failed.push(file.display().to_string());
+        }
+    }
+    println!("{} varnishtest files, {} failed", files.len(), failed.len());
+    assert!(!files.is_empty() && failed.is_empty(), "{failed:#?}");
+}
+
+/// Runs one file with a dispatcher of its own. Between it and the file's server stands a relay
+/// that answers the dispatcher's own requests, of which the file knows nothing.
+async fn run(file: PathBuf) -> Output {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let socket = dir.path().join("s1");
+    let server = socket.clone();
+    let relay = Raw::start(move |stream, head, _| relay(stream, head, server.clone())).await;
+    let port = relay.addr.port().to_string();
+    let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
+    let mut varnishtest = Command::new("varnishtest");
+    varnishtest
+        .args(["-t", LIMIT, "-v"])
+        .arg(format!("-Dupstream={}", socket.display()))
+        .arg(format!("-Ddispatcher={}", process.addr))
+        .arg(file);
+    let output = tokio::task::spawn_blocking(move || varnishtest.output()).await;
+    output.expect("no panic").expect("varnishtest runs")
+}
+
+/// Hands on what was read and then every byte, both ways, until both sides are done.
+async fn relay(mut client: TcpStream, head: Vec<u8>, server: PathBuf) {
+    let Ok(mut server) = UnixStream::connect(server).await else {
+        return;
+    };
+    if tokio::io::AsyncWriteExt::write_all(&mut server, &head)
+        .await
+        .is_ok()
+    {
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    }
+    drain(&mut client).await;
+}
