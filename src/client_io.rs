@@ -5,13 +5,35 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
 use crate::request_line::RequestLine;
+
+/// How much of what was written the kernel may hold unsent for one client. A client that reads
+/// slowly costs this much and not the megabytes that a send buffer grows to.
+const UNSENT_BYTES: u32 = 256 * 1024;
+
+/// After how long a silence, and how often, the kernel asks whether a client is still there: a
+/// phone that has lost its network says no goodbye.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Sets a client's socket up. Failing to costs latency or memory, and nothing else.
+pub fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
 
 /// Interim answers (1xx, RFC 9110 §15.2) on their way to one client. hyper's server has no call
 /// for them, so they are written beside it, between two of its messages.

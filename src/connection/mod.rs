@@ -1,0 +1,84 @@
+//! One client's connection: HTTP/1.1 until it ends or a 101 makes it one side of a tunnel.
+
+mod http;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tracing::info;
+
+use self::http::{Ended, speak};
+use crate::client_io;
+use crate::dispatch::{Dispatch, Opened};
+use crate::tasks::Tasks;
+use crate::tunnel::{Cause, Side, Tunnel};
+
+/// How long, and how much, a client that is still sending is listened to after the last answer.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Serves `stream` until it has ended. A drain lets the request under way finish; the cut ends
+/// whatever is left.
+pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>, tasks: Tasks) {
+    client_io::prepare(&stream);
+    let http = Box::pin(speak(stream, peer, &dispatch, &tasks));
+    let Some(ended) = tasks.cut().run_until_cancelled(http).await else {
+        return;
+    };
+    match ended {
+        Ended::TooSlow(stream) => reset(&stream),
+        Ended::Done(stream) => linger(stream).await,
+        Ended::Switched(client, opened) => {
+            let cause = tunnel(client, opened, peer, &tasks).await;
+            if cause == Cause::UpstreamClosed {
+                dispatch.tunnel_lost();
+            }
+        }
+    }
+}
+
+/// Copies until one side ends it, the session has died, or the cut; returns which.
+async fn tunnel(client: Side, opened: Opened, peer: SocketAddr, tasks: &Tasks) -> Cause {
+    let Opened { upstream, place } = opened;
+    let tunnel = Tunnel { client, upstream };
+    let end = async {
+        tokio::select! {
+            () = tasks.cut().cancelled() => Cause::Drained,
+            () = place.died().cancelled() => Cause::SessionEnded,
+        }
+    };
+    let report = tunnel.run(end).await;
+    info!(
+        user = place.owner(),
+        ip = %peer.ip(),
+        dur_ms = report.duration.as_millis() as u64,
+        bytes_up = report.bytes_up,
+        bytes_down = report.bytes_down,
+        cause = %report.cause,
+        "ws close"
+    );
+    report.cause
+}
+
+/// Ends a connection on which nothing more is to arrive: what is still unsent goes with it, and
+/// does not wait in the kernel for a client that does not read.
+fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
+}
+
+/// Ends a connection so that the last answer arrives: closing a socket on which something unread
+/// waits resets it, and a reset may overtake the answer (RFC 9112 §9.6).
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = stream.take(LINGER_BYTES as u64);
+    let drained = tokio::time::timeout(LINGER_TIME, async {
+        let mut chunk = [0; 4096];
+        while matches!(rest.read(&mut chunk).await, Ok(read) if read > 0) {}
+    });
+    let _ = drained.await;
+}
