@@ -1,7 +1,6 @@
-//! Cookies: which one is the session, which never reach t3, which are for https alone. Pure.
+//! The cookies of a request: which one is the session, and which never reach t3. Pure.
 
-use cookie::Cookie;
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 /// The session cookie's name until t3 has told another (contract §2).
@@ -18,21 +17,6 @@ pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]
         .find(|(key, _)| *key == name.as_bytes())
         .map(|(_, value)| value)
         .filter(|value| !value.is_empty())
-}
-
-/// Name and value of the cookie that a `Set-Cookie` line sets, if a session could be in it.
-pub fn cookie_set_by(line: &[u8]) -> Option<(String, String)> {
-    let line = std::str::from_utf8(line).ok()?;
-    let cookie = Cookie::parse(line).ok()?;
-    let (name, value) = cookie.name_value();
-    let is_session = is_cookie_name(name) && !value.is_empty();
-    is_session.then(|| (name.to_owned(), value.to_owned()))
-}
-
-/// Can a cookie be called so (RFC 6265 §4.1.1: a token)?
-pub fn is_cookie_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
-    (1..=256).contains(&name.len()) && name.bytes().all(is_token)
 }
 
 /// Puts the session `value` in the place of every cookie called `name`; the others stay byte for
@@ -95,26 +79,8 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     }
 }
 
-/// Adds `Secure` to the `Set-Cookie` lines that set a cookie called `name` and lack it.
-pub fn secure(headers: &mut HeaderMap, name: &str) {
-    if !headers.contains_key(SET_COOKIE) {
-        return;
-    }
-    for line in headers.iter_mut().filter(|(field, _)| *field == SET_COOKIE) {
-        let text = line.1.as_bytes();
-        let sets = name_and_value(text).is_some_and(|(key, _)| key == name.as_bytes());
-        let mut attributes = text.split(|byte| *byte == b';').skip(1);
-        let is_secure = attributes.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"secure"));
-        if sets && !is_secure {
-            let secured = [text, b"; Secure"].concat();
-            if let Ok(secured) = HeaderValue::from_bytes(&secured) {
-                *line.1 = secured;
-            }
-        }
-    }
-}
-
-fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The two sides of a pair's first `=`, white space around them off.
+pub fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let (name, value) = pair.split_at(equals);
     Some((name.trim_ascii(), value[1..].trim_ascii()))
@@ -166,25 +132,6 @@ mod tests {
     }
 
     #[test]
-    fn a_set_cookie_line_is_read_as_a_browser_does() {
-        for (line, expected) in [
-            (
-                &b"t3_session=e30.x; Path=/; HttpOnly; SameSite=Lax"[..],
-                Some(("t3_session", "e30.x")),
-            ),
-            (b"t3_session_0a1b=v", Some(("t3_session_0a1b", "v"))),
-            (b"t3_session=; Max-Age=0", None),
-            (b"=v", None),
-            (b"a b=v", None),
-            (b"nonsense", None),
-            (b"\xff=v", None),
-        ] {
-            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            assert_eq!(cookie_set_by(line), expected);
-        }
-    }
-
-    #[test]
     fn a_session_takes_the_place_of_every_other() {
         for (lines, expected) in [
             (vec![], "s=new"),
@@ -221,24 +168,5 @@ mod tests {
             let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(kept, expected, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn only_the_session_is_made_secure_and_only_once() {
-        let mut headers = map(&[
-            ("set-cookie", "s=1; Path=/; HttpOnly"),
-            ("set-cookie", "other=1; Path=/"),
-            ("set-cookie", "s=2;secure"),
-        ]);
-        secure(&mut headers, "s");
-        let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
-        assert_eq!(
-            lines,
-            [
-                "s=1; Path=/; HttpOnly; Secure",
-                "other=1; Path=/",
-                "s=2;secure"
-            ]
-        );
     }
 }

@@ -1,5 +1,6 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
+mod limits;
 mod options;
 mod parse;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
+pub use self::limits::LimitsConfig;
 pub use self::options::{LogFormat, MintMode, Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
@@ -29,39 +31,6 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How long a drain may take.
     pub drain_timeout: Duration,
-}
-
-/// How much one client may take, and how long.
-#[derive(Debug, Clone, Copy)]
-pub struct LimitsConfig {
-    /// From the first byte of a request to the end of its head.
-    pub header_timeout: Duration,
-    /// Bytes of a request's head.
-    pub header_limit: usize,
-    /// Between two requests.
-    pub idle_timeout: Duration,
-    /// How long a client may send or take next to nothing while it is waited for.
-    pub body_timeout: Duration,
-    /// Connections at a time; more wait in the listener's backlog.
-    pub max_connections: usize,
-    /// Tunnels of one visitor at a time.
-    pub max_tunnels: usize,
-    /// How often the sessions of open tunnels are asked for.
-    pub session_check: Duration,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            header_timeout: Duration::from_secs(10),
-            header_limit: 128 * 1024,
-            idle_timeout: Duration::from_secs(120),
-            body_timeout: Duration::from_secs(60),
-            max_connections: 10_000,
-            max_tunnels: 256,
-            session_check: Duration::from_secs(15),
-        }
-    }
 }
 
 /// t3 as the next hop.

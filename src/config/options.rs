@@ -9,8 +9,9 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
+use super::limits::LimitOptions;
 use super::parse;
-use super::{CliConfig, Config, DoorConfig, LimitsConfig, PairingConfig, UpstreamConfig};
+use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
 
 /// What the process was told, by flag or by environment.
 #[derive(Debug, Clone, Parser)]
@@ -109,33 +110,9 @@ pub struct Options {
     #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub response_timeout: Duration,
 
-    /// How long a client may take for the head of a request.
-    #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
-    pub header_timeout: Duration,
-
-    /// How many bytes the head of a request may have.
-    #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = 131_072, value_parser = parse::header_limit)]
-    pub header_limit: usize,
-
-    /// How long a connection is kept between two requests: longer than the proxy in front keeps it.
-    #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
-    pub idle_timeout: Duration,
-
-    /// How long a client may send or take next to nothing of a body while it is waited for.
-    #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
-    pub body_timeout: Duration,
-
-    /// How many connections there may be; more wait in the backlog.
-    #[arg(long, env = "DISPATCHER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000, value_parser = parse::count)]
-    pub max_connections: usize,
-
-    /// How many WebSockets one person may have open.
-    #[arg(long, env = "DISPATCHER_MAX_TUNNELS", value_name = "COUNT", default_value_t = 256, value_parser = parse::count)]
-    pub max_tunnels: usize,
-
-    /// How often t3 is asked whether the sessions of open WebSockets are alive.
-    #[arg(long, env = "DISPATCHER_SESSION_CHECK", value_name = "TIME", default_value = "15s", value_parser = parse::duration)]
-    pub session_check: Duration,
+    /// How much one client may take, and how long.
+    #[command(flatten)]
+    pub limits: LimitOptions,
 
     /// What to log: a level, or `target=level` pairs joined by commas.
     #[arg(
@@ -202,20 +179,8 @@ impl Options {
                 trusted_proxies: self.trusted_proxies.clone(),
                 waiting_status: self.waiting_status,
             },
-            limits: self.limits(),
+            limits: self.limits.config(),
             drain_timeout: self.drain_timeout,
-        }
-    }
-
-    fn limits(&self) -> LimitsConfig {
-        LimitsConfig {
-            header_timeout: self.header_timeout,
-            header_limit: self.header_limit,
-            idle_timeout: self.idle_timeout,
-            body_timeout: self.body_timeout,
-            max_connections: self.max_connections,
-            max_tunnels: self.max_tunnels,
-            session_check: self.session_check,
         }
     }
 }

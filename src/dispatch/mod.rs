@@ -1,12 +1,12 @@
 //! One request in, one answer out: its route is found, and whoever stands there answers.
 
+mod arrival;
 mod fetch;
 mod heal;
 mod page;
+mod persist;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
@@ -15,30 +15,22 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::activity::Activity;
+use self::arrival::Arrival;
+pub use self::arrival::{Client, Opened, Outcome};
 use crate::answers::{self, Answer, Audience};
-use crate::client_io::Interim;
 use crate::config::LimitsConfig;
 use crate::cookies;
-use crate::door::{Door, Standing, Visitor};
+use crate::door::{Door, Standing};
 use crate::headers;
 use crate::hygiene::{self, Refusal};
 use crate::navigation;
 use crate::pairing::Pairing;
 use crate::readiness::Readiness;
-use crate::request_line::RequestLine;
 use crate::route::{self, Route};
-use crate::tunnel::Side;
-use crate::tunnels::{Place, Tunnels};
+use crate::set_cookie;
+use crate::tunnels::Tunnels;
 use crate::upstream::{Failure, Outbound, Upstream};
 use crate::websocket;
-
-/// How long t3 may leave a page or an upgrade without an answer before it is asked again on a new
-/// connection: what arrives in its first second is never answered (contract §7).
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How often a page or an upgrade is tried that meets a t3 which is just going or coming.
-const MOST_ATTEMPTS: usize = 4;
 
 /// Everything that answering a request takes.
 #[derive(Debug)]
@@ -55,58 +47,6 @@ pub struct Dispatch {
     pub pairing: Pairing,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Debug)]
-pub struct Client {
-    /// Its address.
-    pub peer: SocketAddr,
-    /// Where to say something before the answer.
-    pub interim: Arc<Interim>,
-    /// How long it may take for what.
-    pub activity: Arc<Activity>,
-    /// What its latest request line was like.
-    pub line: Arc<RequestLine>,
-}
-
-/// What became of a request.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What the client is answered.
-    pub answer: Answer,
-    /// After a 101: the other side of the tunnel that follows.
-    pub tunnel: Option<Opened>,
-}
-
-/// A tunnel that is to begin.
-#[derive(Debug)]
-pub struct Opened {
-    /// t3's side of it.
-    pub upstream: Side,
-    /// Its place among the others.
-    pub place: Place,
-}
-
-/// A request without its body, and who it is from.
-#[derive(Debug)]
-struct Arrival<'a> {
-    head: Parts,
-    visitor: Visitor,
-    client: &'a Client,
-    at: Instant,
-}
-
-impl Client {
-    /// The one at `peer`.
-    pub fn new(peer: SocketAddr, limits: LimitsConfig) -> Self {
-        Self {
-            peer,
-            interim: Arc::default(),
-            activity: Arc::new(Activity::new(limits)),
-            line: Arc::default(),
-        }
-    }
 }
 
 impl Dispatch {
@@ -172,7 +112,7 @@ impl Dispatch {
     /// What every answer has to be before it goes to the client.
     fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
         if is_https {
-            cookies::secure(headers, &self.readiness.cookie_name());
+            set_cookie::secure(headers, &self.readiness.cookie_name());
         }
         if is_chunked && !headers.contains_key(UPGRADE) {
             // hyper has dropped a Content-Length beside Transfer-Encoding without a word: whoever
@@ -190,41 +130,6 @@ impl Dispatch {
     /// The session cookie of a request, by the name that t3 has for it.
     fn session_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         cookies::session_cookie(headers, &self.readiness.cookie_name())
-    }
-
-    /// Makes `attempt` while t3 is up, until it succeeds: waits for t3 until `deadline`, and leaves
-    /// what a t3 was asked that then went away. Each attempt is given the time that it has. `None`
-    /// where t3 was not up in time.
-    async fn persist<T, F>(
-        &self,
-        deadline: Instant,
-        mut attempt: impl FnMut(Duration) -> F,
-    ) -> Option<Result<T, Failure>>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let patience = self.upstream.response_timeout();
-        let mut failures = 0;
-        loop {
-            if !self.readiness.is_up_by(deadline).await {
-                return None;
-            }
-            let is_last = failures + 1 >= MOST_ATTEMPTS;
-            let limit = if is_last {
-                patience
-            } else {
-                ATTEMPT_TIMEOUT.min(patience)
-            };
-            let outcome = tokio::select! {
-                outcome = attempt(limit) => outcome,
-                () = self.readiness.is_gone() => continue,
-            };
-            match outcome {
-                Err(failure) if !is_last => self.note(&failure),
-                outcome => return Some(outcome),
-            }
-            failures += 1;
-        }
     }
 
     /// Notes what a failure says of t3, and answers it.
@@ -254,15 +159,6 @@ impl Dispatch {
         };
         let state = self.readiness.status().state;
         answers::not_up(status, &self.upstream.to_string(), state, audience)
-    }
-}
-
-impl From<Answer> for Outcome {
-    fn from(answer: Answer) -> Self {
-        Self {
-            answer,
-            tunnel: None,
-        }
     }
 }
 

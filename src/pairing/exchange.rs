@@ -12,6 +12,7 @@ use serde_json::json;
 use super::secret::Secret;
 use crate::browser::Browser;
 use crate::cookies;
+use crate::set_cookie;
 use crate::upstream::{Call, Failure, Upstream};
 
 /// How long t3 may take for it. It needs some milliseconds (contract §4).
@@ -131,7 +132,7 @@ fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
     let set_cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
     let mut cookies: Vec<_> = set_cookies
         .iter()
-        .filter_map(|line| cookies::cookie_set_by(line.as_bytes()))
+        .filter_map(|line| set_cookie::cookie_set_by(line.as_bytes()))
         .collect();
     let found = cookies
         .iter()

@@ -1,38 +1,23 @@
 //! Is t3 there? Watched only while the answer is no, told to whoever waits.
 
+mod probe;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
 
+pub use self::probe::State;
+use self::probe::{PROBE_TIMEOUT, probe};
 use crate::cookies;
-use crate::upstream::{Call, Failure, Upstream};
-
-/// How long a probe waits for its answer. In its first second t3 accepts connections that it never
-/// answers (contract §7): only a new one can tell.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::upstream::Upstream;
 
 /// How soon after a probe the next one follows, whether or not it was answered.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How t3 is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nobody listens.
-    Down,
-    /// It accepts connections but does not answer yet.
-    Starting,
-    /// It answers.
-    Up,
-    /// It answered, but something since then says that it may be gone. Resolved within
-    /// milliseconds by a probe.
-    Doubtful,
-}
 
 /// What is known of t3.
 #[derive(Debug, Clone)]
@@ -180,33 +165,5 @@ impl Readiness {
             }
             is_new
         });
-    }
-}
-
-/// Asks once, on a new connection: the cookie's name where t3 answers and advertises one.
-async fn probe(upstream: &Upstream) -> Result<Option<String>, State> {
-    let environment = Call::get("/.well-known/t3/environment");
-    if let Err(failure) = upstream.call(environment, PROBE_TIMEOUT).await {
-        return Err(match failure {
-            Failure::Unreachable(_) | Failure::ConnectTimeout => State::Down,
-            _ => State::Starting,
-        });
-    }
-    let session = upstream.call(Call::get("/api/auth/session"), PROBE_TIMEOUT);
-    let advertised = session.await.ok().and_then(|answer| {
-        let value: Value = serde_json::from_slice(answer.body()).ok()?;
-        let name = value["auth"]["sessionCookieName"].as_str()?;
-        cookies::is_cookie_name(name).then(|| name.to_owned())
-    });
-    Ok(advertised)
-}
-
-impl std::fmt::Display for State {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Down => "down",
-            Self::Starting => "starting",
-            Self::Up | Self::Doubtful => "up",
-        })
     }
 }

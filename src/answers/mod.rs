@@ -1,27 +1,16 @@
-//! The few answers that the dispatcher writes itself, and the body type they share with t3's.
+//! The few answers that the dispatcher writes itself.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod body;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
-use http_body::{Body, Frame, SizeHint};
 
+pub use self::body::AnswerBody;
 use crate::readiness::State;
-use crate::upstream::Inbound;
 
 /// An answer to a client.
 pub type Answer = Response<AnswerBody>;
-
-/// The body of an answer to a client.
-#[derive(Debug)]
-pub enum AnswerBody {
-    /// A few bytes of the dispatcher's own.
-    Own(Bytes),
-    /// t3's, as it comes.
-    Relayed(Inbound),
-}
 
 /// How a failure is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,69 +148,10 @@ fn escaped(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-const BARRED: &str = r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Not for this account</title>
-<style>
-  :root { color-scheme: light dark; }
-  body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-content: center; min-height: 90vh; margin: 0 1.5rem; }
-  p { margin: .25rem 0; }
-</style>
-<h1>Not for this account</h1>
-<p>You are signed in as <strong>{user}</strong>, who may not use this T3 Code.</p>
-<p>Sign in as somebody else, or ask whoever runs it.</p>
-</html>
-"#;
+const BARRED: &str = include_str!("barred.html");
 
 /// Reloads after a second or two, without a script so that no policy can forbid it.
-const PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="2">
-<title>Waiting for T3 Code</title>
-<style>
-  :root { color-scheme: light dark; }
-  body { font: 16px/1.5 system-ui, sans-serif; display: grid; place-content: center; min-height: 90vh; margin: 0 1.5rem; }
-  p { margin: .25rem 0; } code { font-size: .9em; }
-</style>
-<h1>Waiting for T3 Code</h1>
-<p>T3 Code at <code>{address}</code> {what}.</p>
-<p>This page tries again by itself.</p>
-</html>
-"#;
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut *self {
-            Self::Relayed(inbound) => Pin::new(inbound).poll_frame(cx),
-            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Own(bytes) => bytes.is_empty(),
-            Self::Relayed(inbound) => inbound.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Relayed(inbound) => inbound.size_hint(),
-        }
-    }
-}
+const PAGE: &str = include_str!("waiting.html");
 
 #[cfg(test)]
 mod tests {
