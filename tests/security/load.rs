@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::process::{Process, command};
-use crate::common::{Client, PATIENCE, request};
+use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::{HANDSHAKE, until};
 use crate::raw::Raw;
 
@@ -157,4 +158,31 @@ async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     let grown = process.resident().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB more");
     drop(dir);
+}
+
+/// Closing such a connection is not enough: the kernel would keep what waits in it, megabytes,
+/// for as long as the client acknowledges but reads nothing.
+#[tokio::test]
+async fn row_38_who_was_cut_for_reading_nothing_is_gone_from_the_kernel_too() {
+    let world = World::with(&["--body-timeout", "500ms"]).await;
+    let mut client = Client::connect(world.addr()).await;
+    client.send_head("GET /standin/bytes/200000000").await;
+    let cut = world.standin.wait_for(PATIENCE, |seen| {
+        let download = |seen: &Seen| seen.target.ends_with(b"200000000") && seen.aborted();
+        seen.iter().any(download)
+    });
+    assert!(cut.await, "t3 no longer has to wait");
+    let port = client.stream.local_addr().expect("connected").port();
+    let is_gone = || {
+        let table = std::fs::read_to_string("/proc/self/net/tcp").expect("procfs");
+        let ends = format!(":{:04X} 0100007F:{port:04X} ", world.addr().port());
+        !table.contains(&ends)
+    };
+    let gone = async {
+        while !is_gone() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(3), gone).await;
+    gone.expect("the kernel keeps nothing for it");
 }

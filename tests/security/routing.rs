@@ -73,7 +73,6 @@ async fn row_11_the_authority_of_an_absolute_target_wins() {
             "other.test:81",
             "/standin/head",
         ),
-        ("http://other.test?q", "other.test", "/?q"),
     ] {
         let world = World::start().await;
         let mut client = Client::connect(world.addr()).await;

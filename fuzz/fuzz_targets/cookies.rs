@@ -1,0 +1,89 @@
+//! Single sign-on's cookies go, the rest stays byte for byte, and t3's is found as t3 finds it.
+
+#![no_main]
+
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use t3_dispatcher::cookies;
+
+const PREFIX: &str = "authentik_";
+const NAME: &str = "t3_session";
+
+fn name_of(pair: &[u8]) -> &[u8] {
+    let end = pair
+        .iter()
+        .position(|byte| *byte == b'=')
+        .unwrap_or(pair.len());
+    pair[..end].trim_ascii()
+}
+
+fn is_withheld(pair: &[u8]) -> bool {
+    let name = name_of(pair);
+    name.len() >= PREFIX.len() && name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX.as_bytes())
+}
+
+fn pairs(headers: &HeaderMap) -> Vec<Vec<u8>> {
+    let lines = headers.get_all(COOKIE).iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs
+        .map(|pair| pair.trim_ascii().to_vec())
+        .filter(|pair| !pair.is_empty())
+        .collect()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n').take(50) {
+        if let Ok(line) = HeaderValue::from_bytes(line) {
+            headers.append(COOKIE, line.clone());
+            headers.append(SET_COOKIE, line);
+        }
+    }
+    let before = pairs(&headers);
+    let session = cookies::session_cookie(&headers, NAME).map(<[u8]>::to_vec);
+
+    let mut withheld = headers.clone();
+    cookies::withhold(&mut withheld, PREFIX);
+    let kept: Vec<_> = before
+        .iter()
+        .filter(|pair| !is_withheld(pair))
+        .cloned()
+        .collect();
+    assert_eq!(pairs(&withheld), kept);
+    assert_eq!(
+        cookies::session_cookie(&withheld, NAME).map(<[u8]>::to_vec),
+        session
+    );
+    let mut again = withheld.clone();
+    cookies::withhold(&mut again, PREFIX);
+    assert_eq!(again, withheld);
+
+    let mut replaced = headers.clone();
+    cookies::replace_session_cookie(&mut replaced, NAME, "new");
+    assert_eq!(cookies::session_cookie(&replaced, NAME), Some(&b"new"[..]));
+    let others = |pairs: Vec<Vec<u8>>| -> Vec<_> {
+        let is_other = |pair: &Vec<u8>| !(pair.contains(&b'=') && name_of(pair) == NAME.as_bytes());
+        pairs.into_iter().filter(is_other).collect()
+    };
+    assert_eq!(others(pairs(&replaced)), others(before));
+
+    let mut secured = headers.clone();
+    cookies::secure(&mut secured, NAME);
+    for (old, new) in headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .zip(secured.get_all(SET_COOKIE))
+    {
+        let (old, new) = (old.as_bytes(), new.as_bytes());
+        assert!(old == new || [old, b"; Secure"].concat() == new);
+        if let Some((name, _)) = cookies::cookie_set_by(old).filter(|(name, _)| name == NAME) {
+            let attributes = new.split(|byte| *byte == b';').skip(1);
+            let is_secure = |item: &[u8]| item.trim_ascii().eq_ignore_ascii_case(b"secure");
+            assert!({ attributes }.any(is_secure), "{name}");
+        }
+    }
+    let mut again = secured.clone();
+    cookies::secure(&mut again, NAME);
+    assert_eq!(again, secured);
+});

@@ -1,0 +1,91 @@
+//! An identity is one value of one name; nothing that looks like one ever goes on to t3.
+
+#![no_main]
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use http::{HeaderMap, HeaderName};
+use libfuzzer_sys::fuzz_target;
+use t3_dispatcher::door::{forwarded, identity, withheld};
+use t3_dispatcher_fuzz::{fields, listed};
+
+const NAME: HeaderName = HeaderName::from_static("x-authentik-username");
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+fn plain(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+fn of<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+    headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.as_bytes())
+        .collect()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let before = fields(data);
+    let stated = identity::stated(&before, &NAME);
+    let values = of(&before, NAME.as_str());
+    match (&stated, &*values) {
+        (Some(stated), [value]) => {
+            assert!(!stated.is_empty());
+            assert!(String::from_utf8_lossy(value).contains(&**stated));
+        }
+        (None, [value]) => assert!(String::from_utf8_lossy(value).trim().is_empty()),
+        (Some(_), _) => panic!("an identity of {} values", values.len()),
+        (None, _) => {}
+    }
+    if let Some(stated) = stated {
+        let local = stated.rsplit_once('@').map_or(&*stated, |(local, _)| local);
+        assert!(identity::is_listed(&stated, &[stated.to_string()]));
+        assert!(identity::is_listed(&stated, &[local.to_owned()]));
+        assert!(!identity::is_listed(&stated, &[format!("{stated}x")]));
+        assert!(!identity::is_listed(&stated, &[]));
+    }
+
+    let mut onward = before.clone();
+    withheld::strip(&mut onward, Some(&NAME));
+    let ours = |name: &str| {
+        let name = plain(name);
+        name.starts_with("x-authentik-") || name == "x-dispatcher-secret"
+    };
+    assert!(!onward.keys().any(|name| ours(name.as_str())));
+    let others = |headers: &HeaderMap| -> Vec<_> {
+        let lines = listed(headers).into_iter();
+        lines
+            .filter(|(name, _)| !ours(name) && name != "cookie")
+            .collect()
+    };
+    assert_eq!(others(&onward), others(&before), "the rest stays as it was");
+
+    let mut replaced = onward.clone();
+    forwarded::replace(&mut replaced, PEER);
+    assert_eq!(of(&replaced, "x-forwarded-for"), [b"192.0.2.7"]);
+    assert_eq!(of(&replaced, "x-forwarded-proto"), [b"http"]);
+    for name in [
+        "forwarded",
+        "x-real-ip",
+        "x-forwarded-port",
+        "x-forwarded-server",
+    ] {
+        assert!(of(&replaced, name).is_empty(), "{name}");
+    }
+
+    let mut appended = onward.clone();
+    forwarded::append(&mut appended, PEER);
+    let line = of(&appended, "x-forwarded-for");
+    assert_eq!(line.len(), 1);
+    assert!(line[0].ends_with(b"192.0.2.7"));
+    let held = of(&onward, "x-forwarded-for").join(&b", "[..]);
+    assert!(line[0].starts_with(&held));
+    for headers in [&replaced, &appended] {
+        let twin = |name: &HeaderName| {
+            let name = name.as_str();
+            plain(name) != name && plain(name).starts_with("x-forwarded-")
+        };
+        assert!(!headers.keys().any(twin));
+    }
+    forwarded::client(&before, PEER, &[]);
+});
