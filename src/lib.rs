@@ -26,6 +26,7 @@ pub mod dispatch;
 pub mod door;
 pub mod headers;
 pub mod hygiene;
+pub mod install;
 pub mod navigation;
 pub mod origin;
 pub mod pairing;
