@@ -124,7 +124,16 @@ def test_the_base_is_closed_too():
     annotations = objects(BASE)["Ingress/t3-afk"]["metadata"]["annotations"]
     chain = annotations["traefik.ingress.kubernetes.io/router.middlewares"]
     assert chain == "traefik-authentik-forward-auth@kubernetescrd"
-    assert container("dispatcher", BASE) == container("dispatcher", OVERLAY)
+    overlay = container("dispatcher", OVERLAY)
+    # Merged in front of the base's.
+    overlay["env"].remove({"name": "DISPATCHER_WAITING_STATUS", "value": "200"})
+    assert container("dispatcher", BASE) == overlay
+
+
+def test_the_waiting_page_passes_the_error_pages():
+    annotations = objects()["Ingress/t3-afk"]["metadata"]["annotations"]
+    assert "traefik-error-pages@" in annotations["traefik.ingress.kubernetes.io/router.middlewares"]
+    assert not env("DISPATCHER_WAITING_STATUS").startswith("5")
 
 
 @pytest.fixture(scope="module")
