@@ -9,8 +9,7 @@ COPY . .
 RUN target=$(rustc --print host-tuple) \
     && RUSTFLAGS='-C target-feature=+crt-static' \
         cargo build --release --locked --package t3-dispatcher --target "$target" \
-    && mv "target/$target/release/t3-dispatcher" /t3-dispatcher \
-    && rm -r target
+    && mv "target/$target/release/t3-dispatcher" /t3-dispatcher
 
 FROM docker.io/library/node:24-bookworm-slim AS sidecar
 COPY --from=build /t3-dispatcher /usr/local/bin/t3-dispatcher
