@@ -27,6 +27,7 @@ pub mod door;
 pub mod headers;
 pub mod host;
 pub mod hygiene;
+pub mod install;
 pub mod navigation;
 pub mod origin;
 pub mod pairing;

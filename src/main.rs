@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use t3_dispatcher::config::{LogFormat, Options};
+use t3_dispatcher::config::{Command, LogFormat, Options};
+use t3_dispatcher::install::install;
 use t3_dispatcher::server;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,6 +23,15 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return refuse(&error),
     };
+    if let Some(Command::Install { path }) = &options.command {
+        return match install(path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("t3-dispatcher: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     init_logs(&options);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

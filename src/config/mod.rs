@@ -11,7 +11,7 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 pub use self::limits::LimitsConfig;
-pub use self::options::{LogFormat, MintMode, Options};
+pub use self::options::{Command, LogFormat, MintMode, Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";

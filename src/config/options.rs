@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
@@ -20,9 +20,14 @@ use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
     version,
     about,
     max_term_width = 100,
-    args_override_self = true
+    args_override_self = true,
+    args_conflicts_with_subcommands = true
 )]
 pub struct Options {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Address to listen on.
     #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
     pub host: IpAddr,
@@ -143,6 +148,16 @@ pub enum MintMode {
     Api,
     /// From t3's command alone.
     Cli,
+}
+
+/// What the binary can do besides serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Copy this binary to PATH, whole or not at all: for an image that does not hold it.
+    Install {
+        /// The file to write; its folder must be there.
+        path: PathBuf,
+    },
 }
 
 /// How a log line looks.
