@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use t3_standin::server::{Options as StandinOptions, Standin};
 
-use common::process::{Process, command, output};
+use common::process::{Process, binary, command, is_release, output};
 use common::{Client, PAGE, PATIENCE, cli_in, request};
 
 #[test]
@@ -127,7 +127,7 @@ async fn it_drains_as_pid_1_too() {
         return;
     }
     let mut unshare = Command::new("unshare");
-    unshare.args(["--pid", "--fork", env!("CARGO_BIN_EXE_t3-dispatcher")]);
+    unshare.args(["--pid", "--fork"]).arg(binary());
     unshare
         .env("DISPATCHER_HOST", "127.0.0.1")
         .env("DISPATCHER_PORT", "0");
@@ -201,9 +201,9 @@ async fn it_serves_soon_after_its_start_and_is_small() {
     times.sort();
     let (time, resident) = times[2];
     println!("serving after {time:?}, {resident} KiB resident");
-    let (most_time, most_resident) = match cfg!(debug_assertions) {
-        true => (Duration::from_millis(500), 24 * 1024),
-        false => (Duration::from_millis(50), 8 * 1024),
+    let (most_time, most_resident) = match is_release() {
+        true => (Duration::from_millis(50), 8 * 1024),
+        false => (Duration::from_millis(500), 24 * 1024),
     };
     assert!(time < most_time, "{time:?}");
     assert!(resident < most_resident, "{resident} KiB");

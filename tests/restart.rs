@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::task::JoinHandle;
 
-use common::process::{Process, command};
+use common::process::{Process, command, is_release};
 use common::{Client, PAGE, PATIENCE, World, cli_in, request};
 
 const UPGRADE: &str = "GET /ws\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
@@ -173,7 +173,7 @@ async fn memory_stays_small_in_all_of_it() {
     let peak = process.peak_resident();
     println!("peak of {peak} KiB resident");
     // The figure holds for the release build; any build must come near it.
-    let most = if cfg!(debug_assertions) { 32 } else { 16 } * 1024;
+    let most = if is_release() { 16 } else { 32 } * 1024;
     assert!(peak < most, "{peak} KiB");
     process.signal(Signal::TERM);
 }

@@ -1,5 +1,6 @@
 //! The dispatcher's own binary in a process of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
@@ -17,8 +18,19 @@ pub struct Process {
     pub first_line: String,
 }
 
+/// The binary under test: another build of it where `DISPATCHER_BINARY` names one.
+pub fn binary() -> OsString {
+    let built = || env!("CARGO_BIN_EXE_t3-dispatcher").into();
+    std::env::var_os("DISPATCHER_BINARY").unwrap_or_else(built)
+}
+
+/// Do the figures of the release build hold for the binary under test?
+pub fn is_release() -> bool {
+    !cfg!(debug_assertions) || std::env::var_os("DISPATCHER_BINARY").is_some()
+}
+
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_t3-dispatcher"));
+    let mut command = Command::new(binary());
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
