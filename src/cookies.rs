@@ -88,20 +88,9 @@ pub fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
 
     use super::*;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(name, value)| {
-                let name = HeaderName::from_bytes(name.as_bytes()).expect("a test's name");
-                let value = HeaderValue::from_bytes(value.as_bytes()).expect("a test's value");
-                (name, value)
-            })
-            .collect()
-    }
+    use crate::headers::from_lines;
 
     #[test]
     fn the_session_cookie_is_the_first_of_exactly_that_name() {
@@ -122,7 +111,7 @@ mod tests {
             (vec!["\u{e9}=1; t3_session=a"], Some("a")),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            let headers = map(&lines);
+            let headers = from_lines(&lines);
             assert_eq!(
                 session_cookie(&headers, DEFAULT_COOKIE_NAME),
                 expected.map(str::as_bytes),
@@ -142,7 +131,7 @@ mod tests {
             ),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            let mut headers = map(&lines);
+            let mut headers = from_lines(&lines);
             replace_session_cookie(&mut headers, "s", "new");
             let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(lines, [expected]);
@@ -163,7 +152,7 @@ mod tests {
             (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            let mut headers = map(&lines);
+            let mut headers = from_lines(&lines);
             withhold(&mut headers, "authentik_");
             let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(kept, expected, "{lines:?}");

@@ -48,20 +48,9 @@ fn names_html(accept: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
 
     use super::*;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(name, value)| {
-                let name = HeaderName::from_bytes(name.as_bytes()).expect("a test's name");
-                let value = HeaderValue::from_bytes(value.as_bytes()).expect("a test's value");
-                (name, value)
-            })
-            .collect()
-    }
+    use crate::headers::from_lines;
 
     #[test]
     fn a_page_load_is_a_navigation_and_nothing_else() {
@@ -110,7 +99,7 @@ mod tests {
             (Method::HEAD, vec![html], false),
         ] {
             assert_eq!(
-                is_page_load(&method, &map(&lines)),
+                is_page_load(&method, &from_lines(&lines)),
                 expected,
                 "{method} {lines:?}"
             );

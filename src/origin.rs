@@ -59,20 +59,9 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
 
     use super::*;
-
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-        }
-        headers
-    }
+    use crate::headers::from_lines;
 
     #[test]
     fn an_origin_is_own_only_if_it_names_the_host() {
@@ -92,10 +81,10 @@ mod tests {
             ("file://h.test", "h.test", false),
             ("", "h.test", false),
         ] {
-            let headers = map(&[("origin", origin), ("host", host)]);
+            let headers = from_lines(&[("origin", origin), ("host", host)]);
             assert_eq!(origin_is_host(&headers), expected, "{origin} at {host}");
         }
-        let twice = map(&[
+        let twice = from_lines(&[
             ("origin", "https://h.test"),
             ("origin", "https://h.test"),
             ("host", "h.test"),
@@ -114,10 +103,10 @@ mod tests {
             (vec![("sec-fetch-site", "same-site")], false),
             (vec![("sec-fetch-dest", "document")], false),
         ] {
-            let headers = map(&[&own[..], &further].concat());
+            let headers = from_lines(&[&own[..], &further].concat());
             assert_eq!(is_own_upgrade(&headers), expected, "{further:?}");
         }
-        assert!(!is_own_upgrade(&map(&[("host", "h.test")])));
+        assert!(!is_own_upgrade(&from_lines(&[("host", "h.test")])));
     }
 
     #[test]
@@ -142,7 +131,7 @@ mod tests {
             (vec![("sec-fetch-site", "none")], false),
             (vec![], false),
         ] {
-            assert_eq!(is_own_fetch(&map(&lines)), expected, "{lines:?}");
+            assert_eq!(is_own_fetch(&from_lines(&lines)), expected, "{lines:?}");
         }
     }
 }

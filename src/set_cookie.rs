@@ -42,20 +42,9 @@ pub fn secure(headers: &mut HeaderMap, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
 
     use super::*;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        lines
-            .iter()
-            .map(|(name, value)| {
-                let name = HeaderName::from_bytes(name.as_bytes()).expect("a test's name");
-                let value = HeaderValue::from_bytes(value.as_bytes()).expect("a test's value");
-                (name, value)
-            })
-            .collect()
-    }
+    use crate::headers::from_lines;
 
     #[test]
     fn a_set_cookie_line_is_read_as_a_browser_does() {
@@ -78,7 +67,7 @@ mod tests {
 
     #[test]
     fn only_the_session_is_made_secure_and_only_once() {
-        let mut headers = map(&[
+        let mut headers = from_lines(&[
             ("set-cookie", "s=1; Path=/; HttpOnly"),
             ("set-cookie", "other=1; Path=/"),
             ("set-cookie", "s=2;secure"),

@@ -23,20 +23,9 @@ pub fn mark_websocket(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
 
     use super::*;
-
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-        }
-        headers
-    }
+    use crate::headers::from_lines;
 
     #[test]
     fn both_fields_ask_for_a_websocket() {
@@ -56,7 +45,7 @@ mod tests {
             (vec![("upgrade", "websocket")], false),
             (vec![("connection", "Upgrade"), ("upgrade", "h2c")], false),
         ] {
-            assert_eq!(is_asked_for(&map(&fields)), expected, "{fields:?}");
+            assert_eq!(is_asked_for(&from_lines(&fields)), expected, "{fields:?}");
         }
     }
 }

@@ -83,17 +83,7 @@ fn drop_twins(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-        }
-        headers
-    }
+    use crate::headers::from_lines;
 
     fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {
         let lines = headers.iter();
@@ -116,14 +106,14 @@ mod tests {
             (vec!["2001:db8::1"], "2001:db8::1"),
         ] {
             let held: Vec<_> = held.iter().map(|line| ("x-forwarded-for", *line)).collect();
-            let client = client(&map(&held), PEER, &believed);
+            let client = client(&from_lines(&held), PEER, &believed);
             assert_eq!(client.to_string(), expected, "{held:?}");
         }
     }
 
     #[test]
     fn a_believed_proxy_s_fields_are_kept_and_appended() {
-        let mut headers = map(&[
+        let mut headers = from_lines(&[
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-proto", "https"),
             ("x_forwarded_proto", "http"),
@@ -144,7 +134,7 @@ mod tests {
 
     #[test]
     fn anyone_else_s_are_replaced() {
-        let mut headers = map(&[
+        let mut headers = from_lines(&[
             ("host", "h.test"),
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-proto", "https"),

@@ -8,7 +8,8 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::cli::{BEARER_TTL, Cli, CliError};
+use super::child::CliError;
+use super::cli::{BEARER_TTL, Cli};
 use super::secret::Secret;
 
 /// After which part of its life a session is renewed, by whoever pairs next.

@@ -1,19 +1,39 @@
 //! One run of t3's command as a child, under bounds: time, output, and nothing left behind.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use super::cli::CliError;
 use super::secret::redacted;
 use crate::config::CliConfig;
 
 /// How much one run may print on either output. It prints about 400 bytes (contract §1).
-pub(super) const OUTPUT_LIMIT: usize = 64 * 1024;
+const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// Why a run gave nothing.
+#[derive(Debug)]
+pub enum CliError {
+    /// So many wait already that its turn would not come in time, or has not.
+    Busy,
+    /// It could not be started.
+    Spawn(io::Error),
+    /// It did not end in time and was killed.
+    Timeout,
+    /// It printed more than it ever should and was killed.
+    OutputTooLong,
+    /// Its output could not be read.
+    Output(io::Error),
+    /// It failed, and this is what it said of it.
+    Failed(ExitStatus, String),
+    /// It ended well, but what it printed is not what was asked for.
+    Unusable,
+}
 
 /// Runs the CLI with `--json` and the base directory added; returns what it printed. Dropping the
 /// future kills it and everything that it started.
@@ -119,3 +139,25 @@ fn cause(stdout: &[u8], stderr: &[u8]) -> String {
         .or_else(|| lines().find(|line| !line.trim().is_empty()));
     redacted(line.unwrap_or("it said nothing").trim())
 }
+
+impl fmt::Display for CliError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => formatter.write_str("too many wait for t3's command"),
+            Self::Spawn(error) => write!(formatter, "t3's command cannot be started: {error}"),
+            Self::Timeout => formatter.write_str("t3's command did not end in time"),
+            Self::OutputTooLong => write!(
+                formatter,
+                "t3's command printed over {} KiB",
+                OUTPUT_LIMIT / 1024
+            ),
+            Self::Output(error) => write!(formatter, "t3's command: unreadable output: {error}"),
+            Self::Failed(status, cause) => {
+                write!(formatter, "t3's command failed ({status}): {cause}")
+            }
+            Self::Unusable => formatter.write_str("t3's command printed nothing usable"),
+        }
+    }
+}
+
+impl std::error::Error for CliError {}

@@ -1,8 +1,5 @@
 //! t3's own command: one run at a time, whoever asks, and no wait without a bound.
 
-use std::fmt;
-use std::io;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::child;
+use super::child::{self, CliError};
 use super::secret::Secret;
 use crate::config::CliConfig;
 
@@ -37,25 +34,6 @@ pub(super) struct Cli {
     waiting: AtomicUsize,
     /// How long the last run took, in milliseconds.
     last_took: AtomicU64,
-}
-
-/// Why a run gave nothing.
-#[derive(Debug)]
-pub enum CliError {
-    /// So many wait already that its turn would not come in time, or has not.
-    Busy,
-    /// It could not be started.
-    Spawn(io::Error),
-    /// It did not end within [`RUN_TIMEOUT`] and was killed.
-    Timeout,
-    /// It printed more than it ever should and was killed.
-    OutputTooLong,
-    /// Its output could not be read.
-    Output(io::Error),
-    /// It failed, and this is what it said of it.
-    Failed(ExitStatus, String),
-    /// It ended well, but what it printed is not what was asked for.
-    Unusable,
 }
 
 /// Counts itself among those who wait, for as long as it is there.
@@ -161,29 +139,3 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-impl fmt::Display for CliError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy => formatter.write_str("too many wait for t3's command"),
-            Self::Spawn(error) => write!(formatter, "t3's command cannot be started: {error}"),
-            Self::Timeout => write!(
-                formatter,
-                "t3's command did not end within {} s",
-                RUN_TIMEOUT.as_secs()
-            ),
-            Self::OutputTooLong => write!(
-                formatter,
-                "t3's command printed over {} KiB",
-                child::OUTPUT_LIMIT / 1024
-            ),
-            Self::Output(error) => write!(formatter, "t3's command: unreadable output: {error}"),
-            Self::Failed(status, cause) => {
-                write!(formatter, "t3's command failed ({status}): {cause}")
-            }
-            Self::Unusable => formatter.write_str("t3's command printed nothing usable"),
-        }
-    }
-}
-
-impl std::error::Error for CliError {}

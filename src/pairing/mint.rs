@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::bearer::Bearer;
-use super::cli::{Cli, CliError};
+use super::child::CliError;
+use super::cli::Cli;
 use super::secret::Secret;
 use crate::config::MintMode;
 use crate::upstream::{Call, Failure, Upstream};
