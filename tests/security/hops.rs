@@ -57,3 +57,17 @@ async fn row_14_fields_of_a_proxy_s_hop() {
     assert!(!there.iter().any(|name| gone(name)), "{there:?}");
     assert_eq!(seen_last(&world, "x-kept"), ["yes"]);
 }
+
+/// Taking a field off must not move another into its place.
+#[tokio::test]
+async fn what_is_taken_off_leaves_the_order_of_the_rest() {
+    let world = World::start().await;
+    let fields = "X-A: 1\nCookie: authentik_x=1\nX-B: 2\nX-authentik-uid: 3\nX-C: 4\n\
+        X-Forwarded-For: 203.0.113.9\nX-D: 5\nConnection: X-Hop\nX-Hop: 6\nX-E: 7\nX-F: 8";
+    let answer = request(world.addr(), &format!("GET /standin/head\n{fields}")).await;
+    assert_eq!(answer.status, 200);
+    let seen = asked(&world).pop().expect("a request");
+    let names = seen.headers.iter().map(|(name, _)| name.to_lowercase());
+    let kept: Vec<_> = names.filter(|name| name.len() == 3).collect();
+    assert_eq!(kept, ["x-a", "x-b", "x-c", "x-d", "x-e", "x-f"]);
+}
