@@ -7,13 +7,15 @@ use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 
-use crate::common::process::{Process, command};
+use crate::common::process::{Process, command, is_release};
 use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::{HANDSHAKE, until};
 use crate::raw::Raw;
 
 /// `/healthz` while others misbehave, and the memory that these may cost.
-const HEALTHZ: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 100 });
+fn healthz() -> Duration {
+    Duration::from_millis(if is_release() { 100 } else { 500 })
+}
 
 pub(crate) const MOST_KIB: u64 = 64 * 1024;
 
@@ -51,7 +53,7 @@ pub(crate) async fn assert_healthy(addr: SocketAddr) {
     let start = Instant::now();
     assert_eq!(request(addr, "GET /healthz").await.status, 200);
     assert!(
-        start.elapsed() < HEALTHZ,
+        start.elapsed() < healthz(),
         "/healthz took {:?}",
         start.elapsed()
     );
