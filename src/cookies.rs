@@ -3,6 +3,8 @@
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
+use crate::headers;
+
 /// The session cookie's name until t3 has told another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
@@ -72,7 +74,8 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     let mut kept = kept.into_iter();
     match kept.next() {
         Some(first) => drop(headers.insert(COOKIE, first)),
-        None => drop(headers.remove(COOKIE)),
+        // `HeaderMap::remove` would move the last field into the gap.
+        None => headers::retain(headers, |name| name != COOKIE),
     }
     for line in kept {
         headers.append(COOKIE, line);
