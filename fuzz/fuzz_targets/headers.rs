@@ -69,17 +69,12 @@ fuzz_target!(|data: &[u8]| {
     let mut trailers = before.clone();
     headers::strip_trailers(&mut trailers);
     for (name, _) in listed(&trailers) {
+        let frames = ["host", "content-length", "transfer-encoding", "connection"];
+        assert!(!frames.contains(&&*name), "{name}");
         let plain = name.replace(['_', '.'], "-");
-        let forbidden = [
-            "host",
-            "content-length",
-            "transfer-encoding",
-            "cookie",
-            "authorization",
-            "connection",
-        ];
+        let of_somebody = ["cookie", "authorization", "x-authentik-", "x-forwarded-"];
         assert!(
-            !forbidden.contains(&&*plain) && !plain.starts_with("x-authentik-"),
+            !of_somebody.iter().any(|begin| plain.starts_with(begin)),
             "{name}"
         );
     }
