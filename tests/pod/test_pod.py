@@ -1,7 +1,5 @@
 """The pod as podman runs it: whoever comes is paired, the dispatcher is confined and bounded, and it leaves in order."""
 
-import http.client
-import itertools
 import json
 import os
 import subprocess
@@ -11,20 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from visitors import FETCH, PAGE, get, is_signed_in, load_page
 from websocket import WebSocket
 
 POD = "t3-afk-pod-0"
 LIMIT = 256 * 1024 * 1024
-PAGE = {
-    "Accept": "text/html,application/xhtml+xml",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Site": "none",
-    "User-Agent": "Mozilla/5.0 (test)",
-}
-FETCH = {"Accept": "*/*", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
-# One browser that comes back without its cookie again and again would be taken for a loop.
-PEOPLE = itertools.count(1)
 
 
 def podman(*arguments, timeout=60):
@@ -35,32 +24,6 @@ def inspect(container, field):
     done = podman("inspect", "--format", "{{" + field + "}}", f"{POD}-{container}")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def get(path, headers):
-    """One request on a connection of its own, from inside the pod's network: the answer and its body."""
-    connection = http.client.HTTPConnection("127.0.0.1", 8080, timeout=60)
-    try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer, answer.read()
-    finally:
-        connection.close()
-
-
-def load_page():
-    """The cookieless page load of somebody new; returns t3's session cookie."""
-    answer, _ = get("/?from=here", PAGE | {"X-authentik-username": f"person-{next(PEOPLE)}@example.org"})
-    assert answer.status == 302, answer.status
-    assert answer.headers["Location"] == "/?from=here"
-    cookie = answer.headers["Set-Cookie"].split(";")[0]
-    assert cookie.startswith("t3_session")
-    return cookie
-
-
-def is_signed_in(cookie):
-    _, body = get("/api/auth/session", FETCH | {"Cookie": cookie})
-    return json.loads(body)["authenticated"]
 
 
 @pytest.fixture(scope="module", autouse=True)
