@@ -66,21 +66,22 @@ impl Tunnels {
     /// nothing definite ends nothing.
     pub async fn end_dead(&self, upstream: &Upstream, interval: Duration) {
         loop {
-            let sessions: HashSet<Proof> = {
-                let open = self.lock();
-                let proofs = open.by_session.values();
-                proofs.map(|(proof, _)| proof.clone()).collect()
-            };
-            if sessions.is_empty() {
+            if self.lock().by_session.is_empty() {
                 self.opened.notified().await;
             }
             tokio::time::sleep(interval).await;
-            for proof in sessions {
+            for proof in self.sessions() {
                 if session::is_alive(upstream, &proof).await == Some(false) {
                     self.end(&proof);
                 }
             }
         }
+    }
+
+    fn sessions(&self) -> HashSet<Proof> {
+        let open = self.lock();
+        let proofs = open.by_session.values();
+        proofs.map(|(proof, _)| proof.clone()).collect()
     }
 
     fn end(&self, dead: &Proof) {

@@ -1,4 +1,4 @@
-//! A page load without a session comes back with one; whatever fails on the way harms nobody.
+//! A page load without a session comes back with one, and nothing else runs t3's command.
 
 mod common;
 
