@@ -138,7 +138,7 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
             "GET /standin/bytes/300000",
             "GET /standin/1k\nConnection: keep-alive, x",
         ] {
-            let answer = client.exchange(&head.to_string()).await;
+            let answer = client.exchange(head).await;
             assert_eq!(answer.status, 200, "{head} in round {round}");
             assert!(answer.complete && answer.body.len() >= 1024, "{head}");
         }
