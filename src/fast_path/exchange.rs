@@ -2,7 +2,6 @@
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Lane;
@@ -12,13 +11,9 @@ use super::framing::Body;
 use super::own;
 use super::pipe::Pipe;
 use super::request::Plain;
-use super::response::{self, Asked, Head, Reply};
+use super::response::Head;
 use crate::answers::Audience;
 use crate::dispatch::{Client, Dispatch};
-use crate::upstream::Failure;
-
-/// How much of an answer is read at first: all of a small one.
-const FIRST_BYTES: usize = 8 * 1024;
 
 /// How much of a longer answer is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
@@ -26,13 +21,10 @@ const RELAY_BYTES: usize = 64 * 1024;
 /// From how many bytes on a body is worth a pipe.
 const PIPED_FROM: u64 = 256 * 1024;
 
-/// The longest head of an answer.
-const HEAD_LIMIT: usize = 128 * 1024;
-
 /// One exchange.
 pub(super) struct Exchange<'a> {
-    ends: Ends<'a>,
-    dispatch: &'a Dispatch,
+    pub(super) ends: Ends<'a>,
+    pub(super) dispatch: &'a Dispatch,
 }
 
 /// What became of it.
@@ -162,62 +154,6 @@ impl<'a> Exchange<'a> {
             && let Some(stream) = self.ends.upstream.take()
         {
             self.dispatch.upstream.keep(stream);
-        }
-    }
-
-    /// Waits for the head of the answer, and passes on what t3 says before it.
-    async fn head(
-        &mut self,
-        plain: Plain,
-        drain: &CancellationToken,
-        said: &mut Vec<u8>,
-        homeward: &mut Vec<u8>,
-    ) -> Result<Head, Broken> {
-        let secured = plain
-            .is_https
-            .then(|| self.dispatch.readiness.cookie_name());
-        let due = Instant::now() + self.dispatch.upstream.response_timeout();
-        self.ends.due = Some(due);
-        self.ends.activity.expect_by(due);
-        let head = loop {
-            said.reserve(FIRST_BYTES);
-            let heard = self.ends.hear(said).await?;
-            let asked = Asked {
-                is_head: plain.is_head,
-                secured: secured.as_deref(),
-                is_last: drain.is_cancelled(),
-            };
-            match self.understand(&asked, said, homeward).await? {
-                Some(head) => break head,
-                None if heard == Heard::End && said.is_empty() => return Err(Broken::Silent),
-                None if heard == Heard::End || said.len() > HEAD_LIMIT => {
-                    return Err(Broken::Failed(Failure::Unclear));
-                }
-                None => {}
-            }
-        };
-        self.ends.due = None;
-        self.ends.activity.expected();
-        Ok(head)
-    }
-
-    /// Reads the heads that `said` begins with, up to that of the answer.
-    async fn understand(
-        &mut self,
-        asked: &Asked<'_>,
-        said: &mut Vec<u8>,
-        homeward: &mut Vec<u8>,
-    ) -> Result<Option<Head>, Broken> {
-        loop {
-            match response::rewrite(said, asked, homeward) {
-                Reply::Partial => return Ok(None),
-                Reply::Final(head) => return Ok(Some(head)),
-                Reply::Unclear => return Err(Broken::Failed(Failure::Unclear)),
-                Reply::Interim(length) => {
-                    said.drain(..length);
-                    self.ends.tell(homeward).await?;
-                }
-            }
         }
     }
 }

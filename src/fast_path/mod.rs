@@ -5,6 +5,7 @@
 //! another. Whatever is not certainly plain is left, as it came, to [`crate::connection`]'s other
 //! way; so is a plain one for which t3 closed its connection before it said anything.
 
+mod awaiting;
 mod buffers;
 mod chunked;
 mod ends;
