@@ -24,6 +24,7 @@ pub mod connection;
 pub mod cookies;
 pub mod dispatch;
 pub mod door;
+pub mod growing;
 pub mod headers;
 pub mod host;
 pub mod hygiene;
