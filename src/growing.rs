@@ -180,7 +180,10 @@ mod tests {
         writer.push(Bytes::from_static(b"two"));
         assert!(!late.is_at_end());
         writer.finish();
-        assert_eq!(reading.await.expect("no panic"), (b"one two".to_vec(), true));
+        assert_eq!(
+            reading.await.expect("no panic"),
+            (b"one two".to_vec(), true)
+        );
         assert_eq!(next(&mut late).await, Some(Ok("one ".into())));
     }
 
@@ -206,8 +209,11 @@ mod tests {
         let (one, two) = (growing.reader(), growing.reader());
         drop((growing, one));
         tokio::task::yield_now().await;
-        assert!(ended.try_recv().is_err_and(|error| error
-            == tokio::sync::oneshot::error::TryRecvError::Empty));
+        assert!(
+            ended
+                .try_recv()
+                .is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Empty)
+        );
         drop(two);
         let _ = ended.await;
     }
