@@ -44,18 +44,20 @@ pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
 }
 
 /// A path that t3 can read in one way only, and that leads to none of its other rooms.
-pub(super) fn is_static_path(path: &str) -> bool {
+pub fn is_static_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return false;
     };
     let first = rest.split('/').next().unwrap_or_default();
-    let is_plain = !path.contains(['%', '\\', ';'])
+    if ELSEWHERE
+        .iter()
+        .any(|room| first.eq_ignore_ascii_case(room))
+    {
+        return false;
+    }
+    !path.contains(['%', '\\', ';'])
         && !path.contains("//")
-        && !rest.split('/').any(|segment| segment.starts_with('.'));
-    is_plain
-        && ELSEWHERE
-            .iter()
-            .all(|room| !first.eq_ignore_ascii_case(room))
+        && !rest.split('/').any(|segment| segment.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 
 use self::accept::Liked;
 use self::coding::Coding;
+pub use self::eligible::is_static_path;
 use self::flights::Flights;
 use self::store::{Kept, Store};
 use self::worker::Worker;
@@ -85,6 +86,11 @@ impl Assets {
             worker: Arc::new(worker),
             turns: Arc::new(Semaphore::new(MAX_FETCHES)),
         })))
+    }
+
+    /// Is anything looked at?
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
     /// A request with `head` and without a body, if its answer may be a static file.
