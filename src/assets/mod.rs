@@ -6,6 +6,7 @@
 
 mod accept;
 mod alone;
+mod best;
 mod coding;
 mod eligible;
 mod encoder;
@@ -30,6 +31,8 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::sync::Semaphore;
 
 use self::accept::Liked;
+use self::best::Best;
+pub use self::best::Needed;
 use self::coding::Coding;
 pub use self::eligible::is_static_path;
 use self::flights::Flights;
@@ -71,13 +74,20 @@ pub struct Ask<'a> {
 }
 
 impl Assets {
-    /// Fetches from `upstream` what it has not; does nothing at all where `config` says so.
-    pub fn new(config: AssetsConfig, upstream: &Arc<Upstream>, tasks: &Tasks) -> Self {
+    /// Fetches from `upstream` what it has not; does nothing at all where `config` says so. While
+    /// `is_needed` says that something else needs the memory, nothing is compressed at leisure.
+    pub fn new(
+        config: AssetsConfig,
+        upstream: &Arc<Upstream>,
+        tasks: &Tasks,
+        is_needed: Needed,
+    ) -> Self {
         if !config.enabled {
             return Self(None);
         }
         let store = Arc::new(Store::new(config.memory));
-        let worker = Worker::new(Arc::clone(&store), tasks.drain().clone());
+        let best = Best::new(tasks.drain().clone(), is_needed);
+        let worker = Worker::new(Arc::clone(&store), best);
         Self(Some(Arc::new(Inner {
             upstream: Arc::clone(upstream),
             tasks: tasks.clone(),

@@ -80,8 +80,6 @@ impl Inner {
         wanted: Coding,
         limit: Duration,
     ) -> Result<Fetched, Failure> {
-        // The semaphore is never closed.
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
         let answer = self.ask_t3(lead.name(), limit).await;
         let answer = match answer {
             Ok(answer) => answer,
@@ -95,14 +93,30 @@ impl Inner {
             lead.decline();
             return Ok(Fetched::Personal);
         };
+        if !is_to_keep(file) {
+            lead.decline();
+            return Ok(Fetched::Answered(answer));
+        }
         let coding = match file.is_codable {
             true => wanted,
             false => Coding::Identity,
         };
-        let encoder = Encoder::new(coding, Setting::Fast, file.length).ok();
-        let Some(encoder) = encoder.filter(|_| is_to_keep(file)) else {
+        Ok(self.begin(lead, file, coding, answer).await)
+    }
+
+    /// Begins to hand on `answer`, coded, when its turn has come.
+    async fn begin(
+        self: &Arc<Self>,
+        lead: Lead,
+        file: File,
+        coding: Coding,
+        answer: Response<Inbound>,
+    ) -> Fetched {
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        let Ok(encoder) = Encoder::new(coding, Setting::Fast, file.length) else {
             lead.decline();
-            return Ok(Fetched::Answered(answer));
+            return Fetched::Answered(answer);
         };
         let (head, body) = answer.into_parts();
         let fields = fields::of_hashed(&head.headers, coding, file.is_codable);
@@ -124,7 +138,7 @@ impl Inner {
             pump.run(body).await;
             drop(turn);
         }));
-        Ok(Fetched::Coming(fields, reader))
+        Fetched::Coming(fields, reader)
     }
 
     /// Asks for `name` as nobody in particular: what comes is for everybody.

@@ -4,26 +4,19 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use rustix::process::setpriority_process;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::best::Best;
 use super::coding::Coding;
-use super::encoder::{Encoder, PIECE_BYTES, Setting};
 use super::fields;
 use super::store::{Kept, Store};
 
-/// In which codings a body is wanted, the quick one first. Who can read zstd can read brotli.
-const CODINGS: [Coding; 2] = [Coding::Gzip, Coding::Br];
-
 /// How many bytes may wait to be coded.
 const ROOM_BYTES: usize = 8 * 1024 * 1024;
-
-/// After how many bytes what is coded so far is written down: brotli keeps its notes until then.
-const FLUSH_BYTES: usize = 1024 * 1024;
 
 /// The lowest priority there is.
 const NICE: i32 = 19;
@@ -42,7 +35,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Worker {
     store: Arc<Store>,
-    drain: CancellationToken,
+    best: Best,
     queue: Mutex<Queue>,
     /// How many bytes wait, those that are being coded included.
     waiting: watch::Sender<usize>,
@@ -58,11 +51,11 @@ struct Queue {
 struct Running<'a>(&'a Worker);
 
 impl Worker {
-    /// Puts what it has coded into `store`, and ends with `drain`.
-    pub(super) fn new(store: Arc<Store>, drain: CancellationToken) -> Self {
+    /// Puts what `best` has coded into `store`.
+    pub(super) fn new(store: Arc<Store>, best: Best) -> Self {
         Self {
             store,
-            drain,
+            best,
             queue: Mutex::default(),
             waiting: watch::Sender::new(0),
         }
@@ -112,19 +105,14 @@ impl Worker {
             debug!(%error, "compressing at the usual priority");
         }
         while let Some(job) = self.next() {
-            for coding in CODINGS {
-                self.code(&job, coding);
-            }
-            debug!(name = job.name, "compressed at the best setting");
-            let length = job.length();
-            drop(job);
-            self.waiting.send_modify(|bytes| *bytes -= length);
+            self.work(&job);
+            self.waiting.send_modify(|bytes| *bytes -= job.length());
         }
     }
 
     fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
-        if self.drain.is_cancelled() {
+        if self.best.is_over() {
             self.give_up(&mut queue);
         }
         let job = queue.jobs.pop_front();
@@ -137,12 +125,18 @@ impl Worker {
         self.waiting.send_replace(0);
     }
 
-    fn code(&self, job: &Job, coding: Coding) {
-        if coding != Coding::Br && self.store.get(&job.name, |held| held == coding).is_some() {
-            // No better one is to be had.
-            return;
+    /// The quick coding comes first. Who can read zstd can read brotli.
+    fn work(&self, job: &Job) {
+        let has_gzip = self.store.get(&job.name, |held| held == Coding::Gzip);
+        if has_gzip.is_none() {
+            self.code(job, Coding::Gzip);
         }
-        let Some(body) = self.coded(&job.parts, coding) else {
+        self.code(job, Coding::Br);
+        debug!(name = job.name, "compressed at the best setting");
+    }
+
+    fn code(&self, job: &Job, coding: Coding) {
+        let Some(body) = self.best.coded(&job.parts, coding) else {
             return;
         };
         let kept = Kept {
@@ -152,29 +146,6 @@ impl Worker {
             is_codable: true,
         };
         self.store.put(&job.name, kept);
-    }
-
-    /// Nothing where the drain came first.
-    fn coded(&self, parts: &[Bytes], coding: Coding) -> Option<Bytes> {
-        let length = parts.iter().map(Bytes::len).sum::<usize>();
-        let mut encoder = Encoder::new(coding, Setting::Best, length as u64).ok()?;
-        let mut out = BytesMut::new();
-        let mut unflushed = 0;
-        for piece in parts.iter().flat_map(|part| part.chunks(PIECE_BYTES)) {
-            if self.drain.is_cancelled() {
-                return None;
-            }
-            encoder.write(piece).ok()?;
-            unflushed += piece.len();
-            if unflushed >= FLUSH_BYTES {
-                encoder.flush().ok()?;
-                unflushed = 0;
-            }
-            out.extend_from_slice(&encoder.take());
-        }
-        out.extend_from_slice(&encoder.finish().ok()?);
-        // Without the room that it grew by.
-        Some(Bytes::from(out.to_vec().into_boxed_slice()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

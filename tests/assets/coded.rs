@@ -1,7 +1,8 @@
 //! Each client gets the coding that it likes best, and the same bytes in the end.
 
 use crate::common::{Client, request};
-use crate::harness::{World, decoded, file, script};
+use crate::files::{decoded, file, script};
+use crate::harness::World;
 
 const FOREVER: &str = "private, max-age=31536000, immutable";
 

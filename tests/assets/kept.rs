@@ -7,7 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::common::{Client, request};
-use crate::harness::{T3, World, decoded, file, file_with, script};
+use crate::files::{decoded, file, file_with, script};
+use crate::harness::{T3, World};
 
 #[tokio::test]
 async fn t3_is_asked_once_and_need_not_be_there_any_more() {

@@ -4,6 +4,7 @@
 mod common;
 
 mod coded;
+mod files;
 mod harness;
 mod kept;
 mod memory;

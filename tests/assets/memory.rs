@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::common::process::is_release;
 use crate::common::{PATIENCE, request};
-use crate::harness::{T3, file, script, started};
+use crate::files::{file, script};
+use crate::harness::{T3, started};
 
-/// The most that compressing a script of 5.4 MB may take besides what serving takes.
-const MOST_KIB: u64 = 64 * 1024;
+/// The most that compressing a script of 5.4 MB may take besides what serving takes. glibc takes a
+/// fifth more than musl, and keeps half of it.
+const MOST_KIB: u64 = 72 * 1024;
 
 #[tokio::test]
 async fn the_warm_up_takes_little_and_gives_it_back() {

@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::common::Client;
 use crate::common::process::is_release;
-use crate::harness::{T3, World, decoded, file, script, started};
+use crate::files::{decoded, file, script};
+use crate::harness::{T3, World, started};
 
 /// The longest that another client of the release build may wait meanwhile. In one go, brotli alone
 /// takes more than twice as long.

@@ -2,7 +2,8 @@
 
 use crate::common::http::Answer;
 use crate::common::{Dispatcher, config, request};
-use crate::harness::{T3, World, file, file_with, script};
+use crate::files::{file, file_with, script};
+use crate::harness::{T3, World};
 
 const PLAIN: [&str; 14] = [
     "/api/x",

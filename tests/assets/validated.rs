@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::{PAGE, request};
-use crate::harness::{T3, World, decoded, file, path_of, script};
+use crate::files::{decoded, file, script};
+use crate::harness::{T3, World, path_of};
 
 #[tokio::test]
 async fn what_the_client_holds_is_not_sent_again() {

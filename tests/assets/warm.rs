@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::common::http::Answer;
 use crate::common::{PAGE, PATIENCE, World as Standin, request};
-use crate::harness::{T3, World, decoded, file, path_of, script};
+use crate::files::{decoded, file, script};
+use crate::harness::{T3, World, path_of};
 
 /// The answer in brotli once it has fewer than `below` bytes.
 async fn best(world: &World, path: &str, below: usize) -> Answer {
