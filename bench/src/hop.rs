@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::figures::{Figures, percentile};
+use crate::footprint;
 use crate::load::{Load, Window};
+use crate::machine::Cores;
 use crate::peers::{Peer, Running, Setup};
 use crate::roles::Failure;
 
@@ -14,22 +16,37 @@ struct Plan {
     rounds: usize,
     warm: Duration,
     measured: Duration,
+    footprint: footprint::Plan,
 }
 
 impl Plan {
     fn new(is_smoke: bool) -> Self {
         let ms = Duration::from_millis;
-        match is_smoke {
-            true => Self {
-                rounds: 1,
-                warm: ms(200),
-                measured: ms(500),
+        let footprint = match is_smoke {
+            true => footprint::Plan {
+                settle: ms(500),
+                idle: ms(1000),
+                tunnels: 200,
+                open: ms(200),
+                starts: 1,
             },
-            false => Self {
-                rounds: 7,
-                warm: ms(500),
-                measured: ms(3000),
+            false => footprint::Plan {
+                settle: ms(7000),
+                idle: ms(10_000),
+                tunnels: 4000,
+                open: ms(17_000),
+                starts: 20,
             },
+        };
+        let (rounds, warm, measured) = match is_smoke {
+            true => (1, ms(100), ms(300)),
+            false => (5, ms(500), ms(2500)),
+        };
+        Self {
+            rounds,
+            warm,
+            measured,
+            footprint,
         }
     }
 }
@@ -37,18 +54,26 @@ impl Plan {
 /// Writes the figures to `file`.
 pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     let plan = Plan::new(is_smoke);
-    let setup = Setup::from_environment()?;
+    let setup = Setup::from_environment(Some(Cores::take()?))?;
     let upstream = setup.upstream().await?;
+    let port = upstream.addr.port();
     let mut peers = Vec::new();
     for peer in Peer::ALL {
-        peers.push((peer, setup.start(peer, upstream.addr.port()).await?));
+        peers.push((peer, setup.start(peer, port).await?));
     }
     let mut figures = Figures::default();
+    eprintln!("idle");
+    footprint::idle(&plan.footprint, &peers, &mut figures).await?;
     for load in [Load::Kibibyte, Load::WebSocket, Load::Body] {
         rounds(&plan, load, &mut peers, upstream.addr, &mut figures).await?;
         figures.save(file)?;
     }
-    Ok(())
+    footprint::loaded(&peers, &mut figures)?;
+    drop(peers);
+    footprint::tunnels(&plan.footprint, &setup, port, &mut figures).await?;
+    eprintln!("starts");
+    footprint::starts(&plan.footprint, &setup, port, &mut figures).await?;
+    figures.save(file)
 }
 
 async fn rounds(

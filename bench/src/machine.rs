@@ -1,8 +1,44 @@
-//! The machine, told so that figures can be judged: its cores and its kernel.
+//! The machine: its cores and its kernel, and which core who runs on.
 
 use std::fs;
+use std::io;
 
-/// One line, without a host's name.
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// One core for the load and the upstream, one for the proxy under test.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    load: usize,
+    proxy: usize,
+}
+
+impl Cores {
+    /// The first two cores that this process may use, with this process on the first: on a machine with one, both.
+    pub(crate) fn take() -> io::Result<Self> {
+        let allowed = sched_getaffinity(None)?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let load = cores.next().unwrap_or_default();
+        let proxy = cores.next().unwrap_or(load);
+        pin(load)?;
+        Ok(Self { load, proxy })
+    }
+
+    /// Runs `spawn` so that what it starts stays on the proxy's core.
+    pub(crate) fn aside<T>(self, spawn: impl FnOnce() -> T) -> io::Result<T> {
+        pin(self.proxy)?;
+        let spawned = spawn();
+        pin(self.load)?;
+        Ok(spawned)
+    }
+}
+
+fn pin(core: usize) -> io::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    Ok(sched_setaffinity(None, &only)?)
+}
+
+/// One line that lets figures be judged, without a host's name.
 pub(crate) fn describe() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");

@@ -1,6 +1,7 @@
 //! The bench: measures proxies side by side over one upstream, and writes the table and its plot.
 
 mod figures;
+mod footprint;
 mod hop;
 mod load;
 mod machine;

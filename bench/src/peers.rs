@@ -11,6 +11,7 @@ use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use tempfile::TempDir;
 
 use crate::load::http;
+use crate::machine::Cores;
 use crate::proc;
 use crate::roles::Failure;
 
@@ -74,8 +75,7 @@ pub(crate) struct Setup {
     dispatcher: PathBuf,
     standin: PathBuf,
     dir: TempDir,
-    /// The processor that proxies run on; none where they run where they like.
-    pub(crate) core: Option<String>,
+    cores: Option<Cores>,
 }
 
 /// A program that runs; ended when dropped.
@@ -83,11 +83,14 @@ pub(crate) struct Setup {
 pub(crate) struct Running {
     child: Child,
     pub(crate) addr: SocketAddr,
+    started: Instant,
+    /// How long it took until a fetch through it was answered.
+    pub(crate) start: Duration,
 }
 
 impl Setup {
-    /// As `bench/run` laid it out in the environment.
-    pub(crate) fn from_environment() -> Result<Self, Failure> {
+    /// As `bench/run` laid it out in the environment; without `cores` everything runs where it likes.
+    pub(crate) fn from_environment(cores: Option<Cores>) -> Result<Self, Failure> {
         let path = |name: &str| {
             let value =
                 std::env::var_os(name).ok_or_else(|| format!("{name} is not set: see bench/run"));
@@ -100,7 +103,7 @@ impl Setup {
             dispatcher: path("DISPATCHER_BINARY")?,
             standin: path("STANDIN_BINARY")?,
             dir: tempfile::tempdir()?,
-            core: std::env::var("BENCH_PROXY_CORE").ok(),
+            cores,
         };
         fs::create_dir(setup.dir.path().join("home"))?;
         Ok(setup)
@@ -110,7 +113,8 @@ impl Setup {
     pub(crate) async fn upstream(&self) -> Result<Running, Failure> {
         let listen = free_port()?;
         let mut command = Command::new(&self.own);
-        Running::start(command.args(["upstream", &listen.to_string()]), listen).await
+        let running = Running::spawn(command.args(["upstream", &listen.to_string()]), listen)?;
+        running.serving().await
     }
 
     /// That peer in front of `upstream`, serving; `None` where there is nothing in front.
@@ -123,7 +127,14 @@ impl Setup {
         let Some(mut command) = self.command(peer, listen, upstream)? else {
             return Ok(None);
         };
-        let running = Running::start(&mut command, listen).await;
+        let running = match self.cores {
+            Some(cores) => cores.aside(|| Running::spawn(&mut command, listen))?,
+            None => Running::spawn(&mut command, listen),
+        };
+        let running = match running {
+            Ok(running) => running.serving().await,
+            failed => failed,
+        };
         running
             .map(Some)
             .map_err(|error| format!("{}: {error}", peer.name()).into())
@@ -158,18 +169,8 @@ impl Setup {
         if matches!(peer, Peer::Relay | Peer::Hyper | Peer::HttpProxy) {
             args.extend(ports.iter().map(Into::into));
         }
-        let mut command = match &self.core {
-            Some(core) => {
-                let mut pinned = Command::new("taskset");
-                pinned.args(["-c", core]).args(args);
-                pinned
-            }
-            None => {
-                let mut command = Command::new(&args[0]);
-                command.args(&args[1..]);
-                command
-            }
-        };
+        let mut command = Command::new(args.remove(0));
+        command.args(args);
         self.environment(&mut command, listen, upstream);
         Ok(Some(command))
     }
@@ -211,23 +212,29 @@ impl Setup {
 }
 
 impl Running {
-    /// Starts it, and returns as soon as a fetch through it is answered.
-    async fn start(command: &mut Command, port: u16) -> Result<Self, Failure> {
+    fn spawn(command: &mut Command, port: u16) -> Result<Self, Failure> {
+        let started = Instant::now();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let mut running = Self {
+        Ok(Self {
             child: child.map_err(|error| format!("{:?}: {error}", command.get_program()))?,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        };
-        let start = Instant::now();
-        while !http::is_served(running.addr).await {
-            if let Some(status) = running.child.try_wait()? {
+            started,
+            start: Duration::MAX,
+        })
+    }
+
+    /// Returns as soon as a fetch through it is answered.
+    async fn serving(mut self) -> Result<Self, Failure> {
+        while !http::is_served(self.addr).await {
+            if let Some(status) = self.child.try_wait()? {
                 return Err(format!("it ended at its start: {status}").into());
             }
-            if start.elapsed() > START {
+            if self.started.elapsed() > START {
                 return Err(format!("it serves nothing after {START:?}").into());
             }
         }
-        Ok(running)
+        self.start = self.started.elapsed();
+        Ok(self)
     }
 
     /// Its processes now.

@@ -30,6 +30,12 @@ const HOP: &[Row] = &[
     row("ws_per_second", "… round trips a second", 0),
     row("body_cpu_ms_per_gb", "10 MB bodies: CPU, ms a GB", 0),
     row("body_mb_per_second", "… MB a second", 0),
+    row("tunnel_kib", "Idle tunnel: KiB resident", 1),
+    row("tunnels_kib", "All of them: KiB resident", 0),
+    row("idle_kib", "Idle: KiB resident", 0),
+    row("loaded_kib", "After the load: KiB resident", 0),
+    row("idle_wakeups", "Idle: wake-ups in 10 s", 0),
+    row("start_ms", "Start to first answer, ms", 1),
 ];
 
 /// The hop's table: a line a row, a column a peer, each median with its ratio to the dispatcher's.
