@@ -7,9 +7,11 @@ use tokio::time::sleep;
 
 use crate::figures::Figures;
 use crate::load::websocket;
-use crate::peers::{Peer, Running, Setup};
+use crate::peers::Peer;
 use crate::proc;
 use crate::roles::Failure;
+use crate::running::Running;
+use crate::setup::Setup;
 
 /// One person's tunnels: fewer than the dispatcher allows one.
 const TUNNELS_A_PERSON: usize = 100;

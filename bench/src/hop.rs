@@ -8,8 +8,10 @@ use crate::figures::{Figures, percentile};
 use crate::footprint;
 use crate::load::{Load, Window};
 use crate::machine::Cores;
-use crate::peers::{Peer, Running, Setup};
+use crate::peers::Peer;
 use crate::roles::Failure;
+use crate::running::Running;
+use crate::setup::Setup;
 
 /// How long and how often.
 struct Plan {

@@ -1,14 +1,22 @@
 //! The bench: measures proxies side by side over one upstream, and writes the table and its plot.
 
+/// The browser tests' own driver.
+#[path = "../../tests/common"]
+mod tests {
+    pub(crate) mod browser;
+}
 mod figures;
 mod footprint;
 mod hop;
 mod load;
 mod machine;
+mod page;
 mod peers;
 mod proc;
 mod report;
 mod roles;
+mod running;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -30,8 +38,16 @@ fn main() -> ExitCode {
                 roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
             }
             ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
-            ["report", hop] => {
-                print!("{}", report::hop(&figures::Figures::load(hop.as_ref())?));
+            ["page", file, how @ ..] => page::run(file.as_ref(), how.contains(&"--smoke")).await,
+            ["report", dir] => {
+                print!(
+                    "{}",
+                    report::hop(&figures::Figures::load(
+                        &std::path::Path::new(dir).join("hop.json")
+                    )?)
+                );
+                let page = figures::Figures::load(&std::path::Path::new(dir).join("page.json"))?;
+                println!("{page:?}");
                 Ok(())
             }
             _ => Err("see bench/run".into()),
