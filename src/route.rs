@@ -43,6 +43,12 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     }
 }
 
+/// Is a request for `path` that is neither a page load nor an upgrade forwarded, whatever its
+/// fields say?
+pub fn is_forwarded(path: &str) -> bool {
+    !matches!(path, "/healthz" | "/readyz" | "/api/auth/session")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,11 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use common::process::{Process, command, is_release};
@@ -20,11 +19,12 @@ const UPGRADE: &str = "GET /ws\nConnection: Upgrade\nUpgrade: websocket\nSec-Web
 /// How long the port accepts before t3 answers (contract §7).
 const SILENCE: Duration = Duration::from_millis(900);
 
-/// Loads the page again and again; ends with how many loads there were.
-fn keep_loading(addr: SocketAddr, cookie: String, stop: Arc<AtomicBool>) -> JoinHandle<usize> {
-    tokio::spawn(async move {
-        let mut loads = 0;
-        while !stop.load(Ordering::Relaxed) {
+/// Loads the page again and again, until nobody counts along.
+fn keep_loading(addr: SocketAddr, cookie: String) -> (watch::Receiver<usize>, JoinHandle<()>) {
+    let (count, counted) = watch::channel(0);
+    let loading = tokio::spawn(async move {
+        while !count.is_closed() {
+            let loads = *count.borrow();
             let start = Instant::now();
             let answer = request(addr, &format!("GET /\n{PAGE}\nCookie: {cookie}")).await;
             assert_eq!(answer.status, 200, "load {loads}: {}", answer.text());
@@ -36,10 +36,18 @@ fn keep_loading(addr: SocketAddr, cookie: String, stop: Arc<AtomicBool>) -> Join
                 start.elapsed() < Duration::from_secs(10),
                 "load {loads} hung"
             );
-            loads += 1;
+            count.send_replace(loads + 1);
         }
-        loads
-    })
+    });
+    (counted, loading)
+}
+
+/// Waits until a page that was asked for after this call has been loaded.
+async fn load_anew(counted: &mut watch::Receiver<usize>) {
+    // One load may have been under way already.
+    let enough = *counted.borrow() + 2;
+    let reached = tokio::time::timeout(PATIENCE, counted.wait_for(|loads| *loads >= enough)).await;
+    assert!(reached.expect("in time").is_ok(), "a load failed");
 }
 
 /// A tab of the cockpit: it opens its socket, and when that ends it opens it again (contract §9).
@@ -67,10 +75,7 @@ async fn a_restart_under_load_is_noticed_by_nobody() {
     let world = World::start().await;
     let addr = world.addr();
     let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
-    let stop = Arc::<AtomicBool>::default();
-    let loading: Vec<_> = (0..4)
-        .map(|_| keep_loading(addr, cookie.clone(), Arc::clone(&stop)))
-        .collect();
+    let mut loading: Vec<_> = (0..4).map(|_| keep_loading(addr, cookie.clone())).collect();
     let mut tab = open_tab(addr, &cookie).await;
     let World {
         standin,
@@ -94,14 +99,13 @@ async fn a_restart_under_load_is_noticed_by_nobody() {
         let late = Instant::now().saturating_duration_since(answering);
         println!("outage of {outage_ms} ms: live {late:?} after t3 answers again");
         assert!(late < Duration::from_secs(1), "{late:?}");
+        for (counted, _) in &mut loading {
+            load_anew(counted).await;
+        }
     }
-    stop.store(true, Ordering::Relaxed);
-    for loads in loading {
-        let loads = loads.await.expect("no load failed");
-        assert!(
-            loads >= 4,
-            "{loads}: one before, and one after each restart"
-        );
+    for (counted, loading) in loading {
+        drop(counted);
+        loading.await.expect("no load failed");
     }
     drop((standin, dispatcher));
 }

@@ -133,7 +133,7 @@ impl Dispatch {
     }
 
     /// Notes what a failure says of t3, and answers it.
-    fn failed(&self, failure: &Failure, audience: Audience) -> Answer {
+    pub fn failed(&self, failure: &Failure, audience: Audience) -> Answer {
         self.note(failure);
         match failure {
             // Whoever cut its own body short reads no more; t3 is not to blame.
