@@ -46,6 +46,15 @@ impl Figures {
         median(&self.values(row, peer))
     }
 
+    /// How many times `other`'s value `own`'s is: round by round, as rounds differ by what else the machine does, and of
+    /// these the median. None where there is nothing to divide by.
+    pub(crate) fn ratio(&self, row: &str, own: &str, other: &str) -> Option<f64> {
+        let (own, other) = (self.values(row, own), self.values(row, other));
+        let rounds = own.iter().zip(&other);
+        let ratios: Vec<f64> = rounds.map(|(own, other)| own / other).collect();
+        median(&ratios).filter(|ratio| ratio.is_finite())
+    }
+
     fn values(&self, row: &str, peer: &str) -> Vec<f64> {
         let values = self.rows.get(row).and_then(|peers| peers[peer].as_array());
         let values = values.into_iter().flatten();
@@ -91,5 +100,12 @@ mod tests {
         assert_eq!(figures.median("row", "b"), Some(9.0));
         assert_eq!(figures.median("row", "c"), None);
         assert_eq!(figures.median("none", "a"), None);
+        assert_eq!(figures.ratio("row", "a", "b"), Some(3.0 / 9.0));
+        figures.add("row", "b", 0.5);
+        figures.add("row", "b", 1.0);
+        assert_eq!(figures.ratio("row", "a", "b"), Some(2.0));
+        figures.add("zero", "a", 0.0);
+        assert_eq!(figures.ratio("zero", "a", "a"), None);
+        assert_eq!(figures.ratio("row", "a", "c"), None);
     }
 }

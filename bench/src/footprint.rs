@@ -43,8 +43,9 @@ pub(crate) async fn idle(
     }
     sleep(plan.idle).await;
     for ((peer, running), before) in running(peers).zip(before) {
-        let woken = proc::wakeups(&running.tree()?)? - before;
-        figures.add("idle_wakeups", peer.name(), woken as f64);
+        let woken = proc::wakeups(&running.tree()?)?.saturating_sub(before) as f64;
+        let in_10_s = woken * 10.0 / plan.idle.as_secs_f64();
+        figures.add("idle_wakeups", peer.name(), in_10_s);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::figures::Figures;
@@ -12,7 +12,7 @@ use crate::peers::Peer;
 use crate::proc;
 use crate::roles::Failure;
 use crate::running::Running;
-use crate::setup::Setup;
+use crate::setup::{Setup, Variable};
 use crate::tests::browser::{Browser, Page};
 
 /// 10 Mbit/s and 40 ms.
@@ -25,6 +25,10 @@ const CLI_DELAY_MS: u64 = 2000;
 const LIVE: &str = "document.documentElement.dataset.state === 'live'";
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A request was sent; a WebSocket is open.
+const ASKED: &str = "Network.requestWillBeSent";
+const OPENED: &str = "Network.webSocketHandshakeResponseReceived";
+
 /// What trickles in behind the socket belongs to the load.
 const TAIL: Duration = Duration::from_secs(1);
 
@@ -33,10 +37,14 @@ const QUIET: Duration = Duration::from_millis(20);
 const QUIET_LIMIT: u32 = 180;
 
 /// In front of the page: the old way, the dispatcher as a mere hop, the dispatcher.
-const COMPARED: [(Peer, &str, &[(&str, &str)]); 3] = [
-    (Peer::OldWay, "old way", &[]),
-    (Peer::Dispatcher, "as is", &[("DISPATCHER_ASSETS", "off")]),
-    (Peer::Dispatcher, "t3-dispatcher", &[]),
+const COMPARED: [(Peer, &str, Option<Variable>); 3] = [
+    (Peer::OldWay, "old way", None),
+    (
+        Peer::Dispatcher,
+        "as is",
+        Some(("DISPATCHER_ASSETS", "off")),
+    ),
+    (Peer::Dispatcher, "t3-dispatcher", None),
 ];
 
 /// The names under which the figures are kept.
@@ -44,74 +52,71 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     COMPARED.iter().map(|(_, name, _)| *name)
 }
 
-/// Writes the figures to `file`; tells where there is no browser to measure with.
+/// Writes the figures to `file`. A smoke run has a fast line and a fast command.
 pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     let rounds = if is_smoke { 1 } else { 5 };
     let setup = Setup::from_environment(None)?;
-    slow_down_the_cli(&setup)?;
+    if !is_smoke {
+        slow_down_the_cli(&setup)?;
+    }
     let standin = setup.standin().await?;
     let mut figures = Figures::default();
-    for (peer, name, environment) in COMPARED {
-        let running = setup
-            .start_with(peer, standin.addr.port(), environment)
-            .await?;
-        let running = running.ok_or("nothing to start")?;
-        until_quiet(&running).await?;
-        for round in 0..rounds {
-            eprintln!("page, {name}: round {} of {rounds}", round + 1);
-            let Some(browser) = Browser::launch().await else {
-                return Ok(());
-            };
-            visit(&browser, &running, name, &mut figures).await;
+    for (peer, name, more) in COMPARED {
+        let running = setup.start_with(peer, standin.addr.port(), more);
+        let running = running.await?.ok_or("nothing to start")?;
+        if !is_smoke {
+            until_quiet(&running).await?;
+        }
+        for round in 1..=rounds {
+            eprintln!("page, {name}: round {round} of {rounds}");
+            let browser = Browser::launch().await;
+            let browser = browser.ok_or("no browser to measure with")?;
+            let page = browser.page().await;
+            if !is_smoke {
+                page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
+                    .await;
+            }
+            visit(&page, &running, name, &mut figures).await;
         }
     }
     figures.save(file)
 }
 
-/// A first visit in a browser that was never used, and a reload.
-async fn visit(browser: &Browser, running: &Running, name: &str, figures: &mut Figures) {
-    let page = browser.page().await;
+/// A first visit, and a reload.
+async fn visit(page: &Page, running: &Running, name: &str, figures: &mut Figures) {
     page.set_extra_headers(&[("X-authentik-username", "person@example.org")])
-        .await;
-    page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
         .await;
     let url = format!("http://{}/", running.addr);
     for (row, is_first) in [("cold", true), ("again", false)] {
-        let seen = (
-            page.responses().len(),
-            socket_times(&page).len(),
-            requests(&page).len(),
-        );
+        let answers = page.responses().len();
+        let (asked, opened) = (times(page, ASKED).len(), times(page, OPENED).len());
         match is_first {
             true => page.navigate(&url).await,
             false => page.reload().await,
         }
         page.wait_for(LIVE, LIMIT).await;
         sleep(TAIL).await;
-        let bytes: u64 = page.responses()[seen.0..]
+        let responses = page.responses();
+        let bytes = responses[answers..]
             .iter()
-            .map(|response| response.encoded_bytes)
-            .sum();
-        let start = requests(&page).get(seen.2).copied().unwrap_or(f64::NAN);
-        let live = socket_times(&page).get(seen.1).copied().unwrap_or(f64::NAN);
-        figures.add(&format!("page_{row}_bytes"), name, bytes as f64);
-        figures.add(&format!("page_{row}_ms"), name, (live - start) * 1e3);
+            .map(|answer| answer.encoded_bytes);
+        let waited = times(page, OPENED)[opened] - times(page, ASKED)[asked];
+        figures.add(
+            &format!("page_{row}_bytes"),
+            name,
+            bytes.sum::<u64>() as f64,
+        );
+        figures.add(&format!("page_{row}_ms"), name, waited * 1e3);
     }
 }
 
-/// When requests were sent, in the browser's seconds.
-fn requests(page: &Page) -> Vec<f64> {
-    times(&page.events("Network.requestWillBeSent"))
-}
-
-/// When WebSockets were open.
-fn socket_times(page: &Page) -> Vec<f64> {
-    times(&page.events("Network.webSocketHandshakeResponseReceived"))
-}
-
-fn times(events: &[Value]) -> Vec<f64> {
-    let times = events.iter().map(|event| event["timestamp"].as_f64());
-    times.map(|time| time.unwrap_or(f64::NAN)).collect()
+/// When the events of that name happened, in the browser's seconds.
+fn times(page: &Page, event: &str) -> Vec<f64> {
+    let events = page.events(event);
+    let times = events
+        .iter()
+        .filter_map(|event| event["timestamp"].as_f64());
+    times.collect()
 }
 
 /// What a dispatcher does behind a start (an administrative session, compression) is not what a visitor waits for.

@@ -14,6 +14,9 @@ use crate::peers::Peer;
 use crate::roles::Failure;
 use crate::running::Running;
 
+/// A variable of the environment, and its value.
+pub(crate) type Variable = (&'static str, &'static str);
+
 /// Where the programs are, and a directory for what they write.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -72,7 +75,7 @@ impl Setup {
         peer: Peer,
         upstream: u16,
     ) -> Result<Option<Running>, Failure> {
-        self.start_with(peer, upstream, &[]).await
+        self.start_with(peer, upstream, None).await
     }
 
     /// The same, told more by its environment.
@@ -80,13 +83,13 @@ impl Setup {
         &self,
         peer: Peer,
         upstream: u16,
-        more: &[(&str, &str)],
+        more: Option<Variable>,
     ) -> Result<Option<Running>, Failure> {
         let listen = free_port()?;
         let Some(mut command) = self.command(peer, listen, upstream)? else {
             return Ok(None);
         };
-        command.envs(more.iter().copied());
+        command.envs(more);
         let running = match self.cores {
             Some(cores) => cores.aside(|| Running::spawn(&mut command, listen))?,
             None => Running::spawn(&mut command, listen),
