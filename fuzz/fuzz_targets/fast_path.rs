@@ -33,7 +33,8 @@ fn lines<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Lines {
     let mut lines = Lines::new();
     for (name, value) in fields {
         let held = lines.entry(name.to_ascii_lowercase()).or_default();
-        held.push(value.to_vec());
+        // White space around a value is none of it (RFC 9112 §5).
+        held.push(value.trim_ascii().to_vec());
     }
     lines
 }

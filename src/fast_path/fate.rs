@@ -52,13 +52,13 @@ pub(super) fn fate(name: &str, door: &Door) -> Fate {
 
 fn fate_by_beginning(lower: &[u8], door: &Door) -> Fate {
     let identity = door.identity_header().map(|name| name.as_str().as_bytes());
-    if lower.starts_with(b"x-authentik-") || identity == Some(lower) {
+    if lower.starts_with(b"proxy-") || lower.iter().any(|byte| b"_.".contains(byte)) {
+        // Another spelling of a field that matters, maybe (CVE-2025-64484).
+        Fate::Unplain
+    } else if lower.starts_with(b"x-authentik-") || identity == Some(lower) {
         Fate::Dropped
     } else if lower.starts_with(b"x-forwarded-") {
         Fate::OfProxy
-    } else if lower.starts_with(b"proxy-") || lower.iter().any(|byte| b"_.".contains(byte)) {
-        // Another spelling of a field that matters, maybe (CVE-2025-64484).
-        Fate::Unplain
     } else {
         Fate::Kept
     }
