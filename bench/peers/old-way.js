@@ -1,5 +1,5 @@
-// The old way, as it is told of the Node script that the dispatcher replaces: each page load without a session runs t3's
-// command, all else is piped, nothing is compressed or kept. Environment: DISPATCHER_PORT, T3_UPSTREAM_PORT, T3_BIN, T3CODE_HOME.
+// The old way, written from what is told of the Node script that the dispatcher replaces: each page load without a session
+// runs t3's command, all else is piped, nothing is compressed or kept. Environment: DISPATCHER_PORT, T3_UPSTREAM_PORT, T3_BIN, T3CODE_HOME.
 "use strict";
 const { execFile } = require("node:child_process");
 const http = require("node:http");

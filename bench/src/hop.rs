@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::figures::{Figures, percentile};
 use crate::footprint;
 use crate::load::{Load, Window};
-use crate::machine::Cores;
+use crate::machine::{self, Cores};
 use crate::peers::Peer;
 use crate::roles::Failure;
 use crate::running::Running;
@@ -53,6 +53,9 @@ impl Plan {
     }
 }
 
+/// The row, and its only name, of what else the machine did when the run began.
+pub(crate) const OTHERS: &str = "other programs";
+
 /// Writes the figures to `file`.
 pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     let plan = Plan::new(is_smoke);
@@ -64,6 +67,9 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
         peers.push((peer, setup.start(peer, port).await?));
     }
     let mut figures = Figures::default();
+    if let Some(load) = machine::load() {
+        figures.add(OTHERS, OTHERS, load);
+    }
     eprintln!("idle");
     footprint::idle(&plan.footprint, &peers, &mut figures).await?;
     for load in [Load::Kibibyte, Load::WebSocket, Load::Body] {

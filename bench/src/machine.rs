@@ -38,7 +38,13 @@ fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &only)?)
 }
 
-/// One line that lets figures be judged, without a host's name.
+/// How many programs wanted a core at a time, over the last minute (proc_loadavg(5)).
+pub(crate) fn load() -> Option<f64> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    load.split(' ').next()?.parse().ok()
+}
+
+/// What lets figures be judged, without a host's name.
 pub(crate) fn describe() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");

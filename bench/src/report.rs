@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::figures::Figures;
+use crate::hop::OTHERS;
 use crate::machine;
 use crate::page;
 use crate::peers::Peer;
@@ -105,8 +106,10 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let docs = root.join("docs");
     let hop = Figures::load(&work.join("hop.json"))?;
     let page = Figures::load(&work.join("page.json"))?;
+    let others = hop.median(OTHERS, OTHERS);
     let text = include_str!("report/bench.md")
         .replace("@machine@", &machine::describe())
+        .replace("@others@", &format!("{:.1}", others.unwrap_or_default()))
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
         .replace("@hop@", &table::of(HOP, &hop_names(), &hop));
     fs::write(docs.join("bench.md"), text)?;
