@@ -19,13 +19,35 @@ const TUNNELS_A_PERSON: usize = 100;
 /// How long and how many.
 pub(crate) struct Plan {
     /// Until what a start leaves behind has ended.
-    pub(crate) settle: Duration,
+    settle: Duration,
     /// In which wake-ups are counted.
-    pub(crate) idle: Duration,
-    pub(crate) tunnels: usize,
+    idle: Duration,
+    tunnels: usize,
     /// With all tunnels open: longer than the dispatcher's first look at their sessions takes to come.
-    pub(crate) open: Duration,
-    pub(crate) starts: usize,
+    open: Duration,
+    starts: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(is_smoke: bool) -> Self {
+        let ms = Duration::from_millis;
+        match is_smoke {
+            true => Self {
+                settle: ms(500),
+                idle: ms(1000),
+                tunnels: 200,
+                open: ms(200),
+                starts: 1,
+            },
+            false => Self {
+                settle: ms(7000),
+                idle: ms(10_000),
+                tunnels: 4000,
+                open: ms(17_000),
+                starts: 20,
+            },
+        }
+    }
 }
 
 /// Memory and wake-ups of peers that were just started.

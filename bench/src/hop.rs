@@ -24,22 +24,6 @@ struct Plan {
 impl Plan {
     fn new(is_smoke: bool) -> Self {
         let ms = Duration::from_millis;
-        let footprint = match is_smoke {
-            true => footprint::Plan {
-                settle: ms(500),
-                idle: ms(1000),
-                tunnels: 200,
-                open: ms(200),
-                starts: 1,
-            },
-            false => footprint::Plan {
-                settle: ms(7000),
-                idle: ms(10_000),
-                tunnels: 4000,
-                open: ms(17_000),
-                starts: 20,
-            },
-        };
         let (rounds, warm, measured) = match is_smoke {
             true => (1, ms(100), ms(300)),
             false => (5, ms(500), ms(2500)),
@@ -48,7 +32,7 @@ impl Plan {
             rounds,
             warm,
             measured,
-            footprint,
+            footprint: footprint::Plan::new(is_smoke),
         }
     }
 }
