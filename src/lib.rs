@@ -28,6 +28,7 @@ pub mod headers;
 pub mod host;
 pub mod hygiene;
 pub mod install;
+pub mod metrics;
 pub mod navigation;
 pub mod origin;
 pub mod pairing;

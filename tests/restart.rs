@@ -75,9 +75,7 @@ async fn a_restart_under_load_is_noticed_by_nobody() {
     let world = World::start().await;
     let addr = world.addr();
     let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
-    let mut loading: Vec<_> = (0..4)
-        .map(|_| keep_loading(addr, cookie.clone()))
-        .collect();
+    let mut loading: Vec<_> = (0..4).map(|_| keep_loading(addr, cookie.clone())).collect();
     let mut tab = open_tab(addr, &cookie).await;
     let World {
         standin,
