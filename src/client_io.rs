@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
+use crate::metrics::{Metrics, Stream};
 use crate::request_line::RequestLine;
 
 /// How much of what was written the kernel may hold unsent for one client. A client that reads
@@ -50,6 +51,7 @@ pub struct ClientIo {
     activity: Arc<Activity>,
     line: Arc<RequestLine>,
     interim: Arc<Interim>,
+    metrics: Arc<Metrics>,
     /// What of the interim answers is being written.
     writing: Vec<u8>,
     /// Everything hyper had to say so far has been written: what it says next begins a message.
@@ -87,18 +89,20 @@ impl Interim {
 
 impl ClientIo {
     /// Wraps `stream`; what is pushed to `interim` is written between two messages, `activity` is
-    /// told what moves, and `line` what a request begins with.
+    /// told what moves, `metrics` how much, and `line` what a request begins with.
     pub fn new(
         stream: TcpStream,
         interim: Arc<Interim>,
         activity: Arc<Activity>,
         line: Arc<RequestLine>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
             activity,
             line,
             interim,
+            metrics,
             writing: Vec::new(),
             between_messages: true,
         }
@@ -133,7 +137,11 @@ impl ClientIo {
     fn told(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
             Poll::Pending => self.activity.write_blocked(),
-            Poll::Ready(written) => self.activity.wrote(*written.as_ref().unwrap_or(&0)),
+            Poll::Ready(written) => {
+                let written = *written.as_ref().unwrap_or(&0);
+                self.activity.wrote(written);
+                self.metrics.sent(Stream::Http, written as u64);
+            }
         }
         polled
     }
@@ -151,6 +159,7 @@ impl AsyncRead for ClientIo {
             Poll::Pending => self.activity.read_blocked(),
             Poll::Ready(_) => {
                 let came = &buffer.filled()[before..];
+                self.metrics.received(Stream::Http, came.len() as u64);
                 if self.activity.read(came.len()) {
                     self.line.read(came);
                 }

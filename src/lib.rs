@@ -12,6 +12,8 @@
 //! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
 //! 7. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
 //! 8. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+//!
+//! All of them tell [`metrics`] what happened; [`scrape`] answers whoever asks for that.
 
 #![forbid(unsafe_code)]
 
@@ -34,8 +36,10 @@ pub mod origin;
 pub mod pairing;
 pub mod proxy;
 pub mod readiness;
+pub mod request_id;
 pub mod request_line;
 pub mod route;
+pub mod scrape;
 pub mod server;
 pub mod session;
 pub mod set_cookie;

@@ -7,10 +7,10 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use t3_dispatcher::config::{Command, LogFormat, Options};
 use t3_dispatcher::install::install;
-use t3_dispatcher::server;
+use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -49,23 +49,55 @@ fn main() -> ExitCode {
 async fn serve(options: &Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(options.listen()).await?;
+    let public = TcpListener::bind(options.listen()).await?;
     let config = options.config();
+    let metrics = listen_for_metrics(options).await;
     info!(
         "listening on http://{}, in front of t3 at {}:{}",
-        listener.local_addr()?,
+        public.local_addr()?,
         config.upstream.host,
         config.upstream.port,
     );
+    let metrics = found(metrics, options.metrics_port.is_some())?;
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: draining"),
             _ = interrupt.recv() => info!("SIGINT: draining"),
         }
     };
-    server::run(listener, config, shutdown).await?;
+    server::run(Listeners { public, metrics }, config, shutdown).await?;
     info!("drained");
     Ok(())
+}
+
+/// The listener for /metrics, if there is to be one.
+async fn listen_for_metrics(options: &Options) -> Option<io::Result<TcpListener>> {
+    let address = options.metrics_listen()?;
+    let listener = TcpListener::bind(address).await;
+    Some(listener.map_err(|error| {
+        let option = "DISPATCHER_METRICS_PORT";
+        let what = format!("{option}: cannot listen on {address} for metrics: {error}");
+        io::Error::new(error.kind(), what)
+    }))
+}
+
+/// A port that was named must be had: whoever relies on metrics must not lose them without notice.
+/// The default one may be taken, by another dispatcher that somebody tries out on this machine.
+fn found(
+    metrics: Option<io::Result<TcpListener>>,
+    is_named: bool,
+) -> io::Result<Option<TcpListener>> {
+    match metrics {
+        Some(Ok(listener)) => {
+            info!("metrics on http://{}/metrics", listener.local_addr()?);
+            Ok(Some(listener))
+        }
+        Some(Err(error)) if !is_named => {
+            warn!("{error}; serving without, name another port or 0");
+            Ok(None)
+        }
+        refused => refused.transpose(),
+    }
 }
 
 /// Says in one line what is wrong with the options; help and version are no errors.
@@ -89,11 +121,11 @@ fn init_logs(options: &Options) {
         .with_ansi(io::stdout().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
-    let lines = match options.log_format {
+    let lines = match options.logs.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(options.log.clone()))
+        .with(lines.with_filter(options.logs.filter.clone()))
         .init();
 }

@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 
 pub use self::body::AnswerBody;
 use crate::readiness::State;
+use crate::request_id::{RequestId, X_REQUEST_ID};
 
 /// An answer to a client.
 pub type Answer = Response<AnswerBody>;
@@ -49,33 +50,47 @@ pub fn ready(state: State) -> Answer {
 }
 
 /// t3 gave no answer to a request: `status` says how, `address` who.
-pub fn no_answer(status: StatusCode, address: &str, audience: Audience) -> Answer {
+pub fn no_answer(status: StatusCode, address: &str, audience: Audience, id: &RequestId) -> Answer {
     let what = match status {
         StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
         _ => "did not answer",
     };
-    unavailable(status, address, what, audience)
+    unavailable(status, address, what, audience, id)
 }
 
 /// t3 is not up, and the request was not sent. A script is told when to come again.
-pub fn not_up(status: StatusCode, address: &str, state: State, audience: Audience) -> Answer {
+pub fn not_up(
+    status: StatusCode,
+    address: &str,
+    state: State,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
     let what = match state {
         State::Down => "did not answer: nobody listens there",
         _ => "did not answer yet: it is starting",
     };
-    let mut answer = unavailable(status, address, what, audience);
+    let mut answer = unavailable(status, address, what, audience, id);
     let headers = answer.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
 /// A person gets a page that reloads itself, a script JSON.
-fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience) -> Answer {
+fn unavailable(
+    status: StatusCode,
+    address: &str,
+    what: &str,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
     let mut answer = match audience {
         Audience::Person => plain(
             status,
             "text/html; charset=utf-8",
-            PAGE.replace("{address}", address).replace("{what}", what),
+            PAGE.replace("{address}", address)
+                .replace("{what}", what)
+                .replace("{request_id}", &id.to_string()),
         ),
         Audience::Script => plain(
             status,
@@ -83,38 +98,53 @@ fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience
             serde_json::json!({
                 "error": "upstream_unavailable",
                 "message": format!("t3 at {address} {what}"),
+                "request_id": id.to_string(),
             })
             .to_string(),
         ),
     };
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    uncached(&mut answer, id);
     answer
 }
 
 /// 403 for somebody who is known and not on the list: who single sign-on says it is.
-pub fn barred(user: &str, audience: Audience) -> Answer {
+pub fn barred(user: &str, audience: Audience, id: &RequestId) -> Answer {
     let status = StatusCode::FORBIDDEN;
     let mut answer = match audience {
         Audience::Person => plain(
             status,
             "text/html; charset=utf-8",
-            BARRED.replace("{user}", &escaped(user)),
+            BARRED
+                .replace("{request_id}", &id.to_string())
+                .replace("{user}", &escaped(user)),
         ),
         Audience::Script => plain(
             status,
             "application/json",
-            serde_json::json!({ "error": "forbidden", "signed_in_as": user }).to_string(),
+            serde_json::json!({
+                "error": "forbidden",
+                "signed_in_as": user,
+                "request_id": id.to_string(),
+            })
+            .to_string(),
         ),
     };
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    uncached(&mut answer, id);
     answer
 }
 
 /// A request that is refused as it stands.
-pub fn refused(status: StatusCode, why: &'static str) -> Answer {
-    plain(status, "text/plain; charset=utf-8", why)
+pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> Answer {
+    let mut answer = plain(status, "text/plain; charset=utf-8", why);
+    answer.headers_mut().insert(X_REQUEST_ID, id.value());
+    answer
+}
+
+/// An error is of the moment; by `id` whoever sees it can say which it was.
+fn uncached(answer: &mut Answer, id: &RequestId) {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, id.value());
 }
 
 fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {

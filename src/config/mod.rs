@@ -1,8 +1,11 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
+mod door;
 mod limits;
+mod logs;
 mod options;
 mod parse;
+mod t3;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +14,9 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 pub use self::limits::LimitsConfig;
-pub use self::options::{Command, LogFormat, MintMode, Options};
+pub use self::logs::{LogFormat, LogOptions};
+pub use self::options::{Command, Options};
+pub use self::t3::{MintMode, T3Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";

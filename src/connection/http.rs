@@ -55,7 +55,7 @@ pub(super) async fn speak(
         let tunnel = Arc::clone(&tunnel);
         async move {
             let outcome = dispatch.answer(request, &client).await;
-            *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.tunnel;
+            *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
             Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, client }))
         }
     });
@@ -64,6 +64,7 @@ pub(super) async fn speak(
         Arc::clone(&client.interim),
         Arc::clone(&client.activity),
         Arc::clone(&client.line),
+        Arc::clone(&dispatch.metrics),
     );
     let mut connection = http1::Builder::new()
         .max_header_size(limits.header_limit)

@@ -10,8 +10,8 @@ use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
-use super::{Arrival, Dispatch, Opened, Outcome, bodiless};
-use crate::answers::{self, Answer, AnswerBody, Audience};
+use super::{Arrival, Dispatch, OpenTunnel, Opened, Outcome, bodiless};
+use crate::answers::{Answer, AnswerBody, Audience, refused};
 use crate::cookies;
 use crate::door::Standing;
 use crate::origin;
@@ -34,20 +34,31 @@ impl Dispatch {
         let headers = &arrival.head.headers;
         let is_foreign = headers.contains_key(ORIGIN) && !origin::origin_is_host(headers);
         if is_foreign && self.door.refuses_foreign_upgrades() {
-            return answers::refused(StatusCode::FORBIDDEN, "another origin's page").into();
+            return refused(StatusCode::FORBIDDEN, "another origin's page", &arrival.id).into();
         }
         let Some(place) = self.tunnels.place(arrival.visitor.owner()) else {
-            return answers::refused(StatusCode::TOO_MANY_REQUESTS, "too many WebSockets").into();
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return refused(status, "too many WebSockets", &arrival.id).into();
         };
-        let attempt = |limit| proxy::upgrade(&self.upstream, bodiless(&arrival.head), limit);
-        match self.persist(arrival.at + UPGRADE_PATIENCE, attempt).await {
+        let attempt = |limit| self.try_upgrade(&arrival, limit);
+        let deadline = arrival.at + UPGRADE_PATIENCE;
+        match self.persist(&arrival, deadline, attempt).await {
             Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
                 self.heal_upgrade(arrival, answer, place).await
             }
-            Some(Ok((answer, side))) => self.opened(&arrival.head, answer, side, place),
-            Some(Err(failure)) => self.failed(&failure, Audience::Script).into(),
-            None => self.not_up(Audience::Script).into(),
+            Some(Ok((answer, side))) => self.opened(&arrival, answer, side, place),
+            Some(Err(failure)) => self.failed(&failure, Audience::Script, &arrival.id).into(),
+            None => self.not_up(Audience::Script, &arrival.id).into(),
         }
+    }
+
+    async fn try_upgrade(
+        &self,
+        arrival: &Arrival<'_>,
+        limit: Duration,
+    ) -> Result<(Answer, Option<Side>), Failure> {
+        let _waiting = arrival.client.waiting();
+        proxy::upgrade(&self.upstream, bodiless(&arrival.head), limit).await
     }
 
     /// t3 refused an upgrade: with a new session it is tried once more, if the page that asks is
@@ -65,30 +76,35 @@ impl Dispatch {
             return refused.into();
         };
         let limit = self.upstream.response_timeout();
-        match proxy::upgrade(&self.upstream, bodiless(&arrival.head), limit).await {
+        match self.try_upgrade(&arrival, limit).await {
             Ok((answer, side)) => {
                 let answer = with_session(answer, &session);
-                self.opened(&arrival.head, answer, side, place)
+                self.opened(&arrival, answer, side, place)
             }
-            Err(failure) => self.failed(&failure, Audience::Script).into(),
+            Err(failure) => self.failed(&failure, Audience::Script, &arrival.id).into(),
         }
     }
 
     /// What t3 answered to an upgrade, and the tunnel where it agreed.
     fn opened(
         &self,
-        head: &Parts,
+        arrival: &Arrival<'_>,
         answer: Answer,
         side: Option<Side>,
         mut place: Place,
     ) -> Outcome {
-        let tunnel = side.map(|upstream| {
-            if let Some(proof) = self.proof(head) {
+        let opened = side.map(|upstream| {
+            if let Some(proof) = self.proof(&arrival.head) {
                 place.lives_by(proof);
             }
-            Opened { upstream, place }
+            Opened::Tunnel(Box::new(OpenTunnel {
+                upstream,
+                address: arrival.visitor.browser.address,
+                request_id: arrival.id.clone(),
+                place,
+            }))
         });
-        Outcome { answer, tunnel }
+        Outcome { answer, opened }
     }
 
     /// By what t3 let an upgrade in (contract §3, §5). A ticket cannot be asked for.
@@ -110,12 +126,15 @@ impl Dispatch {
     /// `GET /api/auth/session` by the page's own script: where t3 says that there is no session,
     /// the answer is the state of a new one.
     pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> Answer {
-        if !self.readiness.is_up_now().await {
-            return self.not_up(Audience::Script);
+        let waiting = arrival.client.waiting();
+        let is_up = self.readiness.is_up_now().await;
+        drop(waiting);
+        if !is_up {
+            return self.not_up(Audience::Script, &arrival.id);
         }
         let said = match self.session_state(&arrival).await {
             Ok(said) => said,
-            Err(failure) => return self.failed(&failure, Audience::Script),
+            Err(failure) => return self.failed(&failure, Audience::Script, &arrival.id),
         };
         if !says_no_session(&said) {
             return said.map(AnswerBody::Own);
@@ -140,11 +159,15 @@ impl Dispatch {
         }
         let ask = Ask {
             browser: &arrival.visitor.browser,
+            request_id: &arrival.id,
             target: head.uri.path(),
             arrived: arrival.at,
             had_session: old.is_some(),
         };
-        let session = self.pairing.pair(ask).await.ok()?;
+        let waiting = arrival.client.waiting();
+        let session = self.pairing.pair(ask).await;
+        drop(waiting);
+        let session = session.ok()?;
         let (name, value) = (&session.cookie_name, &session.cookie_value);
         cookies::replace_session_cookie(&mut head.headers, name, value);
         Some(session)
@@ -154,6 +177,7 @@ impl Dispatch {
     async fn session_state(&self, arrival: &Arrival<'_>) -> Result<Response<Bytes>, Failure> {
         let limit = self.upstream.response_timeout();
         let interim = &arrival.client.interim;
+        let _waiting = arrival.client.waiting();
         let answer = proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim);
         let (head, body) = answer.await?.into_parts();
         let body = Limited::new(body, SESSION_LIMIT).collect().await;

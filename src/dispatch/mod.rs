@@ -16,16 +16,18 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use self::arrival::Arrival;
-pub use self::arrival::{Client, Opened, Outcome};
+pub use self::arrival::{Client, OpenTunnel, Opened, Outcome};
 use crate::answers::{self, Answer, Audience};
 use crate::config::LimitsConfig;
 use crate::cookies;
 use crate::door::{Door, Standing};
 use crate::headers;
 use crate::hygiene::{self, Refusal};
+use crate::metrics::{Answered, Class, Kind, Metrics};
 use crate::navigation;
 use crate::pairing::Pairing;
 use crate::readiness::Readiness;
+use crate::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use crate::route::{self, Route};
 use crate::set_cookie;
 use crate::tunnels::Tunnels;
@@ -47,6 +49,10 @@ pub struct Dispatch {
     pub pairing: Pairing,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
+    /// What requests are called.
+    pub request_ids: RequestIds,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Dispatch {
@@ -61,8 +67,26 @@ impl Dispatch {
     }
 
     /// Answers one request of `client`.
-    pub async fn answer(&self, mut request: Request<Incoming>, client: &Client) -> Outcome {
+    pub async fn answer(&self, request: Request<Incoming>, client: &Client) -> Outcome {
         let at = Instant::now();
+        let (kind, outcome) = self.admit(request, client, at).await;
+        self.metrics.answered(Answered {
+            kind,
+            class: Class::of(outcome.answer.status().as_u16()),
+            took: at.elapsed(),
+            waited: client.take_waited(),
+        });
+        outcome
+    }
+
+    /// Lets a request in if it is clean, and has it answered.
+    async fn admit(
+        &self,
+        mut request: Request<Incoming>,
+        client: &Client,
+        at: Instant,
+    ) -> (Kind, Outcome) {
+        let id = self.request_ids.of(request.headers());
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         if let Err(refusal) = client
             .line
@@ -70,17 +94,19 @@ impl Dispatch {
             .and_then(|()| hygiene::check(&mut request))
         {
             client.activity.begin(None);
-            return refused(refusal).into();
+            return (Kind::Invalid, refused(refusal, &id).into());
         }
         let wants_websocket = websocket::is_asked_for(request.headers());
         headers::strip_request(request.headers_mut());
         if wants_websocket && let Err(refusal) = hygiene::check_handshake(&request) {
             client.activity.begin(None);
-            return refused(refusal).into();
+            return (Kind::Invalid, refused(refusal, &id).into());
         }
         let visitor = self.door.admit(request.headers_mut(), client.peer.ip());
+        request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket);
-        debug!(method = %request.method(), path = request.uri().path(), ?route, "request");
+        let kind = kind(route, request.uri().path());
+        debug!(method = %request.method(), path = request.uri().path(), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body);
@@ -90,10 +116,11 @@ impl Dispatch {
             visitor,
             client,
             at,
+            id,
         };
         let mut outcome = self.route(route, arrival, body).await;
         self.finish(outcome.answer.headers_mut(), is_https, is_chunked);
-        outcome
+        (kind, outcome)
     }
 
     async fn route(&self, route: Route, arrival: Arrival<'_>, body: Outbound) -> Outcome {
@@ -123,8 +150,8 @@ impl Dispatch {
 
     fn barred(&self, arrival: &Arrival<'_>) -> Answer {
         let user = arrival.visitor.browser.user();
-        debug!(user, "not on the list");
-        answers::barred(user, audience(&arrival.head.headers))
+        debug!(user, request_id = %arrival.id, "not on the list");
+        answers::barred(user, audience(&arrival.head.headers), &arrival.id)
     }
 
     /// The session cookie of a request, by the name that t3 has for it.
@@ -133,32 +160,45 @@ impl Dispatch {
     }
 
     /// Notes what a failure says of t3, and answers it.
-    fn failed(&self, failure: &Failure, audience: Audience) -> Answer {
-        self.note(failure);
+    fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
+        self.note(failure, id);
+        let (status, upstream) = (failure.status(), self.upstream.to_string());
         match failure {
             // Whoever cut its own body short reads no more; t3 is not to blame.
-            Failure::RequestBody => answers::refused(failure.status(), "incomplete request body"),
-            _ => answers::no_answer(failure.status(), &self.upstream.to_string(), audience),
+            Failure::RequestBody => answers::refused(status, "incomplete request body", id),
+            _ => answers::no_answer(status, &upstream, audience, id),
         }
     }
 
-    fn note(&self, failure: &Failure) {
-        if matches!(failure, Failure::RequestBody) {
-            debug!(%failure, "request cut short");
+    fn note(&self, failure: &Failure, id: &RequestId) {
+        let Some(cause) = failure.cause() else {
+            debug!(request_id = %id, %failure, "request cut short");
             return;
-        }
+        };
         self.readiness.doubt();
-        warn!(%failure, upstream = %self.upstream, "no answer from t3");
+        self.metrics.no_answer(cause);
+        warn!(request_id = %id, %failure, upstream = %self.upstream, "no answer from t3");
     }
 
     /// t3 is not up, and whoever asked has waited as long as it may.
-    fn not_up(&self, audience: Audience) -> Answer {
+    fn not_up(&self, audience: Audience, id: &RequestId) -> Answer {
         let status = match audience {
             Audience::Person => self.door.waiting_status(),
             Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;
-        answers::not_up(status, &self.upstream.to_string(), state, audience)
+        answers::not_up(status, &self.upstream.to_string(), state, audience, id)
+    }
+}
+
+/// What a request is counted as.
+fn kind(route: Route, path: &str) -> Kind {
+    match route {
+        Route::Health | Route::Ready => Kind::Probe,
+        Route::Page => Kind::Page,
+        Route::Upgrade => Kind::Upgrade,
+        Route::Forward if path.starts_with("/assets/") => Kind::Asset,
+        Route::Forward | Route::OwnSession => Kind::Fetch,
     }
 }
 
@@ -171,9 +211,9 @@ fn audience(headers: &HeaderMap) -> Audience {
 }
 
 /// Says why, and closes the connection: what comes behind such a request cannot be told apart.
-fn refused(refusal: Refusal) -> Answer {
-    debug!(why = refusal.why, "request refused");
-    let mut answer = answers::refused(refusal.status, refusal.why);
+fn refused(refusal: Refusal, id: &RequestId) -> Answer {
+    debug!(why = refusal.why, request_id = %id, "request refused");
+    let mut answer = answers::refused(refusal.status, refusal.why, id);
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if refusal.status == StatusCode::UPGRADE_REQUIRED {

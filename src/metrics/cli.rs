@@ -53,7 +53,7 @@ impl Cli {
             ),
             took: make.seconds(
                 "cli_run_duration_seconds",
-                "How long a run of t3's command took, by what for",
+                "How long t3's command took, its repetitions included, by what for",
                 &RUN_SECONDS,
             ),
         }
@@ -61,7 +61,12 @@ impl Cli {
 }
 
 impl Metrics {
-    /// t3's command ran for `took`.
+    /// t3's command found the database locked, and is repeated.
+    pub fn cli_locked(&self, command: CliCommand) {
+        self.cli.runs.of((command, CliOutcome::Locked)).inc();
+    }
+
+    /// t3's command ran for `took`, repetitions included.
     pub fn cli_run(&self, command: CliCommand, outcome: CliOutcome, took: Duration) {
         self.cli.runs.of((command, outcome)).inc();
         self.cli.took.of(command).observe(took.as_secs_f64());

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::secret::redacted;
 use crate::config::CliConfig;
+use crate::metrics::CliOutcome;
 
 /// How much one run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -33,6 +34,18 @@ pub enum CliError {
     Failed(ExitStatus, String),
     /// It ended well, but what it printed is not what was asked for.
     Unusable,
+}
+
+impl CliError {
+    /// What it is counted as.
+    pub(super) fn outcome(&self) -> CliOutcome {
+        match self {
+            Self::Spawn(_) => CliOutcome::Missing,
+            Self::Timeout => CliOutcome::Timeout,
+            Self::Busy | Self::Failed(..) => CliOutcome::Failed,
+            Self::OutputTooLong | Self::Output(_) | Self::Unusable => CliOutcome::Unusable,
+        }
+    }
 }
 
 /// Runs the CLI with `--json` and the base directory added; returns what it printed. Dropping the

@@ -1,5 +1,6 @@
 //! t3's own command: one run at a time, whoever asks, and no wait without a bound.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::child::{self, CliError};
 use super::secret::Secret;
 use crate::config::CliConfig;
+use crate::metrics::{CliCommand, CliOutcome, Metrics};
 
 /// How long one run, with its repetitions, may take. It needs about 2 s (contract §1).
 const RUN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,6 +32,7 @@ pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Cli {
     config: CliConfig,
+    metrics: Arc<Metrics>,
     turn: Semaphore,
     waiting: AtomicUsize,
     /// How long the last run took, in milliseconds.
@@ -40,10 +43,11 @@ pub(super) struct Cli {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Cli {
-    /// Runs what `config` names.
-    pub(super) fn new(config: CliConfig) -> Self {
+    /// Runs what `config` names, and counts it.
+    pub(super) fn new(config: CliConfig, metrics: Arc<Metrics>) -> Self {
         Self {
             config,
+            metrics,
             turn: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             last_took: AtomicU64::new(0),
@@ -66,7 +70,8 @@ impl Cli {
             "--label",
             label,
         ];
-        self.secret_of(&args, "credential", deadline).await
+        self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
+            .await
     }
 
     /// Makes an administrative session: `t3 auth session issue` (contract §4).
@@ -81,11 +86,13 @@ impl Cli {
             "--label",
             "t3-dispatcher",
         ];
-        self.secret_of(&args, "token", deadline).await
+        self.secret_of(CliCommand::SessionIssue, &args, "token", deadline)
+            .await
     }
 
     async fn secret_of(
         &self,
+        command: CliCommand,
         args: &[&str],
         field: &str,
         deadline: Instant,
@@ -93,15 +100,17 @@ impl Cli {
         let _turn = self.take_turn(deadline).await?;
         let start = Instant::now();
         let latest = deadline.min(start + RUN_TIMEOUT);
-        let printed = timeout_at(latest, self.run_until_unlocked(args)).await;
-        let took = start.elapsed().as_millis() as u64;
-        self.last_took.store(took, Ordering::Relaxed);
-        let printed = printed.unwrap_or(Err(CliError::Timeout))?;
-        let value: Value = serde_json::from_slice(&printed).map_err(|_| CliError::Unusable)?;
-        value[field]
-            .as_str()
-            .and_then(Secret::new)
-            .ok_or(CliError::Unusable)
+        let printed = timeout_at(latest, self.run_until_unlocked(command, args)).await;
+        let took = start.elapsed();
+        self.last_took
+            .store(took.as_millis() as u64, Ordering::Relaxed);
+        let printed = printed.unwrap_or(Err(CliError::Timeout));
+        let secret = printed.and_then(|printed| secret_in(&printed, field));
+        let outcome = secret
+            .as_ref()
+            .map_or_else(CliError::outcome, |_| CliOutcome::Ok);
+        self.metrics.cli_run(command, outcome, took);
+        secret
     }
 
     /// Waits for its turn, unless by all that is known it would come too late: whoever waits in
@@ -120,11 +129,16 @@ impl Cli {
         }
     }
 
-    async fn run_until_unlocked(&self, args: &[&str]) -> Result<Vec<u8>, CliError> {
+    async fn run_until_unlocked(
+        &self,
+        command: CliCommand,
+        args: &[&str],
+    ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
             match child::run(&self.config, args).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
+                    self.metrics.cli_locked(command);
                     sleep(pause).await;
                     pause *= 2;
                 }
@@ -132,6 +146,12 @@ impl Cli {
             }
         }
     }
+}
+
+fn secret_in(printed: &[u8], field: &str) -> Result<Secret, CliError> {
+    let value: Value = serde_json::from_slice(printed).map_err(|_| CliError::Unusable)?;
+    let secret = value[field].as_str().and_then(Secret::new);
+    secret.ok_or(CliError::Unusable)
 }
 
 impl Drop for Waiting<'_> {

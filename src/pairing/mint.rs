@@ -14,7 +14,8 @@ use super::bearer::Bearer;
 use super::child::CliError;
 use super::cli::Cli;
 use super::secret::Secret;
-use crate::config::MintMode;
+use crate::config::{MintMode, PairingConfig};
+use crate::metrics::{self, Metrics};
 use crate::upstream::{Call, Failure, Upstream};
 
 /// How long t3's API may take. It needs 6 to 22 ms (contract §4).
@@ -27,6 +28,7 @@ pub(super) struct Mint {
     upstream: Arc<Upstream>,
     cli: Arc<Cli>,
     bearer: Arc<Bearer>,
+    metrics: Arc<Metrics>,
 }
 
 /// Where a credential came from.
@@ -54,15 +56,20 @@ pub enum MintError {
 }
 
 impl Mint {
-    /// Mints as `mode` says.
-    pub(super) fn new(mode: MintMode, upstream: Arc<Upstream>, cli: Cli) -> Self {
-        let cli = Arc::new(cli);
+    /// Mints as `config` says.
+    pub(super) fn new(
+        config: PairingConfig,
+        upstream: Arc<Upstream>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let cli = Arc::new(Cli::new(config.cli, Arc::clone(&metrics)));
         let bearer = Arc::new(Bearer::new(Arc::clone(&cli)));
         Self {
-            mode,
+            mode: config.mint,
             upstream,
             cli,
             bearer,
+            metrics,
         }
     }
 
@@ -106,6 +113,7 @@ impl Mint {
             return outcome;
         }
         self.bearer.refused(&token);
+        self.metrics.bearer_refused();
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
         self.ask_api(label, &token).await
     }
@@ -126,6 +134,15 @@ impl Mint {
             serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)?;
         let credential = value["credential"].as_str().and_then(Secret::new);
         credential.ok_or(MintError::Unusable)
+    }
+}
+
+impl From<Way> for metrics::Way {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Api => Self::Api,
+            Way::Cli => Self::Cli,
+        }
     }
 }
 

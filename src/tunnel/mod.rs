@@ -1,10 +1,12 @@
 //! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
 
+mod closing;
 mod direction;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use self::direction::{Direction, Lost};
+use crate::metrics::{Metrics, Stream, TunnelEnd};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,6 +27,8 @@ pub struct Tunnel {
     pub client: Side,
     /// t3, with what it sent behind its 101.
     pub upstream: Side,
+    /// Told of its beginning, its end, and every byte.
+    pub metrics: Arc<Metrics>,
 }
 
 /// One socket of a tunnel.
@@ -38,15 +43,15 @@ pub struct Side {
 /// Who ended a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The client closed or lost its side first.
+    /// The client left without a word, or was lost.
     DownstreamClosed,
-    /// t3 closed or lost its side first.
+    /// t3 left without a word, or was lost.
     UpstreamClosed,
     /// The dispatcher's own drain came to its deadline.
     Drained,
     /// The session that it was opened with has died.
     SessionEnded,
-    /// Both at once.
+    /// One of them, which had said so by a WebSocket's own close.
     Graceful,
 }
 
@@ -55,6 +60,8 @@ pub enum Cause {
 pub struct Report {
     /// Who ended it.
     pub cause: Cause,
+    /// Was it t3 who ended it, without having been asked to?
+    pub is_t3_gone: bool,
     /// From the 101 to the end of both sides.
     pub duration: Duration,
     /// Bytes from the client to t3.
@@ -71,6 +78,8 @@ struct Copying {
     up: Direction,
     down: Direction,
     first: Option<Cause>,
+    is_t3_gone: bool,
+    metrics: Arc<Metrics>,
 }
 
 impl Tunnel {
@@ -79,14 +88,19 @@ impl Tunnel {
     pub async fn run(self, end: impl Future<Output = Cause>) -> Report {
         let start = Instant::now();
         let mut copying = Copying::from(self);
+        copying.metrics.tunnel_opened();
         let ended = tokio::select! {
             () = copying.run() => copying.first,
             cause = end => Some(cause),
         };
+        // A copy ends by one side or the other.
+        let cause = ended.unwrap_or(Cause::Graceful);
+        let duration = start.elapsed();
+        copying.metrics.tunnel_ended(cause.counted(), duration);
         Report {
-            // A copy ends by one side or the other.
-            cause: ended.unwrap_or(Cause::Graceful),
-            duration: start.elapsed(),
+            cause,
+            is_t3_gone: copying.is_t3_gone,
+            duration,
             bytes_up: copying.up.copied,
             bytes_down: copying.down.copied,
         }
@@ -120,8 +134,13 @@ impl Copying {
 
     /// Moves what can be moved; ready when both directions are done or a side is lost.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (had_up, had_down) = (self.up.copied, self.down.copied);
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
         let down = self.down.poll(cx, &mut self.upstream, &mut self.client);
+        self.metrics
+            .received(Stream::Tunnel, self.up.copied - had_up);
+        self.metrics
+            .sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
             (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
                 Some(Cause::DownstreamClosed)
@@ -133,11 +152,26 @@ impl Copying {
             _ if self.down.read_ended => Some(Cause::UpstreamClosed),
             _ => None,
         };
-        self.first = self.first.or(ended);
+        if self.first.is_none() {
+            self.first = ended.map(|by| self.ended(by));
+        }
         match (up, down) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
             _ if self.up.done && self.down.done => Poll::Ready(()),
             _ => Poll::Pending,
+        }
+    }
+}
+
+impl Copying {
+    /// Notes that one side was the first to end; it may have said so before.
+    fn ended(&mut self, by: Cause) -> Cause {
+        let is_t3 = by == Cause::UpstreamClosed;
+        // t3 answers a close by its own and by its end.
+        self.is_t3_gone = is_t3 && !self.up.said_close;
+        match if is_t3 { &self.down } else { &self.up }.said_close {
+            true => Cause::Graceful,
+            false => by,
         }
     }
 }
@@ -150,6 +184,20 @@ impl From<Tunnel> for Copying {
             up: Direction::starting_with(tunnel.client.early),
             down: Direction::starting_with(tunnel.upstream.early),
             first: None,
+            is_t3_gone: false,
+            metrics: tunnel.metrics,
+        }
+    }
+}
+
+impl Cause {
+    fn counted(self) -> TunnelEnd {
+        match self {
+            Self::DownstreamClosed => TunnelEnd::DownstreamClosed,
+            Self::UpstreamClosed => TunnelEnd::UpstreamClosed,
+            Self::Drained => TunnelEnd::Drained,
+            Self::SessionEnded => TunnelEnd::SessionEnded,
+            Self::Graceful => TunnelEnd::Graceful,
         }
     }
 }
