@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod navigation;
 pub mod origin;
 pub mod pairing;
+pub mod probe;
 pub mod proxy;
 pub mod readiness;
 pub mod request_id;

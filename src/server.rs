@@ -15,6 +15,7 @@ use crate::dispatch::Dispatch;
 use crate::door::Door;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
+use crate::probe::Probes;
 use crate::readiness::Readiness;
 use crate::request_id::RequestIds;
 use crate::scrape;
@@ -85,6 +86,7 @@ pub async fn run(
         readiness,
         pairing,
         tunnels,
+        probes: Probes::default(),
         request_ids: RequestIds::default(),
         metrics: counted,
     });

@@ -40,6 +40,13 @@ pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
     answer
 }
 
+/// 101: another protocol follows, which the caller names.
+pub fn switching() -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    answer
+}
+
 /// What /readyz tells of t3: 200 only where it is up.
 pub fn ready(state: State) -> Answer {
     let status = match state {

@@ -32,6 +32,10 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>,
     match ended {
         Ended::TooSlow(stream) => reset(&stream),
         Ended::Done(stream) => linger(stream).await,
+        Ended::Switched(client, Opened::Probe(place)) => {
+            let echo = place.echo(client.stream, client.early, tasks.drain());
+            tasks.cut().run_until_cancelled(echo).await;
+        }
         Ended::Switched(client, Opened::Tunnel(opened)) => {
             if tunnel(client, *opened, &dispatch.metrics, &tasks).await {
                 dispatch.tunnel_lost();

@@ -13,6 +13,7 @@ use crate::answers::Answer;
 use crate::client_io::Interim;
 use crate::config::LimitsConfig;
 use crate::door::Visitor;
+use crate::probe;
 use crate::request_id::RequestId;
 use crate::request_line::RequestLine;
 use crate::tunnel::Side;
@@ -54,6 +55,8 @@ pub struct Outcome {
 pub enum Opened {
     /// A tunnel to t3.
     Tunnel(Box<OpenTunnel>),
+    /// A WebSocket that ends here.
+    Probe(probe::Place),
 }
 
 /// A tunnel that is to begin.

@@ -5,6 +5,7 @@ mod fetch;
 mod heal;
 mod page;
 mod persist;
+mod probe;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::hygiene::{self, Refusal};
 use crate::metrics::{Answered, Class, Kind, Metrics};
 use crate::navigation;
 use crate::pairing::Pairing;
+use crate::probe::Probes;
 use crate::readiness::Readiness;
 use crate::request_id::{RequestId, RequestIds, X_REQUEST_ID};
 use crate::route::{self, Route};
@@ -49,6 +51,8 @@ pub struct Dispatch {
     pub pairing: Pairing,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
+    /// The probes that are open.
+    pub probes: Probes,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -129,6 +133,8 @@ impl Dispatch {
             Route::Health => answers::healthy().into(),
             Route::Ready => answers::ready(self.readiness.status().state).into(),
             _ if is_barred => self.barred(&arrival).into(),
+            Route::Probe => self.probe(&arrival),
+            Route::NoProbe => probe::upgrade_required(&arrival.id).into(),
             Route::Upgrade => self.upgrade(arrival).await,
             Route::Page => self.page(arrival, body).await.into(),
             Route::OwnSession => self.own_session(arrival).await.into(),
@@ -194,7 +200,7 @@ impl Dispatch {
 /// What a request is counted as.
 fn kind(route: Route, path: &str) -> Kind {
     match route {
-        Route::Health | Route::Ready => Kind::Probe,
+        Route::Health | Route::Ready | Route::Probe | Route::NoProbe => Kind::Probe,
         Route::Page => Kind::Page,
         Route::Upgrade => Kind::Upgrade,
         Route::Forward if path.starts_with("/assets/") => Kind::Asset,
