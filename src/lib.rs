@@ -20,6 +20,7 @@
 pub mod activity;
 pub mod answers;
 pub mod browser;
+pub mod check;
 pub mod client_io;
 pub mod config;
 pub mod connection;

@@ -1,14 +1,16 @@
 //! The process: options, logs, the listening socket, signals and the exit code.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use t3_dispatcher::config::{Command, LogFormat, Options};
+use t3_dispatcher::check::check;
+use t3_dispatcher::config::{Command, LogFormat, Options, T3Options};
 use t3_dispatcher::install::install;
 use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 use tracing_subscriber::Layer;
@@ -23,20 +25,13 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return refuse(&error),
     };
-    if let Some(Command::Install { path }) = &options.command {
-        return match install(path) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("t3-dispatcher: {error}");
-                ExitCode::FAILURE
-            }
-        };
+    match &options.command {
+        None => {}
+        Some(Command::Install { path }) => return told(install(path).map(|()| ExitCode::SUCCESS)),
+        Some(Command::Check { t3, json }) => return told(check_t3(t3, *json)),
     }
     init_logs(&options);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let outcome = runtime.and_then(|runtime| runtime.block_on(serve(&options)));
+    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(&options)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,6 +39,38 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// What came of a command besides serving, as an exit code.
+fn told<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("t3-dispatcher: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints what a check found.
+fn check_t3(t3: &T3Options, json: bool) -> io::Result<ExitCode> {
+    let report = runtime()?.block_on(check(t3.upstream(), t3.pairing()));
+    match json {
+        true => write(format_args!("{:#}\n", report.json())),
+        false => write(format_args!("{report}")),
+    }
+    Ok(match report.is_well() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Prints to whoever still reads.
+fn write(text: std::fmt::Arguments<'_>) {
+    let _ = io::stdout().write_fmt(text);
 }
 
 async fn serve(options: &Options) -> io::Result<()> {

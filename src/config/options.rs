@@ -78,6 +78,17 @@ pub enum Command {
         /// The file to write; its folder must be there.
         path: PathBuf,
     },
+    /// Go the whole way to a live cockpit once and tell what stands in it: t3's command, its base
+    /// directory, t3 itself, a session, a WebSocket. Ends with 0 where all is well, else with 1.
+    Check {
+        /// t3 and its command.
+        #[command(flatten)]
+        t3: Box<T3Options>,
+
+        /// One JSON object in place of the table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Options {

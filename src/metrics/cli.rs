@@ -16,6 +16,8 @@ label!(
         PairingCreate = "pairing_create",
         /// `t3 auth session issue`.
         SessionIssue = "session_issue",
+        /// `t3 auth session revoke`.
+        SessionRevoke = "session_revoke",
     }
 );
 

@@ -48,16 +48,34 @@ impl CliError {
     }
 }
 
-/// Runs the CLI with `--json` and the base directory added; returns what it printed. Dropping the
-/// future kills it and everything that it started.
+/// Runs the CLI with the base directory added; returns what it printed. Dropping the future kills it
+/// and everything that it started.
 pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
-    command.args(args).arg("--json");
+    command.args(args);
     if let Some(base_dir) = config.base_dir() {
         command.arg("--base-dir").arg(base_dir);
     }
-    if let Some(path) = path_with(&program) {
+    finish(command, &program).await
+}
+
+/// What the CLI calls its version. It needs no base directory for that.
+pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
+    let program = config.program();
+    let mut command = Command::new(&program);
+    command.arg("--version");
+    let printed = finish(command, &program).await?;
+    let first = String::from_utf8_lossy(&printed);
+    let first = first.lines().next().unwrap_or_default().trim();
+    match first.is_empty() {
+        true => Err(CliError::Unusable),
+        false => Ok(redacted(first)),
+    }
+}
+
+async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
+    if let Some(path) = path_with(program) {
         command.env("PATH", path);
     }
     command

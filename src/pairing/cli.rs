@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::child::{self, CliError};
 use super::secret::Secret;
@@ -69,22 +69,37 @@ impl Cli {
             CREDENTIAL_TTL,
             "--label",
             label,
+            "--json",
         ];
         self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
             .await
     }
 
+    /// Ends a session: `t3 auth session revoke` (contract §4). It ends well where there is none.
+    pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
+        let args = ["auth", "session", "revoke", id];
+        let _turn = self.take_turn(deadline).await?;
+        let run = self.run_until_unlocked(CliCommand::SessionRevoke, &args);
+        let start = Instant::now();
+        let revoked = timeout_at(deadline.min(start + RUN_TIMEOUT), run).await;
+        revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
+    }
+
+    /// What it calls its version.
+    pub(super) async fn version(&self) -> Result<String, CliError> {
+        let version = timeout(RUN_TIMEOUT, child::version(&self.config)).await;
+        version.unwrap_or(Err(CliError::Timeout))
+    }
+
     /// Makes an administrative session: `t3 auth session issue` (contract §4).
-    pub(super) async fn issue_session(&self, deadline: Instant) -> Result<Secret, CliError> {
+    pub(super) async fn issue_session(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
         let ttl = format!("{}h", BEARER_TTL.as_secs() / 3600);
         let args = [
-            "auth",
-            "session",
-            "issue",
-            "--ttl",
-            &ttl,
-            "--label",
-            "t3-dispatcher",
+            "auth", "session", "issue", "--ttl", &ttl, "--label", label, "--json",
         ];
         self.secret_of(CliCommand::SessionIssue, &args, "token", deadline)
             .await

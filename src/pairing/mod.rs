@@ -9,8 +9,12 @@ mod exchange;
 mod guard;
 mod mint;
 mod pair;
+mod rehearsal;
 mod secret;
 mod tabs;
 
-pub use self::exchange::Session;
+pub use self::child::CliError;
+pub use self::exchange::{ExchangeError, Session};
+pub use self::mint::MintError;
 pub use self::pair::{Ask, Pairing};
+pub use self::rehearsal::{Administration, Credential, Rehearsal};
