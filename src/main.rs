@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use t3_dispatcher::check::check;
 use t3_dispatcher::config::{Command, LogFormat, Options, T3Options};
 use t3_dispatcher::install::install;
@@ -29,6 +29,12 @@ fn main() -> ExitCode {
         None => {}
         Some(Command::Install { path }) => return told(install(path).map(|()| ExitCode::SUCCESS)),
         Some(Command::Check { t3, json }) => return told(check_t3(t3, *json)),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Options::command(), "t3-dispatcher", &mut text);
+            write(format_args!("{}", String::from_utf8_lossy(&text)));
+            return ExitCode::SUCCESS;
+        }
     }
     init_logs(&options);
     let outcome = runtime().and_then(|runtime| runtime.block_on(serve(&options)));

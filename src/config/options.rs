@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::Config;
 use super::door::DoorOptions;
@@ -16,6 +17,23 @@ use super::t3::T3Options;
 /// Where Prometheus looks for metrics unless another port is named.
 const METRICS_PORT: u16 = 9464;
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  In front of the `t3 serve` of this machine, for a browser on it:
+      t3-dispatcher --host 127.0.0.1
+  Behind a proxy whose single sign-on names the user; the proxy's network alone is believed:
+      t3-dispatcher --identity-header X-authentik-username --trusted-proxies 10.0.0.0/8
+  For two people alone, with log lines for a log store:
+      t3-dispatcher --identity-header Remote-User --allowed-users alice,bob --log-format json
+  What stands in the way? With the same variables or options that it serves with:
+      t3-dispatcher check
+  What is counted:
+      curl http://127.0.0.1:9464/metrics
+
+Every option can be set by its variable instead; a flag goes before it. With none of them only
+browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 unusable options.";
+
 /// What the process was told, by flag or by environment.
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -24,7 +42,9 @@ const METRICS_PORT: u16 = 9464;
     about,
     max_term_width = 100,
     args_override_self = true,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    after_long_help = EXAMPLES,
+    after_help = "`--help` tells more, with examples. Every option can be set by its variable instead."
 )]
 pub struct Options {
     /// What to do instead of serving.
@@ -32,11 +52,12 @@ pub struct Options {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
+    #[arg(help_heading = "Listening", long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
     pub host: IpAddr,
 
     /// Port to listen on; 0 picks a free one and the first log line tells it.
     #[arg(
+        help_heading = "Listening",
         long,
         env = "DISPATCHER_PORT",
         value_name = "PORT",
@@ -46,11 +67,16 @@ pub struct Options {
 
     /// Port on which Prometheus finds /metrics, on the same address; 0 is none [default: 9464, or
     /// none where that is taken].
-    #[arg(long, env = "DISPATCHER_METRICS_PORT", value_name = "PORT")]
+    #[arg(
+        help_heading = "Listening",
+        long,
+        env = "DISPATCHER_METRICS_PORT",
+        value_name = "PORT"
+    )]
     pub metrics_port: Option<u16>,
 
     /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
-    #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
+    #[arg(help_heading = "Listening", long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
 
     /// t3 and its command.
@@ -78,8 +104,10 @@ pub enum Command {
         /// The file to write; its folder must be there.
         path: PathBuf,
     },
-    /// Go the whole way to a live cockpit once and tell what stands in it: t3's command, its base
-    /// directory, t3 itself, a session, a WebSocket. Ends with 0 where all is well, else with 1.
+    /// Go the whole way to a live cockpit once, and tell what stands in it.
+    ///
+    /// The steps: t3's command, its base directory, t3 itself, its cookie, a session, a WebSocket.
+    /// What it makes it revokes. The exit code is 0 where all is well, else 1.
     Check {
         /// t3 and its command.
         #[command(flatten)]
@@ -88,6 +116,13 @@ pub enum Command {
         /// One JSON object in place of the table.
         #[arg(long)]
         json: bool,
+    },
+    /// Print what makes a shell complete this command line.
+    ///
+    /// For bash: t3-dispatcher completions bash >/etc/bash_completion.d/t3-dispatcher
+    Completions {
+        /// Which shell.
+        shell: Shell,
     },
 }
 
