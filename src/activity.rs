@@ -28,6 +28,11 @@ struct State {
     sending: Option<Window>,
     /// While the client is waited for to take more of an answer.
     taking: Option<Window>,
+    is_flushed: bool,
+    /// Not every byte of a request was read, or its answer is to be the last one.
+    is_ending: bool,
+    /// When whoever waits for an answer looks at the clock.
+    expected: Option<Instant>,
     upload: Option<Arc<Upload>>,
     far: Instant,
 }
@@ -58,6 +63,9 @@ impl Activity {
             phase: Phase::Head(now),
             sending: None,
             taking: None,
+            is_flushed: true,
+            is_ending: false,
+            expected: None,
             upload: None,
             far: now + FAR,
         };
@@ -96,7 +104,9 @@ impl Activity {
 
     /// The client took bytes.
     pub fn wrote(&self, count: usize) {
-        if let Some(window) = &mut self.lock().taking {
+        let mut state = self.lock();
+        state.is_flushed = false;
+        if let Some(window) = &mut state.taking {
             window.moved += count as u64;
         }
     }
@@ -104,12 +114,27 @@ impl Activity {
     /// The client takes nothing at the moment.
     pub fn write_blocked(&self) {
         let mut state = self.lock();
+        state.is_flushed = false;
         state.taking = Some(state.taking.map_or_else(Window::starting, Window::blocked));
     }
 
     /// The client has taken everything.
     pub fn flushed(&self) {
-        self.lock().taking = None;
+        let mut state = self.lock();
+        state.is_flushed = true;
+        state.taking = None;
+    }
+
+    /// The connection ends behind this answer, whatever else has come on it.
+    pub fn end_with_this(&self) {
+        self.lock().is_ending = true;
+    }
+
+    /// Has the client sent the whole of every request, got the whole of every answer, and asked
+    /// for nothing more?
+    pub fn is_at_rest(&self) -> bool {
+        let state = self.lock();
+        state.is_flushed && !state.is_ending && matches!(state.phase, Phase::Idle(_))
     }
 
     /// A request's head is complete; `upload` is its body, where it has one.
@@ -119,12 +144,24 @@ impl Activity {
         state.upload = upload;
     }
 
+    /// An answer is waited for until `due`: a look at the clock is due then too.
+    pub fn expect_by(&self, due: Instant) {
+        self.lock().expected = Some(due);
+    }
+
+    /// It has come.
+    pub fn expected(&self) {
+        self.lock().expected = None;
+    }
+
     /// The answer has been handed over.
     pub fn end(&self) {
         let mut state = self.lock();
         state.phase = Phase::Idle(Instant::now());
-        state.upload = None;
+        let upload = state.upload.take();
+        state.is_ending |= upload.is_some_and(|upload| !upload.is_done());
         state.sending = None;
+        state.expected = None;
     }
 
     /// When to look at the clock next.
@@ -133,7 +170,7 @@ impl Activity {
         let of_phase = match state.phase {
             Phase::Idle(since) => since + self.limits.idle_timeout,
             Phase::Head(since) => since + self.limits.header_timeout,
-            Phase::Exchange => state.far,
+            Phase::Exchange => state.expected.unwrap_or(state.far),
         };
         let windows = [state.sending, state.taking].into_iter().flatten();
         windows

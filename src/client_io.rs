@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -52,6 +53,8 @@ pub struct ClientIo {
     line: Arc<RequestLine>,
     interim: Arc<Interim>,
     metrics: Arc<Metrics>,
+    /// What came before hyper had the socket, read first.
+    early: Bytes,
     /// What of the interim answers is being written.
     writing: Vec<u8>,
     /// Everything hyper had to say so far has been written: what it says next begins a message.
@@ -88,10 +91,12 @@ impl Interim {
 }
 
 impl ClientIo {
-    /// Wraps `stream`; what is pushed to `interim` is written between two messages, `activity` is
-    /// told what moves, `metrics` how much, and `line` what a request begins with.
+    /// Wraps `stream`, on which `early` has come already; what is pushed to `interim` is written
+    /// between two messages, `activity` is told what moves, `metrics` how much, and `line` what a
+    /// request begins with.
     pub fn new(
         stream: TcpStream,
+        early: Bytes,
         interim: Arc<Interim>,
         activity: Arc<Activity>,
         line: Arc<RequestLine>,
@@ -99,6 +104,7 @@ impl ClientIo {
     ) -> Self {
         Self {
             stream,
+            early,
             activity,
             line,
             interim,
@@ -154,12 +160,21 @@ impl AsyncRead for ClientIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let was_early = !self.early.is_empty();
+        let polled = match self.early.len().min(buffer.remaining()) {
+            0 => Pin::new(&mut self.stream).poll_read(cx, buffer),
+            count => {
+                buffer.put_slice(&self.early.split_to(count));
+                Poll::Ready(Ok(()))
+            }
+        };
         match polled {
             Poll::Pending => self.activity.read_blocked(),
             Poll::Ready(_) => {
                 let came = &buffer.filled()[before..];
-                self.metrics.received(Stream::Http, came.len() as u64);
+                if !was_early {
+                    self.metrics.received(Stream::Http, came.len() as u64);
+                }
                 if self.activity.read(came.len()) {
                     self.line.read(came);
                 }

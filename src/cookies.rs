@@ -44,31 +44,15 @@ pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) 
 
 /// Takes every cookie off whose name begins with `prefix`. The others stay byte for byte.
 pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
-    let is_withheld = |pair: &[u8]| {
-        let name = name_and_value(pair).map_or(pair.trim_ascii(), |(name, _)| name);
-        name.len() >= prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
-    };
+    let rest_of = |line: &HeaderValue| without(line.as_bytes(), prefix);
     let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
-    let pairs_of = |line: &HeaderValue| -> Vec<Vec<u8>> {
-        let pairs = line.as_bytes().split(|byte| *byte == b';');
-        pairs.map(<[u8]>::to_vec).collect()
-    };
-    if !lines
-        .iter()
-        .flat_map(pairs_of)
-        .any(|pair| is_withheld(&pair))
-    {
+    if lines.iter().all(|line| rest_of(line).is_none()) {
         return;
     }
-    let kept = lines.iter().filter_map(|line| {
-        let pairs = pairs_of(line);
-        let kept: Vec<_> = pairs
-            .into_iter()
-            .filter(|pair| !is_withheld(pair))
-            .collect();
-        let joined = kept.join(&b';');
-        let joined = joined.trim_ascii_start();
-        (!joined.is_empty()).then(|| HeaderValue::from_bytes(joined).ok())?
+    let kept = lines.into_iter().filter_map(|line| match rest_of(&line) {
+        None => Some(line),
+        Some(rest) if rest.is_empty() => None,
+        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
     });
     let kept: Vec<_> = kept.collect();
     let mut kept = kept.into_iter();
@@ -80,6 +64,21 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     for line in kept {
         headers.append(COOKIE, line);
     }
+}
+
+/// What is left of a `Cookie` line without the cookies whose name begins with `prefix`: none where
+/// it has no such cookie and stays as it is.
+pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
+    let is_withheld = |pair: &[u8]| {
+        let name = name_and_value(pair).map_or(pair.trim_ascii(), |(name, _)| name);
+        name.len() >= prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+    };
+    let pairs = || line.split(|byte| *byte == b';');
+    if !pairs().any(is_withheld) {
+        return None;
+    }
+    let kept: Vec<_> = pairs().filter(|pair| !is_withheld(pair)).collect();
+    Some(kept.join(&b';').trim_ascii_start().to_vec())
 }
 
 /// The two sides of a pair's first `=`, white space around them off.

@@ -4,6 +4,8 @@
 //!
 //! 1. [`server`] accepts the connection and owns its task until it has ended or the drain cut it.
 //! 2. [`connection`] speaks HTTP/1.1 on it and, after a 101, becomes the tunnel.
+//!    A plain request, which is to be forwarded whatever else is the case, goes by [`fast_path`]
+//!    and no further down this list.
 //! 3. [`headers`] takes off what belongs to the client's hop alone.
 //! 4. [`dispatch`] lets [`route`] make the one decision about what is left: answer, pair, upgrade
 //!    or forward.
@@ -27,6 +29,8 @@ pub mod connection;
 pub mod cookies;
 pub mod dispatch;
 pub mod door;
+pub mod fast_path;
+pub mod fields;
 pub mod headers;
 pub mod host;
 pub mod hygiene;

@@ -44,30 +44,58 @@ impl RequestIds {
         }
     }
 
-    /// `9f86d081-2a`, the number in hexadecimal.
+    /// Writes a new one.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        to.extend_from_slice(Made::of(self.process, number).text());
+    }
+
     fn make(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId::of_text(Made::of(self.process, number).text())
+    }
+}
+
+/// A name made here, `9f86d081-2a`: the process and the number in hexadecimal.
+struct Made {
+    text: [u8; 8 + 1 + 16],
+    start: usize,
+}
+
+impl Made {
+    fn of(process: u32, mut number: u64) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut text = [0; 8 + 1 + 16];
-        let mut start = text.len();
-        let mut prepend = |byte| {
-            start -= 1;
-            text[start] = byte;
-        };
+        let text = [0; 8 + 1 + 16];
+        let start = text.len();
+        let mut made = Self { text, start };
         while number > 0 {
-            prepend(DIGITS[(number % 16) as usize]);
+            made.prepend(DIGITS[(number % 16) as usize]);
             number /= 16;
         }
-        prepend(b'-');
-        for shift in 0..8 {
-            prepend(DIGITS[(self.process >> (4 * shift) & 0xf) as usize]);
+        made.prepend(b'-');
+        for digit in 0..8 {
+            made.prepend(DIGITS[(process >> (4 * digit) & 0xf) as usize]);
         }
-        let made = HeaderValue::from_bytes(&text[start..]);
-        RequestId(made.unwrap_or(HeaderValue::from_static("-")))
+        made
+    }
+
+    fn prepend(&mut self, byte: u8) {
+        self.start -= 1;
+        self.text[self.start] = byte;
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[self.start..]
     }
 }
 
 impl RequestId {
+    /// The name that is written so.
+    pub fn of_text(text: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(text);
+        Self(value.unwrap_or(HeaderValue::from_static("-")))
+    }
+
     /// As a field's value.
     pub fn value(&self) -> HeaderValue {
         self.0.clone()
@@ -81,7 +109,7 @@ impl fmt::Display for RequestId {
 }
 
 /// Nothing that a log, a page or a shell would take for its own.
-fn is_sane(name: &[u8]) -> bool {
+pub fn is_sane(name: &[u8]) -> bool {
     let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
     (1..=MOST_BYTES).contains(&name.len()) && name.iter().all(is_safe)
 }

@@ -49,6 +49,15 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     }
 }
 
+/// Is a request for `path` that is neither a page load nor an upgrade forwarded, whatever its
+/// fields say?
+pub fn is_forwarded(path: &str) -> bool {
+    !matches!(
+        path,
+        "/healthz" | "/readyz" | "/probe/healthz" | "/probe/ws" | "/api/auth/session"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,18 +26,20 @@ pub fn secure(headers: &mut HeaderMap, name: &str) {
     if !headers.contains_key(SET_COOKIE) {
         return;
     }
-    for line in headers.iter_mut().filter(|(field, _)| *field == SET_COOKIE) {
-        let text = line.1.as_bytes();
-        let sets = name_and_value(text).is_some_and(|(key, _)| key == name.as_bytes());
-        let mut attributes = text.split(|byte| *byte == b';').skip(1);
-        let is_secure = attributes.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"secure"));
-        if sets && !is_secure {
-            let secured = [text, b"; Secure"].concat();
-            if let Ok(secured) = HeaderValue::from_bytes(&secured) {
-                *line.1 = secured;
-            }
+    for (_, line) in headers.iter_mut().filter(|(field, _)| *field == SET_COOKIE) {
+        let secured = secured(line.as_bytes(), name);
+        if let Some(Ok(secured)) = secured.map(|secured| HeaderValue::from_bytes(&secured)) {
+            *line = secured;
         }
     }
+}
+
+/// The `Set-Cookie` line with `Secure` added, if it sets a cookie called `name` and lacks it.
+pub fn secured(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let sets = name_and_value(line).is_some_and(|(key, _)| key == name.as_bytes());
+    let mut attributes = line.split(|byte| *byte == b';').skip(1);
+    let is_secure = attributes.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"secure"));
+    (sets && !is_secure).then(|| [line, b"; Secure"].concat())
 }
 
 #[cfg(test)]

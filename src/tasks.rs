@@ -1,10 +1,12 @@
 //! The tasks that outlive the call that started them: started here, awaited when the server drains.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 /// Starts tasks and knows when the last one has ended.
@@ -13,6 +15,14 @@ pub struct Tasks {
     tracker: TaskTracker,
     drain: CancellationToken,
     cut: CancellationToken,
+}
+
+/// A token as one task sees it, which asks often and is woken once.
+#[derive(Debug)]
+pub struct Signal {
+    token: CancellationToken,
+    waiting: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_registered: bool,
 }
 
 /// A task that ends when this is dropped.
@@ -63,6 +73,27 @@ impl Tasks {
         tokio::time::timeout(grace, self.tracker.wait())
             .await
             .is_ok()
+    }
+}
+
+impl Signal {
+    /// The signal of `token` for the task that will poll it.
+    pub fn of(token: &CancellationToken) -> Self {
+        Self {
+            token: token.clone(),
+            waiting: Box::pin(token.clone().cancelled_owned()),
+            is_registered: false,
+        }
+    }
+
+    /// Has it been given? The first call, with the `cx` of the task that makes every further one,
+    /// has it woken when it is.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_registered {
+            return self.token.is_cancelled();
+        }
+        self.is_registered = true;
+        self.waiting.as_mut().poll(cx).is_ready()
     }
 }
 

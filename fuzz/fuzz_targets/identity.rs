@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::door::{forwarded, identity, withheld};
 use t3_dispatcher_fuzz::{fields, listed};
 
-const NAME: HeaderName = HeaderName::from_static("x-authentik-username");
+static NAME: HeaderName = HeaderName::from_static("x-authentik-username");
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 fn plain(name: &str) -> String {

@@ -1,14 +1,14 @@
 //! HTTP/1.1 with one client: its requests go to the dispatch, and its time is watched.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Request;
+use http::header::CONNECTION;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,13 +16,14 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::watch::{Watched, watch};
 use crate::activity::Activity;
 use crate::answers::AnswerBody;
 use crate::client_io::ClientIo;
 use crate::dispatch::{Client, Dispatch, Opened};
+use crate::fast_path::Lane;
 use crate::tasks::Tasks;
 use crate::tunnel::Side;
 
@@ -34,43 +35,52 @@ const NO_HTTP_2: &[u8] =
 pub(super) enum Ended {
     /// By itself.
     Done(TcpStream),
+    /// Every answer is with the client: what comes next may go another way.
+    AtRest(Lane),
     /// The client has used up its time.
     TooSlow(TcpStream),
+    /// The drain has come to its deadline.
+    Cut,
     /// By a 101: the client's side, and what the tunnel needs besides.
     Switched(Side, Opened),
 }
 
-/// Speaks HTTP until the connection is over.
+/// Answers what has come on `lane`, and what comes until every answer is with the client.
 pub(super) async fn speak(
-    stream: TcpStream,
-    peer: SocketAddr,
+    lane: Lane,
+    client: &Arc<Client>,
     dispatch: &Arc<Dispatch>,
     tasks: &Tasks,
 ) -> Ended {
-    let limits = dispatch.limits();
-    let client = Arc::new(Client::new(peer, limits));
     let tunnel = Arc::<Mutex<Option<Opened>>>::default();
     let service = service_fn(|request: Request<Incoming>| {
-        let (dispatch, client) = (Arc::clone(dispatch), Arc::clone(&client));
+        let (dispatch, client) = (Arc::clone(dispatch), Arc::clone(client));
         let tunnel = Arc::clone(&tunnel);
         async move {
             let outcome = dispatch.answer(request, &client).await;
+            if outcome.answer.headers().contains_key(CONNECTION) {
+                // Closed, or another protocol: what comes behind this is no request.
+                client.activity.end_with_this();
+            }
             *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
             Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, client }))
         }
     });
+    client.line.begin();
     let io = ClientIo::new(
-        stream,
+        lane.stream,
+        Bytes::from(lane.came),
         Arc::clone(&client.interim),
         Arc::clone(&client.activity),
         Arc::clone(&client.line),
         Arc::clone(&dispatch.metrics),
     );
+    let header_limit = dispatch.limits().header_limit;
     let mut connection = http1::Builder::new()
-        .max_header_size(limits.header_limit)
-        .max_buf_size(limits.header_limit)
+        .max_header_size(header_limit)
+        .max_buf_size(header_limit)
         .serve_connection(TokioIo::new(io), service);
-    let outcome = drive(&mut connection, &client.activity, tasks).await;
+    let watched = drive(&mut connection, &client.activity, tasks).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
     if client.line.is_preface() {
@@ -78,63 +88,57 @@ pub(super) async fn speak(
         let _ = stream.write_all(NO_HTTP_2).await;
     }
     let opened = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (opened, outcome) {
+    match (opened, watched) {
+        (_, Watched::Cut) => Ended::Cut,
         (Some(upstream), _) => {
             let early = parts.read_buf;
             Ended::Switched(Side { stream, early }, upstream)
         }
-        (None, Outcome::TooSlow) => Ended::TooSlow(stream),
-        (None, Outcome::Over) => Ended::Done(stream),
+        (None, Watched::TooSlow) => Ended::TooSlow(stream),
+        (None, Watched::Over(Over::Ended)) => Ended::Done(stream),
+        (None, Watched::Over(Over::AtRest)) => Ended::AtRest(Lane {
+            stream,
+            came: parts.read_buf.into(),
+        }),
     }
 }
 
-/// Why [`drive`] came back.
-#[derive(Debug)]
-enum Outcome {
-    Over,
-    TooSlow,
+/// Why hyper has nothing more to do.
+enum Over {
+    /// The connection has ended.
+    Ended,
+    /// Every answer is with the client.
+    AtRest,
 }
 
-/// Drives `connection` to its end, or to the end of the client's time. A drain lets the request
-/// under way finish.
+/// Drives `connection` until it has ended or is at rest. A drain lets the request under way finish.
 async fn drive<S, B>(
     connection: &mut http1::Connection<TokioIo<ClientIo>, S>,
     activity: &Activity,
     tasks: &Tasks,
-) -> Outcome
+) -> Watched<Over>
 where
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut drain = pin!(tasks.drain().cancelled());
-    let mut is_draining = false;
-    let mut alarm = pin!(sleep_until(activity.deadline()));
-    poll_fn(|cx| {
-        if !is_draining && drain.as_mut().poll(cx).is_ready() {
-            is_draining = true;
+    let mut knows_of_drain = false;
+    watch(activity, tasks, |cx, is_draining| {
+        if is_draining && !knows_of_drain {
+            knows_of_drain = true;
             Pin::new(&mut *connection).graceful_shutdown();
         }
-        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
-            if let Err(error) = ended {
-                debug!(%error, "client connection ended");
+        match Pin::new(&mut *connection).poll(cx) {
+            Poll::Ready(ended) => {
+                if let Err(error) = ended {
+                    debug!(%error, "client connection ended");
+                }
+                Poll::Ready(Over::Ended)
             }
-            return Poll::Ready(Outcome::Over);
+            Poll::Pending if activity.is_at_rest() => Poll::Ready(Over::AtRest),
+            Poll::Pending => Poll::Pending,
         }
-        // The alarm is set anew only when it must ring earlier, or has rung too early.
-        let deadline = activity.deadline();
-        if deadline < alarm.deadline() {
-            alarm.as_mut().reset(deadline);
-        }
-        while alarm.as_mut().poll(cx).is_ready() {
-            if activity.is_over(Instant::now()) {
-                debug!("client connection too slow");
-                return Poll::Ready(Outcome::TooSlow);
-            }
-            alarm.as_mut().reset(activity.deadline());
-        }
-        Poll::Pending
     })
     .await
 }

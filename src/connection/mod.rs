@@ -1,8 +1,10 @@
 //! One client's connection: HTTP/1.1 until it ends or a 101 makes it one side of a tunnel.
 
 mod http;
+mod watch;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::info;
 
-use self::http::{Ended, speak};
+use self::http::Ended;
+use self::watch::{Watched, watch};
 use crate::client_io;
-use crate::dispatch::{Dispatch, OpenTunnel, Opened};
+use crate::dispatch::{Client, Dispatch, OpenTunnel, Opened};
+use crate::fast_path::{self, Lane, Next};
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 use crate::tunnel::{Cause, Side, Tunnel};
@@ -26,12 +30,11 @@ const LINGER_BYTES: usize = 256 * 1024;
 pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>, tasks: Tasks) {
     client_io::prepare(&stream);
     let http = Box::pin(speak(stream, peer, &dispatch, &tasks));
-    let Some(ended) = tasks.cut().run_until_cancelled(http).await else {
-        return;
-    };
-    match ended {
+    match http.await {
         Ended::TooSlow(stream) => reset(&stream),
-        Ended::Done(stream) => linger(stream).await,
+        Ended::Done(stream) => {
+            let _ = tasks.cut().run_until_cancelled(linger(stream)).await;
+        }
         Ended::Switched(client, Opened::Probe(place)) => {
             let echo = place.echo(client.stream, client.early, tasks.drain());
             tasks.cut().run_until_cancelled(echo).await;
@@ -41,7 +44,42 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>,
                 dispatch.tunnel_lost();
             }
         }
+        Ended::Cut | Ended::AtRest(_) => {}
     }
+}
+
+/// Speaks HTTP until it is over: plain requests on the fast path, everything else through hyper.
+async fn speak(
+    stream: TcpStream,
+    peer: SocketAddr,
+    dispatch: &Arc<Dispatch>,
+    tasks: &Tasks,
+) -> Ended {
+    let client = Arc::new(Client::new(peer, dispatch.limits()));
+    let came = Vec::new();
+    let mut lane = Lane { stream, came };
+    loop {
+        match serve_plain(&mut lane, &client, dispatch, tasks).await {
+            Watched::Cut => return Ended::Cut,
+            Watched::TooSlow => return Ended::TooSlow(lane.stream),
+            Watched::Over(Next::Over) => return Ended::Done(lane.stream),
+            Watched::Over(Next::NotPlain) => {}
+        }
+        match http::speak(lane, &client, dispatch, tasks).await {
+            Ended::AtRest(rest) => lane = rest,
+            ended => return ended,
+        }
+    }
+}
+
+async fn serve_plain(
+    lane: &mut Lane,
+    client: &Client,
+    dispatch: &Dispatch,
+    tasks: &Tasks,
+) -> Watched<Next> {
+    let mut served = pin!(fast_path::serve(lane, client, dispatch, tasks));
+    watch(&client.activity, tasks, |cx, _| served.as_mut().poll(cx)).await
 }
 
 /// Copies until one side ends it, the session has died, or the cut; true where t3 did.

@@ -166,7 +166,7 @@ impl Dispatch {
     }
 
     /// Notes what a failure says of t3, and answers it.
-    fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
+    pub fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
         self.note(failure, id);
         let (status, upstream) = (failure.status(), self.upstream.to_string());
         match failure {

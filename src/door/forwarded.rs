@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::identity::canonical;
+use crate::fields::Fields;
 use crate::headers;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
@@ -36,9 +37,9 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, believed: &[IpNet]) -> IpAddr {
 }
 
 /// Did the client speak https to the believed proxy? One value, and exactly that.
-pub fn is_https(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(PROTO).iter();
-    matches!((lines.next(), lines.next()), (Some(line), None) if line.as_bytes().eq_ignore_ascii_case(b"https"))
+pub fn is_https(fields: &(impl Fields + ?Sized)) -> bool {
+    let stated = fields.single(&PROTO);
+    stated.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
 }
 
 /// From a believed proxy: everything stays, and the peer is appended to `X-Forwarded-For`.
@@ -65,7 +66,7 @@ pub fn replace(headers: &mut HeaderMap, peer: IpAddr) {
     if let Ok(peer) = HeaderValue::try_from(peer.to_string()) {
         headers.append(FOR, peer);
     }
-    headers.append(PROTO, HeaderValue::from_static("http"));
+    headers.append(PROTO.clone(), HeaderValue::from_static("http"));
     if let Some(host) = headers.get(HOST).cloned() {
         headers.append(FORWARDED_HOST, host);
     }

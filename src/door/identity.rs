@@ -1,19 +1,21 @@
 //! Who a request says it is from, by the header that single sign-on sets. Pure.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+
+use crate::fields::Fields;
 
 /// The one non-empty value of exactly `name`; none where it is missing, empty or repeated.
-pub fn stated(headers: &HeaderMap, name: &HeaderName) -> Option<Arc<str>> {
-    let mut lines = headers.get_all(name).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else {
-        return None;
+pub fn stated<'a>(
+    fields: &'a (impl Fields + ?Sized),
+    name: &'a HeaderName,
+) -> Option<Cow<'a, str>> {
+    let stated = match String::from_utf8_lossy(fields.single(name)?) {
+        Cow::Borrowed(stated) => Cow::Borrowed(stated.trim()),
+        Cow::Owned(stated) => Cow::Owned(stated.trim().to_owned()),
     };
-    let stated = String::from_utf8_lossy(line.as_bytes());
-    let stated = stated.trim();
-    (!stated.is_empty()).then(|| Arc::from(stated))
+    (!stated.is_empty()).then_some(stated)
 }
 
 /// Is `identity` on the list, in whole or by the part before its `@`?
@@ -35,7 +37,7 @@ pub fn canonical(name: &HeaderName) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 

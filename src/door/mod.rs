@@ -5,13 +5,14 @@ pub mod identity;
 mod secret_file;
 pub mod withheld;
 
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
@@ -19,6 +20,7 @@ use self::secret_file::SecretFile;
 use self::withheld::SECRET_HEADER;
 use crate::browser::Browser;
 use crate::config::DoorConfig;
+use crate::fields::Fields;
 
 /// The door of the pod.
 #[derive(Debug)]
@@ -36,6 +38,19 @@ pub struct Visitor {
     /// What that one may have.
     pub standing: Standing,
     /// Did it speak https to the believed proxy?
+    pub is_https: bool,
+}
+
+/// What the fields of a request say of who sent it.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// Is what the peer says of others to be believed?
+    pub is_believed: bool,
+    /// The person, where the peer is believed and names one.
+    pub identity: Option<Cow<'a, str>>,
+    /// What the visitor may have.
+    pub standing: Standing,
+    /// Did the visitor speak https to the believed proxy?
     pub is_https: bool,
 }
 
@@ -65,19 +80,35 @@ impl Door {
         })
     }
 
-    /// Looks at who sent `headers` from `peer`, and leaves in them what may go on to t3.
-    pub fn admit(&self, headers: &mut HeaderMap, peer: IpAddr) -> Visitor {
-        let is_believed = self.believes(headers, peer);
+    /// Looks at who sent `fields` from `peer`.
+    pub fn look<'a>(&'a self, fields: &'a (impl Fields + ?Sized), peer: IpAddr) -> Look<'a> {
+        let is_believed = self.believes(fields, peer);
         let identity = self.config.identity_header.as_ref();
         let identity = identity
             .filter(|_| is_believed)
-            .and_then(|name| identity::stated(headers, name));
+            .and_then(|name| identity::stated(fields, name));
+        Look {
+            is_believed,
+            standing: self.standing(identity.as_deref(), peer),
+            is_https: is_believed && forwarded::is_https(fields),
+            identity,
+        }
+    }
+
+    /// Looks at who sent `headers` from `peer`, and leaves in them what may go on to t3.
+    pub fn admit(&self, headers: &mut HeaderMap, peer: IpAddr) -> Visitor {
+        let Look {
+            is_believed,
+            identity,
+            standing,
+            is_https,
+        } = self.look(headers, peer);
         let believed = self.config.trusted_proxies.as_deref().unwrap_or_default();
         let visitor = Visitor {
-            standing: self.standing(identity.as_deref(), peer),
-            is_https: is_believed && forwarded::is_https(headers),
+            standing,
+            is_https,
             browser: Browser {
-                identity,
+                identity: identity.as_deref().map(Arc::from),
                 user_agent: headers.get(USER_AGENT).cloned(),
                 address: match is_believed {
                     true => forwarded::client(headers, peer, believed),
@@ -91,6 +122,11 @@ impl Door {
             false => forwarded::replace(headers, peer),
         }
         visitor
+    }
+
+    /// The field by which single sign-on says who somebody is.
+    pub fn identity_header(&self) -> Option<&HeaderName> {
+        self.config.identity_header.as_ref()
     }
 
     /// Is an upgrade from a page of another origin refused? It is once single sign-on lets a
@@ -118,7 +154,7 @@ impl Door {
     /// Is what the peer says of others to be believed? It must be one of the trusted proxies, or
     /// any peer where an identity header was configured without them, and bring the secret where
     /// there is one.
-    fn believes(&self, headers: &HeaderMap, peer: IpAddr) -> bool {
+    fn believes(&self, fields: &(impl Fields + ?Sized), peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let is_proxy = match &self.config.trusted_proxies {
             Some(networks) => networks
@@ -126,18 +162,15 @@ impl Door {
                 .any(|network: &IpNet| network.contains(&peer)),
             None => self.config.identity_header.is_some(),
         };
-        is_proxy && self.brings_secret(headers)
+        is_proxy && self.brings_secret(fields)
     }
 
-    fn brings_secret(&self, headers: &HeaderMap) -> bool {
+    fn brings_secret(&self, fields: &(impl Fields + ?Sized)) -> bool {
         let Some(secret) = &self.secret else {
             return true;
         };
-        let mut lines = headers.get_all(SECRET_HEADER).iter();
-        match (lines.next(), lines.next()) {
-            (Some(offered), None) => secret.is(offered.as_bytes()),
-            _ => false,
-        }
+        let offered = fields.single(&SECRET_HEADER);
+        offered.is_some_and(|offered| secret.is(offered))
     }
 
     fn standing(&self, identity: Option<&str>, peer: IpAddr) -> Standing {

@@ -7,10 +7,10 @@ use crate::cookies;
 use crate::headers;
 
 /// Where Authentik's cookies begin. Many applications have grown them past t3's 16 KiB.
-const COOKIE_PREFIX: &str = "authentik_";
+pub const COOKIE_PREFIX: &str = "authentik_";
 
 /// The field by which the ingress proves that it is the ingress.
-pub const SECRET_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-secret");
+pub static SECRET_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-secret");
 
 /// Takes off what t3 is not to see, in whatever spelling.
 pub fn strip(headers: &mut HeaderMap, identity_header: Option<&HeaderName>) {

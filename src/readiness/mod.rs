@@ -60,6 +60,11 @@ impl Readiness {
         self.status.borrow().clone()
     }
 
+    /// Is t3 up, with nothing that says otherwise?
+    pub fn is_surely_up(&self) -> bool {
+        self.status.borrow().state == State::Up
+    }
+
     /// The name of t3's session cookie.
     pub fn cookie_name(&self) -> Arc<str> {
         Arc::clone(&self.status.borrow().cookie_name)
@@ -110,7 +115,7 @@ impl Readiness {
 
     /// Waits out a doubt; true if t3 is up.
     pub async fn is_up_now(&self) -> bool {
-        if self.status.borrow().state == State::Up {
+        if self.is_surely_up() {
             return true;
         }
         let mut status = self.status.subscribe();

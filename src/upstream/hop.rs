@@ -60,7 +60,8 @@ impl Upstream {
         limit: Duration,
         inform: Option<Inform>,
     ) -> Result<Response<Inbound>, Failure> {
-        if let Some(link) = self.pool.take().await {
+        if let Some(stream) = self.pool.take() {
+            let link = Link::over(stream).await.map_err(Failure::Broken)?;
             let copy = repeatable(&request);
             match self.exchange(link, request, limit, inform.clone()).await {
                 Err(Unanswered::Closed(error, unsent)) => {
@@ -104,13 +105,33 @@ impl Upstream {
         self.config.response_timeout
     }
 
+    /// A connection that was used before, if there is one, or a new one.
+    pub async fn idle_or_new(&self) -> Result<TcpStream, Failure> {
+        match self.pool.take() {
+            Some(stream) => Ok(stream),
+            None => self.connect_bare().await,
+        }
+    }
+
+    /// Keeps a connection of [`Upstream::idle_or_new`] on which a whole exchange has just ended.
+    pub fn keep(&self, stream: TcpStream) {
+        self.pool.put(stream);
+    }
+
     pub(super) async fn connect(&self) -> Result<Box<Link>, Failure> {
+        let stream = self.connect_bare().await?;
+        Link::over(stream).await.map_err(Failure::Broken)
+    }
+
+    async fn connect_bare(&self) -> Result<TcpStream, Failure> {
         let address = (self.config.host.as_str(), self.config.port);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
             .await
             .map_err(|_| Failure::ConnectTimeout)?
             .map_err(Failure::Unreachable)?;
-        Link::over(stream).await.map_err(Failure::Broken)
+        // Failing to set it costs latency, and the next write tells what is wrong.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 
     pub(super) async fn exchange(

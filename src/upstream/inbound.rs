@@ -71,8 +71,9 @@ impl Inbound {
 
     fn release(&mut self) {
         if let Carrier::Link(link, Some(pool)) = std::mem::replace(&mut self.carrier, Carrier::Gone)
+            && let Some(stream) = link.into_idle()
         {
-            pool.put(link);
+            pool.put(stream);
         }
     }
 

@@ -28,8 +28,6 @@ pub type Inform = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
 pub(super) struct Link {
     sender: http1::SendRequest<Outbound>,
     wire: Wire,
-    /// When its last exchange ended.
-    pub(super) idle_since: Instant,
 }
 
 /// The end of a connection that reads and writes.
@@ -59,8 +57,6 @@ pub(super) enum Unanswered {
 impl Link {
     /// Makes `stream` an HTTP/1.1 connection.
     pub(super) async fn over(stream: TcpStream) -> hyper::Result<Box<Self>> {
-        // Failing to set it costs latency, and the next write tells what is wrong.
-        let _ = stream.set_nodelay(true);
         let (sender, connection) = http1::Builder::new()
             .handshake(TokioIo::new(stream))
             .await?;
@@ -70,7 +66,6 @@ impl Link {
                 connection,
                 ended: false,
             },
-            idle_since: Instant::now(),
         }))
     }
 
@@ -79,9 +74,15 @@ impl Link {
         self.wire.drive(cx)
     }
 
-    /// Is the connection open, with nothing under way on it?
-    pub(super) fn is_reusable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx).is_pending() && self.sender.is_ready()
+    /// The bare connection, if it is open with nothing under way on it.
+    pub(super) fn into_idle(mut self: Box<Self>) -> Option<TcpStream> {
+        // Nobody waits for an idle connection: it is looked at again when it is taken.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        if self.drive(&mut unwoken).is_ready() || !self.sender.is_ready() {
+            return None;
+        }
+        let parts = self.wire.connection.into_parts();
+        parts.read_buf.is_empty().then(|| parts.io.into_inner())
     }
 
     /// Sends `request` and waits for the answer's head, for at most `limit` in which neither the

@@ -1,0 +1,93 @@
+//! What the fast path sends to t3 is what the other way would send.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::LazyLock;
+
+use clap::Parser;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use libfuzzer_sys::fuzz_target;
+use t3_dispatcher::config::Options;
+use t3_dispatcher::door::{Door, Standing};
+use t3_dispatcher::fast_path::request::{Hop, rewrite};
+use t3_dispatcher::request_id::{RequestIds, X_REQUEST_ID};
+use t3_dispatcher::route::{self, Route};
+use t3_dispatcher::{headers, hygiene, websocket};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// A door that believes its peer, and one that does not.
+static DOORS: LazyLock<[Door; 2]> = LazyLock::new(|| {
+    let door = |args: &[&str]| {
+        let options = Options::parse_from([&["t3-dispatcher"], args].concat());
+        Door::new(options.config().door).expect("a door without a secret")
+    };
+    let believing = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
+    [door(&believing), door(&[])]
+});
+
+static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
+
+type Lines = BTreeMap<String, Vec<Vec<u8>>>;
+
+fn lines<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Lines {
+    let mut lines = Lines::new();
+    for (name, value) in fields {
+        let held = lines.entry(name.to_ascii_lowercase()).or_default();
+        // White space around a value is none of it (RFC 9112 §5).
+        held.push(value.trim_ascii().to_vec());
+    }
+    lines
+}
+
+/// The head that `bytes` begin with, as hyper has it.
+fn parsed(bytes: &[u8]) -> Request<http_body_util::Empty<&'static [u8]>> {
+    let mut fields = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut fields);
+    assert!(request.parse(bytes).expect("a head").is_complete());
+    let mut parsed = Request::new(http_body_util::Empty::new());
+    *parsed.method_mut() = request.method.expect("a method").parse().expect("a method");
+    *parsed.uri_mut() = request.path.expect("a target").parse().expect("a target");
+    for line in request.headers.iter() {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).expect("a name");
+        let value = HeaderValue::from_bytes(line.value).expect("a value");
+        parsed.headers_mut().append(name, value);
+    }
+    parsed
+}
+
+fn of_map(headers: &HeaderMap) -> Lines {
+    lines(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+}
+
+fuzz_target!(|data: &[u8]| {
+    for door in &*DOORS {
+        let mut onward = Vec::new();
+        let Some(plain) = rewrite(data, &Hop::new(door, &IDS, PEER), &mut onward) else {
+            continue;
+        };
+        let mut other = parsed(&data[..plain.length]);
+        hygiene::check(&mut other).map_err(|refusal| refusal.why).expect("clean");
+        assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
+        let wants_websocket = websocket::is_asked_for(other.headers());
+        headers::strip_request(other.headers_mut());
+        let visitor = door.admit(other.headers_mut(), PEER);
+        assert_ne!(visitor.standing, Standing::Barred);
+        assert_eq!(visitor.is_https, plain.is_https);
+        assert_eq!(route::of(&other, wants_websocket), Route::Forward);
+        assert_eq!(other.method() == "HEAD", plain.is_head);
+
+        let mut sent = parsed(&onward);
+        let name = sent.headers().get(X_REQUEST_ID).expect("a name").clone();
+        assert_eq!(plain.id(&onward).value(), name);
+        match other.headers().contains_key(X_REQUEST_ID) {
+            true => assert_eq!(IDS.of(other.headers()).value(), name),
+            false => drop(sent.headers_mut().remove(X_REQUEST_ID)),
+        }
+        assert_eq!(sent.method(), other.method());
+        assert_eq!(sent.uri(), other.uri());
+        assert_eq!(of_map(sent.headers()), of_map(other.headers()));
+    }
+});

@@ -1,0 +1,101 @@
+//! Where an answer's body ends, and what else its fields say of the connection (RFC 9112 §6.3). Pure.
+
+use httparse::Header;
+
+use super::chunked::{Chunks, Unclear};
+
+/// How the end of a body is told (RFC 9112 §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    /// So many bytes are to come.
+    Length(u64),
+    /// In chunks.
+    Chunked(Chunks),
+    /// By the end of the connection.
+    UntilClose,
+}
+
+/// Which fields frame the answer and its connection.
+#[derive(Debug, Default)]
+pub(super) struct Frame<'a> {
+    /// The length that the fields tell.
+    pub(super) length: Option<u64>,
+    /// As it is spelt.
+    pub(super) length_line: Option<&'a [u8]>,
+    /// Does the body come in chunks?
+    pub(super) is_chunked: bool,
+    /// Does the connection end behind the body?
+    pub(super) closes: bool,
+    /// The `Connection` lines, where they name further fields.
+    nominating: Vec<&'a [u8]>,
+}
+
+impl Body {
+    /// Has all of it come?
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done))
+    }
+
+    /// Follows `bytes` and returns how many of them are of this body.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, Unclear> {
+        match self {
+            Self::Length(left) => {
+                let here = (*left).min(bytes.len() as u64);
+                *left -= here;
+                Ok(here as usize)
+            }
+            Self::Chunked(chunks) => chunks.follow(bytes),
+            Self::UntilClose => Ok(bytes.len()),
+        }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// None where two readers could understand the fields differently.
+    pub(super) fn of(fields: &[Header<'a>]) -> Option<Self> {
+        let mut frame = Self::default();
+        for line in fields {
+            if line.name.eq_ignore_ascii_case("content-length") {
+                let length = digits(line.value)?;
+                if frame.length.is_some_and(|held| held != length) {
+                    return None;
+                }
+                frame.length = Some(length);
+                frame.length_line = Some(line.value);
+            } else if line.name.eq_ignore_ascii_case("transfer-encoding") {
+                if frame.is_chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
+                    return None;
+                }
+                frame.is_chunked = true;
+            } else if line.name.eq_ignore_ascii_case("connection") {
+                frame.connection(line.value);
+            }
+        }
+        Some(frame)
+    }
+
+    fn connection(&mut self, value: &'a [u8]) {
+        for token in tokens(value) {
+            if token.eq_ignore_ascii_case(b"close") {
+                self.closes = true;
+            } else if !token.eq_ignore_ascii_case(b"keep-alive") {
+                self.nominating.push(value);
+            }
+        }
+    }
+
+    /// Do they name a field that belongs to this hop alone?
+    pub(super) fn nominates(&self, name: &str) -> bool {
+        let mut named = self.nominating.iter().flat_map(|value| tokens(value));
+        named.any(|token| token.eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
+fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn digits(value: &[u8]) -> Option<u64> {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_number.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
+}

@@ -1,0 +1,114 @@
+//! The fast path: plain requests are read, judged, sent on and answered in the client's own task.
+//!
+//! Most requests are plain, and most of what a hop costs is what a library does to read and write
+//! any message there is. A plain one is forwarded line by line instead, from one buffer to
+//! another. Whatever is not certainly plain is left, as it came, to [`crate::connection`]'s other
+//! way; so is a plain one for which t3 closed its connection before it said anything.
+
+mod chunked;
+mod exchange;
+mod fate;
+mod framing;
+mod own;
+pub mod request;
+mod response;
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use self::exchange::{Exchange, Outcome};
+use self::request::{Hop, rewrite};
+use crate::dispatch::{Client, Dispatch};
+use crate::metrics::Stream;
+use crate::tasks::Tasks;
+
+/// How much of a request is read at a time: no head of a plain one is longer.
+const HEAD_BYTES: usize = 8 * 1024;
+
+/// A client's connection, and what came on it that has not been answered.
+#[derive(Debug)]
+pub struct Lane {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What came and has not been answered.
+    pub came: Vec<u8>,
+}
+
+/// Why the fast path came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The connection is over.
+    Over,
+    /// What came is not plain.
+    NotPlain,
+}
+
+/// Answers plain requests until something else comes, or nothing more. Does not wait for the rest
+/// of a head: whoever sends one in pieces is served by the other way.
+pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks: &Tasks) -> Next {
+    let hop = Hop::new(&dispatch.door, &dispatch.request_ids, client.peer.ip());
+    let mut onward = Vec::new();
+    if !lane.came.is_empty() {
+        client.activity.read(lane.came.len());
+    }
+    loop {
+        if lane.came.is_empty() {
+            // An idle connection holds no buffers.
+            (lane.came, onward) = (Vec::new(), Vec::new());
+            match lane.first_bytes(tasks).await {
+                Ok(count) if count > 0 => {
+                    client.activity.read(count);
+                    dispatch.metrics.received(Stream::Http, count as u64);
+                }
+                _ => return Next::Over,
+            }
+        }
+        let at = Instant::now();
+        let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
+            return Next::NotPlain;
+        };
+        if !dispatch.readiness.is_surely_up() {
+            return Next::NotPlain;
+        }
+        let Ok(upstream) = dispatch.upstream.idle_or_new().await else {
+            return Next::NotPlain;
+        };
+        client.activity.begin(None);
+        let exchange = Exchange::new(lane, upstream, client, dispatch, at);
+        match exchange.run(plain, &onward, tasks.drain()).await {
+            Outcome::Unanswered => return Next::NotPlain,
+            Outcome::Last => return Next::Over,
+            Outcome::Answered => {}
+        }
+        lane.came.drain(..plain.length);
+        client.activity.end();
+        if !lane.came.is_empty() {
+            client.activity.read(lane.came.len());
+        }
+    }
+}
+
+impl Lane {
+    /// Reads what comes next; nothing at the end of the connection, or when the drain begins.
+    async fn first_bytes(&mut self, tasks: &Tasks) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_first_bytes(cx, tasks)).await
+    }
+
+    fn poll_first_bytes(&mut self, cx: &mut Context<'_>, tasks: &Tasks) -> Poll<io::Result<usize>> {
+        loop {
+            if tasks.drain().is_cancelled() {
+                return Poll::Ready(Ok(0));
+            }
+            std::task::ready!(self.stream.poll_read_ready(cx))?;
+            self.came.reserve(HEAD_BYTES);
+            match self.stream.try_read_buf(&mut self.came) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.came = Vec::new(),
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The fields of a message's head by name, whoever has parsed it. Pure.
+
+use http::{HeaderMap, HeaderName};
+
+/// The fields of one message.
+pub trait Fields {
+    /// The values of the lines called `name`, in their order.
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The value of `name`, if it has exactly one line.
+    fn single<'a>(&'a self, name: &'a HeaderName) -> Option<&'a [u8]> {
+        let mut lines = self.lines(name);
+        let line = lines.next()?;
+        lines.next().is_none().then_some(line)
+    }
+}
+
+impl Fields for HeaderMap {
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(http::HeaderValue::as_bytes)
+    }
+}
+
+impl Fields for [httparse::Header<'_>] {
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.iter()
+            .filter(|line| line.name.eq_ignore_ascii_case(name.as_str()))
+            .map(|line| line.value)
+    }
+}
