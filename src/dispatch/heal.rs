@@ -1,17 +1,14 @@
-//! A tab left open finds its session again: on its next WebSocket, or when its script asks.
+//! A tab left open finds its session again on its next WebSocket; upgrades in general.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, ORIGIN, SET_COOKIE};
+use http::StatusCode;
+use http::header::{AUTHORIZATION, ORIGIN, SET_COOKIE};
 use http::request::Parts;
-use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use serde_json::Value;
 
 use super::{Arrival, Dispatch, OpenTunnel, Opened, Outcome, bodiless};
-use crate::answers::{Answer, AnswerBody, Audience, refused};
+use crate::answers::{Answer, Audience, refused};
 use crate::cookies;
 use crate::door::Standing;
 use crate::origin;
@@ -25,9 +22,6 @@ use crate::upstream::Failure;
 /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
 /// ever more rarely (contract §9).
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How much of t3's word on a session is read. It is under 1 KiB (contract §3).
-const SESSION_LIMIT: usize = 64 * 1024;
 
 impl Dispatch {
     pub(super) async fn upgrade(&self, arrival: Arrival<'_>) -> Outcome {
@@ -123,31 +117,8 @@ impl Dispatch {
         }
     }
 
-    /// `GET /api/auth/session` by the page's own script: where t3 says that there is no session,
-    /// the answer is the state of a new one.
-    pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> Answer {
-        let waiting = arrival.client.waiting();
-        let is_up = self.readiness.is_up_now().await;
-        drop(waiting);
-        if !is_up {
-            return self.not_up(Audience::Script, &arrival.id);
-        }
-        let said = match self.session_state(&arrival).await {
-            Ok(said) => said,
-            Err(failure) => return self.failed(&failure, Audience::Script, &arrival.id),
-        };
-        if !says_no_session(&said) {
-            return said.map(AnswerBody::Own);
-        }
-        let Some(session) = self.heal(&mut arrival).await else {
-            return said.map(AnswerBody::Own);
-        };
-        let said = self.session_state(&arrival).await.unwrap_or(said);
-        with_session(said.map(AnswerBody::Own), &session)
-    }
-
     /// A new session for the browser that sent a request, and its cookie in the place of the old.
-    async fn heal(&self, arrival: &mut Arrival<'_>) -> Option<Arc<Session>> {
+    pub(super) async fn heal(&self, arrival: &mut Arrival<'_>) -> Option<Arc<Session>> {
         let head = &mut arrival.head;
         let is_welcome = arrival.visitor.standing == Standing::Welcome;
         if !is_welcome || head.headers.contains_key(AUTHORIZATION) {
@@ -172,21 +143,6 @@ impl Dispatch {
         cookies::replace_session_cookie(&mut head.headers, name, value);
         Some(session)
     }
-
-    /// What t3 says of the session in a request, in whole.
-    async fn session_state(&self, arrival: &Arrival<'_>) -> Result<Response<Bytes>, Failure> {
-        let limit = self.upstream.response_timeout();
-        let interim = &arrival.client.interim;
-        let _waiting = arrival.client.waiting();
-        let answer = proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim);
-        let (head, body) = answer.await?.into_parts();
-        let body = Limited::new(body, SESSION_LIMIT).collect().await;
-        let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
-        let mut said = Response::from_parts(head, body);
-        // The length is written anew, whatever the framing was.
-        said.headers_mut().remove(CONTENT_LENGTH);
-        Ok(said)
-    }
 }
 
 /// A ticket decides alone, whatever cookie is beside it (contract §5).
@@ -195,15 +151,9 @@ fn by_ticket(head: &Parts) -> bool {
     query.contains("wsTicket=") || query.contains("wsToken=")
 }
 
-fn with_session(mut answer: Answer, session: &Session) -> Answer {
+pub(super) fn with_session(mut answer: Answer, session: &Session) -> Answer {
     for line in &session.set_cookies {
         answer.headers_mut().append(SET_COOKIE, line.clone());
     }
     answer
-}
-
-/// Only a definite no counts.
-fn says_no_session(said: &Response<Bytes>) -> bool {
-    let value = serde_json::from_slice::<Value>(said.body());
-    said.status() == StatusCode::OK && value.is_ok_and(|value| value["authenticated"] == false)
 }

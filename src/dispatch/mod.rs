@@ -1,39 +1,41 @@
 //! One request in, one answer out: its route is found, and whoever stands there answers.
 
 mod arrival;
+mod errors;
 mod fetch;
 mod heal;
+mod own_session;
 mod page;
 mod persist;
 mod probe;
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use self::arrival::Arrival;
 pub use self::arrival::{Client, OpenTunnel, Opened, Outcome};
-use crate::answers::{self, Answer, Audience};
+use self::errors::{audience, refused};
+use crate::answers;
 use crate::config::LimitsConfig;
 use crate::cookies;
 use crate::door::{Door, Standing};
 use crate::headers;
-use crate::hygiene::{self, Refusal};
+use crate::hygiene;
 use crate::metrics::{Answered, Class, Kind, Metrics};
-use crate::navigation;
 use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::readiness::Readiness;
-use crate::request_id::{RequestId, RequestIds, X_REQUEST_ID};
+use crate::request_id::{RequestIds, X_REQUEST_ID};
 use crate::route::{self, Route};
 use crate::set_cookie;
 use crate::tunnels::Tunnels;
-use crate::upstream::{Failure, Outbound, Upstream};
+use crate::upstream::{Outbound, Upstream};
 use crate::websocket;
 
 /// Everything that answering a request takes.
@@ -154,46 +156,9 @@ impl Dispatch {
         }
     }
 
-    fn barred(&self, arrival: &Arrival<'_>) -> Answer {
-        let user = arrival.visitor.browser.user();
-        debug!(user, request_id = %arrival.id, "not on the list");
-        answers::barred(user, audience(&arrival.head.headers), &arrival.id)
-    }
-
     /// The session cookie of a request, by the name that t3 has for it.
     fn session_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         cookies::session_cookie(headers, &self.readiness.cookie_name())
-    }
-
-    /// Notes what a failure says of t3, and answers it.
-    pub fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
-        self.note(failure, id);
-        let (status, upstream) = (failure.status(), self.upstream.to_string());
-        match failure {
-            // Whoever cut its own body short reads no more; t3 is not to blame.
-            Failure::RequestBody => answers::refused(status, "incomplete request body", id),
-            _ => answers::no_answer(status, &upstream, audience, id),
-        }
-    }
-
-    fn note(&self, failure: &Failure, id: &RequestId) {
-        let Some(cause) = failure.cause() else {
-            debug!(request_id = %id, %failure, "request cut short");
-            return;
-        };
-        self.readiness.doubt();
-        self.metrics.no_answer(cause);
-        warn!(request_id = %id, %failure, upstream = %self.upstream, "no answer from t3");
-    }
-
-    /// t3 is not up, and whoever asked has waited as long as it may.
-    fn not_up(&self, audience: Audience, id: &RequestId) -> Answer {
-        let status = match audience {
-            Audience::Person => self.door.waiting_status(),
-            Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let state = self.readiness.status().state;
-        answers::not_up(status, &self.upstream.to_string(), state, audience, id)
     }
 }
 
@@ -206,26 +171,6 @@ fn kind(route: Route, path: &str) -> Kind {
         Route::Forward if path.starts_with("/assets/") => Kind::Asset,
         Route::Forward | Route::OwnSession => Kind::Fetch,
     }
-}
-
-/// A form that a person sent is answered by a page too.
-fn audience(headers: &HeaderMap) -> Audience {
-    match navigation::wants_document(headers) {
-        true => Audience::Person,
-        false => Audience::Script,
-    }
-}
-
-/// Says why, and closes the connection: what comes behind such a request cannot be told apart.
-fn refused(refusal: Refusal, id: &RequestId) -> Answer {
-    debug!(why = refusal.why, request_id = %id, "request refused");
-    let mut answer = answers::refused(refusal.status, refusal.why, id);
-    let headers = answer.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if refusal.status == StatusCode::UPGRADE_REQUIRED {
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    }
-    answer
 }
 
 /// A request without a body, as often as it is needed.

@@ -1,5 +1,6 @@
 //! From a browser without a session to one with it: one credential minted and exchanged.
 
+mod ask;
 mod bearer;
 mod check;
 mod child;
@@ -13,8 +14,9 @@ mod rehearsal;
 mod secret;
 mod tabs;
 
+pub use self::ask::Ask;
 pub use self::child::CliError;
 pub use self::exchange::{ExchangeError, Session};
 pub use self::mint::MintError;
-pub use self::pair::{Ask, Pairing};
+pub use self::pair::Pairing;
 pub use self::rehearsal::{Administration, Credential, Rehearsal};

@@ -6,22 +6,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::ask::{Ask, Wish, tell};
 use super::check::Check;
 use super::error::PairError;
 use super::exchange::{Exchange, Session};
-use super::guard::{Guard, Refusal};
+use super::guard::Guard;
 use super::mint::{Mint, Way};
 use super::tabs::{Paired, Tabs};
-use crate::browser::Browser;
 use crate::config::PairingConfig;
 use crate::metrics::{self, Metrics};
 use crate::readiness::Readiness;
-use crate::request_id::RequestId;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
-
-/// How long a person waits for a pairing at most: the proxy in front gives up after 30 s.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Makes sessions on t3, and knows which are alive.
 #[derive(Debug, Clone)]
@@ -38,21 +34,6 @@ struct Inner {
     check: Check,
     metrics: Arc<Metrics>,
     tasks: Tasks,
-}
-
-/// A request for a session.
-#[derive(Debug)]
-pub struct Ask<'a> {
-    /// Who is to have it.
-    pub browser: &'a Browser,
-    /// What the request is called in every log.
-    pub request_id: &'a RequestId,
-    /// The page, or what else, that was asked for.
-    pub target: &'a str,
-    /// When the request came.
-    pub arrived: Instant,
-    /// Did it bring a session, which turned out to be dead?
-    pub had_session: bool,
 }
 
 impl Pairing {
@@ -125,23 +106,6 @@ impl Pairing {
     }
 }
 
-/// What of an [`Ask`] a pairing needs that may outlive it.
-struct Wish {
-    browser: Browser,
-    request_id: RequestId,
-    deadline: Instant,
-}
-
-impl Wish {
-    fn of(ask: &Ask<'_>) -> Self {
-        Self {
-            browser: ask.browser.clone(),
-            request_id: ask.request_id.clone(),
-            deadline: ask.arrived + PATIENCE,
-        }
-    }
-}
-
 impl Inner {
     /// Another tab's pairing served this one too.
     fn joined(&self, ask: &Ask<'_>, took: Duration) {
@@ -201,25 +165,5 @@ impl Inner {
             self.tasks.detach(upkeep);
         }
         Ok(session)
-    }
-}
-
-/// Says why a browser that was paired twice is paired no more.
-fn tell(refusal: Refusal, ask: &Ask<'_>) {
-    let (user, request_id) = (ask.browser.user(), ask.request_id);
-    match (refusal, ask.had_session) {
-        (Refusal::Loop { is_news: true }, false) => warn!(
-            user,
-            %request_id,
-            "paired twice, and the browser does not send t3's cookie back: the page goes to t3 \
-             as it is"
-        ),
-        (Refusal::Loop { is_news: true }, true) => warn!(
-            user,
-            %request_id,
-            "paired twice, and t3 does not accept the cookie that it set: the page goes to t3 as \
-             it is"
-        ),
-        _ => debug!(user, %request_id, ?refusal, "not paired"),
     }
 }
