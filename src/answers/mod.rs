@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
-pub use self::body::AnswerBody;
+pub use self::body::{AnswerBody, BodyError};
 use self::text::{escaped, location};
 use crate::readiness::State;
 use crate::request_id::{RequestId, X_REQUEST_ID};

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::Config;
+use super::assets::AssetOptions;
 use super::door::DoorOptions;
 use super::limits::LimitOptions;
 use super::logs::LogOptions;
@@ -87,6 +88,10 @@ pub struct Options {
     #[command(flatten)]
     pub door: DoorOptions,
 
+    /// How t3's static files are kept.
+    #[command(flatten)]
+    pub assets: AssetOptions,
+
     /// How much one client may take, and how long.
     #[command(flatten)]
     pub limits: LimitOptions,
@@ -145,6 +150,7 @@ impl Options {
             pairing: self.t3.pairing(),
             door: self.door.config(),
             limits: self.limits.config(),
+            assets: self.assets.config(),
             drain_timeout: self.drain_timeout,
         }
     }

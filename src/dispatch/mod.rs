@@ -1,6 +1,7 @@
 //! One request in, one answer out: its route is found, and whoever stands there answers.
 
 mod arrival;
+mod asset;
 mod errors;
 mod fetch;
 mod heal;
@@ -22,6 +23,7 @@ use self::arrival::Arrival;
 pub use self::arrival::{Client, OpenTunnel, Opened, Outcome};
 use self::errors::{audience, refused};
 use crate::answers;
+use crate::assets::Assets;
 use crate::config::LimitsConfig;
 use crate::cookies;
 use crate::door::{Door, Standing};
@@ -51,6 +53,8 @@ pub struct Dispatch {
     pub readiness: Arc<Readiness>,
     /// What makes sessions on it.
     pub pairing: Pairing,
+    /// Its static files.
+    pub assets: Assets,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use t3_dispatcher::config::{Config, Options};
 use t3_dispatcher::server::{self, Listeners};
+use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -74,6 +75,14 @@ impl World {
     /// What is counted now.
     pub async fn metrics(&self) -> Scrape {
         Scrape::of(self.dispatcher.metrics).await
+    }
+
+    /// What clients have asked t3 for. The dispatcher's own requests carry t3's address as `Host`.
+    pub fn asked(&self) -> Vec<Seen> {
+        let own = self.standin.addr().to_string();
+        let mut seen = self.standin.requests();
+        seen.retain(|seen| seen.header("host") != Some(own.as_bytes()));
+        seen
     }
 
     /// How often a credential was exchanged, or tried to be.

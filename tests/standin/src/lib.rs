@@ -6,6 +6,7 @@
 //! in [`faults::Faults`], and what happened is read from [`seen::Seen`] and [`journal`].
 
 mod base;
+pub mod bundle;
 pub mod cli;
 mod clock;
 mod connection;

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::base::Base;
+use crate::bundle::Bundle;
 use crate::faults::{self, Faults};
 use crate::state::{Identity, Phase, State};
 use crate::store::Store;
@@ -31,6 +32,8 @@ pub struct Options {
     pub faults: Faults,
     /// Mode desktop: the cookie's name carries the port.
     pub desktop: bool,
+    /// Which files the page is made of.
+    pub bundle: Bundle,
     /// How many of the last requests to keep at least; 0 keeps none, for benchmarks.
     pub keep_requests: usize,
 }
@@ -45,6 +48,7 @@ impl Options {
             environment_id: "7d3c1c52-9a55-4c0e-8f6e-2f1f6a3b9c10".to_owned(),
             faults: Faults::default(),
             desktop: false,
+            bundle: Bundle::default(),
             keep_requests: 10_000,
         }
     }
@@ -70,13 +74,17 @@ impl Standin {
         let Options {
             environment_id,
             desktop,
+            bundle,
             faults,
             keep_requests,
             ..
         } = options;
+        // Nobody's first request is to wait for it.
+        bundle.files();
         let identity = Identity {
             environment_id,
             desktop,
+            bundle,
             faults,
         };
         let state = Arc::new(State::new(store, listener.addr(), identity, keep_requests));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::bundle::Bundle;
 use crate::clock;
 use crate::faults::{DEFAULT_COOKIE_NAME, Faults};
 use crate::random;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) wedged: AtomicBool,
     started: Instant,
     desktop: bool,
+    pub(crate) bundle: Bundle,
     faults: RwLock<Arc<Faults>>,
     tickets: Mutex<HashMap<String, Ticket>>,
     connected: Mutex<HashMap<String, usize>>,
@@ -51,6 +53,7 @@ pub(crate) struct Identity {
     pub(crate) environment_id: String,
     /// Mode desktop.
     pub(crate) desktop: bool,
+    pub(crate) bundle: Bundle,
     pub(crate) faults: Faults,
 }
 
@@ -70,6 +73,7 @@ impl State {
         let Identity {
             environment_id,
             desktop,
+            bundle,
             faults,
         } = identity;
         State {
@@ -82,6 +86,7 @@ impl State {
             wedged: AtomicBool::new(false),
             started: Instant::now(),
             desktop,
+            bundle,
             faults: RwLock::new(Arc::new(faults)),
             tickets: Mutex::default(),
             connected: Mutex::default(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::failure::Failure;
+use crate::bundle::Bundle;
 use crate::ttl;
 
 /// What is to be done.
@@ -26,6 +27,8 @@ pub(super) struct Options {
     pub(super) base_url: Option<String>,
     pub(super) base_dir: Option<PathBuf>,
     pub(super) desktop: bool,
+    /// The stand-in's own.
+    pub(super) bundle: Bundle,
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
 }
@@ -120,6 +123,9 @@ impl Options {
             "port" => self.port = Some(value.parse().map_err(|_| refused())?),
             "mode" if value == "web" || value == "desktop" => self.desktop = value == "desktop",
             "mode" => return Err(refused()),
+            "bundle" if value == "small" => self.bundle = Bundle::Small,
+            "bundle" if value == "real" => self.bundle = Bundle::Real,
+            "bundle" => return Err(refused()),
             "label" => self.label = Some(value),
             "base-url" => self.base_url = Some(value),
             "base-dir" => self.base_dir = Some(PathBuf::from(value)),

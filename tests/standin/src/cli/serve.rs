@@ -52,6 +52,7 @@ async fn start(options: &Options) -> Result<Standin, Failure> {
     let mut server = server::Options::new(&base_dir);
     server.faults = faults::load(&Base::at(base_dir));
     server.desktop = options.desktop;
+    server.bundle = options.bundle;
     // Nobody can ask this process what it saw.
     server.keep_requests = 0;
     server.listen = SocketAddr::new(host, options.port.unwrap_or(DEFAULT_PORT));

@@ -1,5 +1,6 @@
 //! The stand-in against the contract: what it says over real sockets, and as a real process.
 
+mod bundle;
 mod cli;
 mod cli_faults;
 mod client;

@@ -1,0 +1,141 @@
+//! A client that fetches one target again and again over one kept connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Meter;
+
+pub(crate) const KIBIBYTE: &str = "/api/orchestration/snapshot";
+pub(crate) const BODY: &str = "/api/bytes/10000000";
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// As Chromium's `fetch` sends it, once the proxy in front has said who it let through.
+pub(crate) fn fetch(target: &str, person: usize) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\n\
+         Host: t3.example.org\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n\
+         Accept: */*\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\
+         Accept-Language: en-US,en;q=0.9\r\n\
+         Cookie: t3_session={}\r\n\
+         Sec-Fetch-Dest: empty\r\n\
+         Sec-Fetch-Mode: cors\r\n\
+         Sec-Fetch-Site: same-origin\r\n\
+         Referer: https://t3.example.org/\r\n\
+         X-authentik-username: person-{person}@example.org\r\n",
+        token(person)
+    )
+}
+
+/// The length of a real session token, another one for each person.
+fn token(person: usize) -> String {
+    let payload = "eyJzdWIiOiJiZW5jaCIsInNpZCI6IjdkM2MxYzUyIn0".repeat(5);
+    format!("{payload}{person:04}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBiZW5jaA")
+}
+
+pub(super) async fn client(addr: SocketAddr, target: &str, meter: &Meter) -> io::Result<()> {
+    let request = format!("{}\r\n", fetch(target, 0));
+    let mut connection = Connection::open(addr).await?;
+    while !meter.is_over.get() {
+        let start = Instant::now();
+        connection.stream.write_all(request.as_bytes()).await?;
+        if !connection.answer(meter).await? {
+            return Ok(());
+        }
+        meter.answered(start);
+    }
+    Ok(())
+}
+
+/// Asks once, on a connection of its own; is it answered with 200?
+pub(crate) async fn is_served(addr: SocketAddr) -> bool {
+    let request = format!("{}\r\n", fetch(KIBIBYTE, 0));
+    let asked = async {
+        let mut connection = Connection::open(addr).await?;
+        connection.stream.write_all(request.as_bytes()).await?;
+        connection.answer(&Meter::default()).await
+    };
+    asked.await.unwrap_or(false)
+}
+
+/// A connection and the room to read into.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(addr: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let buffer = vec![0; BUFFER_BYTES];
+        Ok(Self { stream, buffer })
+    }
+
+    /// Reads one answer to its end, keeping nothing of the body; false where the measurement ended before it did.
+    async fn answer(&mut self, meter: &Meter) -> io::Result<bool> {
+        let mut filled = 0;
+        let end = loop {
+            filled += self.read(filled).await?;
+            if let Some(end) = memmem::find(&self.buffer[..filled], b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let length = body_length(&self.buffer[..end]).ok_or_else(|| {
+            let head = String::from_utf8_lossy(&self.buffer[..end]);
+            io::Error::other(format!("not the answer that was expected: {head}"))
+        })?;
+        let mut read = filled - end;
+        meter.body(read);
+        while read < length {
+            if meter.is_over.get() {
+                return Ok(false);
+            }
+            let more = self.read(0).await?;
+            meter.body(more);
+            read += more;
+        }
+        Ok(true)
+    }
+
+    async fn read(&mut self, at: usize) -> io::Result<usize> {
+        match self.stream.read(&mut self.buffer[at..]).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => Ok(read),
+        }
+    }
+}
+
+/// The Content-Length of a 200.
+fn body_length(head: &[u8]) -> Option<usize> {
+    let head = std::str::from_utf8(head).ok()?;
+    let mut lines = head.strip_prefix("HTTP/1.1 200 ")?.split("\r\n");
+    lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_an_answer_is_found_whatever_its_case() {
+        let head = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-LENGTH: 1024\r\n\r\n";
+        assert_eq!(body_length(head), Some(1024));
+        assert_eq!(body_length(b"HTTP/1.1 200 OK\r\n\r\n"), None);
+        assert_eq!(
+            body_length(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+            None
+        );
+    }
+}

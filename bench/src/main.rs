@@ -1,0 +1,75 @@
+//! The bench: measures proxies side by side over one upstream, and writes the table and its plot.
+
+/// The browser tests' own driver.
+#[path = "../../tests/common"]
+mod tests {
+    pub(crate) mod browser;
+}
+mod figures;
+mod footprint;
+mod hop;
+mod load;
+mod machine;
+mod page;
+mod peers;
+mod proc;
+mod report;
+mod roles;
+mod running;
+mod setup;
+
+use std::io;
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use roles::Failure;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    runtime.block_on(async {
+        tokio::select! {
+            result = run(&args) => match result {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("t3-bench: {error}");
+                    ExitCode::FAILURE
+                }
+            },
+            // What was started is ended with it.
+            _ = interrupted() => ExitCode::FAILURE,
+        }
+    })
+}
+
+/// `upstream`, `relay`, `hyper`: with the ports to listen on and to ask; the others are for `bench/run`.
+async fn run(args: &[&str]) -> Result<(), Failure> {
+    match args {
+        ["upstream", listen] => roles::upstream::run(roles::port(listen)?).await,
+        ["relay", listen, upstream] => {
+            roles::relay::run(roles::port(listen)?, roles::port(upstream)?).await
+        }
+        ["hyper", listen, upstream] => {
+            roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
+        }
+        ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
+        ["page", file, how @ ..] => page::run(file.as_ref(), how.contains(&"--smoke")).await,
+        ["print", file] => report::print(file.as_ref()),
+        ["report", work, docs] => report::write(work.as_ref(), docs.as_ref()),
+        ["check", work] => report::check(work.as_ref()),
+        _ => Err("see bench/run".into()),
+    }
+}
+
+async fn interrupted() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    }
+}

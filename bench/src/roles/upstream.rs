@@ -1,0 +1,120 @@
+//! The upstream of the hop's rows: t3's answers by their form, as fast as two system calls allow.
+
+use std::io;
+use std::sync::LazyLock;
+
+use memchr::memmem;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Failure;
+use crate::load::websocket::{ANSWER_BYTES, MESSAGE_BYTES};
+
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// What a large body is made of; it is written over and over.
+static BLOCK: [u8; 256 * 1024] = [b'b'; 256 * 1024];
+
+static KIBIBYTE: LazyLock<Vec<u8>> =
+    LazyLock::new(|| [head("application/json", 1024), vec![b'"'; 1024]].concat());
+
+/// What the dispatcher asks before it calls t3 up, and for each open tunnel's session (contract §3, §6).
+static SESSION: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    json(
+        r#"{"authenticated":true,"auth":{"policy":"loopback-browser","sessionCookieName":"t3_session"}}"#,
+    )
+});
+static ENVIRONMENT: LazyLock<Vec<u8>> =
+    LazyLock::new(|| json(r#"{"environmentId":"bench","label":"bench","serverVersion":"0.0.27"}"#));
+
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// Answers until the process ends.
+pub(crate) async fn run(listen: u16) -> Result<(), Failure> {
+    let listener = super::listen(listen)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(async move {
+            let _client_gone = serve(stream).await;
+        });
+    }
+}
+
+async fn serve(mut stream: TcpStream) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(2048);
+    loop {
+        let end = loop {
+            if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+            if stream.read_buf(&mut buffer).await? == 0 || buffer.len() > MAX_HEAD_BYTES {
+                return Ok(());
+            }
+        };
+        let target = buffer
+            .split(|byte| *byte == b' ')
+            .nth(1)
+            .unwrap_or_default();
+        match target {
+            b"/ws" => return echo(stream).await,
+            b"/.well-known/t3/environment" => stream.write_all(&ENVIRONMENT).await?,
+            b"/api/auth/session" => stream.write_all(&SESSION).await?,
+            _ => match length(target) {
+                Some(length) => bytes(&mut stream, length).await?,
+                None => stream.write_all(&KIBIBYTE).await?,
+            },
+        }
+        // The requests of the bench have no body.
+        buffer.drain(..end);
+    }
+}
+
+/// `/api/bytes/N`: how many.
+fn length(target: &[u8]) -> Option<usize> {
+    let number = target.strip_prefix(b"/api/bytes/")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+async fn bytes(stream: &mut TcpStream, mut length: usize) -> io::Result<()> {
+    stream
+        .write_all(&head("application/octet-stream", length))
+        .await?;
+    while length > 0 {
+        let part = length.min(BLOCK.len());
+        stream.write_all(&BLOCK[..part]).await?;
+        length -= part;
+    }
+    Ok(())
+}
+
+/// For each message of the load one of its size back.
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(SWITCHING).await?;
+    let mut answer = [b'e'; ANSWER_BYTES];
+    answer[..2].copy_from_slice(&[0x82, ANSWER_BYTES as u8 - 2]);
+    let mut message = [0; MESSAGE_BYTES];
+    loop {
+        stream.read_exact(&mut message).await?;
+        stream.write_all(&answer).await?;
+    }
+}
+
+fn json(body: &str) -> Vec<u8> {
+    [
+        head("application/json", body.len()),
+        body.as_bytes().to_vec(),
+    ]
+    .concat()
+}
+
+/// t3's lines in t3's order (contract §6, §7).
+fn head(content_type: &str, length: usize) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+         access-control-allow-origin: *\r\nDate: Sun, 22 Nov 2026 14:35:08 GMT\r\n\
+         Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n\r\n"
+    )
+    .into_bytes()
+}
