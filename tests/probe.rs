@@ -57,7 +57,7 @@ async fn a_probe_needs_no_session_and_reaches_no_t3() {
         request(world.addr(), "GET /probe/healthz").await.text(),
         "ok"
     );
-    assert!(world.standin.requests().is_empty());
+    assert!(world.asked().is_empty());
     let scrape = world.metrics().await;
     assert_eq!(scrape.get("tunnels_opened_total"), 0.0);
     assert_eq!(
