@@ -13,6 +13,10 @@ pub enum Route {
     Health,
     /// The dispatcher, for a probe of t3.
     Ready,
+    /// The dispatcher, for a WebSocket that is to end here.
+    Probe,
+    /// The dispatcher: only a WebSocket may be asked for there.
+    NoProbe,
     /// t3, and on its 101 the two sockets become a tunnel.
     Upgrade,
     /// t3, or the dispatcher with a new session and the way back to the page.
@@ -28,8 +32,10 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     let (method, headers) = (request.method(), request.headers());
     let is_get = matches!(*method, Method::GET | Method::HEAD);
     match request.uri().path() {
-        "/healthz" if is_get => Route::Health,
+        "/healthz" | "/probe/healthz" if is_get => Route::Health,
         "/readyz" if is_get => Route::Ready,
+        "/probe/ws" if wants_websocket => Route::Probe,
+        "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
         _ if navigation::is_page_load(method, headers) => Route::Page,
         "/api/auth/session"
@@ -46,7 +52,10 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
 /// Is a request for `path` that is neither a page load nor an upgrade forwarded, whatever its
 /// fields say?
 pub fn is_forwarded(path: &str) -> bool {
-    !matches!(path, "/healthz" | "/readyz" | "/api/auth/session")
+    !matches!(
+        path,
+        "/healthz" | "/readyz" | "/probe/healthz" | "/probe/ws" | "/api/auth/session"
+    )
 }
 
 #[cfg(test)]
@@ -80,6 +89,14 @@ mod tests {
             ("GET /healthz?x", Route::Health),
             ("GET /readyz", Route::Ready),
             ("GET /healthz/", Route::Forward),
+            ("GET /probe/healthz", Route::Health),
+            ("GET /probe/ws", Route::NoProbe),
+            (
+                "GET /probe/ws\nconnection: upgrade\nupgrade: websocket",
+                Route::Probe,
+            ),
+            ("GET /probe/ws/", Route::Forward),
+            ("POST /probe/ws", Route::Forward),
             (
                 "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
                 Route::OwnSession,

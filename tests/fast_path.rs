@@ -14,10 +14,11 @@ use common::scripted::{Scripted, drain};
 use common::{Client, Dispatcher, PATIENCE, World, config, request};
 
 /// A request that the fast path takes.
-const PLAIN: &str = "GET /api/x\nAccept: */*";
+const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
 
 /// The same, with a field that it leaves to the other way and that says nothing.
-const OTHER: &str = "GET /api/x\nAccept: */*\nConnection: keep-alive, x-nothing";
+const OTHER: &str =
+    "GET /api/x\nAccept: */*\nX-Request-Id: of-both\nConnection: keep-alive, x-nothing";
 
 /// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";

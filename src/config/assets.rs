@@ -6,6 +6,7 @@ use super::parse;
 
 /// How t3's static files are kept, by flag or by environment.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Static files")]
 pub struct AssetOptions {
     /// Whether t3's static files are compressed and made cacheable.
     #[arg(

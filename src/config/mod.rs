@@ -1,9 +1,12 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
 mod assets;
+mod door;
 mod limits;
+mod logs;
 mod options;
 mod parse;
+mod t3;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +16,9 @@ use ipnet::IpNet;
 
 pub use self::assets::AssetsConfig;
 pub use self::limits::LimitsConfig;
-pub use self::options::{Command, LogFormat, MintMode, Options};
+pub use self::logs::{LogFormat, LogOptions};
+pub use self::options::{Command, Options};
+pub use self::t3::{MintMode, T3Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";

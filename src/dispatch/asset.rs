@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{Arrival, Dispatch, audience, bodiless};
 use crate::answers::Answer;
+use crate::metrics;
 use crate::proxy;
 use crate::upstream::{Failure, Outbound};
 
@@ -16,15 +19,21 @@ impl Dispatch {
         }
         let ask = self.assets.ask(&arrival.head)?;
         if let Some(answer) = ask.kept() {
+            self.metrics.asset(outcome(&answer, metrics::Asset::Hit));
             return Some(answer);
         }
         let audience = audience(&arrival.head.headers);
+        let waiting = arrival.client.waiting();
         if !self.readiness.is_up_now().await {
-            return Some(self.not_up(audience));
+            return Some(self.not_up(audience, &arrival.id));
         }
         let limit = self.upstream.response_timeout();
         let answer = ask.get(limit, &arrival.client.interim).await;
-        Some(answer.unwrap_or_else(|failure| self.failed(&failure, audience)))
+        drop(waiting);
+        if let Ok(answer) = &answer {
+            self.metrics.asset(outcome(answer, metrics::Asset::Miss));
+        }
+        Some(answer.unwrap_or_else(|failure| self.failed(&failure, audience, &arrival.id)))
     }
 
     /// Forwards a request without a body; what may be a static file is looked at on its way back.
@@ -38,5 +47,13 @@ impl Dispatch {
             Some(ask) => ask.get(limit, interim).await,
             None => proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim).await,
         }
+    }
+}
+
+/// What an answer is counted as that came from `source`.
+fn outcome(answer: &Answer, source: metrics::Asset) -> metrics::Asset {
+    match answer.status() {
+        StatusCode::NOT_MODIFIED => metrics::Asset::NotModified,
+        _ => source,
     }
 }

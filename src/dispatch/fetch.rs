@@ -15,14 +15,17 @@ impl Dispatch {
             return answer;
         }
         let audience = audience(&arrival.head.headers);
+        let waiting = arrival.client.waiting();
         if !self.readiness.is_up_now().await {
-            return self.not_up(audience);
+            return self.not_up(audience, &arrival.id);
         }
         let request = Request::from_parts(arrival.head, body);
         let limit = self.upstream.response_timeout();
-        match proxy::forward(&self.upstream, request, limit, &arrival.client.interim).await {
+        let answer = proxy::forward(&self.upstream, request, limit, &arrival.client.interim).await;
+        drop(waiting);
+        match answer {
             Ok(answer) => answer,
-            Err(failure) => self.failed(&failure, audience),
+            Err(failure) => self.failed(&failure, audience, &arrival.id),
         }
     }
 }
