@@ -53,6 +53,7 @@ pub mod server;
 pub mod session;
 pub mod set_cookie;
 pub mod tasks;
+pub mod transforming;
 pub mod tunnel;
 pub mod tunnels;
 pub mod upload;

@@ -1,8 +1,10 @@
 //! Is a request one for a static file, as far as it can tell by itself? Pure.
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::Method;
+use http::header::{AUTHORIZATION, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+
+use crate::transforming;
 
 /// Where t3 keeps what is no static file, by the first segment of the path.
 const ELSEWHERE: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
@@ -24,15 +26,7 @@ pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && is_static_path(head.uri.path())
         && SPECIAL.iter().all(|name| !head.headers.contains_key(name))
-        && !forbids_transforming(&head.headers)
-}
-
-/// May nobody change what is sent (RFC 9111 §5.2.1.6)?
-fn forbids_transforming(headers: &HeaderMap) -> bool {
-    headers.get_all(CACHE_CONTROL).iter().any(|line| {
-        let mut directives = line.as_bytes().split(|byte| *byte == b',');
-        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-    })
+        && !transforming::is_forbidden(&head.headers)
 }
 
 /// The name under which a file is kept: its path, where that carries the content's hash and no
