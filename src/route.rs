@@ -23,6 +23,8 @@ pub enum Route {
     Page,
     /// t3, or the dispatcher with the state of a new session.
     OwnSession,
+    /// t3, or the dispatcher with the manifest of the home-screen app.
+    Manifest,
     /// t3.
     Forward,
 }
@@ -37,6 +39,7 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
         "/probe/ws" if wants_websocket => Route::Probe,
         "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
+        "/manifest.webmanifest" if is_get && request.body().is_end_stream() => Route::Manifest,
         _ if navigation::is_page_load(method, headers) => Route::Page,
         "/api/auth/session"
             if method == Method::GET
@@ -54,7 +57,12 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
 pub fn is_forwarded(path: &str) -> bool {
     !matches!(
         path,
-        "/healthz" | "/readyz" | "/probe/healthz" | "/probe/ws" | "/api/auth/session"
+        "/healthz"
+            | "/readyz"
+            | "/probe/healthz"
+            | "/probe/ws"
+            | "/api/auth/session"
+            | "/manifest.webmanifest"
     )
 }
 
@@ -109,6 +117,13 @@ mod tests {
             (
                 "GET /api/auth/session/\nsec-fetch-site: same-origin",
                 Route::Forward,
+            ),
+            ("GET /manifest.webmanifest", Route::Manifest),
+            ("HEAD /manifest.webmanifest?x", Route::Manifest),
+            ("POST /manifest.webmanifest", Route::Forward),
+            (
+                "GET /manifest.webmanifest\naccept: text/html",
+                Route::Manifest,
             ),
             ("GET //healthz", Route::Forward),
             ("POST /healthz", Route::Forward),

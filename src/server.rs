@@ -17,6 +17,7 @@ use crate::door::Door;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::probe::Probes;
+use crate::pwa::Pwa;
 use crate::readiness::Readiness;
 use crate::request_id::RequestIds;
 use crate::scrape;
@@ -91,6 +92,7 @@ pub async fn run(
         readiness,
         pairing,
         assets,
+        pwa: Pwa::new(config.pwa),
         tunnels,
         probes: Probes::default(),
         request_ids: RequestIds::default(),

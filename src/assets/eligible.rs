@@ -1,8 +1,10 @@
 //! Is a request one for a static file, as far as it can tell by itself? Pure.
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::Method;
+use http::header::{AUTHORIZATION, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+
+use crate::transforming;
 
 use crate::navigation;
 
@@ -27,15 +29,7 @@ pub(super) fn is_eligible(head: &Parts) -> bool {
         && (is_file_path(head.uri.path())
             || (is_static_path(head.uri.path()) && navigation::wants_document(&head.headers)))
         && SPECIAL.iter().all(|name| !head.headers.contains_key(name))
-        && !forbids_transforming(&head.headers)
-}
-
-/// May nobody change what is sent (RFC 9111 §5.2.1.6)?
-fn forbids_transforming(headers: &HeaderMap) -> bool {
-    headers.get_all(CACHE_CONTROL).iter().any(|line| {
-        let mut directives = line.as_bytes().split(|byte| *byte == b',');
-        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-    })
+        && !transforming::is_forbidden(&head.headers)
 }
 
 /// The name under which a file is kept: its path, where that carries the content's hash and no
@@ -56,7 +50,7 @@ pub fn is_file_path(path: &str) -> bool {
 }
 
 /// A path that t3 can read in one way only, and that leads to none of its other rooms.
-pub(super) fn is_static_path(path: &str) -> bool {
+pub fn is_static_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return false;
     };

@@ -1,18 +1,18 @@
 //! Flags and environment in, typed values out.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use clap_complete::Shell;
+use clap::Parser;
 
 use super::Config;
 use super::assets::AssetOptions;
+use super::command::Command;
 use super::door::DoorOptions;
 use super::limits::LimitOptions;
 use super::logs::LogOptions;
 use super::parse;
+use super::switch::Switch;
 use super::t3::T3Options;
 
 /// Where Prometheus looks for metrics unless another port is named.
@@ -92,6 +92,16 @@ pub struct Options {
     #[command(flatten)]
     pub assets: AssetOptions,
 
+    /// Whether t3's page is made an app that can be put on the home screen.
+    #[arg(
+        help_heading = "t3's page and its files",
+        long,
+        env = "DISPATCHER_PWA",
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub pwa: Switch,
+
     /// How much one client may take, and how long.
     #[command(flatten)]
     pub limits: LimitOptions,
@@ -99,36 +109,6 @@ pub struct Options {
     /// What is logged, and how it looks.
     #[command(flatten)]
     pub logs: LogOptions,
-}
-
-/// What the binary can do besides serving.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Copy this binary to PATH, whole or not at all: for an image that does not hold it.
-    Install {
-        /// The file to write; its folder must be there.
-        path: PathBuf,
-    },
-    /// Go the whole way to a live cockpit once, and tell what stands in it.
-    ///
-    /// The steps: t3's command, its base directory, t3 itself, its cookie, a session, a WebSocket.
-    /// What it makes it revokes. The exit code is 0 where all is well, else 1.
-    Check {
-        /// t3 and its command.
-        #[command(flatten)]
-        t3: Box<T3Options>,
-
-        /// One JSON object in place of the table.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print what makes a shell complete this command line.
-    ///
-    /// For bash: t3-dispatcher completions bash >/etc/bash_completion.d/t3-dispatcher
-    Completions {
-        /// Which shell.
-        shell: Shell,
-    },
 }
 
 impl Options {
@@ -151,6 +131,7 @@ impl Options {
             door: self.door.config(),
             limits: self.limits.config(),
             assets: self.assets.config(),
+            pwa: self.pwa.is_on(),
             drain_timeout: self.drain_timeout,
         }
     }

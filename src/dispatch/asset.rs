@@ -8,6 +8,7 @@ use super::{Arrival, Dispatch, audience, bodiless};
 use crate::answers::Answer;
 use crate::metrics;
 use crate::proxy;
+use crate::pwa::Tags;
 use crate::upstream::{Failure, Outbound};
 
 impl Dispatch {
@@ -17,7 +18,7 @@ impl Dispatch {
         if !matches!(body, Outbound::Empty) {
             return None;
         }
-        let ask = self.assets.ask(&arrival.head)?;
+        let ask = self.assets.ask(&arrival.head, self.tags(arrival))?;
         if let Some(answer) = ask.kept() {
             self.metrics.asset(outcome(&answer, metrics::Asset::Hit));
             return Some(answer);
@@ -43,10 +44,21 @@ impl Dispatch {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let interim = &arrival.client.interim;
-        match self.assets.ask(&arrival.head) {
-            Some(ask) => ask.get(limit, interim).await,
-            None => proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim).await,
+        let tags = self.tags(arrival);
+        if let Some(ask) = self.assets.ask(&arrival.head, tags) {
+            return ask.get(limit, interim).await;
         }
+        let request = bodiless(&arrival.head);
+        let answer = proxy::forward(&self.upstream, request, limit, interim).await?;
+        Ok(tagged(tags, answer))
+    }
+}
+
+/// t3's answer with `tags` in its head, if it is a page.
+pub(super) fn tagged(tags: Option<Tags>, answer: Answer) -> Answer {
+    match tags {
+        Some(tags) => tags.put_into(answer),
+        None => answer,
     }
 }
 

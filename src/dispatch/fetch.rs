@@ -2,6 +2,7 @@
 
 use http::Request;
 
+use super::asset::tagged;
 use super::{Arrival, Dispatch, audience};
 use crate::answers::Answer;
 use crate::proxy;
@@ -19,12 +20,13 @@ impl Dispatch {
         if !self.readiness.is_up_now().await {
             return self.not_up(audience, &arrival.id);
         }
+        let tags = self.tags(&arrival);
         let request = Request::from_parts(arrival.head, body);
         let limit = self.upstream.response_timeout();
         let answer = proxy::forward(&self.upstream, request, limit, &arrival.client.interim).await;
         drop(waiting);
         match answer {
-            Ok(answer) => answer,
+            Ok(answer) => tagged(tags, answer),
             Err(failure) => self.failed(&failure, audience, &arrival.id),
         }
     }

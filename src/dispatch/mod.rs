@@ -5,6 +5,7 @@ mod asset;
 mod errors;
 mod fetch;
 mod heal;
+mod manifest;
 mod own_session;
 mod page;
 mod persist;
@@ -32,6 +33,7 @@ use crate::hygiene;
 use crate::metrics::{Answered, Class, Kind, Metrics};
 use crate::pairing::Pairing;
 use crate::probe::Probes;
+use crate::pwa::Pwa;
 use crate::readiness::Readiness;
 use crate::request_id::{RequestIds, X_REQUEST_ID};
 use crate::route::{self, Route};
@@ -55,6 +57,8 @@ pub struct Dispatch {
     pub pairing: Pairing,
     /// Its static files.
     pub assets: Assets,
+    /// What makes it an app of the home screen.
+    pub pwa: Pwa,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
@@ -144,6 +148,7 @@ impl Dispatch {
             Route::Upgrade => self.upgrade(arrival).await,
             Route::Page => self.page(arrival, body).await.into(),
             Route::OwnSession => self.own_session(arrival).await.into(),
+            Route::Manifest => self.manifest(arrival).await.into(),
             Route::Forward => self.forward(arrival, body).await.into(),
         }
     }
@@ -173,7 +178,7 @@ fn kind(route: Route, path: &str) -> Kind {
         Route::Page => Kind::Page,
         Route::Upgrade => Kind::Upgrade,
         Route::Forward if path.starts_with("/assets/") => Kind::Asset,
-        Route::Forward | Route::OwnSession => Kind::Fetch,
+        Route::Forward | Route::Manifest | Route::OwnSession => Kind::Fetch,
     }
 }
 

@@ -85,7 +85,8 @@ impl Maker<'_> {
         self.kept(valid(IntGauge::with_opts(options))).set(1);
     }
 
-    fn kept<M: Collector + Clone + 'static>(&self, metric: M) -> M {
+    /// Keeps `metric` for the scrape.
+    pub(super) fn kept<M: Collector + Clone + 'static>(&self, metric: M) -> M {
         valid(self.0.register(Box::new(metric.clone())));
         metric
     }
@@ -96,6 +97,6 @@ fn options(name: &str, help: &str) -> Opts {
 }
 
 /// Names, labels and buckets are the program's own.
-fn valid<T>(made: prometheus::Result<T>) -> T {
+pub(super) fn valid<T>(made: prometheus::Result<T>) -> T {
     made.expect("a valid metric, under a name of its own")
 }

@@ -8,6 +8,7 @@ mod cli;
 mod family;
 mod labels;
 mod pairing;
+mod process;
 mod requests;
 mod tunnels;
 mod upstream;
@@ -29,6 +30,7 @@ pub struct Metrics {
     assets: assets::Assets,
     cli: cli::Cli,
     pairing: pairing::Pairing,
+    process: process::Process,
     requests: requests::Requests,
     tunnels: tunnels::Tunnels,
     upstream: upstream::Upstream,
@@ -43,6 +45,7 @@ impl Default for Metrics {
             assets: assets::Assets::new(&make),
             cli: cli::Cli::new(&make),
             pairing: pairing::Pairing::new(&make),
+            process: process::Process::new(&make),
             requests: requests::Requests::new(&make),
             tunnels: tunnels::Tunnels::new(&make),
             upstream: upstream::Upstream::new(&make),
@@ -57,6 +60,7 @@ impl Metrics {
     /// # Errors
     /// None is known: names and labels are the program's own.
     pub fn text(&self) -> prometheus::Result<String> {
+        self.process.look();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
