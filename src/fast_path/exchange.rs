@@ -1,45 +1,30 @@
 //! One plain request on its way to t3, and its answer on the way back.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Lane;
+use super::buffers;
+use super::ends::{Broken, Ends, Heard};
 use super::framing::Body;
 use super::own;
+use super::pipe::Pipe;
 use super::request::Plain;
-use super::response::{self, Asked, Head, Reply};
-use crate::activity::Activity;
+use super::response::Head;
 use crate::answers::Audience;
 use crate::dispatch::{Client, Dispatch};
-use crate::upstream::Failure;
 
-/// How much of an answer is read at first: all of a small one.
-const FIRST_BYTES: usize = 8 * 1024;
+/// How much of a longer answer is read at a time.
+const RELAY_BYTES: usize = 64 * 1024;
 
-/// How much of a long answer is read at a time.
-const RELAY_BYTES: usize = 128 * 1024;
-
-/// The longest head of an answer.
-const HEAD_LIMIT: usize = 128 * 1024;
-
-/// How much a client may send ahead of the answers to what it has sent.
-const AHEAD_LIMIT: usize = 64 * 1024;
+/// From how many bytes on a body is worth a pipe.
+const PIPED_FROM: u64 = 256 * 1024;
 
 /// One exchange.
 pub(super) struct Exchange<'a> {
-    lane: &'a mut Lane,
-    activity: &'a Activity,
-    dispatch: &'a Dispatch,
-    /// The connection to t3, until it is kept for another request.
-    upstream: Option<TcpStream>,
-    /// When the head of the answer must be here.
-    due: Option<Instant>,
+    pub(super) ends: Ends<'a>,
+    pub(super) dispatch: &'a Dispatch,
 }
 
 /// What became of it.
@@ -53,24 +38,6 @@ pub(super) enum Outcome {
     Unanswered,
 }
 
-/// Why it ended before its time.
-#[derive(Debug)]
-enum Broken {
-    /// The client is gone, or the answer broke off.
-    Midway,
-    /// t3 is gone before it said anything.
-    Silent,
-    /// There is no answer, and nothing of one was sent to the client.
-    Failed(Failure),
-}
-
-/// What came from t3.
-#[derive(Debug, PartialEq, Eq)]
-enum Heard {
-    Bytes,
-    End,
-}
-
 impl<'a> Exchange<'a> {
     pub(super) fn new(
         lane: &'a mut Lane,
@@ -78,13 +45,13 @@ impl<'a> Exchange<'a> {
         client: &'a Client,
         dispatch: &'a Dispatch,
     ) -> Self {
-        Self {
+        let ends = Ends {
             lane,
             activity: &client.activity,
-            dispatch,
             upstream: Some(upstream),
             due: None,
-        }
+        };
+        Self { ends, dispatch }
     }
 
     /// Sends `onward` to t3 and the answer to the client, who learns that it is the last one once
@@ -101,7 +68,7 @@ impl<'a> Exchange<'a> {
             Err(Broken::Failed(failure)) => {
                 let answer = self.dispatch.failed(&failure, Audience::Script);
                 let is_last = drain.is_cancelled();
-                match self.tell(&own::message(answer, is_last)).await {
+                match self.ends.tell(&own::message(answer, is_last)).await {
                     Ok(()) if !is_last => Outcome::Answered,
                     _ => Outcome::Last,
                 }
@@ -116,34 +83,66 @@ impl<'a> Exchange<'a> {
         onward: &[u8],
         drain: &CancellationToken,
     ) -> Result<Outcome, Broken> {
-        if let Some(upstream) = &mut self.upstream {
+        if let Some(upstream) = &mut self.ends.upstream {
             let sent = upstream.write_all(onward).await;
             sent.map_err(|_| Broken::Silent)?;
         }
-        let (mut said, mut homeward) = (Vec::new(), Vec::new());
+        let (mut said, mut homeward) = (buffers::take(), buffers::take());
         let head = self.head(plain, drain, &mut said, &mut homeward).await?;
         let mut body = head.body;
-        let mut here = body
-            .follow(&said[head.length..])
-            .map_err(|_| Broken::Midway)?;
-        homeward.extend_from_slice(&said[head.length..][..here]);
-        self.keep_behind(&head, &body, head.length + here == said.len());
-        self.tell(&homeward).await?;
-        while !body.is_done() {
-            said.clear();
-            said.reserve(RELAY_BYTES);
-            match self.hear(&mut said).await? {
-                Heard::End if body == Body::UntilClose => break,
-                Heard::End => return Err(Broken::Midway),
-                Heard::Bytes => here = body.follow(&said).map_err(|_| Broken::Midway)?,
-            }
-            self.keep_behind(&head, &body, here == said.len());
-            self.tell(&said[..here]).await?;
+        let came = &said[head.length..];
+        let here = body.follow(came).map_err(|_| Broken::Midway)?;
+        homeward.extend_from_slice(&came[..here]);
+        self.keep_behind(&head, &body, here == came.len());
+        self.ends.tell(&homeward).await?;
+        buffers::give(homeward);
+        if !body.is_done() {
+            self.rest(&head, body, &mut said).await?;
         }
+        buffers::give(said);
         Ok(match head.is_last {
             true => Outcome::Last,
             false => Outcome::Answered,
         })
+    }
+
+    /// Passes on what of a body did not come with its head.
+    async fn rest(
+        &mut self,
+        head: &Head,
+        mut body: Body,
+        said: &mut Vec<u8>,
+    ) -> Result<(), Broken> {
+        if let Body::Length(left @ PIPED_FROM..) = body
+            && let Ok(mut pipe) = Pipe::new()
+        {
+            return self.piped(head, left, &mut pipe).await;
+        }
+        while !body.is_done() {
+            said.clear();
+            said.reserve(RELAY_BYTES);
+            let here = match self.ends.hear(said).await? {
+                Heard::End if body == Body::UntilClose => break,
+                Heard::End => return Err(Broken::Midway),
+                Heard::Bytes => body.follow(said).map_err(|_| Broken::Midway)?,
+            };
+            self.keep_behind(head, &body, here == said.len());
+            self.ends.tell(&said[..here]).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes on `left` bytes through `pipe`.
+    async fn piped(&mut self, head: &Head, mut left: u64, pipe: &mut Pipe) -> Result<(), Broken> {
+        while left > 0 {
+            left -= match self.ends.fill(pipe, left).await? {
+                0 => return Err(Broken::Midway),
+                count => count as u64,
+            };
+            self.keep_behind(head, &Body::Length(left), true);
+            self.ends.drain(pipe).await?;
+        }
+        Ok(())
     }
 
     /// Keeps the connection to t3 behind the last byte of an answer: the client's next request
@@ -152,121 +151,9 @@ impl<'a> Exchange<'a> {
         if body.is_done()
             && head.is_kept
             && is_all
-            && let Some(stream) = self.upstream.take()
+            && let Some(stream) = self.ends.upstream.take()
         {
             self.dispatch.upstream.keep(stream);
         }
-    }
-
-    /// Waits for the head of the answer, and passes on what t3 says before it.
-    async fn head(
-        &mut self,
-        plain: Plain,
-        drain: &CancellationToken,
-        said: &mut Vec<u8>,
-        homeward: &mut Vec<u8>,
-    ) -> Result<Head, Broken> {
-        let secured = plain
-            .is_https
-            .then(|| self.dispatch.readiness.cookie_name());
-        let due = Instant::now() + self.dispatch.upstream.response_timeout();
-        self.due = Some(due);
-        self.activity.expect_by(due);
-        let head = loop {
-            said.reserve(FIRST_BYTES);
-            let heard = self.hear(said).await?;
-            let asked = Asked {
-                is_head: plain.is_head,
-                secured: secured.as_deref(),
-                is_last: drain.is_cancelled(),
-            };
-            match self.understand(&asked, said, homeward).await? {
-                Some(head) => break head,
-                None if heard == Heard::End && said.is_empty() => return Err(Broken::Silent),
-                None if heard == Heard::End || said.len() > HEAD_LIMIT => {
-                    return Err(Broken::Failed(Failure::Unclear));
-                }
-                None => {}
-            }
-        };
-        self.due = None;
-        self.activity.expected();
-        Ok(head)
-    }
-
-    /// Reads the heads that `said` begins with, up to that of the answer.
-    async fn understand(
-        &mut self,
-        asked: &Asked<'_>,
-        said: &mut Vec<u8>,
-        homeward: &mut Vec<u8>,
-    ) -> Result<Option<Head>, Broken> {
-        loop {
-            match response::rewrite(said, asked, homeward) {
-                Reply::Partial => return Ok(None),
-                Reply::Final(head) => return Ok(Some(head)),
-                Reply::Unclear => return Err(Broken::Failed(Failure::Unclear)),
-                Reply::Interim(length) => {
-                    said.drain(..length);
-                    self.tell(homeward).await?;
-                }
-            }
-        }
-    }
-
-    /// Reads on from t3, and listens to the client meanwhile: whoever leaves ends the exchange.
-    async fn hear(&mut self, said: &mut Vec<u8>) -> Result<Heard, Broken> {
-        poll_fn(|cx| self.poll_hear(cx, said)).await
-    }
-
-    fn poll_hear(
-        &mut self,
-        cx: &mut Context<'_>,
-        said: &mut Vec<u8>,
-    ) -> Poll<Result<Heard, Broken>> {
-        let Some(upstream) = &mut self.upstream else {
-            return Poll::Ready(Ok(Heard::End));
-        };
-        match pin!(upstream.read_buf(said)).poll(cx) {
-            Poll::Ready(Ok(count)) if count > 0 => return Poll::Ready(Ok(Heard::Bytes)),
-            Poll::Ready(_) => return Poll::Ready(Ok(Heard::End)),
-            Poll::Pending => {}
-        }
-        let Lane { stream, came } = &mut *self.lane;
-        while came.len() < AHEAD_LIMIT {
-            match pin!(stream.read_buf(came)).poll(cx) {
-                Poll::Ready(Ok(count)) if count > 0 => drop(self.activity.read(count)),
-                Poll::Ready(_) => return Poll::Ready(Err(Broken::Midway)),
-                Poll::Pending => break,
-            }
-        }
-        match self.due {
-            Some(due) if Instant::now() >= due => {
-                Poll::Ready(Err(Broken::Failed(Failure::ResponseTimeout)))
-            }
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Writes all of `bytes` to the client.
-    async fn tell(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = poll_fn(|cx| {
-                let polled = Pin::new(&mut self.lane.stream).poll_write(cx, rest);
-                if polled.is_pending() {
-                    self.activity.write_blocked();
-                }
-                polled
-            });
-            let count = written.await.unwrap_or_default();
-            if count == 0 {
-                return Err(Broken::Midway);
-            }
-            self.activity.wrote(count);
-            rest = &rest[count..];
-        }
-        self.activity.flushed();
-        Ok(())
     }
 }

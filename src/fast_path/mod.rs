@@ -5,27 +5,30 @@
 //! another. Whatever is not certainly plain is left, as it came, to [`crate::connection`]'s other
 //! way; so is a plain one for which t3 closed its connection before it said anything.
 
+mod awaiting;
+mod buffers;
 mod chunked;
+mod ends;
 mod exchange;
 mod fate;
 mod framing;
 mod own;
+mod pipe;
 pub mod request;
 mod response;
 
-use std::future::poll_fn;
-use std::io;
-use std::task::{Context, Poll};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use self::exchange::{Exchange, Outcome};
 use self::request::{Hop, rewrite};
 use crate::dispatch::{Client, Dispatch};
 use crate::tasks::Tasks;
-
-/// How much of a request is read at a time: no head of a plain one is longer.
-const HEAD_BYTES: usize = 8 * 1024;
 
 /// A client's connection, and what came on it that has not been answered.
 #[derive(Debug)]
@@ -56,11 +59,15 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
     loop {
         if lane.came.is_empty() {
             // An idle connection holds no buffers.
-            (lane.came, onward) = (Vec::new(), Vec::new());
+            buffers::give(mem::take(&mut lane.came));
+            buffers::give(mem::take(&mut onward));
             match lane.first_bytes(tasks).await {
                 Ok(count) if count > 0 => drop(client.activity.read(count)),
                 _ => return Next::Over,
             }
+        }
+        if onward.capacity() == 0 {
+            onward = buffers::take();
         }
         let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
             return Next::NotPlain;
@@ -97,12 +104,12 @@ impl Lane {
             if tasks.drain().is_cancelled() {
                 return Poll::Ready(Ok(0));
             }
-            std::task::ready!(self.stream.poll_read_ready(cx))?;
-            self.came.reserve(HEAD_BYTES);
-            match self.stream.try_read_buf(&mut self.came) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.came = Vec::new(),
-                read => return Poll::Ready(read),
+            ready!(self.stream.poll_read_ready(cx))?;
+            self.came = buffers::take();
+            if let Poll::Ready(read) = pin!(self.stream.read_buf(&mut self.came)).poll(cx) {
+                return Poll::Ready(read);
             }
+            buffers::give(mem::take(&mut self.came));
         }
     }
 }

@@ -1,0 +1,84 @@
+//! A pipe through which a long body moves from socket to socket inside the kernel (splice(2)).
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// How much it holds, where the system lets it.
+const BYTES: usize = 512 * 1024;
+
+/// What moves through it never enters this process: no copy in, no copy out.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    held: usize,
+}
+
+impl Pipe {
+    /// A new pipe.
+    ///
+    /// # Errors
+    /// Where the process has no descriptors left.
+    pub(super) fn new() -> io::Result<Self> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // A smaller one takes more calls, and nothing else.
+        let _ = fcntl_setpipe_size(&writer, BYTES);
+        Ok(Self {
+            reader,
+            writer,
+            held: 0,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// Moves up to `most` bytes from `source` into the pipe, which must be empty; none at its end.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &TcpStream,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(BYTES);
+        loop {
+            ready!(source.poll_read_ready(cx))?;
+            match source.try_io(Interest::READABLE, || moved(source, &self.writer, most)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                filled => {
+                    self.held += *filled.as_ref().unwrap_or(&0);
+                    return Poll::Ready(filled);
+                }
+            }
+        }
+    }
+
+    /// Moves what the pipe holds to `sink`, as much as it takes.
+    pub(super) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(sink.poll_write_ready(cx))?;
+            match sink.try_io(Interest::WRITABLE, || moved(&self.reader, sink, self.held)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                drained => {
+                    self.held -= *drained.as_ref().unwrap_or(&0);
+                    return Poll::Ready(drained);
+                }
+            }
+        }
+    }
+}
+
+fn moved(from: impl AsFd, to: impl AsFd, most: usize) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    Ok(splice(from, None, to, None, most, flags)?)
+}
