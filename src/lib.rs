@@ -12,13 +12,15 @@
 //! 5. [`pairing`] turns a browser without a session into one with it, by t3's own API and CLI;
 //!    [`readiness`] knows whether t3 is there to ask.
 //! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
-//! 7. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
-//! 8. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+//! 7. [`assets`] looks at what may be a static file: compressed once, kept, cacheable.
+//! 8. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
+//! 9. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
 
 #![forbid(unsafe_code)]
 
 pub mod activity;
 pub mod answers;
+pub mod assets;
 pub mod browser;
 pub mod client_io;
 pub mod config;
@@ -28,6 +30,7 @@ pub mod dispatch;
 pub mod door;
 pub mod fast_path;
 pub mod fields;
+pub mod growing;
 pub mod headers;
 pub mod host;
 pub mod hygiene;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::assets::Assets;
 use crate::config::Config;
 use crate::connection;
 use crate::dispatch::Dispatch;
@@ -47,7 +48,11 @@ pub async fn run(
         tasks.clone(),
     );
     let tunnels = Arc::new(Tunnels::new(limits.max_tunnels));
-    follow(&tasks, &upstream, &readiness, &pairing);
+    // A run of t3's command takes most of the memory that a container has (contract §1).
+    let command = pairing.clone();
+    let is_needed = Box::new(move || command.runs_command());
+    let assets = Assets::new(config.assets, &upstream, &tasks, is_needed);
+    follow(&tasks, &upstream, &readiness, &pairing, &assets);
     let (open, asked) = (Arc::clone(&tunnels), Arc::clone(&upstream));
     tasks.until_drained(async move { open.end_dead(&asked, limits.session_check).await });
     let dispatch = Arc::new(Dispatch {
@@ -56,6 +61,7 @@ pub async fn run(
         upstream,
         readiness,
         pairing,
+        assets,
         tunnels,
     });
     tokio::select! {
@@ -69,14 +75,22 @@ pub async fn run(
     Ok(())
 }
 
-/// Watches t3 while it is not up, and gets ready to pair when it first is.
-fn follow(tasks: &Tasks, upstream: &Arc<Upstream>, readiness: &Arc<Readiness>, pairing: &Pairing) {
+/// Watches t3 while it is not up; when it first is, gets ready to pair, and then its files: t3's
+/// command and compressing take much memory each.
+fn follow(
+    tasks: &Tasks,
+    upstream: &Arc<Upstream>,
+    readiness: &Arc<Readiness>,
+    pairing: &Pairing,
+    assets: &Assets,
+) {
     let (watched, watching) = (Arc::clone(upstream), Arc::clone(readiness));
     tasks.until_drained(async move { watching.watch(&watched).await });
-    let (awaited, pairing) = (Arc::clone(readiness), pairing.clone());
+    let (awaited, pairing, assets) = (Arc::clone(readiness), pairing.clone(), assets.clone());
     tasks.until_drained(async move {
         awaited.is_up().await;
         pairing.warm_up().await;
+        assets.keep_warm(&awaited).await;
     });
 }
 

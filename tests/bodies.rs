@@ -51,7 +51,7 @@ async fn a_chunked_upload_and_its_trailers_stay_chunked() {
         .await;
     client.send(b"1\r\nx\r\n0\r\n\r\n").await;
     assert_eq!(client.answer(false).await.status, 200);
-    let seen = world.standin.requests().pop().expect("a request");
+    let seen = world.asked().pop().expect("a request");
     let framing = ("transfer-encoding".to_owned(), b"chunked".to_vec());
     assert!(seen.headers.contains(&framing), "a GET keeps its body");
 }

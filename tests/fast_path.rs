@@ -95,7 +95,7 @@ async fn a_plain_request_s_lines_go_on_in_their_order() {
     assert_eq!(request(world.addr(), OTHER).await.status, 200);
     // hyper's map of fields brings lines of one name together.
     for (head, expected) in [(PLAIN, "1 2 3"), (OTHER, "1 3 2")] {
-        let head = head.replace("/api/x", "/standin/head") + "\nX-A: 1\nX-B: 2\nX-A: 3";
+        let head = head.replace("/api/x", "/api/standin/head") + "\nX-A: 1\nX-B: 2\nX-A: 3";
         let seen = request(world.addr(), &head).await.json();
         let lines = seen["headers"].as_array().expect("lines").iter();
         let own =
@@ -134,26 +134,26 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
     let mut client = Client::connect(world.addr()).await;
     for round in 0..3 {
         for head in [
-            "GET /standin/1k",
-            "GET /standin/bytes/300000",
-            "GET /standin/1k\nConnection: keep-alive, x",
+            "GET /api/standin/1k",
+            "GET /api/standin/bytes/300000",
+            "GET /api/standin/1k\nConnection: keep-alive, x",
         ] {
             let answer = client.exchange(head).await;
             assert_eq!(answer.status, 200, "{head} in round {round}");
             assert!(answer.complete && answer.body.len() >= 1024, "{head}");
         }
         client
-            .send_head("POST /standin/digest\nContent-Length: 5")
+            .send_head("POST /api/standin/digest\nContent-Length: 5")
             .await;
         client.send(b"hello").await;
         assert_eq!(client.answer(false).await.status, 200);
-        client.send_head("HEAD /standin/1k").await;
+        client.send_head("HEAD /api/standin/1k").await;
         assert_eq!(client.answer(true).await.status, 200);
     }
     drop(client);
     let mut pipelined = Client::connect(world.addr()).await;
-    let one = "GET /standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\n";
-    let two = "GET /standin/1k HTTP/1.1\r\nHost: t3.test\r\nConnection: keep-alive, x\r\n\r\n";
+    let one = "GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\n";
+    let two = "GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\nConnection: keep-alive, x\r\n\r\n";
     pipelined
         .send([one, two, one, one, two, two, one].concat().as_bytes())
         .await;
@@ -173,7 +173,7 @@ async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
     let mut client = Client::connect(world.addr()).await;
     // The second comes in two pieces: its beginning with the first, the rest much later.
     client
-        .send(b"GET /standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\nGET /standin/1k HT")
+        .send(b"GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\nGET /api/standin/1k HT")
         .await;
     assert_eq!(client.answer(false).await.body.len(), 1024);
     tokio::task::yield_now().await;
@@ -204,8 +204,8 @@ async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
 async fn a_plain_request_whose_client_has_left_is_given_up() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
-    client.send_head("GET /standin/hang").await;
-    let is_this = |seen: &&Seen| seen.target == b"/standin/hang";
+    client.send_head("GET /api/standin/hang").await;
+    let is_this = |seen: &&Seen| seen.target == b"/api/standin/hang";
     let arrived = |seen: &[Seen]| seen.iter().any(|seen| is_this(&seen));
     assert!(world.standin.wait_for(PATIENCE, arrived).await);
     drop(client);

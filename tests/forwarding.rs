@@ -19,7 +19,7 @@ async fn the_target_and_the_fields_arrive_as_they_were_sent() {
         Keep-Alive: timeout=9\nProxy-Authorization: Basic eA==\nTE: gzip";
     let answer = request(world.addr(), &format!("GET {target}\n{fields}")).await;
     assert_eq!(answer.status, 200);
-    let seen = world.standin.requests().pop().expect("one request");
+    let seen = world.asked().pop().expect("one request");
     assert_eq!(String::from_utf8_lossy(&seen.target), target);
     let seen: Vec<_> = seen
         .headers
@@ -52,7 +52,7 @@ async fn an_absolute_target_goes_on_in_origin_form() {
         .send(b"GET http://other.test/standin/head?q HTTP/1.1\r\nHost: other.test\r\n\r\n")
         .await;
     assert_eq!(client.answer(false).await.status, 200);
-    let seen = world.standin.requests().pop().expect("one request");
+    let seen = world.asked().pop().expect("one request");
     assert_eq!(seen.target, b"/standin/head?q");
 }
 

@@ -122,7 +122,11 @@ async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fet
         dispatcher,
     } = world;
     standin.kill();
-    assert!(request(addr, "GET /api/x").await.status >= 502);
+    // A kept connection may be served until the runtime gets to it.
+    let start = Instant::now();
+    while request(addr, "GET /api/x").await.status < 502 {
+        assert!(start.elapsed() < PATIENCE, "it was killed");
+    }
     let down = request(addr, "GET /readyz").await;
     assert_eq!((down.status, down.text().as_str()), (503, "down"));
     assert_eq!(request(addr, "GET /healthz").await.status, 200);
@@ -147,7 +151,12 @@ async fn nobody_probes_a_t3_that_is_up() {
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
     world.standin.clear_requests();
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(world.standin.requests().len(), 0);
+    let mut seen = world.standin.requests();
+    // The page's files may be fetched ahead meanwhile.
+    seen.retain(|seen| {
+        seen.target.starts_with(b"/.well-known") || seen.target.starts_with(b"/api")
+    });
+    assert_eq!(seen.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

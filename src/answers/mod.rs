@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
-pub use self::body::AnswerBody;
+pub use self::body::{AnswerBody, BodyError};
 use crate::readiness::State;
 
 /// An answer to a client.

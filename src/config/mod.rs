@@ -1,5 +1,6 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
+mod assets;
 mod limits;
 mod options;
 mod parse;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
+pub use self::assets::AssetsConfig;
 pub use self::limits::LimitsConfig;
 pub use self::options::{Command, LogFormat, MintMode, Options};
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub door: DoorConfig,
     /// How much one client may take, and how long.
     pub limits: LimitsConfig,
+    /// How t3's static files are kept.
+    pub assets: AssetsConfig,
     /// How long a drain may take.
     pub drain_timeout: Duration,
 }

@@ -9,6 +9,7 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
+use super::assets::AssetOptions;
 use super::limits::LimitOptions;
 use super::parse;
 use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
@@ -115,6 +116,10 @@ pub struct Options {
     #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub response_timeout: Duration,
 
+    /// How t3's static files are kept.
+    #[command(flatten)]
+    pub assets: AssetOptions,
+
     /// How much one client may take, and how long.
     #[command(flatten)]
     pub limits: LimitOptions,
@@ -195,6 +200,7 @@ impl Options {
                 waiting_status: self.waiting_status,
             },
             limits: self.limits.config(),
+            assets: self.assets.config(),
             drain_timeout: self.drain_timeout,
         }
     }

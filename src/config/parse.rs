@@ -61,6 +61,23 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "a number above 0 is needed".to_owned())
 }
 
+/// Bytes, or a number of them with its unit.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let digits =
+        text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic() || letter == ' ');
+    let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kib" => Some(1 << 10),
+        "m" | "mib" => Some(1 << 20),
+        "g" | "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = digits.parse::<usize>().ok().zip(unit);
+    let bytes = bytes.and_then(|(count, unit)| count.checked_mul(unit));
+    bytes.ok_or_else(|| "a size such as 32MiB is needed".to_owned())
+}
+
 /// hyper reads in steps of at least 8 KiB.
 pub(super) fn header_limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok();
@@ -90,4 +107,29 @@ pub(super) fn log_filter(text: &str) -> Result<Targets, String> {
         }
     }
     text.parse::<Targets>().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("4096", Some(4096)),
+            ("32MiB", Some(32 << 20)),
+            ("32 mib", Some(32 << 20)),
+            ("8K", Some(8192)),
+            ("1g", Some(1 << 30)),
+            ("", None),
+            ("MiB", None),
+            ("-1", None),
+            ("1.5MiB", None),
+            ("32MB", None),
+            ("99999999999g", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
 }

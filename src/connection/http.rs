@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::watch::{Watched, watch};
 use crate::activity::Activity;
-use crate::answers::AnswerBody;
+use crate::answers::{AnswerBody, BodyError};
 use crate::client_io::ClientIo;
 use crate::dispatch::{Client, Dispatch, Opened};
 use crate::fast_path::Lane;
@@ -150,12 +150,12 @@ struct Timed {
 
 impl Body for Timed {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

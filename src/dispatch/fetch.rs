@@ -11,6 +11,9 @@ impl Dispatch {
     /// The cockpit's own fetches are repeated by its script for 15 s (contract §6): a quick no
     /// serves it better than a wait.
     pub(super) async fn forward(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+        if let Some(answer) = self.asset(&arrival, &body).await {
+            return answer;
+        }
         let audience = audience(&arrival.head.headers);
         if !self.readiness.is_up_now().await {
             return self.not_up(audience);

@@ -1,6 +1,7 @@
 //! One request in, one answer out: its route is found, and whoever stands there answers.
 
 mod arrival;
+mod asset;
 mod fetch;
 mod heal;
 mod page;
@@ -18,6 +19,7 @@ use tracing::{debug, warn};
 use self::arrival::Arrival;
 pub use self::arrival::{Client, Opened, Outcome};
 use crate::answers::{self, Answer, Audience};
+use crate::assets::Assets;
 use crate::config::LimitsConfig;
 use crate::cookies;
 use crate::door::{Door, Standing};
@@ -45,6 +47,8 @@ pub struct Dispatch {
     pub readiness: Arc<Readiness>,
     /// What makes sessions on it.
     pub pairing: Pairing,
+    /// Its static files.
+    pub assets: Assets,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::{Arrival, Dispatch, bodiless};
+use super::{Arrival, Dispatch};
 use crate::answers::{self, Answer, Audience};
 use crate::door::Standing;
 use crate::pairing::Ask;
-use crate::proxy;
 use crate::upstream::{Failure, Outbound};
 
 /// How long a person waits for a t3 that is not up before being told so.
@@ -43,8 +42,7 @@ impl Dispatch {
         if let Some(set_cookies) = self.new_session(arrival).await {
             return Ok(answers::paired(&arrival.head.uri, set_cookies));
         }
-        let interim = &arrival.client.interim;
-        proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim).await
+        self.forward_bodiless(arrival, limit).await
     }
 
     /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.

@@ -72,6 +72,10 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
         let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
             return Next::NotPlain;
         };
+        if plain.may_be_file && dispatch.assets.is_on() {
+            // It is looked at on its way back, or is here already.
+            return Next::NotPlain;
+        }
         if !dispatch.readiness.is_surely_up() {
             return Next::NotPlain;
         }

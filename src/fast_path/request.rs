@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use httparse::{Header, Status};
 
 use super::fate::{Fate, fate};
+use crate::assets;
 use crate::cookies;
 use crate::door::withheld::COOKIE_PREFIX;
 use crate::door::{Door, Look, Standing};
@@ -35,6 +36,8 @@ pub struct Plain {
     pub is_head: bool,
     /// The client spoke https to the believed proxy.
     pub is_https: bool,
+    /// The answer may be a static file.
+    pub may_be_file: bool,
 }
 
 impl<'a> Hop<'a> {
@@ -78,6 +81,7 @@ pub fn rewrite(bytes: &[u8], hop: &Hop<'_>, onward: &mut Vec<u8>) -> Option<Plai
         length,
         is_head: method == "HEAD",
         is_https: look.is_https,
+        may_be_file: assets::is_static_path(target.split('?').next().unwrap_or_default()),
     })
 }
 

@@ -104,6 +104,11 @@ impl Cli {
             .ok_or(CliError::Unusable)
     }
 
+    /// Does it run right now?
+    pub(super) fn is_running(&self) -> bool {
+        self.turn.available_permits() == 0
+    }
+
     /// Waits for its turn, unless by all that is known it would come too late: whoever waits in
     /// vain is better off at t3's own pairing screen at once.
     async fn take_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CliError> {

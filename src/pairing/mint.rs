@@ -73,6 +73,11 @@ impl Mint {
         }
     }
 
+    /// Does t3's command run right now?
+    pub(super) fn runs_command(&self) -> bool {
+        self.cli.is_running()
+    }
+
     /// What is to be done behind a pairing: the session's renewal, if it is due.
     pub(super) fn upkeep(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let bearer = &self.bearer;

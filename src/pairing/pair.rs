@@ -77,6 +77,11 @@ impl Pairing {
         self.0.mint.warm_up().await;
     }
 
+    /// Does t3's command run right now?
+    pub fn runs_command(&self) -> bool {
+        self.0.mint.runs_command()
+    }
+
     /// Makes a session. Tabs of a person's browser that come together share one; without an
     /// identity nobody shares anything. What fails is logged here, once.
     pub async fn pair(&self, ask: Ask<'_>) -> Paired {

@@ -95,6 +95,15 @@ impl Readiness {
         let _ = status.wait_for(|status| status.state == State::Up).await;
     }
 
+    /// Waits until t3 is up and has come up since it was counted as `seen`; returns its count.
+    pub async fn comes_up(&self, seen: u64) -> u64 {
+        let is_new = |status: &Status| status.state == State::Up && status.incarnation != seen;
+        let mut status = self.status.subscribe();
+        // The sender is here: it cannot be gone.
+        let found = status.wait_for(is_new).await;
+        found.map_or(seen, |status| status.incarnation)
+    }
+
     /// Waits until t3 is up, at most until `deadline`; true if it is.
     pub async fn is_up_by(&self, deadline: Instant) -> bool {
         timeout_at(deadline, self.is_up()).await.is_ok()

@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use clap::Parser;
 use t3_dispatcher::config::{Config, Options};
 use t3_dispatcher::server;
+use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -65,6 +66,14 @@ impl World {
 
     pub fn addr(&self) -> SocketAddr {
         self.dispatcher.addr
+    }
+
+    /// What clients have asked t3 for. The dispatcher's own requests carry t3's address as `Host`.
+    pub fn asked(&self) -> Vec<Seen> {
+        let own = self.standin.addr().to_string();
+        let mut seen = self.standin.requests();
+        seen.retain(|seen| seen.header("host") != Some(own.as_bytes()));
+        seen
     }
 
     /// How often a credential was exchanged, or tried to be.

@@ -8,11 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What the dispatcher asks to learn whether t3 is up, and what a t3 that is answers.
-const PROBES: [&[u8]; 2] = [
-    b"GET /.well-known/t3/environment ",
-    b"GET /api/auth/session ",
-];
+/// What the dispatcher's own requests are answered: a t3 that is up says as much.
 const HEALTHY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
 
 /// A listener whose connections are each answered by the same script. Ends with the test.
@@ -23,7 +19,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Answers the dispatcher's own probes as a healthy t3 does; hands every other connection, its
+    /// Answers what the dispatcher asks for itself as a healthy t3 does; hands every other connection, its
     /// first request's head read, with its serial number from 0, to `script`.
     pub async fn start<F>(script: impl Fn(TcpStream, usize) -> F + Send + Sync + 'static) -> Self
     where
@@ -34,13 +30,16 @@ impl Scripted {
         let addr = listener.local_addr().expect("a bound socket");
         let connections = Arc::<AtomicUsize>::default();
         let count = Arc::clone(&connections);
+        // The dispatcher's own requests carry t3's address as `Host`.
+        let own = format!("\r\nhost: {addr}\r\n");
         let accepting = tokio::spawn(async move {
             let mut scripts = JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (script, count) = (Arc::clone(&script), Arc::clone(&count));
+                let own = own.clone();
                 scripts.spawn(async move {
                     let head = read_head(&mut stream).await;
-                    if PROBES.iter().any(|probe| head.starts_with(probe)) {
+                    if String::from_utf8_lossy(&head).contains(&own) {
                         let _ = stream.write_all(HEALTHY).await;
                     } else if !head.is_empty() {
                         script(stream, count.fetch_add(1, Ordering::SeqCst)).await;

@@ -1,0 +1,134 @@
+//! Bytes in, coded bytes out, piece by piece.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+
+use super::coding::Coding;
+
+/// How many bytes are coded in one go: about 3 ms of the one thread that serves everybody.
+pub(super) const PIECE_BYTES: usize = 32 * 1024;
+
+/// What brotli reads and writes at a time.
+const BROTLI_BUFFER_BYTES: usize = 4096;
+
+/// Nearly as small as brotli's 5, in a quarter of its time and in 7 MiB.
+const ZSTD_LEVEL: i32 = 6;
+
+/// Level 9 saves another 0.2 %.
+const GZIP_LEVEL: u32 = 6;
+
+/// How much time, and memory, a body's coding may take: for brotli, the others have no choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// While somebody waits.
+    Fast,
+    /// While nobody waits.
+    Best,
+}
+
+/// A body's coding under way.
+pub(super) enum Encoder {
+    /// As it is.
+    Identity(Vec<u8>),
+    /// Brotli.
+    Br(Box<brotli::CompressorWriter<Vec<u8>>>),
+    /// Zstandard.
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+    /// RFC 1952.
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+}
+
+impl Encoder {
+    /// Begins a body that will have `length` bytes before its coding.
+    pub(super) fn new(coding: Coding, setting: Setting, length: u64) -> io::Result<Self> {
+        let is_best = setting == Setting::Best;
+        Ok(match coding {
+            Coding::Identity => Self::Identity(Vec::new()),
+            Coding::Br => {
+                let parameters = brotli_parameters(is_best, length);
+                let writer = brotli::CompressorWriter::with_params(
+                    Vec::new(),
+                    BROTLI_BUFFER_BYTES,
+                    &parameters,
+                );
+                Self::Br(Box::new(writer))
+            }
+            Coding::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                // Lets it take no more memory than the body needs.
+                encoder.set_pledged_src_size(Some(length))?;
+                Self::Zstd(encoder)
+            }
+            Coding::Gzip => {
+                let level = flate2::Compression::new(GZIP_LEVEL);
+                Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), level))
+            }
+        })
+    }
+
+    /// Takes a piece of the body.
+    pub(super) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Identity(out) => out.write_all(piece),
+            Self::Br(writer) => writer.write_all(piece),
+            Self::Zstd(encoder) => encoder.write_all(piece),
+            Self::Gzip(encoder) => encoder.write_all(piece),
+        }
+    }
+
+    /// Makes everything that was written ready to be taken.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Identity(_) => Ok(()),
+            Self::Br(writer) => writer.flush(),
+            Self::Zstd(encoder) => encoder.flush(),
+            Self::Gzip(encoder) => encoder.flush(),
+        }
+    }
+
+    /// What is ready.
+    pub(super) fn take(&mut self) -> Bytes {
+        let out = match self {
+            Self::Identity(out) => out,
+            Self::Br(writer) => writer.get_mut(),
+            Self::Zstd(encoder) => encoder.get_mut(),
+            Self::Gzip(encoder) => encoder.get_mut(),
+        };
+        std::mem::take(out).into()
+    }
+
+    /// Ends the body; what is left of it.
+    pub(super) fn finish(self) -> io::Result<Bytes> {
+        Ok(match self {
+            Self::Identity(out) => out,
+            Self::Br(writer) => writer.into_inner(),
+            Self::Zstd(encoder) => encoder.finish()?,
+            Self::Gzip(encoder) => encoder.finish()?,
+        }
+        .into())
+    }
+}
+
+/// At its best, with a window of 2 MiB, brotli takes about 40 MiB; of 4 MiB 70, to save another
+/// 0.4 % of a script of 5.4 MB.
+fn brotli_parameters(is_best: bool, length: u64) -> brotli::enc::BrotliEncoderParams {
+    let largest = if is_best { 21 } else { 20 };
+    let needed = u64::BITS - length.leading_zeros();
+    brotli::enc::BrotliEncoderParams {
+        quality: if is_best { 11 } else { 5 },
+        lgwin: needed.clamp(16, largest) as i32,
+        size_hint: usize::try_from(length).unwrap_or(0),
+        ..Default::default()
+    }
+}
+
+/// All of `content`, coded while somebody waits; others are served between two pieces.
+pub(super) async fn coded(coding: Coding, content: &[u8]) -> io::Result<Bytes> {
+    let mut encoder = Encoder::new(coding, Setting::Fast, content.len() as u64)?;
+    for piece in content.chunks(PIECE_BYTES) {
+        encoder.write(piece)?;
+        tokio::task::yield_now().await;
+    }
+    encoder.finish()
+}
