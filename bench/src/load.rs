@@ -15,6 +15,10 @@ use tokio::time::sleep;
 use crate::proc::{self, Cpu};
 use crate::roles::Failure;
 
+/// Fewer answers than these are no measure, and are waited for this long.
+const LEAST_ANSWERS: usize = 50;
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What is asked, and by how many at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Load {
@@ -79,7 +83,7 @@ impl Load {
         }
     }
 
-    /// Loads `addr` for `warm` and `measured`, and counts in the latter what comes back and what `tree` spends on it.
+    /// Loads `addr` for `warm` and at least `measured`, and counts in the latter what comes back and what `tree` spends on it.
     ///
     /// # Errors
     /// Any connection that is refused, cut, or answered otherwise than expected.
@@ -100,6 +104,10 @@ impl Load {
             meter.is_counting.set(true);
             let (before, start) = (proc::cpu(tree)?, Instant::now());
             sleep(measured).await;
+            // On a busy machine a proxy may hardly have run by now.
+            while meter.latencies.borrow().len() < LEAST_ANSWERS && start.elapsed() < PATIENCE {
+                sleep(measured).await;
+            }
             let (after, elapsed) = (proc::cpu(tree)?, start.elapsed());
             meter.is_counting.set(false);
             meter.is_over.set(true);
