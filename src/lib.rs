@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod allocator;
 pub mod answers;
 pub mod assets;
 pub mod browser;

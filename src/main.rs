@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use t3_dispatcher::allocator;
 use t3_dispatcher::check::check;
 use t3_dispatcher::config::{Command, LogFormat, Options, T3Options};
 use t3_dispatcher::install::install;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
+    allocator::settle();
     init_logs(&options);
     let outcome = runtime().and_then(|runtime| runtime.block_on(serve(&options)));
     match outcome {

@@ -39,7 +39,10 @@ impl RequestIds {
     pub fn of(&self, headers: &HeaderMap) -> RequestId {
         let mut lines = headers.get_all(&X_REQUEST_ID).iter();
         match (lines.next(), lines.next()) {
-            (Some(given), None) if is_sane(given.as_bytes()) => RequestId(given.clone()),
+            (Some(given), None) if is_sane(given.as_bytes()) => {
+                // A copy: a part of the request's buffer would keep all of it as long as a tunnel.
+                HeaderValue::from_bytes(given.as_bytes()).map_or_else(|_| self.make(), RequestId)
+            }
             _ => self.make(),
         }
     }

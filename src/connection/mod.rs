@@ -29,14 +29,16 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// whatever is left.
 pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>, tasks: Tasks) {
     client_io::prepare(&stream);
+    // Apart, as is what few connections need: the rest is what an idle tunnel holds.
     let http = Box::pin(speak(stream, peer, &dispatch, &tasks));
     match http.await {
         Ended::TooSlow(stream) => reset(&stream),
         Ended::Done(stream) => {
-            let _ = tasks.cut().run_until_cancelled(linger(stream)).await;
+            let lingering = Box::pin(linger(stream));
+            let _ = tasks.cut().run_until_cancelled(lingering).await;
         }
         Ended::Switched(client, Opened::Probe(place)) => {
-            let echo = place.echo(client.stream, client.early, tasks.drain());
+            let echo = Box::pin(place.echo(client.stream, client.early, tasks.drain()));
             tasks.cut().run_until_cancelled(echo).await;
         }
         Ended::Switched(client, Opened::Tunnel(opened)) => {

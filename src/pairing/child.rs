@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use super::secret::redacted;
+use crate::allocator;
 use crate::config::CliConfig;
 use crate::metrics::CliOutcome;
 
@@ -77,6 +78,9 @@ pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
 async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
     if let Some(path) = path_with(program) {
         command.env("PATH", path);
+    }
+    for variable in allocator::VARIABLES {
+        command.env_remove(variable);
     }
     command
         .stdin(Stdio::null())

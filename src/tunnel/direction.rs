@@ -35,9 +35,10 @@ pub(super) enum Lost {
 }
 
 impl Direction {
-    pub(super) fn starting_with(early: Bytes) -> Self {
+    pub(super) fn starting_with(early: &Bytes) -> Self {
         Self {
-            pending: early,
+            // A part of a buffer, even an empty one, would keep all of it for the tunnel's life.
+            pending: Bytes::copy_from_slice(early),
             ..Self::default()
         }
     }

@@ -152,8 +152,8 @@ impl From<Tunnel> for Copying {
         Self {
             client: tunnel.client.stream,
             upstream: tunnel.upstream.stream,
-            up: Direction::starting_with(tunnel.client.early),
-            down: Direction::starting_with(tunnel.upstream.early),
+            up: Direction::starting_with(&tunnel.client.early),
+            down: Direction::starting_with(&tunnel.upstream.early),
             first: None,
             is_t3_gone: false,
             metrics: tunnel.metrics,
