@@ -34,7 +34,7 @@ use self::accept::Liked;
 use self::best::Best;
 pub use self::best::Needed;
 use self::coding::Coding;
-pub use self::eligible::is_static_path;
+pub use self::eligible::is_file_path;
 use self::flights::Flights;
 use self::store::{Kept, Store};
 use self::worker::Worker;

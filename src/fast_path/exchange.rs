@@ -109,6 +109,7 @@ impl<'a> Exchange<'a> {
         let came = &said[head.length..];
         let here = body.follow(came).map_err(|_| Broken::Midway)?;
         homeward.extend_from_slice(&came[..here]);
+        homeward.extend_from_slice(body.end());
         self.keep_behind(&head, &body, here == came.len());
         self.ends.tell(&homeward).await?;
         buffers::give(homeward);
@@ -144,6 +145,7 @@ impl<'a> Exchange<'a> {
             };
             self.keep_behind(head, &body, here == said.len());
             self.ends.tell(&said[..here]).await?;
+            self.ends.tell(body.end()).await?;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ pub fn rewrite(bytes: &[u8], hop: &Hop<'_>, onward: &mut Vec<u8>) -> Option<Plai
         is_https: look.is_https,
         is_asset: target.starts_with("/assets/"),
         id,
-        may_be_file: assets::is_static_path(target.split('?').next().unwrap_or_default()),
+        may_be_file: assets::is_file_path(target.split('?').next().unwrap_or_default()),
     })
 }
 
