@@ -6,7 +6,7 @@ use common::{PAGE, World, request};
 
 /// What t3 was told of the last request.
 fn seen(world: &World, name: &str) -> Vec<String> {
-    let seen = world.standin.requests().pop().expect("a request");
+    let seen = world.asked().pop().expect("a request");
     let lines = seen.headers.iter();
     lines
         .filter(|(held, _)| held.eq_ignore_ascii_case(name))
