@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
+use crate::metrics::{Metrics, Stream};
 use crate::request_line::RequestLine;
 
 /// How much of what was written the kernel may hold unsent for one client. A client that reads
@@ -51,6 +52,7 @@ pub struct ClientIo {
     activity: Arc<Activity>,
     line: Arc<RequestLine>,
     interim: Arc<Interim>,
+    metrics: Arc<Metrics>,
     /// What came before hyper had the socket, read first.
     early: Bytes,
     /// What of the interim answers is being written.
@@ -90,13 +92,15 @@ impl Interim {
 
 impl ClientIo {
     /// Wraps `stream`, on which `early` has come already; what is pushed to `interim` is written
-    /// between two messages, `activity` is told what moves, and `line` what a request begins with.
+    /// between two messages, `activity` is told what moves, `metrics` how much, and `line` what a
+    /// request begins with.
     pub fn new(
         stream: TcpStream,
         early: Bytes,
         interim: Arc<Interim>,
         activity: Arc<Activity>,
         line: Arc<RequestLine>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
@@ -104,6 +108,7 @@ impl ClientIo {
             activity,
             line,
             interim,
+            metrics,
             writing: Vec::new(),
             between_messages: true,
         }
@@ -138,7 +143,11 @@ impl ClientIo {
     fn told(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
             Poll::Pending => self.activity.write_blocked(),
-            Poll::Ready(written) => self.activity.wrote(*written.as_ref().unwrap_or(&0)),
+            Poll::Ready(written) => {
+                let written = *written.as_ref().unwrap_or(&0);
+                self.activity.wrote(written);
+                self.metrics.sent(Stream::Http, written as u64);
+            }
         }
         polled
     }
@@ -151,6 +160,7 @@ impl AsyncRead for ClientIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        let was_early = !self.early.is_empty();
         let polled = match self.early.len().min(buffer.remaining()) {
             0 => Pin::new(&mut self.stream).poll_read(cx, buffer),
             count => {
@@ -162,6 +172,9 @@ impl AsyncRead for ClientIo {
             Poll::Pending => self.activity.read_blocked(),
             Poll::Ready(_) => {
                 let came = &buffer.filled()[before..];
+                if !was_early {
+                    self.metrics.received(Stream::Http, came.len() as u64);
+                }
                 if self.activity.read(came.len()) {
                     self.line.read(came);
                 }

@@ -13,8 +13,11 @@
 //!    [`readiness`] knows whether t3 is there to ask.
 //! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
 //! 7. [`assets`] looks at what may be a static file: compressed once, kept, cacheable.
-//! 8. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
-//! 9. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+//! 8. [`pwa`] puts into t3's page what makes it an app of the home screen.
+//! 9. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
+//! 10. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+//!
+//! All of them tell [`metrics`] what happened; [`scrape`] answers whoever asks for that.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +25,7 @@ pub mod activity;
 pub mod answers;
 pub mod assets;
 pub mod browser;
+pub mod check;
 pub mod client_io;
 pub mod config;
 pub mod connection;
@@ -35,17 +39,24 @@ pub mod headers;
 pub mod host;
 pub mod hygiene;
 pub mod install;
+pub mod metrics;
 pub mod navigation;
 pub mod origin;
 pub mod pairing;
+pub mod probe;
 pub mod proxy;
+pub mod pwa;
 pub mod readiness;
+pub mod request_id;
 pub mod request_line;
+pub mod rewritten;
 pub mod route;
+pub mod scrape;
 pub mod server;
 pub mod session;
 pub mod set_cookie;
 pub mod tasks;
+pub mod transforming;
 pub mod tunnel;
 pub mod tunnels;
 pub mod upload;

@@ -1,16 +1,18 @@
 //! The process: options, logs, the listening socket, signals and the exit code.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use t3_dispatcher::config::{Command, LogFormat, Options};
+use clap::{CommandFactory, Parser};
+use t3_dispatcher::check::check;
+use t3_dispatcher::config::{Command, LogFormat, Options, T3Options};
 use t3_dispatcher::install::install;
-use t3_dispatcher::server;
+use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -23,20 +25,19 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return refuse(&error),
     };
-    if let Some(Command::Install { path }) = &options.command {
-        return match install(path) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("t3-dispatcher: {error}");
-                ExitCode::FAILURE
-            }
-        };
+    match &options.command {
+        None => {}
+        Some(Command::Install { path }) => return told(install(path).map(|()| ExitCode::SUCCESS)),
+        Some(Command::Check { t3, json }) => return told(check_t3(t3, *json)),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Options::command(), "t3-dispatcher", &mut text);
+            write(format_args!("{}", String::from_utf8_lossy(&text)));
+            return ExitCode::SUCCESS;
+        }
     }
     init_logs(&options);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let outcome = runtime.and_then(|runtime| runtime.block_on(serve(&options)));
+    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(&options)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,26 +47,90 @@ fn main() -> ExitCode {
     }
 }
 
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// What came of a command besides serving, as an exit code.
+fn told<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("t3-dispatcher: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints what a check found.
+fn check_t3(t3: &T3Options, json: bool) -> io::Result<ExitCode> {
+    let report = runtime()?.block_on(check(t3.upstream(), t3.pairing()));
+    match json {
+        true => write(format_args!("{:#}\n", report.json())),
+        false => write(format_args!("{report}")),
+    }
+    Ok(match report.is_well() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Prints to whoever still reads.
+fn write(text: std::fmt::Arguments<'_>) {
+    let _ = io::stdout().write_fmt(text);
+}
+
 async fn serve(options: &Options) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(options.listen()).await?;
+    let public = TcpListener::bind(options.listen()).await?;
     let config = options.config();
+    let metrics = listen_for_metrics(options).await;
     info!(
         "listening on http://{}, in front of t3 at {}:{}",
-        listener.local_addr()?,
+        public.local_addr()?,
         config.upstream.host,
         config.upstream.port,
     );
+    let metrics = found(metrics, options.metrics_port.is_some())?;
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: draining"),
             _ = interrupt.recv() => info!("SIGINT: draining"),
         }
     };
-    server::run(listener, config, shutdown).await?;
+    server::run(Listeners { public, metrics }, config, shutdown).await?;
     info!("drained");
     Ok(())
+}
+
+/// The listener for /metrics, if there is to be one.
+async fn listen_for_metrics(options: &Options) -> Option<io::Result<TcpListener>> {
+    let address = options.metrics_listen()?;
+    let listener = TcpListener::bind(address).await;
+    Some(listener.map_err(|error| {
+        let option = "DISPATCHER_METRICS_PORT";
+        let what = format!("{option}: cannot listen on {address} for metrics: {error}");
+        io::Error::new(error.kind(), what)
+    }))
+}
+
+/// A port that was named must be had: whoever relies on metrics must not lose them without notice.
+/// The default one may be taken, by another dispatcher that somebody tries out on this machine.
+fn found(
+    metrics: Option<io::Result<TcpListener>>,
+    is_named: bool,
+) -> io::Result<Option<TcpListener>> {
+    match metrics {
+        Some(Ok(listener)) => {
+            info!("metrics on http://{}/metrics", listener.local_addr()?);
+            Ok(Some(listener))
+        }
+        Some(Err(error)) if !is_named => {
+            warn!("{error}; serving without, name another port or 0");
+            Ok(None)
+        }
+        refused => refused.transpose(),
+    }
 }
 
 /// Says in one line what is wrong with the options; help and version are no errors.
@@ -89,11 +154,11 @@ fn init_logs(options: &Options) {
         .with_ansi(io::stdout().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
-    let lines = match options.log_format {
+    let lines = match options.logs.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(options.log.clone()))
+        .with(lines.with_filter(options.logs.filter.clone()))
         .init();
 }

@@ -13,12 +13,18 @@ pub enum Route {
     Health,
     /// The dispatcher, for a probe of t3.
     Ready,
+    /// The dispatcher, for a WebSocket that is to end here.
+    Probe,
+    /// The dispatcher: only a WebSocket may be asked for there.
+    NoProbe,
     /// t3, and on its 101 the two sockets become a tunnel.
     Upgrade,
     /// t3, or the dispatcher with a new session and the way back to the page.
     Page,
     /// t3, or the dispatcher with the state of a new session.
     OwnSession,
+    /// t3, or the dispatcher with the manifest of the home-screen app.
+    Manifest,
     /// t3.
     Forward,
 }
@@ -28,9 +34,12 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     let (method, headers) = (request.method(), request.headers());
     let is_get = matches!(*method, Method::GET | Method::HEAD);
     match request.uri().path() {
-        "/healthz" if is_get => Route::Health,
+        "/healthz" | "/probe/healthz" if is_get => Route::Health,
         "/readyz" if is_get => Route::Ready,
+        "/probe/ws" if wants_websocket => Route::Probe,
+        "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
+        "/manifest.webmanifest" if is_get && request.body().is_end_stream() => Route::Manifest,
         _ if navigation::is_page_load(method, headers) => Route::Page,
         "/api/auth/session"
             if method == Method::GET
@@ -46,7 +55,15 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
 /// Is a request for `path` that is neither a page load nor an upgrade forwarded, whatever its
 /// fields say?
 pub fn is_forwarded(path: &str) -> bool {
-    !matches!(path, "/healthz" | "/readyz" | "/api/auth/session")
+    !matches!(
+        path,
+        "/healthz"
+            | "/readyz"
+            | "/probe/healthz"
+            | "/probe/ws"
+            | "/api/auth/session"
+            | "/manifest.webmanifest"
+    )
 }
 
 #[cfg(test)]
@@ -80,6 +97,14 @@ mod tests {
             ("GET /healthz?x", Route::Health),
             ("GET /readyz", Route::Ready),
             ("GET /healthz/", Route::Forward),
+            ("GET /probe/healthz", Route::Health),
+            ("GET /probe/ws", Route::NoProbe),
+            (
+                "GET /probe/ws\nconnection: upgrade\nupgrade: websocket",
+                Route::Probe,
+            ),
+            ("GET /probe/ws/", Route::Forward),
+            ("POST /probe/ws", Route::Forward),
             (
                 "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
                 Route::OwnSession,
@@ -92,6 +117,13 @@ mod tests {
             (
                 "GET /api/auth/session/\nsec-fetch-site: same-origin",
                 Route::Forward,
+            ),
+            ("GET /manifest.webmanifest", Route::Manifest),
+            ("HEAD /manifest.webmanifest?x", Route::Manifest),
+            ("POST /manifest.webmanifest", Route::Forward),
+            (
+                "GET /manifest.webmanifest\naccept: text/html",
+                Route::Manifest,
             ),
             ("GET //healthz", Route::Forward),
             ("POST /healthz", Route::Forward),

@@ -14,8 +14,13 @@ use crate::config::Config;
 use crate::connection;
 use crate::dispatch::Dispatch;
 use crate::door::Door;
+use crate::metrics::Metrics;
 use crate::pairing::Pairing;
+use crate::probe::Probes;
+use crate::pwa::Pwa;
 use crate::readiness::Readiness;
+use crate::request_id::RequestIds;
+use crate::scrape;
 use crate::tasks::Tasks;
 use crate::tunnels::Tunnels;
 use crate::upstream::Upstream;
@@ -26,25 +31,50 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long tasks may take to end once they were told to end at once.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves what `listener` accepts until `shutdown` is ready, and returns when all has drained:
+/// Where the server is reached.
+#[derive(Debug)]
+pub struct Listeners {
+    /// By clients.
+    pub public: TcpListener,
+    /// By Prometheus, if by it at all.
+    pub metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(public: TcpListener) -> Self {
+        Self {
+            public,
+            metrics: None,
+        }
+    }
+}
+
+/// Serves what the listeners accept until `shutdown` is ready, and returns when all has drained:
 /// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
 ///
 /// # Errors
 /// Where the door's secret cannot be read, before anything is served.
 pub async fn run(
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let Listeners { public, metrics } = listeners.into();
     let door = Door::new(config.door)?;
     let tasks = Tasks::default();
+    let counted = Arc::<Metrics>::default();
+    if let Some(listener) = metrics {
+        let (counted, serving) = (Arc::clone(&counted), tasks.clone());
+        tasks.until_drained(async move { scrape::serve(listener, counted, serving).await });
+    }
     let (limits, drain_timeout) = (config.limits, config.drain_timeout);
     let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
-    let readiness = Arc::<Readiness>::default();
+    let readiness = Arc::new(Readiness::new(Arc::clone(&counted)));
     let pairing = Pairing::new(
         config.pairing,
         Arc::clone(&upstream),
         Arc::clone(&readiness),
+        Arc::clone(&counted),
         tasks.clone(),
     );
     let tunnels = Arc::new(Tunnels::new(limits.max_tunnels));
@@ -62,13 +92,17 @@ pub async fn run(
         readiness,
         pairing,
         assets,
+        pwa: Pwa::new(config.pwa),
         tunnels,
+        probes: Probes::default(),
+        request_ids: RequestIds::default(),
+        metrics: counted,
     });
     tokio::select! {
-        () = accept(&listener, &dispatch, &tasks) => {}
+        () = accept(&public, &dispatch, &tasks) => {}
         () = shutdown => {}
     }
-    drop(listener);
+    drop(public);
     if !tasks.finish(drain_timeout, CUT_GRACE).await {
         warn!("some connections had to be abandoned");
     }

@@ -14,10 +14,11 @@ use common::scripted::{Scripted, drain};
 use common::{Client, Dispatcher, PATIENCE, World, config, request};
 
 /// A request that the fast path takes.
-const PLAIN: &str = "GET /api/x\nAccept: */*";
+const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
 
 /// The same, with a field that it leaves to the other way and that says nothing.
-const OTHER: &str = "GET /api/x\nAccept: */*\nConnection: keep-alive, x-nothing";
+const OTHER: &str =
+    "GET /api/x\nAccept: */*\nX-Request-Id: of-both\nConnection: keep-alive, x-nothing";
 
 /// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
@@ -56,6 +57,7 @@ async fn both_ways_answer_alike() {
         b"HTTP/1.1 200 Fine By Me\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
         b"HTTP/1.0 200 OK\r\n\r\nuntil the end",

@@ -14,7 +14,7 @@ async fn before(upstream: &Scripted) -> Dispatcher {
 async fn the_target_and_the_fields_arrive_as_they_were_sent() {
     let world = World::start().await;
     let target = "/standin/head?a=b%20c&d=%2F..%2f;x='1'&e=|&f={g}&&?";
-    let fields = "X-Odd: \u{e9}\nX-Twice: 1\nAccept-Language: de\nX-Twice: 2\nX-Empty:\n\
+    let fields = "X-Odd: \u{e9}\nX-Twice: 1\nAccept-Language: de\nX-Twice: 2\nX-Empty:\nX-Request-Id: of-a-test\n\
         Connection: close, X-Hop\nX-Hop: gone\nConnection: X-Hop-Too\nX-Hop-Too: gone\n\
         Keep-Alive: timeout=9\nProxy-Authorization: Basic eA==\nTE: gzip";
     let answer = request(world.addr(), &format!("GET {target}\n{fields}")).await;
@@ -37,6 +37,7 @@ async fn the_target_and_the_fields_arrive_as_they_were_sent() {
         ("x-twice", "2"),
         ("accept-language", "de"),
         ("x-empty", ""),
+        ("x-request-id", "of-a-test"),
         ("x-forwarded-for", "127.0.0.1"),
         ("x-forwarded-proto", "http"),
         ("x-forwarded-host", "t3.test"),

@@ -12,6 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::config::Options;
 use t3_dispatcher::door::{Door, Standing};
 use t3_dispatcher::fast_path::request::{Hop, rewrite};
+use t3_dispatcher::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::route::{self, Route};
 use t3_dispatcher::{headers, hygiene, websocket};
 
@@ -26,6 +27,8 @@ static DOORS: LazyLock<[Door; 2]> = LazyLock::new(|| {
     let believing = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
     [door(&believing), door(&[])]
 });
+
+static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
 
 type Lines = BTreeMap<String, Vec<Vec<u8>>>;
 
@@ -62,7 +65,7 @@ fn of_map(headers: &HeaderMap) -> Lines {
 fuzz_target!(|data: &[u8]| {
     for door in &*DOORS {
         let mut onward = Vec::new();
-        let Some(plain) = rewrite(data, &Hop::new(door, PEER), &mut onward) else {
+        let Some(plain) = rewrite(data, &Hop::new(door, &IDS, PEER), &mut onward) else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);
@@ -76,7 +79,13 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(route::of(&other, wants_websocket), Route::Forward);
         assert_eq!(other.method() == "HEAD", plain.is_head);
 
-        let sent = parsed(&onward);
+        let mut sent = parsed(&onward);
+        let name = sent.headers().get(X_REQUEST_ID).expect("a name").clone();
+        assert_eq!(plain.id(&onward).value(), name);
+        match other.headers().contains_key(X_REQUEST_ID) {
+            true => assert_eq!(IDS.of(other.headers()).value(), name),
+            false => drop(sent.headers_mut().remove(X_REQUEST_ID)),
+        }
         assert_eq!(sent.method(), other.method());
         assert_eq!(sent.uri(), other.uri());
         assert_eq!(of_map(sent.headers()), of_map(other.headers()));

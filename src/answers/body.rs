@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::growing::{Cut, Reader};
+use crate::rewritten::Rewritten;
 use crate::upstream::Inbound;
 
 /// The most of a body that is handed on at a time: a slow client's connection holds no more of it.
@@ -22,6 +23,8 @@ pub enum AnswerBody {
     Relayed(Inbound),
     /// One that is being made, and that others may read too.
     Shared(Reader),
+    /// A page of t3's, as it comes, with something put into its head.
+    Rewritten(Box<Rewritten>),
 }
 
 /// Why a body ended before its end.
@@ -49,6 +52,9 @@ impl Body for AnswerBody {
                 .poll_next(cx)
                 .map_ok(Frame::data)
                 .map_err(BodyError::Cut),
+            Self::Rewritten(page) => Pin::new(&mut **page)
+                .poll_frame(cx)
+                .map_err(BodyError::Upstream),
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => {
                 let next = bytes.split_to(bytes.len().min(FRAME_BYTES));
@@ -62,6 +68,7 @@ impl Body for AnswerBody {
             Self::Own(bytes) => bytes.is_empty(),
             Self::Relayed(inbound) => inbound.is_end_stream(),
             Self::Shared(reader) => reader.is_at_end(),
+            Self::Rewritten(page) => page.is_end_stream(),
         }
     }
 
@@ -70,6 +77,7 @@ impl Body for AnswerBody {
             Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Relayed(inbound) => inbound.size_hint(),
             Self::Shared(_) => SizeHint::default(),
+            Self::Rewritten(page) => page.size_hint(),
         }
     }
 }

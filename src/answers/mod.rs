@@ -1,13 +1,16 @@
 //! The few answers that the dispatcher writes itself.
 
 mod body;
+mod text;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
 pub use self::body::{AnswerBody, BodyError};
+use self::text::{escaped, location};
 use crate::readiness::State;
+use crate::request_id::{RequestId, X_REQUEST_ID};
 
 /// An answer to a client.
 pub type Answer = Response<AnswerBody>;
@@ -39,6 +42,13 @@ pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
     answer
 }
 
+/// 101: another protocol follows, which the caller names.
+pub fn switching() -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    answer
+}
+
 /// What /readyz tells of t3: 200 only where it is up.
 pub fn ready(state: State) -> Answer {
     let status = match state {
@@ -49,33 +59,47 @@ pub fn ready(state: State) -> Answer {
 }
 
 /// t3 gave no answer to a request: `status` says how, `address` who.
-pub fn no_answer(status: StatusCode, address: &str, audience: Audience) -> Answer {
+pub fn no_answer(status: StatusCode, address: &str, audience: Audience, id: &RequestId) -> Answer {
     let what = match status {
         StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
         _ => "did not answer",
     };
-    unavailable(status, address, what, audience)
+    unavailable(status, address, what, audience, id)
 }
 
 /// t3 is not up, and the request was not sent. A script is told when to come again.
-pub fn not_up(status: StatusCode, address: &str, state: State, audience: Audience) -> Answer {
+pub fn not_up(
+    status: StatusCode,
+    address: &str,
+    state: State,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
     let what = match state {
         State::Down => "did not answer: nobody listens there",
         _ => "did not answer yet: it is starting",
     };
-    let mut answer = unavailable(status, address, what, audience);
+    let mut answer = unavailable(status, address, what, audience, id);
     let headers = answer.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
 /// A person gets a page that reloads itself, a script JSON.
-fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience) -> Answer {
+fn unavailable(
+    status: StatusCode,
+    address: &str,
+    what: &str,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
     let mut answer = match audience {
         Audience::Person => plain(
             status,
             "text/html; charset=utf-8",
-            PAGE.replace("{address}", address).replace("{what}", what),
+            PAGE.replace("{address}", address)
+                .replace("{what}", what)
+                .replace("{request_id}", &id.to_string()),
         ),
         Audience::Script => plain(
             status,
@@ -83,38 +107,53 @@ fn unavailable(status: StatusCode, address: &str, what: &str, audience: Audience
             serde_json::json!({
                 "error": "upstream_unavailable",
                 "message": format!("t3 at {address} {what}"),
+                "request_id": id.to_string(),
             })
             .to_string(),
         ),
     };
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    uncached(&mut answer, id);
     answer
 }
 
 /// 403 for somebody who is known and not on the list: who single sign-on says it is.
-pub fn barred(user: &str, audience: Audience) -> Answer {
+pub fn barred(user: &str, audience: Audience, id: &RequestId) -> Answer {
     let status = StatusCode::FORBIDDEN;
     let mut answer = match audience {
         Audience::Person => plain(
             status,
             "text/html; charset=utf-8",
-            BARRED.replace("{user}", &escaped(user)),
+            BARRED
+                .replace("{request_id}", &id.to_string())
+                .replace("{user}", &escaped(user)),
         ),
         Audience::Script => plain(
             status,
             "application/json",
-            serde_json::json!({ "error": "forbidden", "signed_in_as": user }).to_string(),
+            serde_json::json!({
+                "error": "forbidden",
+                "signed_in_as": user,
+                "request_id": id.to_string(),
+            })
+            .to_string(),
         ),
     };
-    let headers = answer.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    uncached(&mut answer, id);
     answer
 }
 
 /// A request that is refused as it stands.
-pub fn refused(status: StatusCode, why: &'static str) -> Answer {
-    plain(status, "text/plain; charset=utf-8", why)
+pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> Answer {
+    let mut answer = plain(status, "text/plain; charset=utf-8", why);
+    answer.headers_mut().insert(X_REQUEST_ID, id.value());
+    answer
+}
+
+/// An error is of the moment; by `id` whoever sees it can say which it was.
+fn uncached(answer: &mut Answer, id: &RequestId) {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, id.value());
 }
 
 fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
@@ -125,59 +164,7 @@ fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>)
     answer
 }
 
-/// The path and query that were asked for, as a reference that cannot leave this origin: a
-/// browser reads a leading `//` or `/\` as the start of a host name (CWE-601).
-fn location(target: &Uri) -> HeaderValue {
-    let asked = target
-        .path_and_query()
-        .map_or("/", |path_and_query| path_and_query.as_str());
-    let path = asked.trim_start_matches(['/', '\\']);
-    HeaderValue::try_from(format!("/{path}")).unwrap_or(HeaderValue::from_static("/"))
-}
-
-/// Text as it may stand in HTML.
-fn escaped(text: &str) -> String {
-    let escape = |character| match character {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        '"' => "&quot;".to_owned(),
-        '\'' => "&#39;".to_owned(),
-        plain => plain.to_string(),
-    };
-    text.chars().map(escape).collect()
-}
-
 const BARRED: &str = include_str!("barred.html");
 
 /// Reloads after a second or two, without a script so that no policy can forbid it.
 const PAGE: &str = include_str!("waiting.html");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_location_never_leaves_this_origin() {
-        for (target, expected) in [
-            ("/", "/"),
-            ("/t/1?a=b%20c", "/t/1?a=b%20c"),
-            ("/?", "/?"),
-            ("/?next=//evil", "/?next=//evil"),
-            ("//evil/", "/evil/"),
-            ("///evil", "/evil"),
-            ("/\\evil", "/evil"),
-            ("/\\/evil", "/evil"),
-            ("/%09/evil", "/%09/evil"),
-            ("/%2f/evil", "/%2f/evil"),
-            ("http://evil/", "/"),
-            ("http://evil//worse", "/worse"),
-            ("*", "/*"),
-        ] {
-            let Ok(uri) = target.parse::<Uri>() else {
-                continue;
-            };
-            assert_eq!(location(&uri), expected, "{target}");
-        }
-    }
-}

@@ -53,12 +53,13 @@ impl Ask<'_> {
     }
 
     /// Makes of t3's `answer` what the client gets.
-    pub(super) async fn settle(
-        &self,
-        mut answer: Answer,
-        limit: Duration,
-    ) -> Result<Answer, Failure> {
-        match self.plan(&answer) {
+    pub(super) async fn settle(&self, answer: Answer, limit: Duration) -> Result<Answer, Failure> {
+        let plan = self.plan(&answer);
+        let mut answer = match self.tags {
+            Some(tags) => tags.put_into(answer),
+            None => answer,
+        };
+        match plan {
             Plan::Untouched => {}
             Plan::Immutable(file) => {
                 fields::immutable(answer.headers_mut());

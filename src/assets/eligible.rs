@@ -1,8 +1,12 @@
 //! Is a request one for a static file, as far as it can tell by itself? Pure.
 
-use http::header::{AUTHORIZATION, CACHE_CONTROL, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::Method;
+use http::header::{AUTHORIZATION, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+
+use crate::transforming;
+
+use crate::navigation;
 
 /// Where t3 keeps what is no static file, by the first segment of the path.
 const ELSEWHERE: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
@@ -22,17 +26,10 @@ const SPECIAL: [http::HeaderName; 5] = [
 /// May the answer to a request without a body be a static file?
 pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
-        && is_static_path(head.uri.path())
+        && (is_file_path(head.uri.path())
+            || (is_static_path(head.uri.path()) && navigation::wants_document(&head.headers)))
         && SPECIAL.iter().all(|name| !head.headers.contains_key(name))
-        && !forbids_transforming(&head.headers)
-}
-
-/// May nobody change what is sent (RFC 9111 §5.2.1.6)?
-fn forbids_transforming(headers: &HeaderMap) -> bool {
-    headers.get_all(CACHE_CONTROL).iter().any(|line| {
-        let mut directives = line.as_bytes().split(|byte| *byte == b',');
-        directives.any(|directive| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform"))
-    })
+        && !transforming::is_forbidden(&head.headers)
 }
 
 /// The name under which a file is kept: its path, where that carries the content's hash and no
@@ -41,6 +38,15 @@ pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
     let path = head.uri.path();
     let is_hashed = path.len() > HASHED.len() && path.starts_with(HASHED);
     (is_hashed && head.uri.query().is_none()).then_some(path)
+}
+
+/// A static path that is a file's by its look: the root, what is below /assets/, or a name with an
+/// extension. t3's page is the answer to every other path too (contract §6), but nobody asks for
+/// it there except as a page.
+pub fn is_file_path(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_file = path == "/" || path.starts_with(HASHED) || name.contains('.');
+    is_file && is_static_path(path)
 }
 
 /// A path that t3 can read in one way only, and that leads to none of its other rooms.
@@ -139,6 +145,25 @@ mod tests {
         ] {
             let head = head(method, "/a.js", &lines);
             assert_eq!(is_eligible(&head), expected, "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_file_can_be_only_a_page_is_looked_for() {
+        let html = [("accept", "text/html")];
+        for (target, alone, as_page) in [
+            ("/", true, true),
+            ("/favicon.ico", true, true),
+            ("/t/1", false, true),
+            ("/a.b/c", false, true),
+            ("/api/a.js", false, false),
+        ] {
+            assert_eq!(is_eligible(&head("GET", target, &[])), alone, "{target}");
+            assert_eq!(
+                is_eligible(&head("GET", target, &html)),
+                as_page,
+                "{target}"
+            );
         }
     }
 

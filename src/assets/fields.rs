@@ -7,9 +7,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use super::coding::Coding;
-
-/// Fields that tell of the very bytes that t3 sent.
-const OF_THE_BYTES: [&str; 4] = ["content-digest", "content-md5", "digest", "repr-digest"];
+use crate::transforming;
 
 /// A name with its content's hash is the same for ever, for the person that asked.
 pub(super) fn immutable(headers: &mut HeaderMap) {
@@ -43,9 +41,7 @@ pub(super) fn coded(headers: &mut HeaderMap, coding: Coding) {
     for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
         headers.remove(name);
     }
-    for name in OF_THE_BYTES {
-        headers.remove(name);
-    }
+    transforming::drop_digests(headers);
 }
 
 /// The fields of a file with a hash in its name, to be said again at any time: t3's own, `coding`,
@@ -77,9 +73,7 @@ pub(super) fn of_not_modified(headers: &mut HeaderMap) {
     for name in of_a_body {
         headers.remove(name);
     }
-    for name in OF_THE_BYTES {
-        headers.remove(name);
-    }
+    transforming::drop_digests(headers);
 }
 
 #[cfg(test)]

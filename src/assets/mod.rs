@@ -34,13 +34,14 @@ use self::accept::Liked;
 use self::best::Best;
 pub use self::best::Needed;
 use self::coding::Coding;
-pub use self::eligible::is_static_path;
+pub use self::eligible::{is_file_path, is_static_path};
 use self::flights::Flights;
 use self::store::{Kept, Store};
 use self::worker::Worker;
 use crate::answers::{Answer, AnswerBody};
 use crate::client_io::Interim;
 use crate::config::AssetsConfig;
+use crate::pwa::Tags;
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
 use crate::upstream::{Failure, Upstream};
@@ -71,6 +72,8 @@ pub struct Ask<'a> {
     /// The name with a hash that is asked for.
     name: Option<&'a str>,
     liked: Liked,
+    /// What to put into its head if it is a page.
+    tags: Option<Tags>,
 }
 
 impl Assets {
@@ -103,14 +106,16 @@ impl Assets {
         self.0.is_some()
     }
 
-    /// A request with `head` and without a body, if its answer may be a static file.
-    pub fn ask<'a>(&'a self, head: &'a Parts) -> Option<Ask<'a>> {
+    /// A request with `head` and without a body, if its answer may be a static file; into a page's
+    /// head `tags` are put first.
+    pub fn ask<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<Ask<'a>> {
         let assets = self.0.as_ref()?;
         eligible::is_eligible(head).then(|| Ask {
             assets,
             head,
             name: eligible::hashed_name(head),
             liked: accept::liked(&head.headers),
+            tags,
         })
     }
 

@@ -1,11 +1,13 @@
 //! How t3's static files are kept: the options and what becomes of them.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::parse;
+use super::switch::Switch;
 
 /// How t3's static files are kept, by flag or by environment.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "t3's page and its files")]
 pub struct AssetOptions {
     /// Whether t3's static files are compressed and made cacheable.
     #[arg(
@@ -21,15 +23,6 @@ pub struct AssetOptions {
     pub assets_memory: usize,
 }
 
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// Compressed, kept and made cacheable.
-    On,
-    /// Forwarded as they are.
-    Off,
-}
-
 /// How t3's static files are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct AssetsConfig {
@@ -43,7 +36,7 @@ impl AssetOptions {
     /// The typed values.
     pub(super) fn config(&self) -> AssetsConfig {
         AssetsConfig {
-            enabled: self.assets == Switch::On,
+            enabled: self.assets.is_on(),
             memory: self.assets_memory,
         }
     }

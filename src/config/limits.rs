@@ -8,6 +8,7 @@ use super::parse;
 
 /// How much one client may take, and how long, by flag or by environment.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits of one client")]
 pub struct LimitOptions {
     /// How long a client may take for the head of a request.
     #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]

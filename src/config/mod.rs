@@ -1,9 +1,14 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
 mod assets;
+mod command;
+mod door;
 mod limits;
+mod logs;
 mod options;
 mod parse;
+mod switch;
+mod t3;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +17,11 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 pub use self::assets::AssetsConfig;
+pub use self::command::Command;
 pub use self::limits::LimitsConfig;
-pub use self::options::{Command, LogFormat, MintMode, Options};
+pub use self::logs::{LogFormat, LogOptions};
+pub use self::options::Options;
+pub use self::t3::{MintMode, T3Options};
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";
@@ -33,6 +41,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How t3's static files are kept.
     pub assets: AssetsConfig,
+    /// Is t3's page made an app of the home screen?
+    pub pwa: bool,
     /// How long a drain may take.
     pub drain_timeout: Duration,
 }

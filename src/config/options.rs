@@ -1,18 +1,39 @@
 //! Flags and environment in, typed values out.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use http::{HeaderName, StatusCode};
-use ipnet::IpNet;
-use tracing_subscriber::filter::Targets;
+use clap::Parser;
 
+use super::Config;
 use super::assets::AssetOptions;
+use super::command::Command;
+use super::door::DoorOptions;
 use super::limits::LimitOptions;
+use super::logs::LogOptions;
 use super::parse;
-use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
+use super::switch::Switch;
+use super::t3::T3Options;
+
+/// Where Prometheus looks for metrics unless another port is named.
+const METRICS_PORT: u16 = 9464;
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  In front of the `t3 serve` of this machine, for a browser on it:
+      t3-dispatcher --host 127.0.0.1
+  Behind a proxy whose single sign-on names the user; the proxy's network alone is believed:
+      t3-dispatcher --identity-header X-authentik-username --trusted-proxies 10.0.0.0/8
+  For two people alone, with log lines for a log store:
+      t3-dispatcher --identity-header Remote-User --allowed-users alice,bob --log-format json
+  What stands in the way? With the same variables or options that it serves with:
+      t3-dispatcher check
+  What is counted:
+      curl http://127.0.0.1:9464/metrics
+
+Every option can be set by its variable instead; a flag goes before it. With none of them only
+browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 unusable options.";
 
 /// What the process was told, by flag or by environment.
 #[derive(Debug, Clone, Parser)]
@@ -22,7 +43,9 @@ use super::{CliConfig, Config, DoorConfig, PairingConfig, UpstreamConfig};
     about,
     max_term_width = 100,
     args_override_self = true,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    after_long_help = EXAMPLES,
+    after_help = "`--help` tells more, with examples. Every option can be set by its variable instead."
 )]
 pub struct Options {
     /// What to do instead of serving.
@@ -30,11 +53,12 @@ pub struct Options {
     pub command: Option<Command>,
 
     /// Address to listen on.
-    #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
+    #[arg(help_heading = "Listening", long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
     pub host: IpAddr,
 
     /// Port to listen on; 0 picks a free one and the first log line tells it.
     #[arg(
+        help_heading = "Listening",
         long,
         env = "DISPATCHER_PORT",
         value_name = "PORT",
@@ -42,136 +66,49 @@ pub struct Options {
     )]
     pub port: u16,
 
-    /// Host on which `t3 serve` listens.
-    #[arg(long, env = "T3_UPSTREAM_HOST", value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::upstream_host)]
-    pub upstream_host: String,
-
-    /// Port on which `t3 serve` listens.
-    #[arg(long, env = "T3_UPSTREAM_PORT", value_name = "PORT", default_value_t = 3773, value_parser = clap::value_parser!(u16).range(1..))]
-    pub upstream_port: u16,
-
-    /// The t3 command [default: /data/npm-global/bin/t3 if it is there, else `t3` on PATH].
-    #[arg(long, env = "T3_BIN", value_name = "PATH")]
-    pub t3_bin: Option<PathBuf>,
-
-    /// t3's base directory [default: /data/t3 if it is there, else t3's own default].
-    #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
-    pub t3_home: Option<PathBuf>,
-
-    /// Where pairing credentials come from.
+    /// Port on which Prometheus finds /metrics, on the same address; 0 is none [default: 9464, or
+    /// none where that is taken].
     #[arg(
+        help_heading = "Listening",
         long,
-        env = "DISPATCHER_MINT",
-        value_name = "WAY",
-        default_value = "auto"
+        env = "DISPATCHER_METRICS_PORT",
+        value_name = "PORT"
     )]
-    pub mint: MintMode,
-
-    /// Header by which single sign-on says who it let through.
-    #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
-    pub identity_header: Option<HeaderName>,
-
-    /// Who may come in, joined by commas; the part before `@` suffices [default: everybody].
-    #[arg(
-        long,
-        env = "DISPATCHER_ALLOWED_USERS",
-        value_name = "NAMES",
-        value_delimiter = ',',
-        requires = "identity_header",
-        value_parser = parse::user
-    )]
-    pub allowed_users: Option<Vec<String>>,
-
-    /// File with a secret that the ingress adds as X-Dispatcher-Secret: without it no identity
-    /// counts.
-    #[arg(
-        long,
-        env = "DISPATCHER_SECRET_FILE",
-        value_name = "PATH",
-        requires = "identity_header"
-    )]
-    pub secret_file: Option<PathBuf>,
-
-    /// Networks from which the identity and X-Forwarded-* are believed, joined by commas
-    /// [default: everywhere, once an identity header is set].
-    #[arg(
-        long,
-        env = "DISPATCHER_TRUSTED_PROXIES",
-        value_name = "CIDRS",
-        value_delimiter = ',',
-        value_parser = parse::network
-    )]
-    pub trusted_proxies: Option<Vec<IpNet>>,
-
-    /// Status of the page that a person gets while t3 is not up. A proxy in front that replaces
-    /// 5xx answers by a page of its own needs another one here, such as 200.
-    #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
-    pub waiting_status: StatusCode,
+    pub metrics_port: Option<u16>,
 
     /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
-    #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
+    #[arg(help_heading = "Listening", long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
 
-    /// How long t3 may leave a request that it has in full without the head of an answer.
-    #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
-    pub response_timeout: Duration,
+    /// t3 and its command.
+    #[command(flatten)]
+    pub t3: T3Options,
+
+    /// Who is let in.
+    #[command(flatten)]
+    pub door: DoorOptions,
 
     /// How t3's static files are kept.
     #[command(flatten)]
     pub assets: AssetOptions,
 
+    /// Whether t3's page is made an app that can be put on the home screen.
+    #[arg(
+        help_heading = "t3's page and its files",
+        long,
+        env = "DISPATCHER_PWA",
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub pwa: Switch,
+
     /// How much one client may take, and how long.
     #[command(flatten)]
     pub limits: LimitOptions,
 
-    /// What to log: a level, or `target=level` pairs joined by commas.
-    #[arg(
-        long,
-        env = "RUST_LOG",
-        value_name = "FILTER",
-        default_value = "info",
-        value_parser = parse::log_filter
-    )]
-    pub log: Targets,
-
-    /// How a log line looks.
-    #[arg(
-        long,
-        env = "LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
-    pub log_format: LogFormat,
-}
-
-/// Where pairing credentials come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MintMode {
-    /// From t3's API, and from its command where the API gives none.
-    Auto,
-    /// From t3's API alone.
-    Api,
-    /// From t3's command alone.
-    Cli,
-}
-
-/// What the binary can do besides serving.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Copy this binary to PATH, whole or not at all: for an image that does not hold it.
-    Install {
-        /// The file to write; its folder must be there.
-        path: PathBuf,
-    },
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line, for a log store.
-    Json,
+    /// What is logged, and how it looks.
+    #[command(flatten)]
+    pub logs: LogOptions,
 }
 
 impl Options {
@@ -180,27 +117,21 @@ impl Options {
         SocketAddr::new(self.host, self.port)
     }
 
+    /// The socket address of /metrics, if there is to be one.
+    pub fn metrics_listen(&self) -> Option<SocketAddr> {
+        let port = self.metrics_port.unwrap_or(METRICS_PORT);
+        (port != 0).then(|| SocketAddr::new(self.host, port))
+    }
+
     /// The typed values that the server is built from.
     pub fn config(&self) -> Config {
         Config {
-            upstream: UpstreamConfig {
-                host: self.upstream_host.clone(),
-                port: self.upstream_port,
-                response_timeout: self.response_timeout,
-            },
-            pairing: PairingConfig {
-                mint: self.mint,
-                cli: CliConfig::new(self.t3_bin.clone(), self.t3_home.clone()),
-            },
-            door: DoorConfig {
-                identity_header: self.identity_header.clone(),
-                allowed_users: self.allowed_users.clone(),
-                secret_file: self.secret_file.clone(),
-                trusted_proxies: self.trusted_proxies.clone(),
-                waiting_status: self.waiting_status,
-            },
+            upstream: self.t3.upstream(),
+            pairing: self.t3.pairing(),
+            door: self.door.config(),
             limits: self.limits.config(),
             assets: self.assets.config(),
+            pwa: self.pwa.is_on(),
             drain_timeout: self.drain_timeout,
         }
     }

@@ -62,7 +62,7 @@ pub(super) async fn speak(
                 // Closed, or another protocol: what comes behind this is no request.
                 client.activity.end_with_this();
             }
-            *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.tunnel;
+            *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
             Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, client }))
         }
     });
@@ -73,6 +73,7 @@ pub(super) async fn speak(
         Arc::clone(&client.interim),
         Arc::clone(&client.activity),
         Arc::clone(&client.line),
+        Arc::clone(&dispatch.metrics),
     );
     let header_limit = dispatch.limits().header_limit;
     let mut connection = http1::Builder::new()

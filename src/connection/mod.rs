@@ -15,8 +15,9 @@ use tracing::info;
 use self::http::Ended;
 use self::watch::{Watched, watch};
 use crate::client_io;
-use crate::dispatch::{Client, Dispatch, Opened};
+use crate::dispatch::{Client, Dispatch, OpenTunnel, Opened};
 use crate::fast_path::{self, Lane, Next};
+use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 use crate::tunnel::{Cause, Side, Tunnel};
 
@@ -34,9 +35,12 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>,
         Ended::Done(stream) => {
             let _ = tasks.cut().run_until_cancelled(linger(stream)).await;
         }
-        Ended::Switched(client, opened) => {
-            let cause = tunnel(client, opened, peer, &tasks).await;
-            if cause == Cause::UpstreamClosed {
+        Ended::Switched(client, Opened::Probe(place)) => {
+            let echo = place.echo(client.stream, client.early, tasks.drain());
+            tasks.cut().run_until_cancelled(echo).await;
+        }
+        Ended::Switched(client, Opened::Tunnel(opened)) => {
+            if tunnel(client, *opened, &dispatch.metrics, &tasks).await {
                 dispatch.tunnel_lost();
             }
         }
@@ -78,10 +82,19 @@ async fn serve_plain(
     watch(&client.activity, tasks, |cx, _| served.as_mut().poll(cx)).await
 }
 
-/// Copies until one side ends it, the session has died, or the cut; returns which.
-async fn tunnel(client: Side, opened: Opened, peer: SocketAddr, tasks: &Tasks) -> Cause {
-    let Opened { upstream, place } = opened;
-    let tunnel = Tunnel { client, upstream };
+/// Copies until one side ends it, the session has died, or the cut; true where t3 did.
+async fn tunnel(client: Side, opened: OpenTunnel, metrics: &Arc<Metrics>, tasks: &Tasks) -> bool {
+    let OpenTunnel {
+        upstream,
+        address,
+        request_id,
+        place,
+    } = opened;
+    let tunnel = Tunnel {
+        client,
+        upstream,
+        metrics: Arc::clone(metrics),
+    };
     let end = async {
         tokio::select! {
             () = tasks.cut().cancelled() => Cause::Drained,
@@ -91,14 +104,15 @@ async fn tunnel(client: Side, opened: Opened, peer: SocketAddr, tasks: &Tasks) -
     let report = tunnel.run(end).await;
     info!(
         user = place.owner(),
-        ip = %peer.ip(),
+        ip = %address,
         dur_ms = report.duration.as_millis() as u64,
         bytes_up = report.bytes_up,
         bytes_down = report.bytes_down,
         cause = %report.cause,
+        %request_id,
         "ws close"
     );
-    report.cause
+    report.is_t3_gone
 }
 
 /// Ends a connection on which nothing more is to arrive: what is still unsent goes with it, and

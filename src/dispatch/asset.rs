@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{Arrival, Dispatch, audience, bodiless};
 use crate::answers::Answer;
+use crate::metrics;
 use crate::proxy;
+use crate::pwa::Tags;
 use crate::upstream::{Failure, Outbound};
 
 impl Dispatch {
@@ -14,17 +18,23 @@ impl Dispatch {
         if !matches!(body, Outbound::Empty) {
             return None;
         }
-        let ask = self.assets.ask(&arrival.head)?;
+        let ask = self.assets.ask(&arrival.head, self.tags(arrival))?;
         if let Some(answer) = ask.kept() {
+            self.metrics.asset(outcome(&answer, metrics::Asset::Hit));
             return Some(answer);
         }
         let audience = audience(&arrival.head.headers);
+        let waiting = arrival.client.waiting();
         if !self.readiness.is_up_now().await {
-            return Some(self.not_up(audience));
+            return Some(self.not_up(audience, &arrival.id));
         }
         let limit = self.upstream.response_timeout();
         let answer = ask.get(limit, &arrival.client.interim).await;
-        Some(answer.unwrap_or_else(|failure| self.failed(&failure, audience)))
+        drop(waiting);
+        if let Ok(answer) = &answer {
+            self.metrics.asset(outcome(answer, metrics::Asset::Miss));
+        }
+        Some(answer.unwrap_or_else(|failure| self.failed(&failure, audience, &arrival.id)))
     }
 
     /// Forwards a request without a body; what may be a static file is looked at on its way back.
@@ -34,9 +44,28 @@ impl Dispatch {
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let interim = &arrival.client.interim;
-        match self.assets.ask(&arrival.head) {
-            Some(ask) => ask.get(limit, interim).await,
-            None => proxy::forward(&self.upstream, bodiless(&arrival.head), limit, interim).await,
+        let tags = self.tags(arrival);
+        if let Some(ask) = self.assets.ask(&arrival.head, tags) {
+            return ask.get(limit, interim).await;
         }
+        let request = bodiless(&arrival.head);
+        let answer = proxy::forward(&self.upstream, request, limit, interim).await?;
+        Ok(tagged(tags, answer))
+    }
+}
+
+/// t3's answer with `tags` in its head, if it is a page.
+pub(super) fn tagged(tags: Option<Tags>, answer: Answer) -> Answer {
+    match tags {
+        Some(tags) => tags.put_into(answer),
+        None => answer,
+    }
+}
+
+/// What an answer is counted as that came from `source`.
+fn outcome(answer: &Answer, source: metrics::Asset) -> metrics::Asset {
+    match answer.status() {
+        StatusCode::NOT_MODIFIED => metrics::Asset::NotModified,
+        _ => source,
     }
 }

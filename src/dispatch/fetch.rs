@@ -2,6 +2,7 @@
 
 use http::Request;
 
+use super::asset::tagged;
 use super::{Arrival, Dispatch, audience};
 use crate::answers::Answer;
 use crate::proxy;
@@ -15,14 +16,18 @@ impl Dispatch {
             return answer;
         }
         let audience = audience(&arrival.head.headers);
+        let waiting = arrival.client.waiting();
         if !self.readiness.is_up_now().await {
-            return self.not_up(audience);
+            return self.not_up(audience, &arrival.id);
         }
+        let tags = self.tags(&arrival);
         let request = Request::from_parts(arrival.head, body);
         let limit = self.upstream.response_timeout();
-        match proxy::forward(&self.upstream, request, limit, &arrival.client.interim).await {
-            Ok(answer) => answer,
-            Err(failure) => self.failed(&failure, audience),
+        let answer = proxy::forward(&self.upstream, request, limit, &arrival.client.interim).await;
+        drop(waiting);
+        match answer {
+            Ok(answer) => tagged(tags, answer),
+            Err(failure) => self.failed(&failure, audience, &arrival.id),
         }
     }
 }

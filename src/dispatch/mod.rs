@@ -2,36 +2,44 @@
 
 mod arrival;
 mod asset;
+mod errors;
 mod fetch;
 mod heal;
+mod manifest;
+mod own_session;
 mod page;
 mod persist;
+mod probe;
 
 use std::sync::Arc;
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use self::arrival::Arrival;
-pub use self::arrival::{Client, Opened, Outcome};
-use crate::answers::{self, Answer, Audience};
+pub use self::arrival::{Client, OpenTunnel, Opened, Outcome};
+use self::errors::{audience, refused};
+use crate::answers;
 use crate::assets::Assets;
 use crate::config::LimitsConfig;
 use crate::cookies;
 use crate::door::{Door, Standing};
 use crate::headers;
-use crate::hygiene::{self, Refusal};
-use crate::navigation;
+use crate::hygiene;
+use crate::metrics::{Answered, Class, Kind, Metrics};
 use crate::pairing::Pairing;
+use crate::probe::Probes;
+use crate::pwa::Pwa;
 use crate::readiness::Readiness;
+use crate::request_id::{RequestIds, X_REQUEST_ID};
 use crate::route::{self, Route};
 use crate::set_cookie;
 use crate::tunnels::Tunnels;
-use crate::upstream::{Failure, Outbound, Upstream};
+use crate::upstream::{Outbound, Upstream};
 use crate::websocket;
 
 /// Everything that answering a request takes.
@@ -49,8 +57,16 @@ pub struct Dispatch {
     pub pairing: Pairing,
     /// Its static files.
     pub assets: Assets,
+    /// What makes it an app of the home screen.
+    pub pwa: Pwa,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
+    /// The probes that are open.
+    pub probes: Probes,
+    /// What requests are called.
+    pub request_ids: RequestIds,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Dispatch {
@@ -65,8 +81,26 @@ impl Dispatch {
     }
 
     /// Answers one request of `client`.
-    pub async fn answer(&self, mut request: Request<Incoming>, client: &Client) -> Outcome {
+    pub async fn answer(&self, request: Request<Incoming>, client: &Client) -> Outcome {
         let at = Instant::now();
+        let (kind, outcome) = self.admit(request, client, at).await;
+        self.metrics.answered(Answered {
+            kind,
+            class: Class::of(outcome.answer.status().as_u16()),
+            took: at.elapsed(),
+            waited: client.take_waited(),
+        });
+        outcome
+    }
+
+    /// Lets a request in if it is clean, and has it answered.
+    async fn admit(
+        &self,
+        mut request: Request<Incoming>,
+        client: &Client,
+        at: Instant,
+    ) -> (Kind, Outcome) {
+        let id = self.request_ids.of(request.headers());
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         if let Err(refusal) = client
             .line
@@ -74,17 +108,19 @@ impl Dispatch {
             .and_then(|()| hygiene::check(&mut request))
         {
             client.activity.begin(None);
-            return refused(refusal).into();
+            return (Kind::Invalid, refused(refusal, &id).into());
         }
         let wants_websocket = websocket::is_asked_for(request.headers());
         headers::strip_request(request.headers_mut());
         if wants_websocket && let Err(refusal) = hygiene::check_handshake(&request) {
             client.activity.begin(None);
-            return refused(refusal).into();
+            return (Kind::Invalid, refused(refusal, &id).into());
         }
         let visitor = self.door.admit(request.headers_mut(), client.peer.ip());
+        request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket);
-        debug!(method = %request.method(), path = request.uri().path(), ?route, "request");
+        let kind = kind(route, request.uri().path());
+        debug!(method = %request.method(), path = request.uri().path(), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body);
@@ -94,10 +130,11 @@ impl Dispatch {
             visitor,
             client,
             at,
+            id,
         };
         let mut outcome = self.route(route, arrival, body).await;
         self.finish(outcome.answer.headers_mut(), is_https, is_chunked);
-        outcome
+        (kind, outcome)
     }
 
     async fn route(&self, route: Route, arrival: Arrival<'_>, body: Outbound) -> Outcome {
@@ -106,9 +143,12 @@ impl Dispatch {
             Route::Health => answers::healthy().into(),
             Route::Ready => answers::ready(self.readiness.status().state).into(),
             _ if is_barred => self.barred(&arrival).into(),
+            Route::Probe => self.probe(&arrival),
+            Route::NoProbe => probe::upgrade_required(&arrival.id).into(),
             Route::Upgrade => self.upgrade(arrival).await,
             Route::Page => self.page(arrival, body).await.into(),
             Route::OwnSession => self.own_session(arrival).await.into(),
+            Route::Manifest => self.manifest(arrival).await.into(),
             Route::Forward => self.forward(arrival, body).await.into(),
         }
     }
@@ -125,65 +165,21 @@ impl Dispatch {
         }
     }
 
-    fn barred(&self, arrival: &Arrival<'_>) -> Answer {
-        let user = arrival.visitor.browser.user();
-        debug!(user, "not on the list");
-        answers::barred(user, audience(&arrival.head.headers))
-    }
-
     /// The session cookie of a request, by the name that t3 has for it.
     fn session_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         cookies::session_cookie(headers, &self.readiness.cookie_name())
     }
-
-    /// Notes what a failure says of t3, and answers it.
-    pub fn failed(&self, failure: &Failure, audience: Audience) -> Answer {
-        self.note(failure);
-        match failure {
-            // Whoever cut its own body short reads no more; t3 is not to blame.
-            Failure::RequestBody => answers::refused(failure.status(), "incomplete request body"),
-            _ => answers::no_answer(failure.status(), &self.upstream.to_string(), audience),
-        }
-    }
-
-    fn note(&self, failure: &Failure) {
-        if matches!(failure, Failure::RequestBody) {
-            debug!(%failure, "request cut short");
-            return;
-        }
-        self.readiness.doubt();
-        warn!(%failure, upstream = %self.upstream, "no answer from t3");
-    }
-
-    /// t3 is not up, and whoever asked has waited as long as it may.
-    fn not_up(&self, audience: Audience) -> Answer {
-        let status = match audience {
-            Audience::Person => self.door.waiting_status(),
-            Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
-        };
-        let state = self.readiness.status().state;
-        answers::not_up(status, &self.upstream.to_string(), state, audience)
-    }
 }
 
-/// A form that a person sent is answered by a page too.
-fn audience(headers: &HeaderMap) -> Audience {
-    match navigation::wants_document(headers) {
-        true => Audience::Person,
-        false => Audience::Script,
+/// What a request is counted as.
+fn kind(route: Route, path: &str) -> Kind {
+    match route {
+        Route::Health | Route::Ready | Route::Probe | Route::NoProbe => Kind::Probe,
+        Route::Page => Kind::Page,
+        Route::Upgrade => Kind::Upgrade,
+        Route::Forward if path.starts_with("/assets/") => Kind::Asset,
+        Route::Forward | Route::Manifest | Route::OwnSession => Kind::Fetch,
     }
-}
-
-/// Says why, and closes the connection: what comes behind such a request cannot be told apart.
-fn refused(refusal: Refusal) -> Answer {
-    debug!(why = refusal.why, "request refused");
-    let mut answer = answers::refused(refusal.status, refusal.why);
-    let headers = answer.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if refusal.status == StatusCode::UPGRADE_REQUIRED {
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    }
-    answer
 }
 
 /// A request without a body, as often as it is needed.

@@ -18,16 +18,19 @@ impl Dispatch {
         let deadline = arrival.at + PAGE_PATIENCE;
         if !matches!(body, Outbound::Empty) {
             // A body is sent once: such a page cannot come again.
-            return match self.readiness.is_up_by(deadline).await {
+            let waiting = arrival.client.waiting();
+            let is_up = self.readiness.is_up_by(deadline).await;
+            drop(waiting);
+            return match is_up {
                 true => self.page_with_body(arrival, body).await,
-                false => self.not_up(Audience::Person),
+                false => self.not_up(Audience::Person, &arrival.id),
             };
         }
         let attempt = |limit| self.page_once(&arrival, limit);
-        match self.persist(deadline, attempt).await {
+        match self.persist(&arrival, deadline, attempt).await {
             Some(Ok(answer)) => answer,
-            Some(Err(failure)) => self.failed(&failure, Audience::Person),
-            None => self.not_up(Audience::Person),
+            Some(Err(failure)) => self.failed(&failure, Audience::Person, &arrival.id),
+            None => self.not_up(Audience::Person, &arrival.id),
         }
     }
 
@@ -42,12 +45,14 @@ impl Dispatch {
         if let Some(set_cookies) = self.new_session(arrival).await {
             return Ok(answers::paired(&arrival.head.uri, set_cookies));
         }
+        let _waiting = arrival.client.waiting();
         self.forward_bodiless(arrival, limit).await
     }
 
     /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.
     async fn new_session(&self, arrival: &Arrival<'_>) -> Option<Vec<HeaderValue>> {
         let session = self.session_of(&arrival.head.headers);
+        let _waiting = arrival.client.waiting();
         if let Some(value) = session
             && !self.pairing.is_dead(value).await
         {
@@ -60,6 +65,7 @@ impl Dispatch {
         let target = arrival.head.uri.path_and_query();
         let ask = Ask {
             browser: &arrival.visitor.browser,
+            request_id: &arrival.id,
             target: target.map_or("/", |target| target.as_str()),
             arrived: arrival.at,
             had_session: session.is_some(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Dispatch;
+use super::{Arrival, Dispatch};
 use crate::upstream::Failure;
 
 /// How long t3 may leave a page or an upgrade without an answer before it is asked again on a new
@@ -20,6 +20,7 @@ impl Dispatch {
     /// where t3 was not up in time.
     pub(super) async fn persist<T, F>(
         &self,
+        arrival: &Arrival<'_>,
         deadline: Instant,
         mut attempt: impl FnMut(Duration) -> F,
     ) -> Option<Result<T, Failure>>
@@ -29,9 +30,11 @@ impl Dispatch {
         let patience = self.upstream.response_timeout();
         let mut failures = 0;
         loop {
+            let waiting = arrival.client.waiting();
             if !self.readiness.is_up_by(deadline).await {
                 return None;
             }
+            drop(waiting);
             let is_last = failures + 1 >= MOST_ATTEMPTS;
             let limit = if is_last {
                 patience
@@ -43,7 +46,7 @@ impl Dispatch {
                 () = self.readiness.is_gone() => continue,
             };
             match outcome {
-                Err(failure) if !is_last => self.note(&failure),
+                Err(failure) if !is_last => self.note(&failure, &arrival.id),
                 outcome => return Some(outcome),
             }
             failures += 1;

@@ -27,7 +27,8 @@ impl Exchange<'_> {
         let secured = plain
             .is_https
             .then(|| self.dispatch.readiness.cookie_name());
-        let due = Instant::now() + self.dispatch.upstream.response_timeout();
+        self.asked = Instant::now();
+        let due = self.asked + self.dispatch.upstream.response_timeout();
         self.ends.due = Some(due);
         self.ends.activity.expect_by(due);
         let head = loop {

@@ -27,10 +27,12 @@ pub(super) enum Chunks {
     LastLf,
     /// All of it has come.
     Done,
+    /// All of it has come but a trailer and the end, which are left out.
+    Trailed,
 }
 
 /// It is not clear where the body ends. What t3 never sends is refused rather than understood:
-/// extensions, trailers, a bare line feed.
+/// extensions, a bare line feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unclear;
 
@@ -43,7 +45,7 @@ impl Chunks {
     /// Follows `bytes` and returns how many of them are of this body.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, Unclear> {
         let mut at = 0;
-        while at < bytes.len() && *self != Self::Done {
+        while at < bytes.len() && !matches!(self, Self::Done | Self::Trailed) {
             if let Self::Data { left } = *self {
                 let here = left.min((bytes.len() - at) as u64);
                 at += here as usize;
@@ -51,6 +53,8 @@ impl Chunks {
                     0 => Self::DataEnd,
                     left => Self::Data { left },
                 };
+            } else if *self == Self::Last && bytes[at] != b'\r' {
+                *self = Self::Trailed;
             } else {
                 *self = self.after(bytes[at])?;
                 at += 1;
@@ -106,7 +110,7 @@ mod tests {
             (b"0x5\r\nhello\r\n", Err(Unclear)),
             (b"5\r\nhelloX\r\n", Err(Unclear)),
             (b"5\r\nhello\n", Err(Unclear)),
-            (b"0\r\nTrailer: x\r\n\r\n", Err(Unclear)),
+            (b"0\r\nTrailer: x\r\n\r\n", Ok((3, false))),
             (b"ffffffffffffffff\r\n", Err(Unclear)),
             (b"0\r\n\n", Err(Unclear)),
         ] {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Lane;
 use super::pipe::Pipe;
 use crate::activity::Activity;
+use crate::metrics::{Metrics, Stream};
 use crate::upstream::Failure;
 
 /// How much a client may send ahead of the answers to what it has sent.
@@ -20,6 +21,7 @@ const AHEAD_LIMIT: usize = 64 * 1024;
 pub(super) struct Ends<'a> {
     pub(super) lane: &'a mut Lane,
     pub(super) activity: &'a Activity,
+    pub(super) metrics: &'a Metrics,
     /// The connection to t3, until it is kept for another request.
     pub(super) upstream: Option<TcpStream>,
     /// When the head of the answer must be here.
@@ -79,7 +81,10 @@ impl Ends<'_> {
         let Lane { stream, came } = &mut *self.lane;
         while came.len() < AHEAD_LIMIT {
             match pin!(stream.read_buf(came)).poll(cx) {
-                Poll::Ready(Ok(count)) if count > 0 => drop(self.activity.read(count)),
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.activity.read(count);
+                    self.metrics.received(Stream::Http, count as u64);
+                }
                 Poll::Ready(_) => return Poll::Ready(Err(Broken::Midway)),
                 Poll::Pending => break,
             }
@@ -130,6 +135,7 @@ impl Ends<'_> {
 
     fn told(&self, count: usize) -> Result<(), Broken> {
         self.activity.wrote(count);
+        self.metrics.sent(Stream::Http, count as u64);
         match count {
             0 => Err(Broken::Midway),
             _ => Ok(()),

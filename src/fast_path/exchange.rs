@@ -2,6 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Lane;
@@ -14,6 +15,7 @@ use super::request::Plain;
 use super::response::Head;
 use crate::answers::Audience;
 use crate::dispatch::{Client, Dispatch};
+use crate::metrics::{Answered, Class, Kind};
 
 /// How much of a longer answer is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
@@ -25,6 +27,10 @@ const PIPED_FROM: u64 = 256 * 1024;
 pub(super) struct Exchange<'a> {
     pub(super) ends: Ends<'a>,
     pub(super) dispatch: &'a Dispatch,
+    /// When the request was here.
+    at: Instant,
+    /// When t3 had it.
+    pub(super) asked: Instant,
 }
 
 /// What became of it.
@@ -44,14 +50,21 @@ impl<'a> Exchange<'a> {
         upstream: TcpStream,
         client: &'a Client,
         dispatch: &'a Dispatch,
+        at: Instant,
     ) -> Self {
         let ends = Ends {
             lane,
             activity: &client.activity,
+            metrics: &dispatch.metrics,
             upstream: Some(upstream),
             due: None,
         };
-        Self { ends, dispatch }
+        Self {
+            ends,
+            dispatch,
+            at,
+            asked: at,
+        }
     }
 
     /// Sends `onward` to t3 and the answer to the client, who learns that it is the last one once
@@ -66,7 +79,9 @@ impl<'a> Exchange<'a> {
             Ok(outcome) => outcome,
             Err(Broken::Silent) => Outcome::Unanswered,
             Err(Broken::Failed(failure)) => {
-                let answer = self.dispatch.failed(&failure, Audience::Script);
+                let id = plain.id(onward);
+                let answer = self.dispatch.failed(&failure, Audience::Script, &id);
+                self.count(plain, answer.status().as_u16());
                 let is_last = drain.is_cancelled();
                 match self.ends.tell(&own::message(answer, is_last)).await {
                     Ok(()) if !is_last => Outcome::Answered,
@@ -89,10 +104,12 @@ impl<'a> Exchange<'a> {
         }
         let (mut said, mut homeward) = (buffers::take(), buffers::take());
         let head = self.head(plain, drain, &mut said, &mut homeward).await?;
+        self.count(plain, head.status);
         let mut body = head.body;
         let came = &said[head.length..];
         let here = body.follow(came).map_err(|_| Broken::Midway)?;
         homeward.extend_from_slice(&came[..here]);
+        homeward.extend_from_slice(body.end());
         self.keep_behind(&head, &body, here == came.len());
         self.ends.tell(&homeward).await?;
         buffers::give(homeward);
@@ -128,6 +145,7 @@ impl<'a> Exchange<'a> {
             };
             self.keep_behind(head, &body, here == said.len());
             self.ends.tell(&said[..here]).await?;
+            self.ends.tell(body.end()).await?;
         }
         Ok(())
     }
@@ -143,6 +161,20 @@ impl<'a> Exchange<'a> {
             self.ends.drain(pipe).await?;
         }
         Ok(())
+    }
+
+    /// The head of the answer is here.
+    fn count(&self, plain: Plain, status: u16) {
+        let now = Instant::now();
+        self.dispatch.metrics.answered(Answered {
+            kind: match plain.is_asset {
+                true => Kind::Asset,
+                false => Kind::Fetch,
+            },
+            class: Class::of(status),
+            took: now - self.at,
+            waited: now - self.asked,
+        });
     }
 
     /// Keeps the connection to t3 behind the last byte of an answer: the client's next request

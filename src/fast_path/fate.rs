@@ -20,6 +20,7 @@ pub(super) enum Fate {
     OfProxy,
     Accept,
     FetchDest,
+    RequestId,
     /// With it, no request is plain.
     Unplain,
 }
@@ -44,6 +45,7 @@ pub(super) fn fate(name: &str, door: &Door) -> Fate {
         b"content-length" | b"transfer-encoding" | b"te" | b"trailer" | b"upgrade" | b"expect" => {
             Fate::Unplain
         }
+        b"x-request-id" => Fate::RequestId,
         b"x-forwarded-for" => Fate::ForwardedFor,
         b"forwarded" | b"x-real-ip" => Fate::OfProxy,
         _ => fate_by_beginning(lower, door),

@@ -33,7 +33,19 @@ pub(super) struct Frame<'a> {
 impl Body {
     /// Has all of it come?
     pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done))
+        matches!(
+            self,
+            Self::Length(0) | Self::Chunked(Chunks::Done | Chunks::Trailed)
+        )
+    }
+
+    /// What the client has to be told behind the last byte that t3 said: nobody takes trailers
+    /// here, and with them goes the end.
+    pub(super) fn end(&self) -> &'static [u8] {
+        match self {
+            Self::Chunked(Chunks::Trailed) => b"\r\n",
+            _ => b"",
+        }
     }
 
     /// Follows `bytes` and returns how many of them are of this body.

@@ -24,10 +24,12 @@ use std::{io, mem};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use self::exchange::{Exchange, Outcome};
 use self::request::{Hop, rewrite};
 use crate::dispatch::{Client, Dispatch};
+use crate::metrics::Stream;
 use crate::tasks::Tasks;
 
 /// A client's connection, and what came on it that has not been answered.
@@ -51,7 +53,7 @@ pub enum Next {
 /// Answers plain requests until something else comes, or nothing more. Does not wait for the rest
 /// of a head: whoever sends one in pieces is served by the other way.
 pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks: &Tasks) -> Next {
-    let hop = Hop::new(&dispatch.door, client.peer.ip());
+    let hop = Hop::new(&dispatch.door, &dispatch.request_ids, client.peer.ip());
     let mut onward = Vec::new();
     if !lane.came.is_empty() {
         client.activity.read(lane.came.len());
@@ -62,10 +64,14 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
             buffers::give(mem::take(&mut lane.came));
             buffers::give(mem::take(&mut onward));
             match lane.first_bytes(tasks).await {
-                Ok(count) if count > 0 => drop(client.activity.read(count)),
+                Ok(count) if count > 0 => {
+                    client.activity.read(count);
+                    dispatch.metrics.received(Stream::Http, count as u64);
+                }
                 _ => return Next::Over,
             }
         }
+        let at = Instant::now();
         if onward.capacity() == 0 {
             onward = buffers::take();
         }
@@ -83,7 +89,7 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
             return Next::NotPlain;
         };
         client.activity.begin(None);
-        let exchange = Exchange::new(lane, upstream, client, dispatch);
+        let exchange = Exchange::new(lane, upstream, client, dispatch, at);
         match exchange.run(plain, &onward, tasks.drain()).await {
             Outcome::Unanswered => return Next::NotPlain,
             Outcome::Last => return Next::Over,

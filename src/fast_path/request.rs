@@ -14,6 +14,7 @@ use crate::cookies;
 use crate::door::withheld::COOKIE_PREFIX;
 use crate::door::{Door, Look, Standing};
 use crate::host::is_host;
+use crate::request_id::{RequestId, RequestIds, is_sane};
 use crate::route;
 
 /// More fields than any browser and its proxies send.
@@ -23,6 +24,7 @@ const MOST_FIELDS: usize = 64;
 #[derive(Debug)]
 pub struct Hop<'a> {
     door: &'a Door,
+    request_ids: &'a RequestIds,
     peer: IpAddr,
     peer_text: String,
 }
@@ -38,14 +40,28 @@ pub struct Plain {
     pub is_https: bool,
     /// The answer may be a static file.
     pub may_be_file: bool,
+    /// It is counted as an asset, not as a fetch.
+    pub is_asset: bool,
+    /// Where in the head for t3 its name begins, and how long that is.
+    id: (usize, usize),
+}
+
+impl Plain {
+    /// What it is called, by the head for t3 that was written with it.
+    pub fn id(&self, onward: &[u8]) -> RequestId {
+        let (start, length) = self.id;
+        RequestId::of_text(onward.get(start..start + length).unwrap_or(b"-"))
+    }
 }
 
 impl<'a> Hop<'a> {
-    /// For requests that come from `peer`, by the rules of `door`.
-    pub fn new(door: &'a Door, peer: IpAddr) -> Self {
+    /// For requests that come from `peer`, by the rules of `door`; those without a name get one of
+    /// `request_ids`.
+    pub fn new(door: &'a Door, request_ids: &'a RequestIds, peer: IpAddr) -> Self {
         let peer_text = peer.to_string();
         Self {
             door,
+            request_ids,
             peer,
             peer_text,
         }
@@ -75,13 +91,15 @@ pub fn rewrite(bytes: &[u8], hop: &Hop<'_>, onward: &mut Vec<u8>) -> Option<Plai
     for part in [method, " ", target, " HTTP/1.1\r\n"] {
         onward.extend_from_slice(part.as_bytes());
     }
-    write_fields(request.headers, hop, &look, onward)?;
+    let id = write_fields(request.headers, hop, &look, onward)?;
     onward.extend_from_slice(b"\r\n");
     Some(Plain {
         length,
         is_head: method == "HEAD",
         is_https: look.is_https,
-        may_be_file: assets::is_static_path(target.split('?').next().unwrap_or_default()),
+        is_asset: target.starts_with("/assets/"),
+        id,
+        may_be_file: assets::is_file_path(target.split('?').next().unwrap_or_default()),
     })
 }
 
@@ -92,13 +110,15 @@ fn is_plain_target(target: &str) -> bool {
     target.bytes().all(is_clean) && !target.starts_with("//") && route::is_forwarded(path)
 }
 
+/// Where the request's name stands is returned.
 fn write_fields(
     fields: &[Header<'_>],
     hop: &Hop<'_>,
     look: &Look<'_>,
     onward: &mut Vec<u8>,
-) -> Option<()> {
+) -> Option<(usize, usize)> {
     let (mut host, mut forwarded_for, mut destinations) = (None, None, 0);
+    let mut id = None;
     let mut accepts_html = false;
     for line in fields {
         let value = line.value;
@@ -128,7 +148,12 @@ fn write_fields(
                 destinations += 1;
                 write_line(line.name, value, onward);
             }
-            Fate::Connection
+            Fate::RequestId if id.is_none() && is_sane(value) => {
+                id = Some((onward.len() + line.name.len() + 2, value.len()));
+                write_line(line.name, value, onward);
+            }
+            Fate::RequestId
+            | Fate::Connection
             | Fate::Host
             | Fate::ForwardedFor
             | Fate::FetchDest
@@ -140,7 +165,16 @@ fn write_fields(
         return None;
     }
     write_whereabouts(host?, forwarded_for, look.is_believed, hop, onward);
-    Some(())
+    Some(id.unwrap_or_else(|| write_id(hop, onward)))
+}
+
+fn write_id(hop: &Hop<'_>, onward: &mut Vec<u8>) -> (usize, usize) {
+    onward.extend_from_slice(b"x-request-id: ");
+    let start = onward.len();
+    hop.request_ids.write(onward);
+    let length = onward.len() - start;
+    onward.extend_from_slice(b"\r\n");
+    (start, length)
 }
 
 /// Who the client is, as far as the dispatcher knows (see the door's rule).

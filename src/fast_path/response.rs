@@ -47,6 +47,8 @@ pub(super) enum Reply {
 pub(super) struct Head {
     /// How many bytes it had as it came.
     pub(super) length: usize,
+    /// Its status.
+    pub(super) status: u16,
     /// What follows.
     pub(super) body: Body,
     /// May the connection to t3 serve another request after the body?
@@ -120,6 +122,7 @@ pub(super) fn rewrite(bytes: &[u8], asked: &Asked<'_>, homeward: &mut Vec<u8>) -
     let is_kept = version == 1 && !frame.closes && body != Body::UntilClose;
     Reply::Final(Head {
         length,
+        status: code,
         body,
         is_kept,
         is_last,

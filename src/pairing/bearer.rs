@@ -21,6 +21,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long one attempt may take, the wait for its turn included.
 const ISSUE_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// What t3's list of clients calls it.
+const LABEL: &str = "t3-dispatcher";
+
 type Issued = Result<Arc<Secret>, Arc<CliError>>;
 type Issuing = BoxFuture<'static, Issued>;
 
@@ -107,7 +110,10 @@ impl Bearer {
     }
 
     async fn issue(self: Arc<Self>) -> Issued {
-        let issued = self.cli.issue_session(Instant::now() + ISSUE_TIMEOUT).await;
+        let issued = self
+            .cli
+            .issue_session(LABEL, Instant::now() + ISSUE_TIMEOUT)
+            .await;
         let mut held = self.lock();
         held.issuing = None;
         match issued {

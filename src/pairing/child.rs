@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 
 use super::secret::redacted;
 use crate::config::CliConfig;
+use crate::metrics::CliOutcome;
 
 /// How much one run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -35,16 +36,46 @@ pub enum CliError {
     Unusable,
 }
 
-/// Runs the CLI with `--json` and the base directory added; returns what it printed. Dropping the
-/// future kills it and everything that it started.
+impl CliError {
+    /// What it is counted as.
+    pub(super) fn outcome(&self) -> CliOutcome {
+        match self {
+            Self::Spawn(_) => CliOutcome::Missing,
+            Self::Timeout => CliOutcome::Timeout,
+            Self::Busy | Self::Failed(..) => CliOutcome::Failed,
+            Self::OutputTooLong | Self::Output(_) | Self::Unusable => CliOutcome::Unusable,
+        }
+    }
+}
+
+/// Runs the CLI with the base directory added; returns what it printed. Dropping the future kills it
+/// and everything that it started.
 pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
-    command.args(args).arg("--json");
+    command.args(args);
     if let Some(base_dir) = config.base_dir() {
         command.arg("--base-dir").arg(base_dir);
     }
-    if let Some(path) = path_with(&program) {
+    finish(command, &program).await
+}
+
+/// What the CLI calls its version. It needs no base directory for that.
+pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
+    let program = config.program();
+    let mut command = Command::new(&program);
+    command.arg("--version");
+    let printed = finish(command, &program).await?;
+    let first = String::from_utf8_lossy(&printed);
+    let first = first.lines().next().unwrap_or_default().trim();
+    match first.is_empty() {
+        true => Err(CliError::Unusable),
+        false => Ok(redacted(first)),
+    }
+}
+
+async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
+    if let Some(path) = path_with(program) {
         command.env("PATH", path);
     }
     command

@@ -1,15 +1,17 @@
 //! t3's own command: one run at a time, whoever asks, and no wait without a bound.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::child::{self, CliError};
 use super::secret::Secret;
 use crate::config::CliConfig;
+use crate::metrics::{CliCommand, CliOutcome, Metrics};
 
 /// How long one run, with its repetitions, may take. It needs about 2 s (contract §1).
 const RUN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,6 +32,7 @@ pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Cli {
     config: CliConfig,
+    metrics: Arc<Metrics>,
     turn: Semaphore,
     waiting: AtomicUsize,
     /// How long the last run took, in milliseconds.
@@ -40,10 +43,11 @@ pub(super) struct Cli {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Cli {
-    /// Runs what `config` names.
-    pub(super) fn new(config: CliConfig) -> Self {
+    /// Runs what `config` names, and counts it.
+    pub(super) fn new(config: CliConfig, metrics: Arc<Metrics>) -> Self {
         Self {
             config,
+            metrics,
             turn: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             last_took: AtomicU64::new(0),
@@ -65,27 +69,45 @@ impl Cli {
             CREDENTIAL_TTL,
             "--label",
             label,
+            "--json",
         ];
-        self.secret_of(&args, "credential", deadline).await
+        self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
+            .await
+    }
+
+    /// Ends a session: `t3 auth session revoke` (contract §4). It ends well where there is none.
+    pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
+        let args = ["auth", "session", "revoke", id];
+        let _turn = self.take_turn(deadline).await?;
+        let run = self.run_until_unlocked(CliCommand::SessionRevoke, &args);
+        let start = Instant::now();
+        let revoked = timeout_at(deadline.min(start + RUN_TIMEOUT), run).await;
+        revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
+    }
+
+    /// What it calls its version.
+    pub(super) async fn version(&self) -> Result<String, CliError> {
+        let version = timeout(RUN_TIMEOUT, child::version(&self.config)).await;
+        version.unwrap_or(Err(CliError::Timeout))
     }
 
     /// Makes an administrative session: `t3 auth session issue` (contract §4).
-    pub(super) async fn issue_session(&self, deadline: Instant) -> Result<Secret, CliError> {
+    pub(super) async fn issue_session(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
         let ttl = format!("{}h", BEARER_TTL.as_secs() / 3600);
         let args = [
-            "auth",
-            "session",
-            "issue",
-            "--ttl",
-            &ttl,
-            "--label",
-            "t3-dispatcher",
+            "auth", "session", "issue", "--ttl", &ttl, "--label", label, "--json",
         ];
-        self.secret_of(&args, "token", deadline).await
+        self.secret_of(CliCommand::SessionIssue, &args, "token", deadline)
+            .await
     }
 
     async fn secret_of(
         &self,
+        command: CliCommand,
         args: &[&str],
         field: &str,
         deadline: Instant,
@@ -93,15 +115,17 @@ impl Cli {
         let _turn = self.take_turn(deadline).await?;
         let start = Instant::now();
         let latest = deadline.min(start + RUN_TIMEOUT);
-        let printed = timeout_at(latest, self.run_until_unlocked(args)).await;
-        let took = start.elapsed().as_millis() as u64;
-        self.last_took.store(took, Ordering::Relaxed);
-        let printed = printed.unwrap_or(Err(CliError::Timeout))?;
-        let value: Value = serde_json::from_slice(&printed).map_err(|_| CliError::Unusable)?;
-        value[field]
-            .as_str()
-            .and_then(Secret::new)
-            .ok_or(CliError::Unusable)
+        let printed = timeout_at(latest, self.run_until_unlocked(command, args)).await;
+        let took = start.elapsed();
+        self.last_took
+            .store(took.as_millis() as u64, Ordering::Relaxed);
+        let printed = printed.unwrap_or(Err(CliError::Timeout));
+        let secret = printed.and_then(|printed| secret_in(&printed, field));
+        let outcome = secret
+            .as_ref()
+            .map_or_else(CliError::outcome, |_| CliOutcome::Ok);
+        self.metrics.cli_run(command, outcome, took);
+        secret
     }
 
     /// Does it run right now?
@@ -125,11 +149,16 @@ impl Cli {
         }
     }
 
-    async fn run_until_unlocked(&self, args: &[&str]) -> Result<Vec<u8>, CliError> {
+    async fn run_until_unlocked(
+        &self,
+        command: CliCommand,
+        args: &[&str],
+    ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
             match child::run(&self.config, args).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
+                    self.metrics.cli_locked(command);
                     sleep(pause).await;
                     pause *= 2;
                 }
@@ -137,6 +166,12 @@ impl Cli {
             }
         }
     }
+}
+
+fn secret_in(printed: &[u8], field: &str) -> Result<Secret, CliError> {
+    let value: Value = serde_json::from_slice(printed).map_err(|_| CliError::Unusable)?;
+    let secret = value[field].as_str().and_then(Secret::new);
+    secret.ok_or(CliError::Unusable)
 }
 
 impl Drop for Waiting<'_> {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::child::CliError;
 use super::exchange::ExchangeError;
 use super::guard::Refusal;
 use super::mint::MintError;
+use crate::metrics::PairingFailure;
 use crate::upstream::Failure;
 
 /// Why there is no session.
@@ -29,6 +31,30 @@ impl PairError {
             _ => return false,
         };
         matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
+    }
+
+    /// What it is counted as; `None` for what is no failure.
+    pub(super) fn cause(&self) -> Option<PairingFailure> {
+        Some(match self {
+            Self::Refused(_) => return None,
+            Self::Late => PairingFailure::Late,
+            Self::Mint(MintError::Upstream(_)) => PairingFailure::NoAnswer,
+            Self::Mint(MintError::NoBearer) => PairingFailure::NoSession,
+            Self::Mint(MintError::Status(_)) => PairingFailure::ApiRefused,
+            Self::Mint(MintError::Unusable) => PairingFailure::ApiUnusable,
+            Self::Mint(MintError::Cli(error)) => match error {
+                CliError::Busy => PairingFailure::CliBusy,
+                CliError::Spawn(_) => PairingFailure::CliMissing,
+                CliError::Timeout => PairingFailure::CliTimeout,
+                CliError::Failed(..) => PairingFailure::CliFailed,
+                CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
+                    PairingFailure::CliUnusable
+                }
+            },
+            Self::Exchange(ExchangeError::Upstream(_)) => PairingFailure::NoAnswer,
+            Self::Exchange(ExchangeError::Status(_)) => PairingFailure::ExchangeRefused,
+            Self::Exchange(ExchangeError::NoCookie) => PairingFailure::NoCookie,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::secret::Secret;
 use crate::browser::Browser;
 use crate::cookies;
+use crate::metrics;
 use crate::set_cookie;
 use crate::upstream::{Call, Failure, Upstream};
 
@@ -97,6 +98,14 @@ impl Endpoint {
         match self {
             Self::BrowserSession => "/api/auth/browser-session",
             Self::Bootstrap => "/api/auth/bootstrap",
+        }
+    }
+
+    /// What it is counted as.
+    pub(super) fn counted(self) -> metrics::Endpoint {
+        match self {
+            Self::BrowserSession => metrics::Endpoint::BrowserSession,
+            Self::Bootstrap => metrics::Endpoint::Bootstrap,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::browser::Browser;
+use crate::metrics::Refused;
 
 /// A browser that comes back without its session is paired so often within [`WINDOW`].
 const MOST_PAIRINGS: usize = 2;
@@ -43,6 +44,16 @@ pub enum Refusal {
     },
     /// Its last pairing has just failed.
     Pause,
+}
+
+impl Refusal {
+    /// What it is counted as.
+    pub(super) fn cause(self) -> Refused {
+        match self {
+            Self::Loop { .. } => Refused::Loop,
+            Self::Pause => Refused::Pause,
+        }
+    }
 }
 
 impl Guard {

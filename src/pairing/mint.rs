@@ -14,7 +14,8 @@ use super::bearer::Bearer;
 use super::child::CliError;
 use super::cli::Cli;
 use super::secret::Secret;
-use crate::config::MintMode;
+use crate::config::{MintMode, PairingConfig};
+use crate::metrics::{self, Metrics};
 use crate::upstream::{Call, Failure, Upstream};
 
 /// How long t3's API may take. It needs 6 to 22 ms (contract §4).
@@ -27,6 +28,7 @@ pub(super) struct Mint {
     upstream: Arc<Upstream>,
     cli: Arc<Cli>,
     bearer: Arc<Bearer>,
+    metrics: Arc<Metrics>,
 }
 
 /// Where a credential came from.
@@ -54,15 +56,20 @@ pub enum MintError {
 }
 
 impl Mint {
-    /// Mints as `mode` says.
-    pub(super) fn new(mode: MintMode, upstream: Arc<Upstream>, cli: Cli) -> Self {
-        let cli = Arc::new(cli);
+    /// Mints as `config` says.
+    pub(super) fn new(
+        config: PairingConfig,
+        upstream: Arc<Upstream>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let cli = Arc::new(Cli::new(config.cli, Arc::clone(&metrics)));
         let bearer = Arc::new(Bearer::new(Arc::clone(&cli)));
         Self {
-            mode,
+            mode: config.mint,
             upstream,
             cli,
             bearer,
+            metrics,
         }
     }
 
@@ -106,31 +113,59 @@ impl Mint {
     /// Asks the API; once more with a new session where t3 refused the one there was.
     async fn by_api(&self, label: &str) -> Result<Secret, MintError> {
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
-        let outcome = self.ask_api(label, &token).await;
+        let outcome = mint_by_api(&self.upstream, label, &token).await;
         if !matches!(outcome, Err(MintError::Status(StatusCode::UNAUTHORIZED))) {
             return outcome;
         }
         self.bearer.refused(&token);
+        self.metrics.bearer_refused();
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
-        self.ask_api(label, &token).await
+        mint_by_api(&self.upstream, label, &token).await
     }
+}
 
-    async fn ask_api(&self, label: &str, token: &Secret) -> Result<Secret, MintError> {
-        let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
-        let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
-        bearer.set_sensitive(true);
-        let call = Call::post("/api/auth/pairing-token", json!({ "label": label }));
-        let call = call.with(AUTHORIZATION, Some(bearer));
-        let answer = self.upstream.call(call, API_TIMEOUT).await;
-        let answer = answer.map_err(MintError::Upstream)?;
-        if answer.status() != StatusCode::OK {
-            return Err(MintError::Status(answer.status()));
+/// Mints one credential by t3's API, with the administrative session of `token`.
+pub(super) async fn mint_by_api(
+    upstream: &Upstream,
+    label: &str,
+    token: &Secret,
+) -> Result<Secret, MintError> {
+    let value = administer(
+        upstream,
+        "/api/auth/pairing-token",
+        json!({ "label": label }),
+        token,
+    );
+    let credential = value.await?["credential"].as_str().and_then(Secret::new);
+    credential.ok_or(MintError::Unusable)
+}
+
+/// Asks t3's API for what takes the administrative session of `token` (contract §4).
+pub(super) async fn administer(
+    upstream: &Upstream,
+    path: &'static str,
+    body: Value,
+    token: &Secret,
+) -> Result<Value, MintError> {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+    let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
+    bearer.set_sensitive(true);
+    let call = Call::post(path, body).with(AUTHORIZATION, Some(bearer));
+    let answer = upstream.call(call, API_TIMEOUT).await;
+    let answer = answer.map_err(MintError::Upstream)?;
+    if answer.status() != StatusCode::OK {
+        return Err(MintError::Status(answer.status()));
+    }
+    // A t3 without this route might answer with its page.
+    serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)
+}
+
+impl From<Way> for metrics::Way {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Api => Self::Api,
+            Way::Cli => Self::Cli,
         }
-        // A t3 without this route might answer with its page.
-        let value: Value =
-            serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)?;
-        let credential = value["credential"].as_str().and_then(Secret::new);
-        credential.ok_or(MintError::Unusable)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a browser without a session to one with it: one credential minted and exchanged.
 
+mod ask;
 mod bearer;
 mod check;
 mod child;
@@ -9,8 +10,13 @@ mod exchange;
 mod guard;
 mod mint;
 mod pair;
+mod rehearsal;
 mod secret;
 mod tabs;
 
-pub use self::exchange::Session;
-pub use self::pair::{Ask, Pairing};
+pub use self::ask::Ask;
+pub use self::child::CliError;
+pub use self::exchange::{ExchangeError, Session};
+pub use self::mint::MintError;
+pub use self::pair::Pairing;
+pub use self::rehearsal::{Administration, Credential, Rehearsal};

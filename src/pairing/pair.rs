@@ -6,21 +6,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::ask::{Ask, Wish, tell};
 use super::check::Check;
-use super::cli::Cli;
 use super::error::PairError;
 use super::exchange::{Exchange, Session};
-use super::guard::{Guard, Refusal};
+use super::guard::Guard;
 use super::mint::{Mint, Way};
 use super::tabs::{Paired, Tabs};
-use crate::browser::Browser;
 use crate::config::PairingConfig;
+use crate::metrics::{self, Metrics};
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
 use crate::upstream::Upstream;
-
-/// How long a person waits for a pairing at most: the proxy in front gives up after 30 s.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Makes sessions on t3, and knows which are alive.
 #[derive(Debug, Clone)]
@@ -35,20 +32,8 @@ struct Inner {
     guard: Guard,
     tabs: Tabs,
     check: Check,
+    metrics: Arc<Metrics>,
     tasks: Tasks,
-}
-
-/// A request for a session.
-#[derive(Debug)]
-pub struct Ask<'a> {
-    /// Who is to have it.
-    pub browser: &'a Browser,
-    /// The page, or what else, that was asked for.
-    pub target: &'a str,
-    /// When the request came.
-    pub arrived: Instant,
-    /// Did it bring a session, which turned out to be dead?
-    pub had_session: bool,
 }
 
 impl Pairing {
@@ -57,9 +42,10 @@ impl Pairing {
         config: PairingConfig,
         upstream: Arc<Upstream>,
         readiness: Arc<Readiness>,
+        metrics: Arc<Metrics>,
         tasks: Tasks,
     ) -> Self {
-        let mint = Mint::new(config.mint, Arc::clone(&upstream), Cli::new(config.cli));
+        let mint = Mint::new(config, Arc::clone(&upstream), Arc::clone(&metrics));
         Self(Arc::new(Inner {
             upstream,
             readiness,
@@ -68,6 +54,7 @@ impl Pairing {
             guard: Guard::default(),
             tabs: Tabs::default(),
             check: Check::default(),
+            metrics,
             tasks,
         }))
     }
@@ -87,18 +74,29 @@ impl Pairing {
     pub async fn pair(&self, ask: Ask<'_>) -> Paired {
         let (inner, browser) = (&self.0, ask.browser);
         if let Some(session) = inner.tabs.handed_on(browser, ask.target) {
-            debug!("paired, with the session of a moment ago");
+            inner.joined(&ask, Duration::ZERO);
             return Ok(session);
         }
         if let Err(refusal) = inner.guard.admit(browser, ask.arrived) {
+            inner.metrics.pairing_refused(refusal.cause());
             tell(refusal, &ask);
             return Err(Arc::new(PairError::Refused(refusal)));
         }
-        let pairing = || Arc::clone(inner).pair_once(browser.clone(), ask.arrived);
+        let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask));
         if browser.identity.is_none() {
             return pairing().await;
         }
-        inner.tabs.join(browser, ask.target, pairing).await
+        let (start, mut is_first) = (Instant::now(), false);
+        let begin = || {
+            is_first = true;
+            pairing()
+        };
+        let pairing = inner.tabs.join(browser, ask.target, begin);
+        let paired = pairing.await;
+        if paired.is_ok() && !is_first {
+            inner.joined(&ask, start.elapsed());
+        }
+        paired
     }
 
     /// Does t3 say that the session called `value` is none? Remembered for a while if not.
@@ -114,27 +112,41 @@ impl Pairing {
 }
 
 impl Inner {
-    async fn pair_once(self: Arc<Self>, browser: Browser, arrived: Instant) -> Paired {
-        let deadline = arrived + PATIENCE;
-        let paired = tokio::time::timeout_at(deadline, self.make(&browser, deadline)).await;
+    /// Another tab's pairing served this one too.
+    fn joined(&self, ask: &Ask<'_>, took: Duration) {
+        self.metrics.paired(metrics::Way::Joined, took);
+        debug!(user = ask.browser.user(), request_id = %ask.request_id, "paired with another tab");
+    }
+
+    async fn pair_once(self: Arc<Self>, wish: Wish) -> Paired {
+        let browser = &wish.browser;
+        let paired = tokio::time::timeout_at(wish.deadline, self.make(&wish)).await;
         let paired = paired.unwrap_or(Err(PairError::Late));
         match &paired {
             // That t3 has just gone says nothing of this browser.
             Err(error) if error.is_upstream_gone() => self.readiness.doubt(),
             Err(error) => {
-                warn!(user = browser.user(), %error, "pairing failed, the page goes to t3 as it is");
-                self.guard.note(&browser, false);
+                if let Some(cause) = error.cause() {
+                    self.metrics.pairing_failed(cause);
+                }
+                warn!(
+                    user = browser.user(),
+                    request_id = %wish.request_id,
+                    %error,
+                    "pairing failed, the page goes to t3 as it is"
+                );
+                self.guard.note(browser, false);
             }
-            Ok(_) => self.guard.note(&browser, true),
+            Ok(_) => self.guard.note(browser, true),
         }
         let paired = paired.map(Arc::new).map_err(Arc::new);
-        self.tabs.ended(&browser, paired.as_ref().ok());
+        self.tabs.ended(browser, paired.as_ref().ok());
         paired
     }
 
-    async fn make(&self, browser: &Browser, deadline: Instant) -> Result<Session, PairError> {
-        let start = Instant::now();
-        let minted = self.mint.mint(&browser.label(), deadline).await;
+    async fn make(&self, wish: &Wish) -> Result<Session, PairError> {
+        let (start, browser) = (Instant::now(), &wish.browser);
+        let minted = self.mint.mint(&browser.label(), wish.deadline).await;
         let (credential, way) = minted.map_err(PairError::Mint)?;
         let expected = self.readiness.cookie_name();
         let exchanged = self
@@ -142,35 +154,21 @@ impl Inner {
             .session(&self.upstream, &credential, browser, &expected);
         let (session, endpoint) = exchanged.await.map_err(PairError::Exchange)?;
         self.readiness.learn_cookie_name(&session.cookie_name);
+        let took = start.elapsed();
+        self.metrics.exchanged(endpoint.counted());
+        self.metrics.paired(way.into(), took);
         info!(
             user = browser.user(),
             way = %way,
             endpoint = endpoint.path(),
             fallback = way == Way::Cli,
-            ms = start.elapsed().as_millis() as u64,
+            ms = took.as_millis() as u64,
+            request_id = %wish.request_id,
             "paired"
         );
         if let Some(upkeep) = self.mint.upkeep() {
             self.tasks.detach(upkeep);
         }
         Ok(session)
-    }
-}
-
-/// Says why a browser that was paired twice is paired no more.
-fn tell(refusal: Refusal, ask: &Ask<'_>) {
-    let user = ask.browser.user();
-    match (refusal, ask.had_session) {
-        (Refusal::Loop { is_news: true }, false) => warn!(
-            user,
-            "paired twice, and the browser does not send t3's cookie back: the page goes to t3 \
-             as it is"
-        ),
-        (Refusal::Loop { is_news: true }, true) => warn!(
-            user,
-            "paired twice, and t3 does not accept the cookie that it set: the page goes to t3 as \
-             it is"
-        ),
-        _ => debug!(user, ?refusal, "not paired"),
     }
 }

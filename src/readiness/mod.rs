@@ -14,6 +14,7 @@ use tracing::info;
 pub use self::probe::State;
 use self::probe::{PROBE_TIMEOUT, probe};
 use crate::cookies;
+use crate::metrics::{Metrics, UpstreamState};
 use crate::upstream::Upstream;
 
 /// How soon after a probe the next one follows, whether or not it was answered.
@@ -28,28 +29,32 @@ pub struct Status {
     pub cookie_name: Arc<str>,
     /// Counts how often it came up.
     pub incarnation: u64,
+    /// What was last told of it: a doubt that comes to nothing is no change.
+    told: Option<State>,
 }
 
 /// Knows whether t3 is there.
 #[derive(Debug)]
 pub struct Readiness {
     status: watch::Sender<Status>,
+    metrics: Arc<Metrics>,
 }
 
-impl Default for Readiness {
-    fn default() -> Self {
+impl Readiness {
+    /// Knows nothing yet; tells `metrics` what it learns.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         let status = Status {
             state: State::Doubtful,
             cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
             incarnation: 0,
+            told: None,
         };
         Self {
             status: watch::Sender::new(status),
+            metrics,
         }
     }
-}
 
-impl Readiness {
     /// What is known right now.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
@@ -166,7 +171,9 @@ impl Readiness {
             if let Some(name) = advertised {
                 status.cookie_name = name.into();
             }
-            info!(cookie = %status.cookie_name, "t3 is up");
+            if self.tell(status) {
+                info!(cookie = %status.cookie_name, "t3 is up");
+            }
         });
     }
 
@@ -174,10 +181,26 @@ impl Readiness {
         self.status.send_if_modified(|status| {
             let is_new = status.state != state;
             if is_new {
-                info!("t3 is {state}");
                 status.state = state;
+                if self.tell(status) {
+                    info!("t3 is {state}");
+                }
             }
             is_new
         });
+    }
+
+    /// Counts a change of t3's state; true where it is one.
+    fn tell(&self, status: &mut Status) -> bool {
+        let is_news = status.told != Some(status.state);
+        if is_news {
+            status.told = Some(status.state);
+            self.metrics.upstream_is(match status.state {
+                State::Down => UpstreamState::Down,
+                State::Starting => UpstreamState::Starting,
+                State::Up | State::Doubtful => UpstreamState::Up,
+            });
+        }
+        is_news
     }
 }

@@ -8,6 +8,8 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::closing::ends_with_close;
+
 /// How much is read at once. On the stack of the copying call: an idle tunnel holds none.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -20,6 +22,8 @@ pub(super) struct Direction {
     pending: Bytes,
     pub(super) copied: u64,
     pub(super) read_ended: bool,
+    /// The last that was read was a WebSocket's own close.
+    pub(super) said_close: bool,
     pub(super) done: bool,
 }
 
@@ -93,6 +97,7 @@ impl Direction {
             self.read_ended = true;
             return Poll::Ready(Ok(()));
         }
+        self.said_close = ends_with_close(chunk);
         let written = match Pin::new(sink).poll_write(cx, chunk) {
             Poll::Ready(written) => written.map_err(|_| Lost::Sink)?,
             Poll::Pending => 0,

@@ -1,10 +1,12 @@
 //! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
 
+mod closing;
 mod direction;
+mod report;
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use self::direction::{Direction, Lost};
+pub use self::report::{Cause, Report};
+use crate::metrics::{Metrics, Stream};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,6 +28,8 @@ pub struct Tunnel {
     pub client: Side,
     /// t3, with what it sent behind its 101.
     pub upstream: Side,
+    /// Told of its beginning, its end, and every byte.
+    pub metrics: Arc<Metrics>,
 }
 
 /// One socket of a tunnel.
@@ -35,34 +41,6 @@ pub struct Side {
     pub early: Bytes,
 }
 
-/// Who ended a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The client closed or lost its side first.
-    DownstreamClosed,
-    /// t3 closed or lost its side first.
-    UpstreamClosed,
-    /// The dispatcher's own drain came to its deadline.
-    Drained,
-    /// The session that it was opened with has died.
-    SessionEnded,
-    /// Both at once.
-    Graceful,
-}
-
-/// What a tunnel was, once it has ended.
-#[derive(Debug)]
-pub struct Report {
-    /// Who ended it.
-    pub cause: Cause,
-    /// From the 101 to the end of both sides.
-    pub duration: Duration,
-    /// Bytes from the client to t3.
-    pub bytes_up: u64,
-    /// Bytes from t3 to the client.
-    pub bytes_down: u64,
-}
-
 /// Both sockets, both directions, and who was the first to end.
 #[derive(Debug)]
 struct Copying {
@@ -71,6 +49,8 @@ struct Copying {
     up: Direction,
     down: Direction,
     first: Option<Cause>,
+    is_t3_gone: bool,
+    metrics: Arc<Metrics>,
 }
 
 impl Tunnel {
@@ -79,14 +59,19 @@ impl Tunnel {
     pub async fn run(self, end: impl Future<Output = Cause>) -> Report {
         let start = Instant::now();
         let mut copying = Copying::from(self);
+        copying.metrics.tunnel_opened();
         let ended = tokio::select! {
             () = copying.run() => copying.first,
             cause = end => Some(cause),
         };
+        // A copy ends by one side or the other.
+        let cause = ended.unwrap_or(Cause::Graceful);
+        let duration = start.elapsed();
+        copying.metrics.tunnel_ended(cause.counted(), duration);
         Report {
-            // A copy ends by one side or the other.
-            cause: ended.unwrap_or(Cause::Graceful),
-            duration: start.elapsed(),
+            cause,
+            is_t3_gone: copying.is_t3_gone,
+            duration,
             bytes_up: copying.up.copied,
             bytes_down: copying.down.copied,
         }
@@ -120,8 +105,13 @@ impl Copying {
 
     /// Moves what can be moved; ready when both directions are done or a side is lost.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (had_up, had_down) = (self.up.copied, self.down.copied);
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
         let down = self.down.poll(cx, &mut self.upstream, &mut self.client);
+        self.metrics
+            .received(Stream::Tunnel, self.up.copied - had_up);
+        self.metrics
+            .sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
             (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
                 Some(Cause::DownstreamClosed)
@@ -133,11 +123,26 @@ impl Copying {
             _ if self.down.read_ended => Some(Cause::UpstreamClosed),
             _ => None,
         };
-        self.first = self.first.or(ended);
+        if self.first.is_none() {
+            self.first = ended.map(|by| self.ended(by));
+        }
         match (up, down) {
             (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
             _ if self.up.done && self.down.done => Poll::Ready(()),
             _ => Poll::Pending,
+        }
+    }
+}
+
+impl Copying {
+    /// Notes that one side was the first to end; it may have said so before.
+    fn ended(&mut self, by: Cause) -> Cause {
+        let is_t3 = by == Cause::UpstreamClosed;
+        // t3 answers a close by its own and by its end.
+        self.is_t3_gone = is_t3 && !self.up.said_close;
+        match if is_t3 { &self.down } else { &self.up }.said_close {
+            true => Cause::Graceful,
+            false => by,
         }
     }
 }
@@ -150,18 +155,8 @@ impl From<Tunnel> for Copying {
             up: Direction::starting_with(tunnel.client.early),
             down: Direction::starting_with(tunnel.upstream.early),
             first: None,
+            is_t3_gone: false,
+            metrics: tunnel.metrics,
         }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::DownstreamClosed => "downstream_closed",
-            Self::UpstreamClosed => "upstream_closed",
-            Self::Drained => "drained",
-            Self::SessionEnded => "session_ended",
-            Self::Graceful => "graceful",
-        })
     }
 }

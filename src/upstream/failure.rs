@@ -6,6 +6,7 @@ use std::io;
 use http::StatusCode;
 
 use super::link::Unanswered;
+use crate::metrics::NoAnswer;
 
 /// Why there is no answer of t3.
 #[derive(Debug)]
@@ -39,6 +40,17 @@ impl Failure {
             | Self::UnaskedSwitch
             | Self::Unclear
             | Self::Unreadable => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// What it is counted as; `None` where t3 is not to blame.
+    pub fn cause(&self) -> Option<NoAnswer> {
+        match self {
+            Self::Unreachable(_) => Some(NoAnswer::Unreachable),
+            Self::ConnectTimeout | Self::ResponseTimeout => Some(NoAnswer::Timeout),
+            Self::Broken(_) => Some(NoAnswer::Broken),
+            Self::UnaskedSwitch | Self::Unclear | Self::Unreadable => Some(NoAnswer::Unusable),
+            Self::RequestBody => None,
         }
     }
 }

@@ -11,10 +11,10 @@ async fn every_client_gets_the_same_bytes_in_the_coding_it_likes_best() {
     let (body, page) = (script(200_000), script(3391));
     let world = World::with(vec![
         ("/assets/a.js", file("text/javascript", &body)),
-        ("/page", file("text/html; charset=utf-8", &page)),
+        ("/page.html", file("text/html; charset=utf-8", &page)),
     ])
     .await;
-    for (path, plain) in [("/assets/a.js", &body), ("/page", &page)] {
+    for (path, plain) in [("/assets/a.js", &body), ("/page.html", &page)] {
         for (codings, expected) in [
             ("br", "br"),
             ("zstd", "zstd"),
@@ -87,10 +87,10 @@ async fn a_head_is_answered_as_its_get_without_the_body() {
     let world = World::with(vec![
         ("/assets/a.js", file("text/javascript", &script(5000))),
         ("/assets/a.png", file("image/png", &script(5000))),
-        ("/page", file("text/html", &script(5000))),
+        ("/page.html", file("text/html", &script(5000))),
     ])
     .await;
-    for path in ["/assets/a.js", "/assets/a.png", "/page"] {
+    for path in ["/assets/a.js", "/assets/a.png", "/page.html"] {
         for codings in ["br", "identity"] {
             let lines = format!("{path}\nAccept-Encoding: {codings}");
             let mut client = Client::connect(world.addr()).await;

@@ -170,7 +170,7 @@ async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
             false => whole.len() / 2,
         };
         let page = file("text/html", &whole[whole.len() - 3000..]);
-        let answer = match head.starts_with("GET /page") {
+        let answer = match head.starts_with("GET /page.html") {
             true => page[..page.len().min(length / 50)].to_vec(),
             false => whole[..length].to_vec(),
         };
@@ -184,12 +184,12 @@ async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
         let answer = world.get("/assets/a.js", codings).await;
         assert!(!answer.complete, "{codings}");
     }
-    let page = world.get("/page", "br").await;
+    let page = world.get("/page.html", "br").await;
     assert_eq!((page.status, page.header("etag").as_str()), (502, ""));
     is_whole.store(true, Ordering::SeqCst);
     for codings in ["br", "zstd", "gzip", "identity"] {
         let answer = world.get("/assets/a.js", codings).await;
         assert!(answer.complete && decoded(&answer) == body, "{codings}");
     }
-    assert_eq!(world.get("/page", "br").await.status, 200);
+    assert_eq!(world.get("/page.html", "br").await.status, 200);
 }

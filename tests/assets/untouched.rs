@@ -124,9 +124,9 @@ async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
         file("application/octet-stream", &script(5000)),
         file("text/html", &script(1_100_000)),
     ] {
-        let (on, off) = both(vec![("/x", answer)]).await;
+        let (on, off) = both(vec![("/x.html", answer)]).await;
         for method in ["GET", "HEAD"] {
-            assert_untouched(&on, &off, &format!("{method} /x\nAccept-Encoding: br")).await;
+            assert_untouched(&on, &off, &format!("{method} /x.html\nAccept-Encoding: br")).await;
         }
     }
 }

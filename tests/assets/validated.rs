@@ -116,7 +116,7 @@ async fn a_304_of_t3_s_own_goes_on() {
     })
     .await;
     let world = World::of(t3, &[]).await;
-    let answer = request(world.addr(), "GET /x\nIf-None-Match: \"t3-s\"").await;
+    let answer = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
     assert_eq!(
         (answer.status, answer.header("etag").as_str()),
         (304, "\"t3-s\"")

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod http;
 pub mod process;
+pub mod scrape;
 pub mod scripted;
 
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use std::sync::OnceLock;
 
 use clap::Parser;
 use t3_dispatcher::config::{Config, Options};
-use t3_dispatcher::server;
+use t3_dispatcher::server::{self, Listeners};
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use self::http::{Client, PATIENCE, request};
+pub use self::scrape::Scrape;
 
 /// A page load's head without its request line, as a browser of today sends it.
 pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-Fetch-Site: none\n\
@@ -39,6 +41,8 @@ pub struct World {
 /// A dispatcher that runs in the test's own runtime.
 pub struct Dispatcher {
     pub addr: SocketAddr,
+    /// Where its metrics are.
+    pub metrics: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<std::io::Result<()>>,
 }
@@ -68,6 +72,11 @@ impl World {
         self.dispatcher.addr
     }
 
+    /// What is counted now.
+    pub async fn metrics(&self) -> Scrape {
+        Scrape::of(self.dispatcher.metrics).await
+    }
+
     /// What clients have asked t3 for. The dispatcher's own requests carry t3's address as `Host`.
     pub fn asked(&self) -> Vec<Seen> {
         let own = self.standin.addr().to_string();
@@ -95,18 +104,25 @@ impl World {
 impl Dispatcher {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self::on(listener, config)
+        Self::on(listener, config).await
     }
 
     /// Serves what `listener` accepts.
-    pub fn on(listener: TcpListener, config: Config) -> Self {
-        let addr = listener.local_addr().expect("a bound socket");
+    pub async fn on(public: TcpListener, config: Config) -> Self {
+        let addr = public.local_addr().expect("a bound socket");
+        let scraped = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let metrics = scraped.local_addr().expect("a bound socket");
+        let listeners = Listeners {
+            public,
+            metrics: Some(scraped),
+        };
         let (shutdown, stopped) = oneshot::channel();
-        let running = tokio::spawn(server::run(listener, config, async {
+        let running = tokio::spawn(server::run(listeners, config, async {
             let _ = stopped.await;
         }));
         Self {
             addr,
+            metrics,
             shutdown: Some(shutdown),
             running,
         }

@@ -36,7 +36,9 @@ pub fn command() -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
         .env("DISPATCHER_HOST", "127.0.0.1")
-        .env("DISPATCHER_PORT", "0");
+        .env("DISPATCHER_PORT", "0")
+        // Its default port is one for all.
+        .env("DISPATCHER_METRICS_PORT", "0");
     command
 }
 
@@ -79,6 +81,13 @@ impl Process {
             lines,
             first_line,
         }
+    }
+
+    /// Waits for the next log line.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a log line");
+        line
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -50,7 +50,7 @@ async fn an_ipv4_peer_of_an_ipv6_socket_is_that_peer() {
             false => [HEADER.to_vec(), options].concat(),
         };
         let config = config(world.standin.addr(), world.dir.path(), &named);
-        let dispatcher = Dispatcher::on(listener, config);
+        let dispatcher = Dispatcher::on(listener, config).await;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let answer = load(addr, ADA).await;
         assert_paired(&answer, expected, &format!("{named:?}"));

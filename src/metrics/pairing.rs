@@ -1,0 +1,147 @@
+//! What pairing tells: who got a session by which way, who did not and why.
+
+use std::time::Duration;
+
+use prometheus::IntCounter;
+
+use super::Metrics;
+use super::family::{Counters, Histograms, Maker};
+use super::labels::label;
+
+/// From a mint by t3's API, a few milliseconds, to all the time that a person waits.
+const PAIRING_SECONDS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0,
+];
+
+label!(
+    /// By which way a browser got its session.
+    Way, "way", {
+        /// t3's API made the credential.
+        Api = "api",
+        /// t3's command made it.
+        Cli = "cli",
+        /// Another tab of the same browser was just being paired.
+        Joined = "joined",
+    }
+);
+
+label!(
+    /// Where t3 exchanged a credential (contract §8).
+    Endpoint, "endpoint", {
+        /// `/api/auth/browser-session`.
+        BrowserSession = "browser-session",
+        /// `/api/auth/bootstrap`, of a t3 before v0.0.25.
+        Bootstrap = "bootstrap",
+    }
+);
+
+label!(
+    /// Why a browser was not paired although it might be.
+    Refused, "cause", {
+        /// It comes back without its session again and again.
+        Loop = "loop",
+        /// Its last pairing has just failed.
+        Pause = "pause",
+    }
+);
+
+label!(
+    /// Why a pairing failed.
+    PairingFailure, "cause", {
+        /// t3 gave no answer.
+        NoAnswer = "no_answer",
+        /// The dispatcher has no session of its own to ask t3's API with.
+        NoSession = "no_session",
+        /// t3's API refused to mint.
+        ApiRefused = "api_refused",
+        /// t3's API answered something else.
+        ApiUnusable = "api_unusable",
+        /// Too many wait for t3's command.
+        CliBusy = "cli_busy",
+        /// t3's command cannot be started.
+        CliMissing = "cli_missing",
+        /// t3's command did not end in time.
+        CliTimeout = "cli_timeout",
+        /// t3's command failed.
+        CliFailed = "cli_failed",
+        /// t3's command printed nothing usable.
+        CliUnusable = "cli_unusable",
+        /// t3 refused the exchange.
+        ExchangeRefused = "exchange_refused",
+        /// t3 agreed to the exchange and set no cookie.
+        NoCookie = "no_cookie",
+        /// It took longer than anybody waits.
+        Late = "late",
+    }
+);
+
+/// The metrics of pairing.
+#[derive(Debug)]
+pub(super) struct Pairing {
+    made: Counters<Way>,
+    refused: Counters<Refused>,
+    failed: Counters<PairingFailure>,
+    took: Histograms<Way>,
+    exchanges: Counters<Endpoint>,
+    bearer_refused: IntCounter,
+}
+
+impl Pairing {
+    pub(super) fn new(make: &Maker<'_>) -> Self {
+        Self {
+            made: make.counters(
+                "pairings_total",
+                "Browsers that were given a session, by where it came from",
+            ),
+            refused: make.counters(
+                "pairings_refused_total",
+                "Page loads and upgrades that were not paired to end a loop, by cause",
+            ),
+            failed: make.counters(
+                "pairings_failed_total",
+                "Pairings that came to nothing, by cause; the page went to t3 as it was",
+            ),
+            took: make.seconds(
+                "pairing_duration_seconds",
+                "From the wish for a session to the session, by where it came from",
+                &PAIRING_SECONDS,
+            ),
+            exchanges: make.counters(
+                "exchanges_total",
+                "Credentials that t3 exchanged for a session, by its endpoint",
+            ),
+            bearer_refused: make.counter(
+                "bearer_refused_total",
+                "Times that t3 refused the dispatcher's own administrative session",
+            ),
+        }
+    }
+}
+
+impl Metrics {
+    /// A browser got a session; `took` is from its wish to the session.
+    pub fn paired(&self, way: Way, took: Duration) {
+        self.pairing.made.of(way).inc();
+        self.pairing.took.of(way).observe(took.as_secs_f64());
+    }
+
+    /// A browser was not to be paired now.
+    pub fn pairing_refused(&self, cause: Refused) {
+        self.pairing.refused.of(cause).inc();
+    }
+
+    /// A pairing came to nothing.
+    pub fn pairing_failed(&self, cause: PairingFailure) {
+        self.pairing.failed.of(cause).inc();
+    }
+
+    /// t3 exchanged a credential.
+    pub fn exchanged(&self, endpoint: Endpoint) {
+        self.pairing.exchanges.of(endpoint).inc();
+    }
+
+    /// t3 refused the dispatcher's own session.
+    pub fn bearer_refused(&self) {
+        self.pairing.bearer_refused.inc();
+    }
+}

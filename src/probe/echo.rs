@@ -1,0 +1,165 @@
+//! The echo: every message back as it came, under bounds of size, time and memory.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Error};
+use tokio_util::sync::CancellationToken;
+
+/// How many bytes a message may have.
+const MESSAGE_BYTES: usize = 4 * 1024;
+
+/// How long the client may take to take a message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the client may take to answer a close by its own.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Why the dispatcher ends a probe (RFC 6455 §7.4.1).
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Draining,
+    Silent,
+    TooLong,
+    NotUtf8,
+    NoWebSocket,
+}
+
+/// Echoes until the client is gone, or there is a reason to end it.
+pub(super) async fn serve(
+    stream: TcpStream,
+    early: Bytes,
+    silence: Duration,
+    drain: &CancellationToken,
+) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(MESSAGE_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * MESSAGE_BYTES)
+        .max_message_size(Some(MESSAGE_BYTES))
+        .max_frame_size(Some(MESSAGE_BYTES));
+    let early = early.to_vec();
+    let mut socket = Socket::from_partially_read(stream, early, Role::Server, Some(config)).await;
+    let end = tokio::select! {
+        end = echo(&mut socket, silence) => end,
+        () = drain.cancelled() => Some(End::Draining),
+    };
+    if let Some(end) = end {
+        let _ = timeout(CLOSE_TIMEOUT, close(&mut socket, end)).await;
+    }
+}
+
+/// Comes back with a reason where it is for the dispatcher to end it.
+async fn echo(socket: &mut Socket, silence: Duration) -> Option<End> {
+    loop {
+        let Ok(message) = timeout(silence, socket.next()).await else {
+            return Some(End::Silent);
+        };
+        match message? {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                let sent = timeout(SEND_TIMEOUT, socket.send(message)).await;
+                sent.ok()?.ok()?;
+            }
+            // The library answers pings and the close by itself.
+            Ok(_) => {}
+            Err(error) => return reason(&error),
+        }
+    }
+}
+
+fn reason(error: &tungstenite::Error) -> Option<End> {
+    match error {
+        Error::Capacity(_) => Some(End::TooLong),
+        Error::Utf8(_) => Some(End::NotUtf8),
+        Error::Protocol(_) => Some(End::NoWebSocket),
+        _ => None,
+    }
+}
+
+/// Says why, and waits for the client to have heard it: what it had on the way would reset the
+/// connection and might overtake the close.
+async fn close(socket: &mut Socket, end: End) {
+    let (code, reason) = match end {
+        End::Draining => (CloseCode::Away, "the dispatcher drains"),
+        End::Silent => (CloseCode::Policy, "silent for too long"),
+        End::TooLong => (CloseCode::Size, "a message has 4 KiB at most"),
+        End::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
+        End::NoWebSocket => (CloseCode::Protocol, "no WebSocket"),
+    };
+    let reason = reason.into();
+    if socket
+        .close(Some(CloseFrame { code, reason }))
+        .await
+        .is_ok()
+    {
+        while let Some(Ok(_)) = socket.next().await {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn probe(silence: Duration, drain: CancellationToken) -> Socket {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let client = TcpStream::connect(addr).await.expect("a listener");
+        let (server, _) = listener.accept().await.expect("a connection");
+        tokio::spawn(async move { serve(server, Bytes::new(), silence, &drain).await });
+        Socket::from_raw_socket(client, Role::Client, None).await
+    }
+
+    /// The code by which a probe was closed.
+    async fn closed(socket: &mut Socket) -> Option<CloseCode> {
+        while let Some(Ok(message)) = socket.next().await {
+            if let Message::Close(Some(frame)) = message {
+                return Some(frame.code);
+            }
+        }
+        None
+    }
+
+    #[tokio::test]
+    async fn one_that_is_silent_is_ended_and_one_that_speaks_is_not() {
+        let silence = Duration::from_millis(400);
+        let mut socket = probe(silence, CancellationToken::new()).await;
+        for _ in 0..6 {
+            tokio::time::sleep(silence / 4).await;
+            socket.send(Message::text("here")).await.expect("open");
+            let echo = socket.next().await.expect("open").expect("a message");
+            assert_eq!(echo, Message::text("here"));
+        }
+        assert_eq!(closed(&mut socket).await, Some(CloseCode::Policy));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_and_what_is_no_websocket_ends_it() {
+        let silence = Duration::from_secs(60);
+        let mut socket = probe(silence, CancellationToken::new()).await;
+        let longest = Message::binary(vec![7; MESSAGE_BYTES]);
+        socket.send(longest.clone()).await.expect("open");
+        assert_eq!(socket.next().await.expect("open").expect("it"), longest);
+        let longer = Message::binary(vec![7; MESSAGE_BYTES + 1]);
+        socket.send(longer).await.expect("open");
+        assert_eq!(closed(&mut socket).await, Some(CloseCode::Size));
+    }
+
+    #[tokio::test]
+    async fn a_drain_says_so() {
+        let drain = CancellationToken::new();
+        let mut socket = probe(Duration::from_secs(60), drain.clone()).await;
+        socket.send(Message::text("here")).await.expect("open");
+        socket.next().await.expect("open").expect("it");
+        drain.cancel();
+        assert_eq!(closed(&mut socket).await, Some(CloseCode::Away));
+    }
+}

@@ -1,0 +1,156 @@
+//! What one request is called in every log: by whoever is in front, or by the dispatcher.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The field that carries it, in requests and on the dispatcher's own error pages.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest that is taken over, in bytes.
+const MOST_BYTES: usize = 128;
+
+/// What one request is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+/// Names requests that come without a name: by the process, at random, and by a number in it.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        // Nobody gains by guessing it: it only has to differ from one start to the next.
+        let random = RandomState::new().hash_one(std::process::id());
+        Self {
+            process: random as u32,
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl RequestIds {
+    /// The name that a request came with, if it is a sane one, or a new one.
+    pub fn of(&self, headers: &HeaderMap) -> RequestId {
+        let mut lines = headers.get_all(&X_REQUEST_ID).iter();
+        match (lines.next(), lines.next()) {
+            (Some(given), None) if is_sane(given.as_bytes()) => RequestId(given.clone()),
+            _ => self.make(),
+        }
+    }
+
+    /// Writes a new one.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        to.extend_from_slice(Made::of(self.process, number).text());
+    }
+
+    fn make(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId::of_text(Made::of(self.process, number).text())
+    }
+}
+
+/// A name made here, `9f86d081-2a`: the process and the number in hexadecimal.
+struct Made {
+    text: [u8; 8 + 1 + 16],
+    start: usize,
+}
+
+impl Made {
+    fn of(process: u32, mut number: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let text = [0; 8 + 1 + 16];
+        let start = text.len();
+        let mut made = Self { text, start };
+        while number > 0 {
+            made.prepend(DIGITS[(number % 16) as usize]);
+            number /= 16;
+        }
+        made.prepend(b'-');
+        for digit in 0..8 {
+            made.prepend(DIGITS[(process >> (4 * digit) & 0xf) as usize]);
+        }
+        made
+    }
+
+    fn prepend(&mut self, byte: u8) {
+        self.start -= 1;
+        self.text[self.start] = byte;
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+}
+
+impl RequestId {
+    /// The name that is written so.
+    pub fn of_text(text: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(text);
+        Self(value.unwrap_or(HeaderValue::from_static("-")))
+    }
+
+    /// As a field's value.
+    pub fn value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.to_str().unwrap_or("-"))
+    }
+}
+
+/// Nothing that a log, a page or a shell would take for its own.
+pub fn is_sane(name: &[u8]) -> bool {
+    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
+    (1..=MOST_BYTES).contains(&name.len()) && name.iter().all(is_safe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::from_lines;
+
+    #[test]
+    fn a_sane_name_is_taken_over_and_any_other_replaced() {
+        let ids = RequestIds::default();
+        let long = "a".repeat(MOST_BYTES);
+        for (given, is_taken) in [
+            (vec!["7b2c9e-1"], true),
+            (vec!["Root=1-67891233-abcdef012345678912345678"], true),
+            (vec![long.as_str()], true),
+            (vec![&format!("{long}a")], false),
+            (vec![""], false),
+            (vec!["a b"], false),
+            (vec!["a\"b"], false),
+            (vec!["<b>"], false),
+            (vec!["Zoë"], false),
+            (vec!["one", "two"], false),
+            (vec![], false),
+        ] {
+            let lines: Vec<_> = given.iter().map(|line| ("x-request-id", *line)).collect();
+            let id = ids.of(&from_lines(&lines)).to_string();
+            assert_eq!(given == [id.as_str()], is_taken, "{given:?} became {id}");
+        }
+    }
+
+    #[test]
+    fn made_names_differ_and_tell_the_process() {
+        let ids = RequestIds {
+            process: 0x0f86_d081,
+            next: AtomicU64::new(0x2a),
+        };
+        assert_eq!(ids.make().to_string(), "0f86d081-2a");
+        assert_eq!(ids.make().to_string(), "0f86d081-2b");
+        ids.next.store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(ids.make().to_string(), "0f86d081-ffffffffffffffff");
+    }
+}

@@ -1,0 +1,51 @@
+//! Where the HTML parser puts what it has read, and what it saw of the head.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use lol_html::OutputSink;
+
+/// What the parser makes of what it was given, and what it saw.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sink(Arc<Mutex<Found>>);
+
+#[derive(Debug, Default)]
+struct Found {
+    html: Vec<u8>,
+    is_unwanted: bool,
+    is_settled: bool,
+}
+
+impl Sink {
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has come since it was last taken.
+    pub(super) fn take(&self) -> Bytes {
+        std::mem::take(&mut self.lock().html).into()
+    }
+
+    /// Nothing is to be put in.
+    pub(super) fn refuse(&self) {
+        self.lock().is_unwanted = true;
+    }
+
+    /// Is the head through?
+    pub(super) fn is_settled(&self) -> bool {
+        self.lock().is_settled
+    }
+
+    /// The head is through; true where something is to be put in, and that once.
+    pub(super) fn settle(&self) -> bool {
+        let mut found = self.lock();
+        let is_first = !std::mem::replace(&mut found.is_settled, true);
+        is_first && !found.is_unwanted
+    }
+}
+
+impl OutputSink for Sink {
+    fn handle_chunk(&mut self, chunk: &[u8]) {
+        self.lock().html.extend_from_slice(chunk);
+    }
+}

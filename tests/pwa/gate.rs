@@ -1,0 +1,96 @@
+//! A gate as single sign-on is one: without its cookie nothing passes.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::common::scripted::read_head;
+
+/// Whoever has it was let through before. Set as the real one sets it: for this site's own
+/// requests, and out of a script's reach.
+const COOKIE: &str = "gate=open";
+
+/// It stands in front of a dispatcher, and ends with the test.
+pub(crate) struct Gate {
+    pub(crate) addr: SocketAddr,
+    turned_away: Arc<Mutex<Vec<String>>>,
+    accepting: AbortHandle,
+}
+
+impl Gate {
+    /// In front of `dispatcher`. A page load without the cookie gets it and comes again, as after
+    /// a login; anything else is sent to a login on another site.
+    pub(crate) async fn before(dispatcher: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let turned_away = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::clone(&turned_away);
+        let accepting = tokio::spawn(async move {
+            let mut guards = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                guards.spawn(guard(stream, dispatcher, Arc::clone(&seen)));
+            }
+        });
+        Self {
+            addr,
+            turned_away,
+            accepting: accepting.abort_handle(),
+        }
+    }
+
+    /// The paths of those that were sent to the login.
+    pub(crate) fn turned_away(&self) -> Vec<String> {
+        self.turned_away.lock().expect("no panic").clone()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One request, or one WebSocket, a connection.
+async fn guard(mut client: TcpStream, dispatcher: SocketAddr, seen: Arc<Mutex<Vec<String>>>) {
+    let bytes = read_head(&mut client).await;
+    let head = String::from_utf8_lossy(&bytes).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let lower = head.to_lowercase();
+    let cookies = lower.lines().find(|line| line.starts_with("cookie:"));
+    let answer = if cookies.is_some_and(|line| line.contains(COOKIE)) {
+        return pass(client, dispatcher, &head).await;
+    } else if lower.contains("sec-fetch-dest: document") {
+        format!("Location: {path}\r\nSet-Cookie: {COOKIE}; Path=/; HttpOnly; SameSite=Lax\r\n")
+    } else if path.is_empty() {
+        return;
+    } else {
+        seen.lock().expect("no panic").push(path);
+        "Location: http://login.invalid/\r\n".to_owned()
+    };
+    let answer =
+        format!("HTTP/1.1 302 Found\r\n{answer}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    let _ = client.write_all(answer.as_bytes()).await;
+}
+
+async fn pass(mut client: TcpStream, dispatcher: SocketAddr, head: &str) {
+    // Each request is looked at: no second one on a connection.
+    let is_of_hop = |line: &&str| !line.to_lowercase().starts_with("connection:");
+    let head = match head.to_lowercase().contains("\r\nupgrade:") {
+        true => head.to_owned(),
+        false => {
+            let lines: Vec<_> = head.split("\r\n").filter(is_of_hop).collect();
+            lines
+                .join("\r\n")
+                .replacen("\r\n", "\r\nConnection: close\r\n", 1)
+        }
+    };
+    let Ok(mut onward) = TcpStream::connect(dispatcher).await else {
+        return;
+    };
+    if onward.write_all(head.as_bytes()).await.is_ok() {
+        let _ = copy_bidirectional(&mut client, &mut onward).await;
+    }
+}

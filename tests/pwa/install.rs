@@ -1,0 +1,82 @@
+//! Is it an app? In Chromium's own judgement, and through a gate that asks for a cookie.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::common::World;
+use crate::common::browser::{Browser, Page};
+use crate::gate::Gate;
+
+const LIVE: &str = "document.documentElement.dataset.state === 'live'";
+
+/// What a test's own browser profile is to Chromium, whatever the page: one that leaves nothing.
+const OF_THE_PROFILE: &str = "in-incognito";
+
+async fn manifest(page: &Page) -> Value {
+    let manifest = page.command("Page.getAppManifest", json!({})).await;
+    manifest.unwrap_or_else(|error| panic!("Page.getAppManifest: {error}"))
+}
+
+/// Why Chromium would not install it.
+async fn hindrances(page: &Page) -> Vec<Value> {
+    let found = page
+        .command("Page.getInstallabilityErrors", json!({}))
+        .await;
+    let found = found.unwrap_or_else(|error| panic!("Page.getInstallabilityErrors: {error}"));
+    let found = found["installabilityErrors"].as_array().expect("a list");
+    let of_the_page = |error: &&Value| error["errorId"] != OF_THE_PROFILE;
+    found.iter().filter(of_the_page).cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_would_install_it_from_behind_the_gate() {
+    let Some(browser) = Browser::launch().await else {
+        return;
+    };
+    let world = World::start().await;
+    let gate = Gate::before(world.addr()).await;
+    let page = browser.page().await;
+    page.navigate(&format!("http://{}/", gate.addr)).await;
+    page.wait_for(LIVE, Duration::from_secs(30)).await;
+    let found = manifest(&page).await;
+    assert_eq!(found["errors"], json!([]), "{found:#}");
+    assert_eq!(
+        found["url"],
+        format!("http://{}/manifest.webmanifest", gate.addr)
+    );
+    let data: Value = serde_json::from_str(found["data"].as_str().expect("text")).expect("JSON");
+    assert_eq!(data["name"], "T3 Code");
+    assert_eq!(hindrances(&page).await, [Value::Null; 0]);
+    let away = gate.turned_away();
+    assert!(
+        !away.iter().any(|path| path.contains("manifest")),
+        "{away:?}"
+    );
+    // With the cookies of both: the gate's, and t3's.
+    let asked = world.asked();
+    let asked: Vec<_> = asked
+        .iter()
+        .filter(|seen| seen.target == b"/manifest.webmanifest")
+        .collect();
+    assert!(!asked.is_empty());
+    for seen in asked {
+        let cookie = String::from_utf8_lossy(seen.header("cookie").unwrap_or_default());
+        assert!(cookie.contains("gate=open") && cookie.contains("t3_session="));
+    }
+}
+
+/// The judgement can be another: this is what it says of t3's page as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn switched_off_chromium_would_not() {
+    let Some(browser) = Browser::launch().await else {
+        return;
+    };
+    let world = World::with(&["--pwa", "off"]).await;
+    let page = browser.page().await;
+    page.navigate(&format!("http://{}/", world.addr())).await;
+    page.wait_for(LIVE, Duration::from_secs(30)).await;
+    assert_eq!(manifest(&page).await["url"], "");
+    let ids: Vec<_> = hindrances(&page).await;
+    assert_eq!(ids[0]["errorId"], "no-manifest", "{ids:?}");
+}
