@@ -53,7 +53,7 @@ impl Chunks {
                     0 => Self::DataEnd,
                     left => Self::Data { left },
                 };
-            } else if *self == Self::Last && bytes[at] != b'\r' {
+            } else if *self == Self::Last && !matches!(bytes[at], b'\r' | b'\n') {
                 *self = Self::Trailed;
             } else {
                 *self = self.after(bytes[at])?;
