@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::common::process::is_release;
-use crate::common::{PATIENCE, request};
+use crate::common::request;
 use crate::files::{file, script};
-use crate::harness::{T3, started};
+use crate::harness::{LEISURE, T3, started};
 
 /// The most that compressing a script of 5.4 MB may take besides what serving takes. glibc takes a
 /// fifth more than musl, and keeps half of it.
@@ -37,7 +37,7 @@ async fn the_warm_up_takes_little_and_gives_it_back() {
         if answer.header("content-encoding") == "br" {
             break answer.body.len();
         }
-        assert!(begun.elapsed() < 2 * PATIENCE, "never at its best");
+        assert!(begun.elapsed() < LEISURE, "never at its best");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     tokio::time::sleep(Duration::from_millis(500)).await;

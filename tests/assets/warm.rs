@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use crate::common::http::Answer;
 use crate::common::{PAGE, PATIENCE, World as Standin, request};
 use crate::files::{decoded, file, script};
-use crate::harness::{T3, World, path_of};
+use crate::harness::{LEISURE, T3, World, path_of};
 
 /// The answer in brotli once it has fewer than `below` bytes.
 async fn best(world: &World, path: &str, below: usize) -> Answer {
@@ -22,7 +22,7 @@ async fn best(world: &World, path: &str, below: usize) -> Answer {
         if answer.header("content-encoding") == "br" && answer.body.len() < below {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "{path} is never at its best");
+        assert!(start.elapsed() < LEISURE, "{path} is never at its best");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
