@@ -142,6 +142,7 @@ impl Activity {
         let mut state = self.lock();
         state.phase = Phase::Exchange;
         state.upload = upload;
+        state.expected = None;
     }
 
     /// An answer is waited for until `due`: a look at the clock is due then too.
@@ -242,6 +243,19 @@ mod tests {
     async fn is_over_after(activity: &Activity, seconds: u64) -> bool {
         advance(Duration::from_secs(seconds)).await;
         activity.is_over(Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_due_for_an_answer_only_while_it_is_expected() {
+        let activity = activity();
+        let due = Instant::now() + Duration::from_secs(5);
+        for stop in [Activity::expected, |held: &Activity| held.begin(None)] {
+            activity.begin(None);
+            activity.expect_by(due);
+            assert_eq!(activity.deadline(), due);
+            stop(&activity);
+            assert!(activity.deadline() > due);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -75,7 +75,11 @@ impl<'a> Exchange<'a> {
         onward: &[u8],
         drain: &CancellationToken,
     ) -> Outcome {
-        match self.exchange(plain, onward, drain).await {
+        let ended = self.exchange(plain, onward, drain).await;
+        // Whatever became of it, nobody looks at that clock any more.
+        self.ends.due = None;
+        self.ends.activity.expected();
+        match ended {
             Ok(outcome) => outcome,
             Err(Broken::Silent) => Outcome::Unanswered,
             Err(Broken::Failed(failure)) => {
