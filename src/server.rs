@@ -81,7 +81,7 @@ pub async fn run(
     // A run of t3's command takes most of the memory that a container has (contract §1).
     let command = pairing.clone();
     let is_needed = Box::new(move || command.runs_command());
-    let assets = Assets::new(config.assets, &upstream, &tasks, is_needed);
+    let assets = Assets::new(config.assets, &upstream, &tasks, &counted, is_needed);
     follow(&tasks, &upstream, &readiness, &pairing, &assets);
     let (open, asked) = (Arc::clone(&tunnels), Arc::clone(&upstream));
     tasks.until_drained(async move { open.end_dead(&asked, limits.session_check).await });

@@ -53,6 +53,23 @@ async fn requests_are_counted_by_kind_and_class_whatever_a_client_sends() {
 }
 
 #[tokio::test]
+async fn what_was_not_sent_of_files_is_counted_and_what_is_kept_of_them_is_told() {
+    let world = World::start().await;
+    let addr = world.addr();
+    let whole = request(addr, "GET /").await;
+    let before = world.metrics().await;
+    let head = format!("GET /\nIf-None-Match: {}", whole.header("etag"));
+    assert_eq!(request(addr, &head).await.status, 304);
+    let coded = request(addr, "GET /\nAccept-Encoding: gzip").await;
+    assert_eq!(coded.header("content-encoding"), "gzip");
+    let after = world.metrics().await;
+    let saved = |scrape: &Scrape| scrape.get("asset_saved_bytes_total");
+    let expected = whole.body.len() + (whole.body.len() - coded.body.len());
+    assert_eq!(saved(&after) - saved(&before), expected as f64);
+    assert!(after.get("asset_store_bytes") > coded.body.len() as f64);
+}
+
+#[tokio::test]
 async fn a_duration_is_split_into_t3_s_part_and_the_dispatcher_s() {
     let world = World::start().await;
     request(world.addr(), "GET /standin/1k").await;

@@ -94,6 +94,7 @@ impl Ask<'_> {
         let coding = self.liked.codings().next().filter(|_| file.is_codable);
         let coding = coding.unwrap_or(Coding::Identity);
         let is_held = validator::is_held(&self.head.headers, &tag.value(coding));
+        let whole = content.len() as u64;
         let (coding, body) = match coding {
             Coding::Identity => (coding, content),
             _ if is_held => (coding, Bytes::new()),
@@ -104,6 +105,7 @@ impl Ask<'_> {
         if file.is_codable {
             fields::varies(&mut headers);
         }
+        self.count_saved(whole, if is_held { 0 } else { body.len() });
         if is_held {
             fields::of_not_modified(&mut headers);
             let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
@@ -129,6 +131,7 @@ impl Ask<'_> {
             fields: Arc::default(),
             coding,
             body: body.clone(),
+            whole: content.len() as u64,
             is_codable: true,
         };
         store.put(tag.as_str(), kept);

@@ -41,6 +41,7 @@ use self::worker::Worker;
 use crate::answers::{Answer, AnswerBody};
 use crate::client_io::Interim;
 use crate::config::AssetsConfig;
+use crate::metrics::Metrics;
 use crate::pwa::Tags;
 use crate::readiness::Readiness;
 use crate::tasks::Tasks;
@@ -58,6 +59,7 @@ pub struct Assets(Option<Arc<Inner>>);
 struct Inner {
     upstream: Arc<Upstream>,
     tasks: Tasks,
+    metrics: Arc<Metrics>,
     store: Arc<Store>,
     flights: Arc<Flights>,
     worker: Arc<Worker>,
@@ -83,17 +85,19 @@ impl Assets {
         config: AssetsConfig,
         upstream: &Arc<Upstream>,
         tasks: &Tasks,
+        metrics: &Arc<Metrics>,
         is_needed: Needed,
     ) -> Self {
         if !config.enabled {
             return Self(None);
         }
-        let store = Arc::new(Store::new(config.memory));
+        let store = Arc::new(Store::new(config.memory, Arc::clone(metrics)));
         let best = Best::new(tasks.drain().clone(), is_needed);
         let worker = Worker::new(Arc::clone(&store), best);
         Self(Some(Arc::new(Inner {
             upstream: Arc::clone(upstream),
             tasks: tasks.clone(),
+            metrics: Arc::clone(metrics),
             store,
             flights: Arc::default(),
             worker: Arc::new(worker),
@@ -159,7 +163,16 @@ impl Ask<'_> {
         self.head.method == Method::HEAD
     }
 
+    /// Notes that the client was `sent` so much of a file of `whole` bytes.
+    fn count_saved(&self, whole: u64, sent: usize) {
+        if !self.is_head() {
+            let saved = whole.saturating_sub(sent as u64);
+            self.assets.metrics.asset_saved(saved);
+        }
+    }
+
     fn answer_with(&self, kept: Kept) -> Answer {
+        self.count_saved(kept.whole, kept.body.len());
         let length = HeaderValue::from(kept.body.len());
         let mut answer = self.answer(&kept.fields, AnswerBody::Own(kept.body));
         answer.headers_mut().insert(CONTENT_LENGTH, length);

@@ -140,6 +140,7 @@ impl Pump {
             fields: self.fields,
             coding: self.coding,
             body: progress.coded.concat().into(),
+            whole: self.file.length,
             is_codable: self.file.is_codable,
         };
         debug!(name, coding = ?self.coding, bytes = kept.body.len(), "kept a file");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::coding::Coding;
+use crate::metrics::Metrics;
 
 /// What keeping one body costs besides its bytes, about.
 const OVERHEAD_BYTES: usize = 1024;
@@ -17,6 +18,8 @@ pub(super) struct Kept {
     pub(super) fields: Arc<HeaderMap>,
     pub(super) coding: Coding,
     pub(super) body: Bytes,
+    /// How many bytes it has as t3 sends it.
+    pub(super) whole: u64,
     /// Would other clients be sent other bytes?
     pub(super) is_codable: bool,
 }
@@ -25,6 +28,7 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Store {
     limit: usize,
+    metrics: Arc<Metrics>,
     inner: Mutex<Inner>,
 }
 
@@ -44,9 +48,10 @@ struct Held {
 
 impl Store {
     /// Keeps at most `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             limit,
+            metrics,
             inner: Mutex::default(),
         }
     }
@@ -89,6 +94,7 @@ impl Store {
         while inner.bytes > self.limit {
             inner.drop_oldest();
         }
+        self.metrics.asset_store(inner.bytes as u64);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -123,11 +129,16 @@ fn cost(kept: &Kept) -> usize {
 mod tests {
     use super::*;
 
+    fn store_of(limit: usize) -> Store {
+        Store::new(limit, Arc::default())
+    }
+
     fn kept(coding: Coding, length: usize) -> Kept {
         Kept {
             fields: Arc::default(),
             coding,
             body: vec![0; length].into(),
+            whole: length as u64,
             is_codable: coding != Coding::Identity,
         }
     }
@@ -139,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_smallest_body_that_the_client_can_read_is_given() {
-        let store = Store::new(100_000);
+        let store = store_of(100_000);
         store.put("/a", kept(Coding::Gzip, 30));
         store.put("/a", kept(Coding::Br, 20));
         store.put("/b", kept(Coding::Identity, 40));
@@ -154,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_better_body_takes_a_worse_one_s_place_and_never_the_other_way() {
-        let store = Store::new(100_000);
+        let store = store_of(100_000);
         for (length_put, expected) in [(30, 30), (20, 20), (25, 20)] {
             store.put("/a", kept(Coding::Br, length_put));
             assert_eq!(length(&store, "/a", Coding::Br), Some(expected));
@@ -164,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_was_used_longest_ago_goes_first() {
-        let store = Store::new(3 * (1000 + OVERHEAD_BYTES));
+        let store = store_of(3 * (1000 + OVERHEAD_BYTES));
         for name in ["/a", "/b", "/c"] {
             store.put(name, kept(Coding::Br, 1000));
         }
@@ -184,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_keeps_nothing() {
-        let store = Store::new(0);
+        let store = store_of(0);
         store.put("/a", kept(Coding::Br, 0));
         assert_eq!(length(&store, "/a", Coding::Br), None);
     }

@@ -143,6 +143,7 @@ impl Worker {
             fields: Arc::new(fields::of_hashed(&job.from_t3, coding, true)),
             coding,
             body,
+            whole: job.parts.iter().map(|part| part.len() as u64).sum(),
             is_codable: true,
         };
         self.store.put(&job.name, kept);
