@@ -81,8 +81,10 @@ pub(crate) fn cpu(tree: &[u32]) -> io::Result<Cpu> {
         let stat = Stat::parse(&stat).ok_or(io::ErrorKind::InvalidData)?;
         let mut total = Duration::ZERO;
         for task in tasks(*pid)? {
-            total += on_cpu(&fs::read_to_string(format!("{task}/schedstat"))?)
-                .ok_or(io::ErrorKind::InvalidData)?;
+            let Some(spent) = unless_gone(fs::read_to_string(format!("{task}/schedstat")))? else {
+                continue;
+            };
+            total += on_cpu(&spent).ok_or(io::ErrorKind::InvalidData)?;
         }
         sum += Cpu {
             total,
@@ -104,10 +106,21 @@ pub(crate) fn wakeups(tree: &[u32]) -> io::Result<u64> {
     let mut sum = 0;
     for pid in tree {
         for task in tasks(*pid)? {
-            sum += status_field(&task, "voluntary_ctxt_switches:")?;
+            let slept = unless_gone(status_field(&task, "voluntary_ctxt_switches:"))?;
+            sum += slept.unwrap_or_default();
         }
     }
     Ok(sum)
+}
+
+/// A thread may have ended since it was listed.
+fn unless_gone<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    const ESRCH: i32 = 3;
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(ESRCH) => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 fn tasks(pid: u32) -> io::Result<Vec<String>> {
@@ -185,7 +198,9 @@ mod tests {
 
     #[test]
     fn this_process_has_a_cost() {
-        let own = tree(std::process::id()).expect("procfs");
+        // Not its children, which other tests start and end.
+        let own = [std::process::id()];
+        assert_eq!(tree(own[0]).expect("procfs")[0], own[0]);
         assert!(cpu(&own).expect("procfs").total > Duration::ZERO);
         assert!(resident_kib(&own).expect("procfs") > 0);
         assert!(wakeups(&own).is_ok());
