@@ -17,7 +17,7 @@ use crate::common::scripted::read_head;
 use crate::common::{Dispatcher, PATIENCE, cli_in, config, request};
 
 /// Longer than a thread of the lowest priority takes for a file on busy cores.
-pub const LEISURE: Duration = Duration::from_secs(300);
+pub(crate) const LEISURE: Duration = Duration::from_secs(300);
 
 /// What the dispatcher asks to learn whether t3 is up.
 const PROBES: [&str; 2] = ["GET /.well-known/t3/environment ", "GET /api/auth/session "];
