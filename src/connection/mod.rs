@@ -42,7 +42,8 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>,
             tasks.cut().run_until_cancelled(echo).await;
         }
         Ended::Switched(client, Opened::Tunnel(opened)) => {
-            if tunnel(client, *opened, &dispatch.metrics, &tasks).await {
+            let tunnelling = Box::pin(tunnel(client, *opened, &dispatch.metrics, &tasks));
+            if tunnelling.await {
                 dispatch.tunnel_lost();
             }
         }
