@@ -75,7 +75,7 @@ pub(super) async fn speak(
         Arc::clone(&client.line),
         Arc::clone(&dispatch.metrics),
     );
-    let header_limit = dispatch.limits().header_limit;
+    let header_limit = dispatch.limits.header_limit;
     let mut connection = http1::Builder::new()
         .max_header_size(header_limit)
         .max_buf_size(header_limit)

@@ -58,7 +58,7 @@ async fn speak(
     dispatch: &Arc<Dispatch>,
     tasks: &Tasks,
 ) -> Ended {
-    let client = Arc::new(Client::new(peer, dispatch.limits()));
+    let client = Arc::new(Client::new(peer, dispatch.limits));
     let came = Vec::new();
     let mut lane = Lane { stream, came };
     loop {

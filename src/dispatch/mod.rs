@@ -70,11 +70,6 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// How much one client may take.
-    pub fn limits(&self) -> LimitsConfig {
-        self.limits
-    }
-
     /// A tunnel was ended by t3's side: is t3 still there?
     pub fn tunnel_lost(&self) {
         self.readiness.doubt();
