@@ -101,19 +101,10 @@ pub(super) fn rewrite(bytes: &[u8], asked: &Asked<'_>, homeward: &mut Vec<u8>) -
         homeward.extend_from_slice(b"\r\n");
         return Reply::Interim(length);
     }
-    let body = match (is_bodiless, frame.is_chunked, frame.length) {
-        (_, true, Some(_)) => return Reply::Unclear,
-        (true, ..) => Body::Length(0),
-        (_, true, None) => Body::Chunked(Chunks::START),
-        (_, false, Some(length)) => Body::Length(length),
-        (_, false, None) => Body::UntilClose,
+    let Some(body) = body(&frame, is_bodiless) else {
+        return Reply::Unclear;
     };
-    if let Some(length) = frame.length_line.filter(|_| code != 204) {
-        write_line("content-length", length, homeward);
-    }
-    if frame.is_chunked && !matches!(code, 204 | 304) {
-        homeward.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    }
+    write_frame(&frame, code, homeward);
     let is_last = asked.is_last || body == Body::UntilClose;
     if is_last {
         homeward.extend_from_slice(b"connection: close\r\n");
@@ -127,6 +118,27 @@ pub(super) fn rewrite(bytes: &[u8], asked: &Asked<'_>, homeward: &mut Vec<u8>) -
         is_kept,
         is_last,
     })
+}
+
+/// None where the fields tell two ends of it.
+fn body(frame: &Frame<'_>, is_bodiless: bool) -> Option<Body> {
+    match (is_bodiless, frame.is_chunked, frame.length) {
+        (_, true, Some(_)) => None,
+        (true, ..) => Some(Body::Length(0)),
+        (_, true, None) => Some(Body::Chunked(Chunks::START)),
+        (_, false, Some(length)) => Some(Body::Length(length)),
+        (_, false, None) => Some(Body::UntilClose),
+    }
+}
+
+/// How the body's end is told, where the status allows it (RFC 9110 §8.6, RFC 9112 §6.1).
+fn write_frame(frame: &Frame<'_>, code: u16, homeward: &mut Vec<u8>) {
+    if let Some(length) = frame.length_line.filter(|_| code != 204) {
+        write_line("content-length", length, homeward);
+    }
+    if frame.is_chunked && !matches!(code, 204 | 304) {
+        homeward.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
 }
 
 fn write_fields(
