@@ -88,6 +88,14 @@ impl Activity {
         matches!(state.phase, Phase::Head(_))
     }
 
+    /// The first bytes of a request's head were there at `at`.
+    pub fn head(&self, at: Instant) {
+        let mut state = self.lock();
+        if let Phase::Idle(_) = state.phase {
+            state.phase = Phase::Head(at);
+        }
+    }
+
     /// Nothing came from the client although something was asked for.
     pub fn read_blocked(&self) {
         let mut state = self.lock();
@@ -145,9 +153,13 @@ impl Activity {
         state.expected = None;
     }
 
-    /// An answer is waited for until `due`: a look at the clock is due then too.
-    pub fn expect_by(&self, due: Instant) {
-        self.lock().expected = Some(due);
+    /// The head of a request without a body is complete, and its answer is waited for until `due`:
+    /// a look at the clock is due then too.
+    pub fn asks(&self, due: Instant) {
+        let mut state = self.lock();
+        state.phase = Phase::Exchange;
+        state.upload = None;
+        state.expected = Some(due);
     }
 
     /// It has come.
@@ -250,8 +262,7 @@ mod tests {
         let activity = activity();
         let due = Instant::now() + Duration::from_secs(5);
         for stop in [Activity::expected, |held: &Activity| held.begin(None)] {
-            activity.begin(None);
-            activity.expect_by(due);
+            activity.asks(due);
             assert_eq!(activity.deadline(), due);
             stop(&activity);
             assert!(activity.deadline() > due);

@@ -2,6 +2,7 @@
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr_iter;
 
 use crate::headers;
 
@@ -69,15 +70,17 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
 /// What is left of a `Cookie` line without the cookies whose name begins with `prefix`: none where
 /// it has no such cookie and stays as it is.
 pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
+    // A prefix without `=`, `;` and white space ends before the name does.
     let is_withheld = |pair: &[u8]| {
-        let name = name_and_value(pair).map_or(pair.trim_ascii(), |(name, _)| name);
-        name.len() >= prefix.len() && name[..prefix.len()].eq_ignore_ascii_case(prefix.as_bytes())
+        let begin = pair.trim_ascii_start().get(..prefix.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    let pairs = || line.split(|byte| *byte == b';');
-    if !pairs().any(is_withheld) {
+    let mut ends = memchr_iter(b';', line);
+    if !is_withheld(line) && !ends.any(|end| is_withheld(&line[end + 1..])) {
         return None;
     }
-    let kept: Vec<_> = pairs().filter(|pair| !is_withheld(pair)).collect();
+    let pairs = line.split(|byte| *byte == b';');
+    let kept: Vec<_> = pairs.filter(|pair| !is_withheld(pair)).collect();
     Some(kept.join(&b';').trim_ascii_start().to_vec())
 }
 

@@ -20,11 +20,3 @@ impl Fields for HeaderMap {
         self.get_all(name).iter().map(http::HeaderValue::as_bytes)
     }
 }
-
-impl Fields for [httparse::Header<'_>] {
-    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(|line| line.name.eq_ignore_ascii_case(name.as_str()))
-            .map(|line| line.value)
-    }
-}

@@ -1,34 +1,42 @@
 //! The syntax of `Host` and of a target's authority. Pure.
 
+use std::net::Ipv6Addr;
+
+use crate::byte_set::ByteSet;
+
+/// What a name may have (RFC 3986 §3.2.2): unreserved characters, and encoded ones.
+static NAME: ByteSet = ByteSet::alphanumeric_and(b"-._~%");
+
 /// A name or an address, with or without a port (RFC 3986 §3.2.2); no user, no path.
 pub fn is_host(host: &[u8]) -> bool {
-    let Ok(host) = std::str::from_utf8(host) else {
-        return false;
-    };
-    let (name, port) = match host.strip_prefix('[') {
+    match host.strip_prefix(b"[") {
         Some(rest) => {
-            let Some((address, port)) = rest.split_once(']') else {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else {
                 return false;
             };
-            if address.parse::<std::net::Ipv6Addr>().is_err() {
-                return false;
-            }
-            (
-                "address",
-                port.strip_prefix(':').or(port.is_empty().then_some("")),
-            )
+            let (address, behind) = (&rest[..end], &rest[end + 1..]);
+            is_ipv6(address)
+                && (behind.is_empty() || behind.strip_prefix(b":").is_some_and(is_port))
         }
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (host, Some("")),
-        },
-    };
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
-    let is_port = |port: &str| {
-        port.is_empty()
-            || (port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
-    };
-    !name.is_empty() && name.bytes().all(is_name) && port.is_some_and(is_port)
+        None => {
+            let end = host.iter().position(|byte| *byte == b':');
+            let (name, port) = host.split_at(end.unwrap_or(host.len()));
+            !name.is_empty() && NAME.holds(name) && (port.is_empty() || is_port(&port[1..]))
+        }
+    }
+}
+
+/// Digits of a number of 16 bits, or nothing.
+fn is_port(port: &[u8]) -> bool {
+    let number = port.iter().try_fold(0_u16, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    });
+    number.is_some()
+}
+
+fn is_ipv6(address: &[u8]) -> bool {
+    std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 #[cfg(test)]

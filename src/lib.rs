@@ -26,6 +26,7 @@ pub mod allocator;
 pub mod answers;
 pub mod assets;
 pub mod browser;
+pub mod byte_set;
 pub mod check;
 pub mod client_io;
 pub mod config;

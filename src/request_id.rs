@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::byte_set::ByteSet;
+
 /// The field that carries it, in requests and on the dispatcher's own error pages.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -47,15 +49,23 @@ impl RequestIds {
         }
     }
 
-    /// Writes a new one.
-    pub fn write(&self, to: &mut Vec<u8>) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+    /// The number of a new one.
+    pub fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes the one of `number`.
+    pub fn write(&self, number: u64, to: &mut Vec<u8>) {
         to.extend_from_slice(Made::of(self.process, number).text());
     }
 
-    fn make(&self) -> RequestId {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+    /// The one of `number`.
+    pub fn numbered(&self, number: u64) -> RequestId {
         RequestId::of_text(Made::of(self.process, number).text())
+    }
+
+    fn make(&self) -> RequestId {
+        self.numbered(self.number())
     }
 }
 
@@ -113,8 +123,8 @@ impl fmt::Display for RequestId {
 
 /// Nothing that a log, a page or a shell would take for its own.
 pub fn is_sane(name: &[u8]) -> bool {
-    let is_safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
-    (1..=MOST_BYTES).contains(&name.len()) && name.iter().all(is_safe)
+    static SAFE: ByteSet = ByteSet::alphanumeric_and(b"-_.:/+=@");
+    (1..=MOST_BYTES).contains(&name.len()) && SAFE.holds(name)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::activity::Activity;
-use crate::tasks::{Signal, Tasks};
+use crate::tasks::Tasks;
 
 /// How something watched ended.
 pub(super) enum Watched<T> {
@@ -27,8 +27,9 @@ pub(super) async fn watch<T>(
     tasks: &Tasks,
     mut inner: impl FnMut(&mut Context<'_>, bool) -> Poll<T>,
 ) -> Watched<T> {
-    let (mut drain, mut cut) = (Signal::of(tasks.drain()), Signal::of(tasks.cut()));
+    let (mut drain, mut cut) = (tasks.drain_signal(), tasks.cut_signal());
     let mut alarm = pin!(sleep_until(activity.deadline()));
+    let mut is_set = false;
     poll_fn(|cx| {
         let is_draining = drain.poll(cx);
         if cut.poll(cx) {
@@ -41,7 +42,13 @@ pub(super) async fn watch<T>(
         let deadline = activity.deadline();
         if deadline < alarm.deadline() {
             alarm.as_mut().reset(deadline);
+            is_set = false;
         }
+        // It is always this task that it wakes: asked once, it need not be asked until it rings.
+        if is_set && !alarm.is_elapsed() {
+            return Poll::Pending;
+        }
+        is_set = true;
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if activity.is_over(now) {
@@ -53,6 +60,7 @@ pub(super) async fn watch<T>(
             if deadline <= now {
                 // Somebody else's time is over, who will notice.
                 cx.waker().wake_by_ref();
+                is_set = false;
                 break;
             }
         }

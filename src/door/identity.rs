@@ -11,9 +11,10 @@ pub fn stated<'a>(
     fields: &'a (impl Fields + ?Sized),
     name: &'a HeaderName,
 ) -> Option<Cow<'a, str>> {
-    let stated = match String::from_utf8_lossy(fields.single(name)?) {
-        Cow::Borrowed(stated) => Cow::Borrowed(stated.trim()),
-        Cow::Owned(stated) => Cow::Owned(stated.trim().to_owned()),
+    let value = fields.single(name)?;
+    let stated = match std::str::from_utf8(value) {
+        Ok(stated) => Cow::Borrowed(stated.trim()),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(value).trim().to_owned()),
     };
     (!stated.is_empty()).then_some(stated)
 }

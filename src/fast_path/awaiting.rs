@@ -1,8 +1,8 @@
 //! Waits for the head of t3's answer, and passes on what t3 says before it.
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::buffers;
 use super::ends::{Broken, Heard};
 use super::exchange::Exchange;
 use super::request::Plain;
@@ -20,24 +20,20 @@ impl Exchange<'_> {
     pub(super) async fn head(
         &mut self,
         plain: Plain,
-        drain: &CancellationToken,
         said: &mut Vec<u8>,
         homeward: &mut Vec<u8>,
     ) -> Result<Head, Broken> {
-        let secured = plain
-            .is_https
-            .then(|| self.dispatch.readiness.cookie_name());
         self.asked = Instant::now();
-        let due = self.asked + self.dispatch.upstream.response_timeout();
-        self.ends.due = Some(due);
-        self.ends.activity.expect_by(due);
         let head = loop {
-            said.reserve(FIRST_BYTES);
-            let heard = self.ends.hear(said).await?;
+            let heard = self.ends.hear(said, FIRST_BYTES).await?;
+            buffers::make_room(homeward, 0);
+            let secured = plain
+                .is_https
+                .then(|| self.dispatch.readiness.cookie_name());
             let asked = Asked {
                 is_head: plain.is_head,
                 secured: secured.as_deref(),
-                is_last: drain.is_cancelled(),
+                is_last: self.tasks.is_draining(),
             };
             match self.understand(&asked, said, homeward).await? {
                 Some(head) => break head,
@@ -49,7 +45,6 @@ impl Exchange<'_> {
             }
         };
         self.ends.due = None;
-        self.ends.activity.expected();
         Ok(head)
     }
 

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 const BYTES: usize = 8 * 1024;
 
 /// How many are kept by a thread: as many as are in use at once where requests are short.
-const MOST: usize = 16;
+const MOST: usize = 64;
 
 thread_local! {
     static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -16,6 +16,14 @@ thread_local! {
 pub(super) fn take() -> Vec<u8> {
     let kept = KEPT.with_borrow_mut(Vec::pop);
     kept.unwrap_or_else(|| Vec::with_capacity(BYTES))
+}
+
+/// Makes room for `bytes` more in `buffer`, which becomes one of these if it has none yet.
+pub(super) fn make_room(buffer: &mut Vec<u8>, bytes: usize) {
+    if buffer.capacity() == 0 {
+        *buffer = take();
+    }
+    buffer.reserve(bytes);
 }
 
 /// Keeps `buffer` for another use, if it has not grown.

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Lane;
+use super::buffers;
 use super::pipe::Pipe;
 use crate::activity::Activity;
 use crate::metrics::{Metrics, Stream};
@@ -26,6 +27,8 @@ pub(super) struct Ends<'a> {
     pub(super) upstream: Option<TcpStream>,
     /// When the head of the answer must be here.
     pub(super) due: Option<Instant>,
+    /// The client has not taken everything, and its clock runs.
+    pub(super) is_blocked: bool,
 }
 
 /// Why an exchange ended before its time.
@@ -47,12 +50,17 @@ pub(super) enum Heard {
 }
 
 impl Ends<'_> {
-    /// Reads on from t3, behind what is in `said`.
-    pub(super) async fn hear(&mut self, said: &mut Vec<u8>) -> Result<Heard, Broken> {
+    /// Reads up to `most` bytes from t3, behind what is in `said`. Takes no room for them before
+    /// there are any: many requests may wait at once.
+    pub(super) async fn hear(&mut self, said: &mut Vec<u8>, most: usize) -> Result<Heard, Broken> {
         poll_fn(|cx| {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(Ok(Heard::End));
             };
+            if upstream.poll_read_ready(cx).is_pending() {
+                return self.poll_waiting(cx);
+            }
+            buffers::make_room(said, most);
             match pin!(upstream.read_buf(said)).poll(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Heard::Bytes)),
                 Poll::Ready(_) => Poll::Ready(Ok(Heard::End)),
@@ -108,7 +116,7 @@ impl Ends<'_> {
             let count = written.await.unwrap_or_default();
             rest = self.told(count).map(|()| &rest[count..])?;
         }
-        self.activity.flushed();
+        self.flushed();
         Ok(())
     }
 
@@ -122,19 +130,29 @@ impl Ends<'_> {
             let count = drained.await.unwrap_or_default();
             self.told(count)?;
         }
-        self.activity.flushed();
+        self.flushed();
         Ok(())
     }
 
-    fn note_blocked<T>(&self, polled: Poll<T>) -> Poll<T> {
+    /// Starts the client's clock where it takes nothing; most take everything at once.
+    fn note_blocked<T>(&mut self, polled: Poll<T>) -> Poll<T> {
         if polled.is_pending() {
+            self.is_blocked = true;
             self.activity.write_blocked();
         }
         polled
     }
 
+    fn flushed(&mut self) {
+        if std::mem::take(&mut self.is_blocked) {
+            self.activity.flushed();
+        }
+    }
+
     fn told(&self, count: usize) -> Result<(), Broken> {
-        self.activity.wrote(count);
+        if self.is_blocked {
+            self.activity.wrote(count);
+        }
         self.metrics.sent(Stream::Http, count as u64);
         match count {
             0 => Err(Broken::Midway),

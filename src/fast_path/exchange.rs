@@ -3,7 +3,6 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Lane;
 use super::buffers;
@@ -16,6 +15,7 @@ use super::response::Head;
 use crate::answers::Audience;
 use crate::dispatch::{Client, Dispatch};
 use crate::metrics::{Answered, Class, Kind};
+use crate::tasks::Tasks;
 
 /// How much of a longer answer is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
@@ -27,6 +27,7 @@ const PIPED_FROM: u64 = 256 * 1024;
 pub(super) struct Exchange<'a> {
     pub(super) ends: Ends<'a>,
     pub(super) dispatch: &'a Dispatch,
+    pub(super) tasks: &'a Tasks,
     /// When the request was here.
     at: Instant,
     /// When t3 had it.
@@ -50,6 +51,7 @@ impl<'a> Exchange<'a> {
         upstream: TcpStream,
         client: &'a Client,
         dispatch: &'a Dispatch,
+        tasks: &'a Tasks,
         at: Instant,
     ) -> Self {
         let ends = Ends {
@@ -57,11 +59,13 @@ impl<'a> Exchange<'a> {
             activity: &client.activity,
             metrics: &dispatch.metrics,
             upstream: Some(upstream),
-            due: None,
+            due: Some(at + dispatch.upstream.response_timeout()),
+            is_blocked: false,
         };
         Self {
             ends,
             dispatch,
+            tasks,
             at,
             asked: at,
         }
@@ -69,58 +73,56 @@ impl<'a> Exchange<'a> {
 
     /// Sends `onward` to t3 and the answer to the client, who learns that it is the last one once
     /// the drain has begun.
-    pub(super) async fn run(
-        mut self,
-        plain: Plain,
-        onward: &[u8],
-        drain: &CancellationToken,
-    ) -> Outcome {
-        let ended = self.exchange(plain, onward, drain).await;
-        // Whatever became of it, nobody looks at that clock any more.
+    pub(super) async fn run(mut self, plain: Plain, onward: Vec<u8>) -> Outcome {
+        if let Some(due) = self.ends.due {
+            self.ends.activity.asks(due);
+        }
+        let broken = match self.exchange(plain, onward).await {
+            Ok(outcome) => return outcome,
+            Err(broken) => broken,
+        };
+        // Nobody looks at that clock any more.
         self.ends.due = None;
         self.ends.activity.expected();
-        match ended {
-            Ok(outcome) => outcome,
-            Err(Broken::Silent) => Outcome::Unanswered,
-            Err(Broken::Failed(failure)) => {
-                let id = plain.id(onward);
+        match broken {
+            Broken::Silent => Outcome::Unanswered,
+            Broken::Failed(failure) => {
+                let id = plain.id(&self.ends.lane.came, &self.dispatch.request_ids);
                 let answer = self.dispatch.failed(&failure, Audience::Script, &id);
-                self.count(plain, answer.status().as_u16());
-                let is_last = drain.is_cancelled();
+                self.count(plain, answer.status().as_u16(), Instant::now());
+                let is_last = self.tasks.is_draining();
                 match self.ends.tell(&own::message(answer, is_last)).await {
                     Ok(()) if !is_last => Outcome::Answered,
                     _ => Outcome::Last,
                 }
             }
-            Err(Broken::Midway) => Outcome::Last,
+            Broken::Midway => Outcome::Last,
         }
     }
 
-    async fn exchange(
-        &mut self,
-        plain: Plain,
-        onward: &[u8],
-        drain: &CancellationToken,
-    ) -> Result<Outcome, Broken> {
+    async fn exchange(&mut self, plain: Plain, onward: Vec<u8>) -> Result<Outcome, Broken> {
         if let Some(upstream) = &mut self.ends.upstream {
-            let sent = upstream.write_all(onward).await;
+            let sent = upstream.write_all(&onward).await;
             sent.map_err(|_| Broken::Silent)?;
         }
-        let (mut said, mut homeward) = (buffers::take(), buffers::take());
-        let head = self.head(plain, drain, &mut said, &mut homeward).await?;
-        self.count(plain, head.status);
+        buffers::give(onward);
+        let (mut said, mut homeward) = (Vec::new(), Vec::new());
+        let head = self.head(plain, &mut said, &mut homeward).await?;
+        let now = Instant::now();
+        self.count(plain, head.status, now);
         let mut body = head.body;
         let came = &said[head.length..];
         let here = body.follow(came).map_err(|_| Broken::Midway)?;
         homeward.extend_from_slice(&came[..here]);
         homeward.extend_from_slice(body.end());
-        self.keep_behind(&head, &body, here == came.len());
+        self.keep_behind(&head, &body, here == came.len(), now);
+        buffers::give(said);
         self.ends.tell(&homeward).await?;
         buffers::give(homeward);
         if !body.is_done() {
-            self.rest(&head, body, &mut said).await?;
+            self.ends.activity.expected();
+            self.rest(&head, body).await?;
         }
-        buffers::give(said);
         Ok(match head.is_last {
             true => Outcome::Last,
             false => Outcome::Answered,
@@ -128,26 +130,20 @@ impl<'a> Exchange<'a> {
     }
 
     /// Passes on what of a body did not come with its head.
-    async fn rest(
-        &mut self,
-        head: &Head,
-        mut body: Body,
-        said: &mut Vec<u8>,
-    ) -> Result<(), Broken> {
+    async fn rest(&mut self, head: &Head, mut body: Body) -> Result<(), Broken> {
         if let Body::Length(left @ PIPED_FROM..) = body
             && let Ok(mut pipe) = Pipe::new()
         {
             return self.piped(head, left, &mut pipe).await;
         }
         while !body.is_done() {
-            said.clear();
-            said.reserve(RELAY_BYTES);
-            let here = match self.ends.hear(said).await? {
+            let mut said = Vec::new();
+            let here = match self.ends.hear(&mut said, RELAY_BYTES).await? {
                 Heard::End if body == Body::UntilClose => break,
                 Heard::End => return Err(Broken::Midway),
-                Heard::Bytes => body.follow(said).map_err(|_| Broken::Midway)?,
+                Heard::Bytes => body.follow(&said).map_err(|_| Broken::Midway)?,
             };
-            self.keep_behind(head, &body, here == said.len());
+            self.keep_behind(head, &body, here == said.len(), Instant::now());
             self.ends.tell(&said[..here]).await?;
             self.ends.tell(body.end()).await?;
         }
@@ -161,15 +157,14 @@ impl<'a> Exchange<'a> {
                 0 => return Err(Broken::Midway),
                 count => count as u64,
             };
-            self.keep_behind(head, &Body::Length(left), true);
+            self.keep_behind(head, &Body::Length(left), true, Instant::now());
             self.ends.drain(pipe).await?;
         }
         Ok(())
     }
 
     /// The head of the answer is here.
-    fn count(&self, plain: Plain, status: u16) {
-        let now = Instant::now();
+    fn count(&self, plain: Plain, status: u16, now: Instant) {
         self.dispatch.metrics.answered(Answered {
             kind: match plain.is_asset {
                 true => Kind::Asset,
@@ -183,13 +178,13 @@ impl<'a> Exchange<'a> {
 
     /// Keeps the connection to t3 behind the last byte of an answer: the client's next request
     /// may come as soon as it has that byte.
-    fn keep_behind(&mut self, head: &Head, body: &Body, is_all: bool) {
+    fn keep_behind(&mut self, head: &Head, body: &Body, is_all: bool, now: Instant) {
         if body.is_done()
             && head.is_kept
             && is_all
             && let Some(stream) = self.ends.upstream.take()
         {
-            self.dispatch.upstream.keep(stream);
+            self.dispatch.upstream.keep(stream, now);
         }
     }
 }

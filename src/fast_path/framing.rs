@@ -1,8 +1,7 @@
 //! Where an answer's body ends, and what else its fields say of the connection (RFC 9112 §6.3). Pure.
 
-use httparse::Header;
-
 use super::chunked::{Chunks, Unclear};
+use super::lines::Lines;
 
 /// How the end of a body is told (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +19,6 @@ pub(super) enum Body {
 pub(super) struct Frame<'a> {
     /// The length that the fields tell.
     pub(super) length: Option<u64>,
-    /// As it is spelt.
-    pub(super) length_line: Option<&'a [u8]>,
     /// Does the body come in chunks?
     pub(super) is_chunked: bool,
     /// Does the connection end behind the body?
@@ -64,22 +61,21 @@ impl Body {
 
 impl<'a> Frame<'a> {
     /// None where two readers could understand the fields differently.
-    pub(super) fn of(fields: &[Header<'a>]) -> Option<Self> {
+    pub(super) fn of(lines: &Lines<'a>) -> Option<Self> {
         let mut frame = Self::default();
-        for line in fields {
-            if line.name.eq_ignore_ascii_case("content-length") {
+        for line in lines.iter() {
+            if line.name.eq_ignore_ascii_case(b"content-length") {
                 let length = digits(line.value)?;
                 if frame.length.is_some_and(|held| held != length) {
                     return None;
                 }
                 frame.length = Some(length);
-                frame.length_line = Some(line.value);
-            } else if line.name.eq_ignore_ascii_case("transfer-encoding") {
+            } else if line.name.eq_ignore_ascii_case(b"transfer-encoding") {
                 if frame.is_chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
                     return None;
                 }
                 frame.is_chunked = true;
-            } else if line.name.eq_ignore_ascii_case("connection") {
+            } else if line.name.eq_ignore_ascii_case(b"connection") {
                 frame.connection(line.value);
             }
         }
@@ -97,9 +93,9 @@ impl<'a> Frame<'a> {
     }
 
     /// Do they name a field that belongs to this hop alone?
-    pub(super) fn nominates(&self, name: &str) -> bool {
+    pub(super) fn nominates(&self, name: &[u8]) -> bool {
         let mut named = self.nominating.iter().flat_map(|value| tokens(value));
-        named.any(|token| token.eq_ignore_ascii_case(name.as_bytes()))
+        named.any(|token| token.eq_ignore_ascii_case(name))
     }
 }
 

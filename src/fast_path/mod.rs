@@ -8,14 +8,19 @@
 mod awaiting;
 mod buffers;
 mod chunked;
+mod eights;
 mod ends;
 mod exchange;
 mod fate;
 mod framing;
+mod lines;
+mod onward;
 mod own;
 mod pipe;
 pub mod request;
+mod respelt;
 mod response;
+mod runs;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -53,53 +58,44 @@ pub enum Next {
 /// Answers plain requests until something else comes, or nothing more. Does not wait for the rest
 /// of a head: whoever sends one in pieces is served by the other way.
 pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks: &Tasks) -> Next {
-    let hop = Hop::new(&dispatch.door, &dispatch.request_ids, client.peer.ip());
-    let mut onward = Vec::new();
-    if !lane.came.is_empty() {
-        client.activity.read(lane.came.len());
-    }
+    let ip = client.peer.ip();
+    // What may be a file is looked at on its way back, or is here already.
+    let hop = Hop::new(
+        &dispatch.door,
+        &dispatch.request_ids,
+        ip,
+        !dispatch.assets.is_on(),
+    );
     loop {
         if lane.came.is_empty() {
-            // An idle connection holds no buffers.
+            // An idle connection holds no buffer.
             buffers::give(mem::take(&mut lane.came));
-            buffers::give(mem::take(&mut onward));
             match lane.first_bytes(tasks).await {
-                Ok(count) if count > 0 => {
-                    client.activity.read(count);
-                    dispatch.metrics.received(Stream::Http, count as u64);
-                }
+                Ok(count) if count > 0 => dispatch.metrics.received(Stream::Http, count as u64),
                 _ => return Next::Over,
             }
         }
         let at = Instant::now();
-        if onward.capacity() == 0 {
-            onward = buffers::take();
-        }
-        let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
-            return Next::NotPlain;
-        };
-        if plain.may_be_file && dispatch.assets.is_on() {
-            // It is looked at on its way back, or is here already.
-            return Next::NotPlain;
-        }
+        client.activity.head(at);
         if !dispatch.readiness.is_surely_up() {
             return Next::NotPlain;
         }
-        let Ok(upstream) = dispatch.upstream.idle_or_new().await else {
+        let mut onward = buffers::take();
+        let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
+            buffers::give(onward);
             return Next::NotPlain;
         };
-        client.activity.begin(None);
-        let exchange = Exchange::new(lane, upstream, client, dispatch, at);
-        match exchange.run(plain, &onward, tasks.drain()).await {
+        let Ok(upstream) = dispatch.upstream.idle_or_new(at).await else {
+            return Next::NotPlain;
+        };
+        let exchange = Exchange::new(lane, upstream, client, dispatch, tasks, at);
+        match exchange.run(plain, onward).await {
             Outcome::Unanswered => return Next::NotPlain,
             Outcome::Last => return Next::Over,
             Outcome::Answered => {}
         }
         lane.came.drain(..plain.length);
         client.activity.end();
-        if !lane.came.is_empty() {
-            client.activity.read(lane.came.len());
-        }
     }
 }
 
@@ -111,7 +107,7 @@ impl Lane {
 
     fn poll_first_bytes(&mut self, cx: &mut Context<'_>, tasks: &Tasks) -> Poll<io::Result<usize>> {
         loop {
-            if tasks.drain().is_cancelled() {
+            if tasks.is_draining() {
                 return Poll::Ready(Ok(0));
             }
             ready!(self.stream.poll_read_ready(cx))?;

@@ -2,7 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
 
-use super::request::write_line;
+use super::runs::write_line;
 use crate::answers::{Answer, AnswerBody};
 
 /// The whole message, which tells the client if the connection ends behind it.
@@ -18,12 +18,16 @@ pub(super) fn message(answer: Answer, is_last: bool) -> Vec<u8> {
     let reason = head.status.canonical_reason().unwrap_or_default();
     message.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).as_bytes());
     for (name, value) in &head.headers {
-        write_line(name.as_str(), value.as_bytes(), &mut message);
+        write_line(name.as_str().as_bytes(), value.as_bytes(), &mut message);
     }
     let length = body.len().to_string();
-    write_line(CONTENT_LENGTH.as_str(), length.as_bytes(), &mut message);
+    write_line(
+        CONTENT_LENGTH.as_str().as_bytes(),
+        length.as_bytes(),
+        &mut message,
+    );
     if is_last {
-        write_line(CONNECTION.as_str(), b"close", &mut message);
+        write_line(CONNECTION.as_str().as_bytes(), b"close", &mut message);
     }
     message.extend_from_slice(b"\r\n");
     message.extend_from_slice(&body);

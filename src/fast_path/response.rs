@@ -1,16 +1,11 @@
 //! The head of t3's answer: read strictly, and written anew for the client. Pure.
 
-use std::mem::MaybeUninit;
-
-use httparse::{Header, Status};
-
 use super::chunked::Chunks;
 use super::framing::{Body, Frame};
-use super::request::write_line;
+use super::lines::{Lines, Room, text_length};
+use super::respelt::{Respelt, respelt};
+use super::runs::Runs;
 use crate::set_cookie;
-
-/// More fields than t3 sends, whoever wrote the handler.
-const MOST_FIELDS: usize = 96;
 
 /// How the status line begins that a client is given.
 const VERSION: &[u8] = b"HTTP/1.1";
@@ -59,65 +54,120 @@ pub(super) struct Head {
 
 /// Reads what `bytes` begin with; `homeward` is what to send to the client of it.
 pub(super) fn rewrite(bytes: &[u8], asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Reply {
-    homeward.clear();
     // The head and what came behind it, which is all of a small answer.
     homeward.reserve(bytes.len() + MOST_ADDED);
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
-    let mut response = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
-    if !bytes.starts_with(b"HTTP/1.") && bytes.len() >= VERSION.len() {
-        return Reply::Unclear;
+    let mut room = Room::default();
+    if let Some(message) = Message::read(bytes, &mut room) {
+        return message.written(message.lines.length, asked, homeward);
     }
-    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
-    let length = match parsed {
-        Ok(Status::Complete(length)) => length,
-        Ok(Status::Partial) => return Reply::Partial,
-        Err(_) => return Reply::Unclear,
-    };
-    let (Some(code), Some(version)) = (response.code, response.version) else {
-        return Reply::Unclear;
-    };
-    let Some(frame) = Frame::of(response.headers) else {
-        return Reply::Unclear;
-    };
-    match code {
-        // The client has asked for no other protocol, and sends no body to continue with.
-        101 => return Reply::Unclear,
-        100 => return Reply::Interim(length),
-        _ => {}
+    match respelt(bytes) {
+        Respelt::Partial => Reply::Partial,
+        Respelt::Unclear => Reply::Unclear,
+        Respelt::Head(length, head) => match Message::read(&head, &mut Room::default()) {
+            Some(message) => message.written(length, asked, homeward),
+            None => Reply::Unclear,
+        },
     }
-    let is_bodiless = asked.is_head || matches!(code, 100..=199 | 204 | 304);
-    // The status line as it came, but for its version.
-    let line = bytes[..length]
-        .split_inclusive(|byte| *byte == b'\n')
-        .next();
-    let Some(status) = line.and_then(|line| line.get(VERSION.len()..)) else {
-        return Reply::Unclear;
-    };
-    homeward.extend_from_slice(VERSION);
-    homeward.extend_from_slice(status);
-    write_fields(response.headers, &frame, asked, homeward);
-    if code < 200 {
+}
+
+/// The head of an answer in its usual spelling.
+struct Message<'a> {
+    bytes: &'a [u8],
+    is_1_1: bool,
+    code: u16,
+    /// Where its first line ends.
+    line: usize,
+    lines: Lines<'a>,
+}
+
+impl<'a> Message<'a> {
+    fn read(bytes: &'a [u8], room: &'a mut Room) -> Option<Self> {
+        let (version, behind) = bytes.split_at_checked(VERSION.len())?;
+        let is_1_1 = version == VERSION;
+        let [b' ', code @ .., b' '] = behind.first_chunk::<5>()? else {
+            return None;
+        };
+        if !is_1_1 && version != b"HTTP/1.0" || !code.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let code = code
+            .iter()
+            .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+        let reason = &behind[5..];
+        let end = reason[text_length(reason)..].strip_prefix(b"\r\n")?;
+        let line = bytes.len() - end.len();
+        Some(Self {
+            bytes,
+            is_1_1,
+            code,
+            line,
+            lines: Lines::read(bytes, line, room)?,
+        })
+    }
+
+    /// Writes it to `homeward`; it had `length` bytes as it came.
+    fn written(&self, length: usize, asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Reply {
+        homeward.clear();
+        let Some(frame) = Frame::of(&self.lines) else {
+            return Reply::Unclear;
+        };
+        match self.code {
+            // The client has asked for no other protocol, and sends no body to continue with.
+            ..100 | 101 => return Reply::Unclear,
+            100 => return Reply::Interim(length),
+            _ => {}
+        }
+        homeward.extend_from_slice(VERSION);
+        let runs = Runs::of(self.bytes, VERSION.len()..self.line, homeward);
+        self.write_fields(&frame, asked, runs);
+        if self.code < 200 {
+            homeward.extend_from_slice(b"\r\n");
+            return Reply::Interim(length);
+        }
+        let is_bodiless = asked.is_head || matches!(self.code, 204 | 304);
+        let Some(body) = body(&frame, is_bodiless) else {
+            return Reply::Unclear;
+        };
+        let is_last = asked.is_last || body == Body::UntilClose;
+        if is_last {
+            homeward.extend_from_slice(b"connection: close\r\n");
+        }
         homeward.extend_from_slice(b"\r\n");
-        return Reply::Interim(length);
+        Reply::Final(Head {
+            length,
+            status: self.code,
+            body,
+            is_kept: self.is_1_1 && !frame.closes && body != Body::UntilClose,
+            is_last,
+        })
     }
-    let Some(body) = body(&frame, is_bodiless) else {
-        return Reply::Unclear;
-    };
-    write_frame(&frame, code, homeward);
-    let is_last = asked.is_last || body == Body::UntilClose;
-    if is_last {
-        homeward.extend_from_slice(b"connection: close\r\n");
+
+    fn write_fields(&self, frame: &Frame<'_>, asked: &Asked<'_>, mut runs: Runs<'_>) {
+        let mut has_length = false;
+        for line in self.lines.iter() {
+            let part = part(line.name);
+            let is_written = match part {
+                // How the body's end is told, once, where the status allows it (RFC 9110 §8.6,
+                // RFC 9112 §6.1).
+                Part::Length => !matches!(self.code, 100..=199 | 204) && !has_length,
+                Part::Coding => !matches!(self.code, 100..=199 | 204 | 304),
+                Part::OfOneHop => false,
+                Part::Other => !frame.nominates(line.name),
+            };
+            if !is_written {
+                continue;
+            }
+            has_length |= part == Part::Length;
+            match asked.secured {
+                Some(cookie) if line.name.eq_ignore_ascii_case(b"set-cookie") => {
+                    let secured = set_cookie::secured(line.value, cookie);
+                    runs.write_line(line.name, secured.as_deref().unwrap_or(line.value));
+                }
+                _ => runs.keep(&line),
+            }
+        }
+        runs.behind();
     }
-    homeward.extend_from_slice(b"\r\n");
-    let is_kept = version == 1 && !frame.closes && body != Body::UntilClose;
-    Reply::Final(Head {
-        length,
-        status: code,
-        body,
-        is_kept,
-        is_last,
-    })
 }
 
 /// None where the fields tell two ends of it.
@@ -131,55 +181,28 @@ fn body(frame: &Frame<'_>, is_bodiless: bool) -> Option<Body> {
     }
 }
 
-/// How the body's end is told, where the status allows it (RFC 9110 §8.6, RFC 9112 §6.1).
-fn write_frame(frame: &Frame<'_>, code: u16, homeward: &mut Vec<u8>) {
-    if let Some(length) = frame.length_line.filter(|_| code != 204) {
-        write_line("content-length", length, homeward);
-    }
-    if frame.is_chunked && !matches!(code, 204 | 304) {
-        homeward.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    }
+/// What a field is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Of the framing: the body's length.
+    Length,
+    /// Of the framing: its transfer coding.
+    Coding,
+    /// Of t3's hop alone.
+    OfOneHop,
+    /// Of the answer.
+    Other,
 }
 
-fn write_fields(
-    fields: &[Header<'_>],
-    frame: &Frame<'_>,
-    asked: &Asked<'_>,
-    homeward: &mut Vec<u8>,
-) {
-    for line in fields {
-        if is_of_one_hop(line.name) || frame.nominates(line.name) {
-            continue;
-        }
-        let secured = match asked.secured {
-            Some(name) if line.name.eq_ignore_ascii_case("set-cookie") => {
-                set_cookie::secured(line.value, name)
-            }
-            _ => None,
-        };
-        write_line(
-            line.name,
-            secured.as_deref().unwrap_or(line.value),
-            homeward,
-        );
+fn part(name: &[u8]) -> Part {
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        2 if is(b"te") => Part::OfOneHop,
+        7 if is(b"upgrade") || is(b"trailer") => Part::OfOneHop,
+        10 if is(b"connection") || is(b"keep-alive") => Part::OfOneHop,
+        14 if is(b"content-length") => Part::Length,
+        17 if is(b"transfer-encoding") => Part::Coding,
+        6.. if name[..6].eq_ignore_ascii_case(b"proxy-") => Part::OfOneHop,
+        _ => Part::Other,
     }
-}
-
-/// Fields of this hop, or those that are written anew.
-fn is_of_one_hop(name: &str) -> bool {
-    let own = match name.len() {
-        2 => "te",
-        7 => return name.eq_ignore_ascii_case("upgrade") || name.eq_ignore_ascii_case("trailer"),
-        10 => {
-            return name.eq_ignore_ascii_case("connection")
-                || name.eq_ignore_ascii_case("keep-alive");
-        }
-        14 => "content-length",
-        17 => "transfer-encoding",
-        _ => "",
-    };
-    name.eq_ignore_ascii_case(own)
-        || name
-            .get(..6)
-            .is_some_and(|begin| begin.eq_ignore_ascii_case("proxy-"))
 }

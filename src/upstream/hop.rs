@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::inbound::Inbound;
@@ -60,7 +61,7 @@ impl Upstream {
         limit: Duration,
         inform: Option<Inform>,
     ) -> Result<Response<Inbound>, Failure> {
-        if let Some(stream) = self.pool.take() {
+        if let Some(stream) = self.pool.take(Instant::now()) {
             let link = Link::over(stream).await.map_err(Failure::Broken)?;
             let copy = repeatable(&request);
             match self.exchange(link, request, limit, inform.clone()).await {
@@ -105,17 +106,17 @@ impl Upstream {
         self.config.response_timeout
     }
 
-    /// A connection that was used before, if there is one, or a new one.
-    pub async fn idle_or_new(&self) -> Result<TcpStream, Failure> {
-        match self.pool.take() {
+    /// A connection that was used before, if there is one `now`, or a new one.
+    pub async fn idle_or_new(&self, now: Instant) -> Result<TcpStream, Failure> {
+        match self.pool.take(now) {
             Some(stream) => Ok(stream),
             None => self.connect_bare().await,
         }
     }
 
-    /// Keeps a connection of [`Upstream::idle_or_new`] on which a whole exchange has just ended.
-    pub fn keep(&self, stream: TcpStream) {
-        self.pool.put(stream);
+    /// Keeps a connection of [`Upstream::idle_or_new`] on which a whole exchange ended at `since`.
+    pub fn keep(&self, stream: TcpStream, since: Instant) {
+        self.pool.put(stream, since);
     }
 
     pub(super) async fn connect(&self) -> Result<Box<Link>, Failure> {

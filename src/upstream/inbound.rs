@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::link::Link;
 use super::pool::Pool;
@@ -73,7 +74,7 @@ impl Inbound {
         if let Carrier::Link(link, Some(pool)) = std::mem::replace(&mut self.carrier, Carrier::Gone)
             && let Some(stream) = link.into_idle()
         {
-            pool.put(stream);
+            pool.put(stream, Instant::now());
         }
     }
 

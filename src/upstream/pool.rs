@@ -30,18 +30,17 @@ struct Idle {
 
 impl Pool {
     /// The connection used last, if one is open and fresh enough.
-    pub(super) fn take(&self) -> Option<TcpStream> {
+    pub(super) fn take(&self, now: Instant) -> Option<TcpStream> {
         loop {
             let idle = self.lock().pop()?;
-            if !idle.is_stale() && idle.is_quiet() {
+            if !idle.is_stale(now) && idle.is_quiet() {
                 return Some(idle.stream);
             }
         }
     }
 
-    /// Keeps `stream`, on which a whole exchange has just ended, for another request.
-    pub(super) fn put(&self, stream: TcpStream) {
-        let since = Instant::now();
+    /// Keeps `stream`, on which a whole exchange has ended at `since`, for another request.
+    pub(super) fn put(&self, stream: TcpStream, since: Instant) {
         let mut idle = self.lock();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { stream, since });
@@ -59,7 +58,8 @@ impl Pool {
                 None => self.filled.notified().await,
                 Some(since) => {
                     sleep_until(since + IDLE_TIMEOUT).await;
-                    self.lock().retain(|idle| !idle.is_stale());
+                    let now = Instant::now();
+                    self.lock().retain(|idle| !idle.is_stale(now));
                 }
             }
         }
@@ -71,8 +71,8 @@ impl Pool {
 }
 
 impl Idle {
-    fn is_stale(&self) -> bool {
-        self.since.elapsed() >= IDLE_TIMEOUT
+    fn is_stale(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= IDLE_TIMEOUT
     }
 
     /// Has t3 neither closed it nor said anything that nobody asked for?
