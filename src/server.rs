@@ -103,7 +103,8 @@ pub async fn run(
         () = shutdown => {}
     }
     drop(public);
-    if !tasks.finish(drain_timeout, CUT_GRACE).await {
+    let cut = || dispatch.tunnels.cut();
+    if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections had to be abandoned");
     }
     Ok(())
@@ -130,19 +131,22 @@ fn follow(
 
 /// Accepts for ever, as many at a time as there may be; the newest wait in the backlog.
 async fn accept(listener: &TcpListener, dispatch: &Arc<Dispatch>, tasks: &Tasks) {
-    let places = Arc::new(Semaphore::new(dispatch.limits.max_connections));
+    let slots = Arc::new(Semaphore::new(dispatch.limits.max_connections));
     loop {
         // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let serving = connection::serve(stream, peer, Arc::clone(dispatch), tasks.clone());
-                tasks.detach(async move {
-                    serving.await;
-                    drop(place);
-                });
+                let dispatch = Arc::clone(dispatch);
+                tasks.detach(connection::serve(
+                    stream,
+                    peer,
+                    dispatch,
+                    tasks.clone(),
+                    slot,
+                ));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

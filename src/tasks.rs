@@ -86,9 +86,9 @@ impl Tasks {
         self.0.cut.signal()
     }
 
-    /// Asks every task to end, tells those left after `deadline` to end at once, and waits for
-    /// these for at most `grace` more. True where all had ended by then.
-    pub async fn finish(&self, deadline: Duration, grace: Duration) -> bool {
+    /// Asks every task to end, tells those left after `deadline` to end at once, as does `at_cut`,
+    /// and waits for these for at most `grace` more. True where all had ended by then.
+    pub async fn finish(&self, deadline: Duration, grace: Duration, at_cut: impl FnOnce()) -> bool {
         let tracker = &self.0.tracker;
         self.0.drain.give();
         tracker.close();
@@ -96,6 +96,7 @@ impl Tasks {
             return true;
         }
         self.0.cut.give();
+        at_cut();
         tokio::time::timeout(grace, tracker.wait()).await.is_ok()
     }
 }

@@ -1,6 +1,7 @@
 //! One client's connection: HTTP/1.1 until it ends or a 101 makes it one side of a tunnel.
 
 mod http;
+mod tunnel;
 mod watch;
 
 use std::net::SocketAddr;
@@ -10,26 +11,31 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tracing::info;
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::http::Ended;
+use self::tunnel::Tunnelling;
 use self::watch::{Watched, watch};
 use crate::client_io;
-use crate::dispatch::{Client, Dispatch, OpenTunnel, Opened};
+use crate::dispatch::{Client, Dispatch, Opened};
 use crate::fast_path::{self, Lane, Next};
-use crate::metrics::Metrics;
 use crate::tasks::Tasks;
-use crate::tunnel::{Cause, Side, Tunnel};
 
 /// How long, and how much, a client that is still sending is listened to after the last answer.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Serves `stream` until it has ended. A drain lets the request under way finish; the cut ends
-/// whatever is left.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>, tasks: Tasks) {
+/// Serves `stream` until it has ended, and gives `slot` back then. A drain lets the request under
+/// way finish; the cut ends whatever is left. A tunnel goes on in a smaller task.
+pub async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    dispatch: Arc<Dispatch>,
+    tasks: Tasks,
+    slot: OwnedSemaphorePermit,
+) {
     client_io::prepare(&stream);
-    // Apart, as is what few connections need: the rest is what an idle tunnel holds.
+    // Apart, as is what few connections need: the rest is what an idle connection holds.
     let http = Box::pin(speak(stream, peer, &dispatch, &tasks));
     match http.await {
         Ended::TooSlow(stream) => reset(&stream),
@@ -42,10 +48,7 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, dispatch: Arc<Dispatch>,
             tasks.cut().run_until_cancelled(echo).await;
         }
         Ended::Switched(client, Opened::Tunnel(opened)) => {
-            let tunnelling = Box::pin(tunnel(client, *opened, &dispatch.metrics, &tasks));
-            if tunnelling.await {
-                dispatch.tunnel_lost();
-            }
+            tasks.detach(Tunnelling::new(client, *opened, dispatch, slot));
         }
         Ended::Cut | Ended::AtRest(_) => {}
     }
@@ -83,39 +86,6 @@ async fn serve_plain(
 ) -> Watched<Next> {
     let mut served = pin!(fast_path::serve(lane, client, dispatch, tasks));
     watch(&client.activity, tasks, |cx, _| served.as_mut().poll(cx)).await
-}
-
-/// Copies until one side ends it, the session has died, or the cut; true where t3 did.
-async fn tunnel(client: Side, opened: OpenTunnel, metrics: &Arc<Metrics>, tasks: &Tasks) -> bool {
-    let OpenTunnel {
-        upstream,
-        address,
-        request_id,
-        place,
-    } = opened;
-    let tunnel = Tunnel {
-        client,
-        upstream,
-        metrics: Arc::clone(metrics),
-    };
-    let end = async {
-        tokio::select! {
-            () = tasks.cut().cancelled() => Cause::Drained,
-            () = place.died().cancelled() => Cause::SessionEnded,
-        }
-    };
-    let report = tunnel.run(end).await;
-    info!(
-        user = place.owner(),
-        ip = %address,
-        dur_ms = report.duration.as_millis() as u64,
-        bytes_up = report.bytes_up,
-        bytes_down = report.bytes_down,
-        cause = %report.cause,
-        %request_id,
-        "ws close"
-    );
-    report.is_t3_gone
 }
 
 /// Ends a connection on which nothing more is to arrive: what is still unsent goes with it, and

@@ -17,7 +17,7 @@ use crate::probe;
 use crate::request_id::RequestId;
 use crate::request_line::RequestLine;
 use crate::tunnel::Side;
-use crate::tunnels::Place;
+use crate::tunnels::Membership;
 
 /// Who is at the other end of a connection.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct OpenTunnel {
     /// What the request was called that opened it.
     pub request_id: RequestId,
     /// Its place among the others.
-    pub place: Place,
+    pub membership: Membership,
 }
 
 /// A request without its body, and who it is from.

@@ -30,7 +30,7 @@ impl Dispatch {
         if is_foreign && self.door.refuses_foreign_upgrades() {
             return refused(StatusCode::FORBIDDEN, "another origin's page", &arrival.id).into();
         }
-        let Some(place) = self.tunnels.place(arrival.visitor.owner()) else {
+        let Some(place) = self.tunnels.place(&arrival.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &arrival.id).into();
         };
@@ -85,17 +85,14 @@ impl Dispatch {
         arrival: &Arrival<'_>,
         answer: Answer,
         side: Option<Side>,
-        mut place: Place,
+        place: Place,
     ) -> Outcome {
         let opened = side.map(|upstream| {
-            if let Some(proof) = self.proof(&arrival.head) {
-                place.lives_by(proof);
-            }
             Opened::Tunnel(Box::new(OpenTunnel {
                 upstream,
                 address: arrival.visitor.browser.address,
                 request_id: arrival.id.clone(),
-                place,
+                membership: place.opened(self.proof(&arrival.head)),
             }))
         });
         Outcome { answer, opened }

@@ -187,10 +187,10 @@ impl Door {
 
 impl Visitor {
     /// The person's name, or the browser's address: by which its tunnels are counted.
-    pub fn owner(&self) -> Arc<str> {
+    pub fn owner(&self) -> Cow<'_, str> {
         match &self.browser.identity {
-            Some(identity) => Arc::clone(identity),
-            None => self.browser.address.to_string().into(),
+            Some(identity) => Cow::Borrowed(identity),
+            None => Cow::Owned(self.browser.address.to_string()),
         }
     }
 }

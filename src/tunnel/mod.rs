@@ -4,9 +4,8 @@ mod closing;
 mod direction;
 mod report;
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,15 +20,18 @@ use crate::metrics::{Metrics, Stream};
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Two sockets that speak to each other from now on.
+/// Two sockets that speak to each other, both directions, and who was the first to end. Small, as
+/// it is idle most of its life: no buffer, and no timer before one side has ended.
 #[derive(Debug)]
 pub struct Tunnel {
-    /// The client, with what it sent behind its request.
-    pub client: Side,
-    /// t3, with what it sent behind its 101.
-    pub upstream: Side,
-    /// Told of its beginning, its end, and every byte.
-    pub metrics: Arc<Metrics>,
+    client: TcpStream,
+    upstream: TcpStream,
+    up: Direction,
+    down: Direction,
+    first: Option<Cause>,
+    is_t3_gone: bool,
+    start: Instant,
+    patience: Option<Box<Patience>>,
 }
 
 /// One socket of a tunnel.
@@ -41,77 +43,80 @@ pub struct Side {
     pub early: Bytes,
 }
 
-/// Both sockets, both directions, and who was the first to end.
+/// How long the other side is waited for when one has ended.
 #[derive(Debug)]
-struct Copying {
-    client: TcpStream,
-    upstream: TcpStream,
-    up: Direction,
-    down: Direction,
-    first: Option<Cause>,
-    is_t3_gone: bool,
-    metrics: Arc<Metrics>,
+struct Patience {
+    sleep: Pin<Box<Sleep>>,
+    /// How many bytes had moved when it was last looked at.
+    moved: u64,
 }
 
 impl Tunnel {
-    /// Copies both ways until both sides are done, one is lost, or `end` says why it is over. A
-    /// half-close is passed on; the loss of one side ends the other at once.
-    pub async fn run(self, end: impl Future<Output = Cause>) -> Report {
-        let start = Instant::now();
-        let mut copying = Copying::from(self);
-        copying.metrics.tunnel_opened();
-        let ended = tokio::select! {
-            () = copying.run() => copying.first,
-            cause = end => Some(cause),
-        };
-        // A copy ends by one side or the other.
-        let cause = ended.unwrap_or(Cause::Graceful);
-        let duration = start.elapsed();
-        copying.metrics.tunnel_ended(cause.counted(), duration);
-        Report {
-            cause,
-            is_t3_gone: copying.is_t3_gone,
-            duration,
-            bytes_up: copying.up.copied,
-            bytes_down: copying.down.copied,
+    /// Between the client, with what it sent behind its request, and t3, with what it sent behind
+    /// its 101. `metrics` is told of its beginning.
+    pub fn between(client: Side, upstream: Side, metrics: &Metrics) -> Self {
+        metrics.tunnel_opened();
+        Self {
+            up: Direction::starting_with(&client.early),
+            down: Direction::starting_with(&upstream.early),
+            client: client.stream,
+            upstream: upstream.stream,
+            first: None,
+            is_t3_gone: false,
+            start: Instant::now(),
+            patience: None,
         }
     }
-}
 
-impl Copying {
-    async fn run(&mut self) {
-        let mut patience: Option<Pin<Box<Sleep>>> = None;
-        let mut moved = 0;
-        poll_fn(|cx| {
-            if self.poll(cx).is_ready() {
+    /// Copies both ways; ready when both sides are done or one is lost. A half-close is passed on;
+    /// the loss of one side ends the other at once. `metrics` is told of every byte.
+    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<Cause> {
+        if self.poll_copies(cx, metrics).is_pending()
+            && (self.first.is_none() || self.poll_patience(cx).is_pending())
+        {
+            return Poll::Pending;
+        }
+        // A copy ends by one side or the other.
+        Poll::Ready(self.first.unwrap_or(Cause::Graceful))
+    }
+
+    /// What it was, now that it has ended by `cause`, and `metrics` are told so.
+    pub fn end(&self, cause: Cause, metrics: &Metrics) -> Report {
+        let duration = self.start.elapsed();
+        metrics.tunnel_ended(cause.counted(), duration);
+        Report {
+            cause,
+            is_t3_gone: self.is_t3_gone,
+            duration,
+            bytes_up: self.up.copied,
+            bytes_down: self.down.copied,
+        }
+    }
+
+    /// Ready when nothing has moved for [`HALF_CLOSED_TIMEOUT`].
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let total = self.up.copied + self.down.copied;
+        let patience = self.patience.get_or_insert_with(|| {
+            let sleep = Box::pin(sleep(HALF_CLOSED_TIMEOUT));
+            Box::new(Patience { sleep, moved: 0 })
+        });
+        while patience.sleep.as_mut().poll(cx).is_ready() {
+            if std::mem::replace(&mut patience.moved, total) == total {
                 return Poll::Ready(());
             }
-            if self.first.is_none() {
-                return Poll::Pending;
-            }
-            let patience = patience.get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED_TIMEOUT)));
-            while patience.as_mut().poll(cx).is_ready() {
-                let total = self.up.copied + self.down.copied;
-                if std::mem::replace(&mut moved, total) == total {
-                    return Poll::Ready(());
-                }
-                let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
-                patience.as_mut().reset(later);
-            }
-            Poll::Pending
-        })
-        .await;
+            let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
+            patience.sleep.as_mut().reset(later);
+        }
+        Poll::Pending
     }
 
     /// Moves what can be moved; ready when both directions are done or a side is lost.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_copies(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<()> {
         let (had_up, had_down) = (self.up.copied, self.down.copied);
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
         let down = self.down.poll(cx, &mut self.upstream, &mut self.client);
-        self.metrics
-            .received(Stream::Tunnel, self.up.copied - had_up);
-        self.metrics
-            .sent(Stream::Tunnel, self.down.copied - had_down);
+        metrics.received(Stream::Tunnel, self.up.copied - had_up);
+        metrics.sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
             (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
                 Some(Cause::DownstreamClosed)
@@ -132,9 +137,7 @@ impl Copying {
             _ => Poll::Pending,
         }
     }
-}
 
-impl Copying {
     /// Notes that one side was the first to end; it may have said so before.
     fn ended(&mut self, by: Cause) -> Cause {
         let is_t3 = by == Cause::UpstreamClosed;
@@ -143,20 +146,6 @@ impl Copying {
         match if is_t3 { &self.down } else { &self.up }.said_close {
             true => Cause::Graceful,
             false => by,
-        }
-    }
-}
-
-impl From<Tunnel> for Copying {
-    fn from(tunnel: Tunnel) -> Self {
-        Self {
-            client: tunnel.client.stream,
-            upstream: tunnel.upstream.stream,
-            up: Direction::starting_with(&tunnel.client.early),
-            down: Direction::starting_with(&tunnel.upstream.early),
-            first: None,
-            is_t3_gone: false,
-            metrics: tunnel.metrics,
         }
     }
 }
