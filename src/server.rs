@@ -60,44 +60,14 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let Listeners { public, metrics } = listeners.into();
-    let door = Door::new(config.door)?;
     let tasks = Tasks::default();
-    let counted = Arc::<Metrics>::default();
+    let drain_timeout = config.drain_timeout;
+    let dispatch = Arc::new(dispatch(config, &tasks)?);
     if let Some(listener) = metrics {
-        let (counted, serving) = (Arc::clone(&counted), tasks.clone());
+        let (counted, serving) = (Arc::clone(&dispatch.metrics), tasks.clone());
         tasks.until_drained(async move { scrape::serve(listener, counted, serving).await });
     }
-    let (limits, drain_timeout) = (config.limits, config.drain_timeout);
-    let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
-    let readiness = Arc::new(Readiness::new(Arc::clone(&counted)));
-    let pairing = Pairing::new(
-        config.pairing,
-        Arc::clone(&upstream),
-        Arc::clone(&readiness),
-        Arc::clone(&counted),
-        tasks.clone(),
-    );
-    let tunnels = Arc::new(Tunnels::new(limits.max_tunnels));
-    // A run of t3's command takes most of the memory that a container has (contract §1).
-    let command = pairing.clone();
-    let is_needed = Box::new(move || command.runs_command());
-    let assets = Assets::new(config.assets, &upstream, &tasks, &counted, is_needed);
-    follow(&tasks, &upstream, &readiness, &pairing, &assets);
-    let (open, asked) = (Arc::clone(&tunnels), Arc::clone(&upstream));
-    tasks.until_drained(async move { open.end_dead(&asked, limits.session_check).await });
-    let dispatch = Arc::new(Dispatch {
-        door,
-        limits,
-        upstream,
-        readiness,
-        pairing,
-        assets,
-        pwa: Pwa::new(config.pwa),
-        tunnels,
-        probes: Probes::default(),
-        request_ids: RequestIds::default(),
-        metrics: counted,
-    });
+    follow(&dispatch, &tasks);
     tokio::select! {
         () = accept(&public, &dispatch, &tasks) => {}
         () = shutdown => {}
@@ -110,22 +80,53 @@ pub async fn run(
     Ok(())
 }
 
-/// Watches t3 while it is not up; when it first is, gets ready to pair, and then its files: t3's
-/// command and compressing take much memory each.
-fn follow(
-    tasks: &Tasks,
-    upstream: &Arc<Upstream>,
-    readiness: &Arc<Readiness>,
-    pairing: &Pairing,
-    assets: &Assets,
-) {
-    let (watched, watching) = (Arc::clone(upstream), Arc::clone(readiness));
-    tasks.until_drained(async move { watching.watch(&watched).await });
-    let (awaited, pairing, assets) = (Arc::clone(readiness), pairing.clone(), assets.clone());
+/// Everything that answering a request takes, as `config` says.
+fn dispatch(config: Config, tasks: &Tasks) -> io::Result<Dispatch> {
+    let door = Door::new(config.door)?;
+    let metrics = Arc::<Metrics>::default();
+    let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
+    let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
+    let pairing = Pairing::new(
+        config.pairing,
+        Arc::clone(&upstream),
+        Arc::clone(&readiness),
+        Arc::clone(&metrics),
+        tasks.clone(),
+    );
+    // A run of t3's command takes most of the memory that a container has (contract §1).
+    let command = pairing.clone();
+    let is_needed = Box::new(move || command.runs_command());
+    Ok(Dispatch {
+        door,
+        limits: config.limits,
+        assets: Assets::new(config.assets, &upstream, tasks, &metrics, is_needed),
+        upstream,
+        readiness,
+        pairing,
+        pwa: Pwa::new(config.pwa),
+        tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
+        probes: Probes::default(),
+        request_ids: RequestIds::default(),
+        metrics,
+    })
+}
+
+/// Follows t3 for as long as the server runs: watches it while it is not up; when it first is, gets
+/// ready to pair, and then its files, as t3's command and compressing take much memory each; and
+/// ends tunnels whose session has died.
+fn follow(dispatch: &Arc<Dispatch>, tasks: &Tasks) {
+    let held = Arc::clone(dispatch);
+    tasks.until_drained(async move { held.readiness.watch(&held.upstream).await });
+    let held = Arc::clone(dispatch);
     tasks.until_drained(async move {
-        awaited.is_up().await;
-        pairing.warm_up().await;
-        assets.keep_warm(&awaited).await;
+        held.readiness.is_up().await;
+        held.pairing.warm_up().await;
+        held.assets.keep_warm(&held.readiness).await;
+    });
+    let held = Arc::clone(dispatch);
+    tasks.until_drained(async move {
+        let interval = held.limits.session_check;
+        held.tunnels.end_dead(&held.upstream, interval).await;
     });
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::Request;
 use http::header::CONNECTION;
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -52,19 +52,11 @@ pub(super) async fn speak(
     dispatch: &Arc<Dispatch>,
     tasks: &Tasks,
 ) -> Ended {
-    let tunnel = Arc::<Mutex<Option<Opened>>>::default();
+    let behind = Behind::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (dispatch, client) = (Arc::clone(dispatch), Arc::clone(client));
-        let tunnel = Arc::clone(&tunnel);
-        async move {
-            let outcome = dispatch.answer(request, &client).await;
-            if outcome.answer.headers().contains_key(CONNECTION) {
-                // Closed, or another protocol: what comes behind this is no request.
-                client.activity.end_with_this();
-            }
-            *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
-            Ok::<_, Infallible>(outcome.answer.map(|body| Timed { body, client }))
-        }
+        let behind = Arc::clone(&behind);
+        async move { Ok::<_, Infallible>(answer(request, &dispatch, client, &behind).await) }
     });
     client.line.begin();
     let io = ClientIo::new(
@@ -87,7 +79,7 @@ pub(super) async fn speak(
         // hyper knows it and says nothing; whoever began it learns more from an answer.
         let _ = stream.write_all(NO_HTTP_2).await;
     }
-    let opened = tunnel.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let opened = behind.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (opened, watched) {
         (_, Watched::Cut) => Ended::Cut,
         (Some(upstream), _) => {
@@ -101,6 +93,25 @@ pub(super) async fn speak(
             came: parts.read_buf.into(),
         }),
     }
+}
+
+/// What follows the last answer, where it is a 101.
+type Behind = Arc<Mutex<Option<Opened>>>;
+
+/// Answers one request, and keeps what follows it.
+async fn answer(
+    request: Request<Incoming>,
+    dispatch: &Dispatch,
+    client: Arc<Client>,
+    behind: &Behind,
+) -> Response<Timed> {
+    let outcome = dispatch.answer(request, &client).await;
+    if outcome.answer.headers().contains_key(CONNECTION) {
+        // Closed, or another protocol: what comes behind this is no request.
+        client.activity.end_with_this();
+    }
+    *behind.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
+    outcome.answer.map(|body| Timed { body, client })
 }
 
 /// Why hyper has nothing more to do.

@@ -139,6 +139,10 @@ impl Ends<'_> {
         if polled.is_pending() {
             self.is_blocked = true;
             self.activity.write_blocked();
+            if self.due.is_none() {
+                // t3 has answered: only the client is waited for.
+                self.activity.expected();
+            }
         }
         polled
     }

@@ -135,6 +135,44 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
 }
 
 #[tokio::test]
+async fn row_38_who_asks_and_never_reads_spins_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let standin = Standin::start(StandinOptions::new(dir.path().join("t3"))).await;
+    let standin = standin.expect("a free port");
+    let process = Process::start(
+        command()
+            .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+            .env("DISPATCHER_RESPONSE_TIMEOUT", "200ms"),
+    );
+    let mut client = Client::connect(process.addr).await;
+    let ask = "GET /standin/bytes/4000";
+    assert_eq!(client.exchange(ask).await.status, 200);
+    // More than all the buffers on the way take. No read ends within one of them: whoever sends a
+    // head in pieces is served by hyper.
+    let mut one = format!("{ask} HTTP/1.1\r\nHost: t3.test\r\nX-Long: ");
+    one.push_str(&"x".repeat(128 - one.len() - 4));
+    one.push_str("\r\n\r\n");
+    client.send(one.repeat(5000).as_bytes()).await;
+    let mut spent = u64::MAX;
+    for _ in 0..20 {
+        let before = ticks(&process);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        spent = ticks(&process) - before;
+        if spent < 10 {
+            break;
+        }
+    }
+    assert!(
+        spent < 10,
+        "{spent} ticks of the processor in half a second"
+    );
+    for number in 0..5000 {
+        let answer = client.answer(false).await;
+        assert!(answer.complete && answer.body.len() == 4000, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let upstream = Raw::start(|mut stream, _, _| async move {
