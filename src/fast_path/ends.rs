@@ -50,6 +50,25 @@ pub(super) enum Heard {
 }
 
 impl Ends<'_> {
+    /// Sends all of `onward` to t3.
+    pub(super) async fn ask(&mut self, onward: &[u8]) -> Result<(), Broken> {
+        let mut rest = onward;
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| {
+                let Some(upstream) = &mut self.upstream else {
+                    return Poll::Ready(Err(Broken::Silent));
+                };
+                match Pin::new(upstream).poll_write(cx, rest) {
+                    Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(count)),
+                    Poll::Ready(_) => Poll::Ready(Err(Broken::Silent)),
+                    Poll::Pending => self.poll_waiting(cx),
+                }
+            });
+            rest = &rest[written.await?..];
+        }
+        Ok(())
+    }
+
     /// Reads up to `most` bytes from t3, behind what is in `said`. Takes no room for them before
     /// there are any: many requests may wait at once.
     pub(super) async fn hear(&mut self, said: &mut Vec<u8>, most: usize) -> Result<Heard, Broken> {

@@ -1,6 +1,5 @@
 //! One plain request on its way to t3, and its answer on the way back.
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -101,10 +100,7 @@ impl<'a> Exchange<'a> {
     }
 
     async fn exchange(&mut self, plain: Plain, onward: Vec<u8>) -> Result<Outcome, Broken> {
-        if let Some(upstream) = &mut self.ends.upstream {
-            let sent = upstream.write_all(&onward).await;
-            sent.map_err(|_| Broken::Silent)?;
-        }
+        self.ends.ask(&onward).await?;
         buffers::give(onward);
         let (mut said, mut homeward) = (Vec::new(), Vec::new());
         let head = self.head(plain, &mut said, &mut homeward).await?;

@@ -27,6 +27,21 @@ pub(super) struct Frame<'a> {
     nominating: Vec<&'a [u8]>,
 }
 
+/// What a field of an answer is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Of the framing: the body's length.
+    Length,
+    /// Of the framing: its transfer coding.
+    Coding,
+    /// Of the framing: what becomes of the connection.
+    Connection,
+    /// Of t3's hop alone, besides these.
+    OfOneHop,
+    /// Of the answer.
+    Other,
+}
+
 impl Body {
     /// Has all of it come?
     pub(super) fn is_done(&self) -> bool {
@@ -64,19 +79,22 @@ impl<'a> Frame<'a> {
     pub(super) fn of(lines: &Lines<'a>) -> Option<Self> {
         let mut frame = Self::default();
         for line in lines.iter() {
-            if line.name.eq_ignore_ascii_case(b"content-length") {
-                let length = digits(line.value)?;
-                if frame.length.is_some_and(|held| held != length) {
-                    return None;
+            match part(line.name) {
+                Part::Length => {
+                    let length = digits(line.value)?;
+                    if frame.length.is_some_and(|held| held != length) {
+                        return None;
+                    }
+                    frame.length = Some(length);
                 }
-                frame.length = Some(length);
-            } else if line.name.eq_ignore_ascii_case(b"transfer-encoding") {
-                if frame.is_chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
-                    return None;
+                Part::Coding => {
+                    if frame.is_chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
+                        return None;
+                    }
+                    frame.is_chunked = true;
                 }
-                frame.is_chunked = true;
-            } else if line.name.eq_ignore_ascii_case(b"connection") {
-                frame.connection(line.value);
+                Part::Connection => frame.connection(line.value),
+                Part::OfOneHop | Part::Other => {}
             }
         }
         Some(frame)
@@ -96,6 +114,21 @@ impl<'a> Frame<'a> {
     pub(super) fn nominates(&self, name: &[u8]) -> bool {
         let mut named = self.nominating.iter().flat_map(|value| tokens(value));
         named.any(|token| token.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What the field called `name` is part of.
+pub(super) fn part(name: &[u8]) -> Part {
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        2 if is(b"te") => Part::OfOneHop,
+        7 if is(b"upgrade") || is(b"trailer") => Part::OfOneHop,
+        10 if is(b"connection") => Part::Connection,
+        10 if is(b"keep-alive") => Part::OfOneHop,
+        14 if is(b"content-length") => Part::Length,
+        17 if is(b"transfer-encoding") => Part::Coding,
+        6.. if name[..6].eq_ignore_ascii_case(b"proxy-") => Part::OfOneHop,
+        _ => Part::Other,
     }
 }
 

@@ -7,18 +7,11 @@ use std::ops::Range;
 
 use http::HeaderName;
 
-use super::eights::{are, below, each, eight, within};
-use crate::byte_set::ByteSet;
+use super::spans::{name_length, text_length};
 use crate::fields::Fields;
 
 /// More lines than browsers, proxies and t3 send.
 const MOST: usize = 96;
-
-/// What a field's name may have (RFC 9110 §5.6.2).
-static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
-
-/// What a field's value may have (RFC 9110 §5.5).
-static TEXT: ByteSet = ByteSet::visible_but(b"").and_not_ascii(b" \t");
 
 /// The lines of a head behind its first one.
 #[derive(Debug)]
@@ -130,45 +123,6 @@ impl Place {
     }
 }
 
-/// How many bytes at the start of `bytes` a name may have.
-fn name_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    for bytes in bytes.as_chunks().0 {
-        let odd = not_usual(eight(*bytes));
-        if odd != 0 {
-            at += odd.trailing_zeros() as usize / 8;
-            break;
-        }
-        at += 8;
-    }
-    // The colon, as a rule.
-    at + TOKEN.span(&bytes[at..])
-}
-
-/// Not 0 where one of the eight is no letter, digit or hyphen; its lowest bit that is set is in the
-/// first such one.
-fn not_usual(eight: u64) -> u64 {
-    let folded = eight | each(b' ');
-    let usual = within(folded, b'a', b'z') | within(eight, b'0', b'9') | within(eight, b'-', b'-');
-    !usual & each(0x80)
-}
-
-/// How many bytes at the start of `bytes` a value may have.
-pub(super) fn text_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    for bytes in bytes.as_chunks().0 {
-        let eight = eight(*bytes);
-        let odd = below(eight, b' ') | are(eight, b'\x7f');
-        if odd != 0 {
-            at += odd.trailing_zeros() as usize / 8;
-            break;
-        }
-        at += 8;
-    }
-    // The end of the line, as a rule; seldom a tab.
-    at + TEXT.span(&bytes[at..])
-}
-
 /// White space at an end of it is none of a value.
 fn is_padded(value: &[u8]) -> bool {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
@@ -218,19 +172,6 @@ mod tests {
         };
         assert_eq!(single("e"), Some(100));
         assert_eq!(single("g"), None);
-    }
-
-    #[test]
-    fn a_name_is_as_long_as_its_grammar_allows() {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        for byte in 0..=u8::MAX {
-            for at in 0..20 {
-                let mut name = [b'N'; 20];
-                name[at] = byte;
-                let length = if token(byte) { name.len() } else { at };
-                assert_eq!(name_length(&name), length, "{byte} at {at}");
-            }
-        }
     }
 
     #[test]

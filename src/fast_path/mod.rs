@@ -21,6 +21,7 @@ pub mod request;
 mod respelt;
 mod response;
 mod runs;
+mod spans;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,10 +1,11 @@
 //! The head of t3's answer: read strictly, and written anew for the client. Pure.
 
 use super::chunked::Chunks;
-use super::framing::{Body, Frame};
-use super::lines::{Lines, Room, text_length};
+use super::framing::{Body, Frame, Part, part};
+use super::lines::{Lines, Room};
 use super::respelt::{Respelt, respelt};
 use super::runs::Runs;
+use super::spans::text_length;
 use crate::set_cookie;
 
 /// How the status line begins that a client is given.
@@ -151,7 +152,7 @@ impl<'a> Message<'a> {
                 // RFC 9112 §6.1).
                 Part::Length => !matches!(self.code, 100..=199 | 204) && !has_length,
                 Part::Coding => !matches!(self.code, 100..=199 | 204 | 304),
-                Part::OfOneHop => false,
+                Part::Connection | Part::OfOneHop => false,
                 Part::Other => !frame.nominates(line.name),
             };
             if !is_written {
@@ -178,31 +179,5 @@ fn body(frame: &Frame<'_>, is_bodiless: bool) -> Option<Body> {
         (_, true, None) => Some(Body::Chunked(Chunks::START)),
         (_, false, Some(length)) => Some(Body::Length(length)),
         (_, false, None) => Some(Body::UntilClose),
-    }
-}
-
-/// What a field is part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Of the framing: the body's length.
-    Length,
-    /// Of the framing: its transfer coding.
-    Coding,
-    /// Of t3's hop alone.
-    OfOneHop,
-    /// Of the answer.
-    Other,
-}
-
-fn part(name: &[u8]) -> Part {
-    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    match name.len() {
-        2 if is(b"te") => Part::OfOneHop,
-        7 if is(b"upgrade") || is(b"trailer") => Part::OfOneHop,
-        10 if is(b"connection") || is(b"keep-alive") => Part::OfOneHop,
-        14 if is(b"content-length") => Part::Length,
-        17 if is(b"transfer-encoding") => Part::Coding,
-        6.. if name[..6].eq_ignore_ascii_case(b"proxy-") => Part::OfOneHop,
-        _ => Part::Other,
     }
 }

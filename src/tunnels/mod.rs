@@ -1,15 +1,17 @@
 //! The tunnels that are open: how many each visitor has, and which are to end.
 
+mod place;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 use tracing::info;
 
+pub use self::place::{Membership, Place};
 use crate::session::{self, Proof};
 use crate::upstream::Upstream;
 
@@ -47,21 +49,6 @@ pub enum Ending {
     SessionDied = 1,
     /// The server is at the end of its drain.
     Cut = 2,
-}
-
-/// A place for one tunnel, given back when it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    tunnels: Arc<Tunnels>,
-    owner: Arc<str>,
-}
-
-/// The place of a tunnel that is open, given back when it is dropped.
-#[derive(Debug)]
-pub struct Membership {
-    place: Place,
-    number: u64,
-    member: Arc<Member>,
 }
 
 impl Tunnels {
@@ -141,68 +128,5 @@ impl Member {
     fn end(&self, ending: Ending) {
         self.ending.store(ending as u8, Ordering::Release);
         self.waker.wake();
-    }
-}
-
-impl Place {
-    /// Its tunnel is open. It ends with the session of `proof`, where it has one.
-    pub fn opened(self, proof: Option<Proof>) -> Membership {
-        let has_session = proof.is_some();
-        let member = Arc::new(Member {
-            proof,
-            ending: AtomicU8::new(0),
-            waker: AtomicWaker::new(),
-        });
-        let mut open = self.tunnels.lock();
-        let number = open.next;
-        open.next += 1;
-        open.members.insert(number, Arc::clone(&member));
-        if open.is_cut {
-            member.end(Ending::Cut);
-        }
-        drop(open);
-        if has_session {
-            self.tunnels.opened.notify_one();
-        }
-        Membership {
-            place: self,
-            number,
-            member,
-        }
-    }
-}
-
-impl Membership {
-    /// Whose it is.
-    pub fn owner(&self) -> &str {
-        &self.place.owner
-    }
-
-    /// Ready once the tunnel is to end.
-    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.member.waker.register(cx.waker());
-        match self.member.ending.load(Ordering::Acquire) {
-            0 => Poll::Pending,
-            ending if ending == Ending::Cut as u8 => Poll::Ready(Ending::Cut),
-            _ => Poll::Ready(Ending::SessionDied),
-        }
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.place.tunnels.lock().members.remove(&self.number);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.tunnels.lock();
-        if let Some(count) = open.owners.get_mut(&self.owner) {
-            *count -= 1;
-            if *count == 0 {
-                open.owners.remove(&self.owner);
-            }
-        }
     }
 }
