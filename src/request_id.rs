@@ -21,16 +21,19 @@ pub struct RequestId(HeaderValue);
 /// Names requests that come without a name: by the process, at random, and by a number in it.
 #[derive(Debug)]
 pub struct RequestIds {
-    process: u32,
+    process: Process,
     next: AtomicU64,
 }
+
+/// `9f86d081-`: a number of 32 bits in hexadecimal.
+type Process = [u8; 8 + 1];
 
 impl Default for RequestIds {
     fn default() -> Self {
         // Nobody gains by guessing it: it only has to differ from one start to the next.
         let random = RandomState::new().hash_one(std::process::id());
         Self {
-            process: random as u32,
+            process: process(random as u32),
             next: AtomicU64::new(1),
         }
     }
@@ -56,12 +59,14 @@ impl RequestIds {
 
     /// Writes the one of `number`.
     pub fn write(&self, number: u64, to: &mut Vec<u8>) {
-        to.extend_from_slice(Made::of(self.process, number).text());
+        write(&self.process, number, to);
     }
 
     /// The one of `number`.
     pub fn numbered(&self, number: u64) -> RequestId {
-        RequestId::of_text(Made::of(self.process, number).text())
+        let mut name = Vec::with_capacity(32);
+        write(&self.process, number, &mut name);
+        RequestId::of_text(&name)
     }
 
     fn make(&self) -> RequestId {
@@ -69,37 +74,27 @@ impl RequestIds {
     }
 }
 
-/// A name made here, `9f86d081-2a`: the process and the number in hexadecimal.
-struct Made {
-    text: [u8; 8 + 1 + 16],
-    start: usize,
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+fn process(number: u32) -> Process {
+    let mut process = *b"        -";
+    for (at, digit) in process[..8].iter_mut().enumerate() {
+        *digit = DIGITS[(number >> (4 * (7 - at)) & 0xf) as usize];
+    }
+    process
 }
 
-impl Made {
-    fn of(process: u32, mut number: u64) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let text = [0; 8 + 1 + 16];
-        let start = text.len();
-        let mut made = Self { text, start };
-        while number > 0 {
-            made.prepend(DIGITS[(number % 16) as usize]);
-            number /= 16;
-        }
-        made.prepend(b'-');
-        for digit in 0..8 {
-            made.prepend(DIGITS[(process >> (4 * digit) & 0xf) as usize]);
-        }
-        made
+/// Writes a name made here, `9f86d081-2a`: the process and the number in hexadecimal.
+fn write(process: &Process, mut number: u64, to: &mut Vec<u8>) {
+    let mut digits = [0; 16];
+    let mut start = digits.len();
+    while number > 0 {
+        start -= 1;
+        digits[start] = DIGITS[(number % 16) as usize];
+        number /= 16;
     }
-
-    fn prepend(&mut self, byte: u8) {
-        self.start -= 1;
-        self.text[self.start] = byte;
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.text[self.start..]
-    }
+    to.extend_from_slice(process);
+    to.extend_from_slice(&digits[start..]);
 }
 
 impl RequestId {
@@ -158,7 +153,7 @@ mod tests {
     #[test]
     fn made_names_differ_and_tell_the_process() {
         let ids = RequestIds {
-            process: 0x0f86_d081,
+            process: process(0x0f86_d081),
             next: AtomicU64::new(0x2a),
         };
         assert_eq!(ids.make().to_string(), "0f86d081-2a");

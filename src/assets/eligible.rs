@@ -3,6 +3,7 @@
 use http::Method;
 use http::header::{AUTHORIZATION, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use http::request::Parts;
+use memchr::{memchr, memrchr};
 
 use crate::transforming;
 
@@ -44,8 +45,9 @@ pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
 /// extension. t3's page is the answer to every other path too (contract §6), but nobody asks for
 /// it there except as a page.
 pub fn is_file_path(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let is_file = path == "/" || path.starts_with(HASHED) || name.contains('.');
+    let name = memrchr(b'/', path.as_bytes()).map_or(path, |slash| &path[slash..]);
+    let is_file =
+        path == "/" || path.starts_with(HASHED) || memchr(b'.', name.as_bytes()).is_some();
     is_file && is_static_path(path)
 }
 

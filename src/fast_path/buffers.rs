@@ -26,6 +26,13 @@ pub(super) fn make_room(buffer: &mut Vec<u8>, bytes: usize) {
     buffer.reserve(bytes);
 }
 
+/// Keeps `buffer` for another use, if there is nothing in it.
+pub(super) fn give_if_empty(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() {
+        give(std::mem::take(buffer));
+    }
+}
+
 /// Keeps `buffer` for another use, if it has not grown.
 pub(super) fn give(mut buffer: Vec<u8>) {
     if (BYTES..=2 * BYTES).contains(&buffer.capacity()) {

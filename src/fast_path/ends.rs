@@ -69,21 +69,21 @@ impl Ends<'_> {
         Ok(())
     }
 
-    /// Reads up to `most` bytes from t3, behind what is in `said`. Takes no room for them before
+    /// Reads up to `most` bytes from t3, behind what is in `said`. Holds no room for them before
     /// there are any: many requests may wait at once.
     pub(super) async fn hear(&mut self, said: &mut Vec<u8>, most: usize) -> Result<Heard, Broken> {
         poll_fn(|cx| {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(Ok(Heard::End));
             };
-            if upstream.poll_read_ready(cx).is_pending() {
-                return self.poll_waiting(cx);
-            }
             buffers::make_room(said, most);
             match pin!(upstream.read_buf(said)).poll(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Heard::Bytes)),
                 Poll::Ready(_) => Poll::Ready(Ok(Heard::End)),
-                Poll::Pending => self.poll_waiting(cx),
+                Poll::Pending => {
+                    buffers::give_if_empty(said);
+                    self.poll_waiting(cx)
+                }
             }
         })
         .await

@@ -1,7 +1,6 @@
 //! Where an answer's body ends, and what else its fields say of the connection (RFC 9112 §6.3). Pure.
 
 use super::chunked::{Chunks, Unclear};
-use super::lines::Lines;
 
 /// How the end of a body is told (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,29 +74,26 @@ impl Body {
 }
 
 impl<'a> Frame<'a> {
-    /// None where two readers could understand the fields differently.
-    pub(super) fn of(lines: &Lines<'a>) -> Option<Self> {
-        let mut frame = Self::default();
-        for line in lines.iter() {
-            match part(line.name) {
-                Part::Length => {
-                    let length = digits(line.value)?;
-                    if frame.length.is_some_and(|held| held != length) {
-                        return None;
-                    }
-                    frame.length = Some(length);
+    /// Takes a line's word; none where two readers could understand the fields differently.
+    pub(super) fn take(&mut self, part: Part, value: &'a [u8]) -> Option<()> {
+        match part {
+            Part::Length => {
+                let length = digits(value)?;
+                if self.length.is_some_and(|held| held != length) {
+                    return None;
                 }
-                Part::Coding => {
-                    if frame.is_chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
-                        return None;
-                    }
-                    frame.is_chunked = true;
-                }
-                Part::Connection => frame.connection(line.value),
-                Part::OfOneHop | Part::Other => {}
+                self.length = Some(length);
             }
+            Part::Coding => {
+                if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return None;
+                }
+                self.is_chunked = true;
+            }
+            Part::Connection => self.connection(value),
+            Part::OfOneHop | Part::Other => {}
         }
-        Some(frame)
+        Some(())
     }
 
     fn connection(&mut self, value: &'a [u8]) {
@@ -110,7 +106,12 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Do they name a field that belongs to this hop alone?
+    /// Do they name further fields that belong to this hop alone?
+    pub(super) fn nominates_any(&self) -> bool {
+        !self.nominating.is_empty()
+    }
+
+    /// Do they name this one?
     pub(super) fn nominates(&self, name: &[u8]) -> bool {
         let mut named = self.nominating.iter().flat_map(|value| tokens(value));
         named.any(|token| token.eq_ignore_ascii_case(name))

@@ -24,9 +24,9 @@ mod runs;
 mod spans;
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
-use std::{io, mem};
+use std::task::{Context, Poll};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -69,24 +69,24 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
     );
     loop {
         if lane.came.is_empty() {
-            // An idle connection holds no buffer.
-            buffers::give(mem::take(&mut lane.came));
             match lane.first_bytes(tasks).await {
                 Ok(count) if count > 0 => dispatch.metrics.received(Stream::Http, count as u64),
                 _ => return Next::Over,
             }
         }
         let at = Instant::now();
-        client.activity.head(at);
-        if !dispatch.readiness.is_surely_up() {
-            return Next::NotPlain;
-        }
         let mut onward = buffers::take();
-        let Some(plain) = rewrite(&lane.came, &hop, &mut onward) else {
+        let plain = match dispatch.readiness.is_surely_up() {
+            true => rewrite(&lane.came, &hop, &mut onward),
+            false => None,
+        };
+        let Some(plain) = plain else {
             buffers::give(onward);
+            client.activity.head(at);
             return Next::NotPlain;
         };
         let Ok(upstream) = dispatch.upstream.idle_or_new(at).await else {
+            client.activity.head(at);
             return Next::NotPlain;
         };
         let exchange = Exchange::new(lane, upstream, client, dispatch, tasks, at);
@@ -107,16 +107,13 @@ impl Lane {
     }
 
     fn poll_first_bytes(&mut self, cx: &mut Context<'_>, tasks: &Tasks) -> Poll<io::Result<usize>> {
-        loop {
-            if tasks.is_draining() {
-                return Poll::Ready(Ok(0));
-            }
-            ready!(self.stream.poll_read_ready(cx))?;
-            self.came = buffers::take();
-            if let Poll::Ready(read) = pin!(self.stream.read_buf(&mut self.came)).poll(cx) {
-                return Poll::Ready(read);
-            }
-            buffers::give(mem::take(&mut self.came));
+        if tasks.is_draining() {
+            return Poll::Ready(Ok(0));
         }
+        buffers::make_room(&mut self.came, 1);
+        let read = pin!(self.stream.read_buf(&mut self.came)).poll(cx);
+        // An idle connection holds no buffer.
+        buffers::give_if_empty(&mut self.came);
+        read
     }
 }

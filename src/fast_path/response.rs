@@ -108,19 +108,15 @@ impl<'a> Message<'a> {
 
     /// Writes it to `homeward`; it had `length` bytes as it came.
     fn written(&self, length: usize, asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Reply {
-        homeward.clear();
-        let Some(frame) = Frame::of(&self.lines) else {
+        // The client has asked for no other protocol, and sends no body to continue with.
+        let is_unasked = self.code < 100 || self.code == 101;
+        let Some(frame) = self.write_fields(asked, homeward).filter(|_| !is_unasked) else {
             return Reply::Unclear;
         };
-        match self.code {
-            // The client has asked for no other protocol, and sends no body to continue with.
-            ..100 | 101 => return Reply::Unclear,
-            100 => return Reply::Interim(length),
-            _ => {}
+        if self.code == 100 {
+            homeward.clear();
+            return Reply::Interim(length);
         }
-        homeward.extend_from_slice(VERSION);
-        let runs = Runs::of(self.bytes, VERSION.len()..self.line, homeward);
-        self.write_fields(&frame, asked, runs);
         if self.code < 200 {
             homeward.extend_from_slice(b"\r\n");
             return Reply::Interim(length);
@@ -143,22 +139,44 @@ impl<'a> Message<'a> {
         })
     }
 
-    fn write_fields(&self, frame: &Frame<'_>, asked: &Asked<'_>, mut runs: Runs<'_>) {
-        let mut has_length = false;
+    /// Writes its first line and its fields, and returns what they say of the framing; none where
+    /// that is unclear.
+    fn write_fields(&self, asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Option<Frame<'a>> {
+        let mut frame = Frame::default();
+        self.write_but(|_| false, &mut frame, asked, homeward)?;
+        if frame.nominates_any() {
+            // Some of them were of t3's hop, as only its `Connection` could tell.
+            let mut again = Frame::default();
+            self.write_but(|name| frame.nominates(name), &mut again, asked, homeward)?;
+        }
+        Some(frame)
+    }
+
+    fn write_but(
+        &self,
+        is_left_out: impl Fn(&[u8]) -> bool,
+        frame: &mut Frame<'a>,
+        asked: &Asked<'_>,
+        homeward: &mut Vec<u8>,
+    ) -> Option<()> {
+        homeward.clear();
+        homeward.extend_from_slice(VERSION);
+        let mut runs = Runs::of(self.bytes, VERSION.len()..self.line, homeward);
         for line in self.lines.iter() {
             let part = part(line.name);
+            let is_first = part != Part::Length || frame.length.is_none();
+            frame.take(part, line.value)?;
             let is_written = match part {
                 // How the body's end is told, once, where the status allows it (RFC 9110 §8.6,
                 // RFC 9112 §6.1).
-                Part::Length => !matches!(self.code, 100..=199 | 204) && !has_length,
+                Part::Length => !matches!(self.code, 100..=199 | 204) && is_first,
                 Part::Coding => !matches!(self.code, 100..=199 | 204 | 304),
                 Part::Connection | Part::OfOneHop => false,
-                Part::Other => !frame.nominates(line.name),
+                Part::Other => !is_left_out(line.name),
             };
             if !is_written {
                 continue;
             }
-            has_length |= part == Part::Length;
             match asked.secured {
                 Some(cookie) if line.name.eq_ignore_ascii_case(b"set-cookie") => {
                     let secured = set_cookie::secured(line.value, cookie);
@@ -168,6 +186,7 @@ impl<'a> Message<'a> {
             }
         }
         runs.behind();
+        Some(())
     }
 }
 
