@@ -1,5 +1,4 @@
-//! Eight bytes looked at together, as one number: what is asked of every byte of a head costs an
-//! eighth. Pure.
+//! Eight bytes looked at together, as one number. Pure.
 
 /// Eight bytes, the first one lowest.
 pub(super) fn eight(bytes: [u8; 8]) -> u64 {

@@ -13,6 +13,7 @@ mod ends;
 mod exchange;
 mod fate;
 mod framing;
+mod hop;
 mod lines;
 mod onward;
 mod own;

@@ -1,8 +1,8 @@
 //! The fields of a plain request, one after another, on their way to t3. Pure.
 
 use super::fate::{Fate, fate};
+use super::hop::{Hop, Name};
 use super::lines::Line;
-use super::request::{Hop, Name};
 use super::runs::Runs;
 use crate::cookies;
 use crate::door::Look;

@@ -3,14 +3,14 @@
 //! Plain is a GET or HEAD without a body that is certainly to be forwarded. Whatever is not
 //! certain is not plain: the other path knows the answer to everything.
 
-use std::net::IpAddr;
-
+pub use super::hop::Hop;
+use super::hop::Name;
 use super::lines::{Lines, Room};
 use super::onward::Onward;
 use super::runs::Runs;
 use crate::assets;
 use crate::byte_set::ByteSet;
-use crate::door::{Door, Standing};
+use crate::door::Standing;
 use crate::request_id::{RequestId, RequestIds};
 use crate::route;
 
@@ -19,17 +19,6 @@ const MOST_ADDED: usize = 256;
 
 /// Nothing that anybody could read differently.
 static CLEAN: ByteSet = ByteSet::visible_but(b"#\"<>\\^`{|}");
-
-/// Where a request comes from, and by which rules it is judged.
-#[derive(Debug)]
-pub struct Hop<'a> {
-    pub(super) door: &'a Door,
-    pub(super) request_ids: &'a RequestIds,
-    pub(super) peer: IpAddr,
-    pub(super) peer_text: String,
-    /// Whether what may be a static file is looked at on its way, and so is not plain.
-    files_are_plain: bool,
-}
 
 /// A plain request whose head for t3 has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +35,6 @@ pub struct Plain {
     name: Name,
 }
 
-/// Where the name of a request is to be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Name {
-    /// It came with it: where in its head, and how long it is.
-    Given(usize, usize),
-    /// It was made.
-    Made(u64),
-}
-
 impl Plain {
     /// What it is called; `bytes` are those that it was read from.
     pub fn id(&self, bytes: &[u8], ids: &RequestIds) -> RequestId {
@@ -63,25 +43,6 @@ impl Plain {
                 RequestId::of_text(bytes.get(start..start + length).unwrap_or(b"-"))
             }
             Name::Made(number) => ids.numbered(number),
-        }
-    }
-}
-
-impl<'a> Hop<'a> {
-    /// For requests that come from `peer`, by the rules of `door`; those without a name get one of
-    /// `request_ids`. Those for what may be a static file are plain only if `files_are_plain`.
-    pub fn new(
-        door: &'a Door,
-        request_ids: &'a RequestIds,
-        peer: IpAddr,
-        files_are_plain: bool,
-    ) -> Self {
-        Self {
-            door,
-            request_ids,
-            peer,
-            peer_text: peer.to_string(),
-            files_are_plain,
         }
     }
 }
