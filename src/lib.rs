@@ -18,6 +18,8 @@
 //! 10. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
 //!
 //! All of them tell [`metrics`] what happened; [`scrape`] answers whoever asks for that.
+//!
+//! Comments that cite `contract §n` mean section n of `docs/t3-contract.md`.
 
 #![forbid(unsafe_code)]
 
