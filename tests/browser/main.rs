@@ -1,0 +1,8 @@
+//! A real Chromium in front of the dispatcher.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cockpit;
+mod gate;
+mod install;

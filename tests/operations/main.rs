@@ -1,0 +1,12 @@
+//! The program as its operator meets it: subcommands, process, metrics, logs, probes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod check;
+mod help;
+mod install;
+mod metrics;
+mod probe;
+mod process;
+mod reconcile;

@@ -1,0 +1,208 @@
+//! The process: its options, its signals, how fast it is there and how little it takes.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use t3_standin::server::{Options as StandinOptions, Standin};
+
+use crate::common::process::{Process, binary, command, is_release, output};
+use crate::common::{Client, PAGE, PATIENCE, cli_in, request};
+
+#[test]
+fn what_does_not_parse_ends_the_start_with_one_line_and_code_2() {
+    for (name, value) in [
+        ("DISPATCHER_PORT", "eighty"),
+        ("DISPATCHER_HOST", "not an address"),
+        ("T3_UPSTREAM_PORT", "70000"),
+        ("T3_UPSTREAM_HOST", "http://t3"),
+        ("RUST_LOG", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("DISPATCHER_DRAIN_TIMEOUT", "soon"),
+    ] {
+        let output = output(command().env(name, value));
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains(value), "{text}");
+        assert!(output.stdout.is_empty());
+    }
+    let unknown = output(command().arg("--no-such-option"));
+    assert_eq!(unknown.status.code(), Some(2));
+    for flag in ["--help", "--version"] {
+        let output = output(command().arg(flag));
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = taken.local_addr().expect("bound");
+    let output = output(command().env("DISPATCHER_PORT", addr.port().to_string()));
+    assert_eq!(output.status.code(), Some(1));
+    let log = String::from_utf8(output.stdout).expect("text");
+    assert!(log.contains(&addr.to_string()), "{log}");
+}
+
+#[tokio::test]
+async fn the_log_can_be_json() {
+    let process = Process::start(command().env("LOG_FORMAT", "json"));
+    let line: serde_json::Value = serde_json::from_str(&process.first_line).expect("JSON");
+    assert_eq!(line["level"], "INFO");
+}
+
+#[tokio::test]
+async fn sigterm_and_sigint_let_the_request_under_way_finish() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let standin = Standin::start(StandinOptions::new(dir.path()))
+        .await
+        .expect("a free port");
+    for signal in [Signal::TERM, Signal::INT] {
+        let port = standin.addr().port().to_string();
+        let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
+        let mut client = Client::connect(process.addr).await;
+        client.send_head("GET /standin/slow?ms=1000").await;
+        client.head().await.expect("an answer");
+        process.signal(signal);
+        let addr = process.addr;
+        let refused = async { while tokio::net::TcpStream::connect(addr).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, refused)
+            .await
+            .expect("it stops accepting");
+        let rest = client.rest().await;
+        assert!(String::from_utf8_lossy(&rest).ends_with("last\n\r\n0\r\n\r\n"));
+        let (code, _) = tokio::task::spawn_blocking(|| process.end())
+            .await
+            .expect("no panic");
+        assert_eq!(code, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_drain_ends_tunnels_at_its_deadline() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let standin = Standin::start(StandinOptions::new(dir.path()))
+        .await
+        .expect("a free port");
+    let port = standin.addr().port().to_string();
+    let mut command = command();
+    command
+        .env("T3_UPSTREAM_PORT", port)
+        .env("DISPATCHER_DRAIN_TIMEOUT", "700ms");
+    let process = Process::start(&mut command);
+    let mut client = Client::connect(process.addr).await;
+    client
+        .send_head(
+            "GET /standin/ws\nConnection: Upgrade\nUpgrade: websocket\n\
+             Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
+        .await;
+    assert_eq!(client.head().await.expect("an answer").status, 101);
+    let start = Instant::now();
+    process.signal(Signal::TERM);
+    client.rest().await;
+    assert!(
+        start.elapsed() >= Duration::from_millis(650),
+        "not before the deadline"
+    );
+    let (code, log) = tokio::task::spawn_blocking(|| process.end())
+        .await
+        .expect("no panic");
+    assert_eq!(code, Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(log.contains("ws close") && log.contains("drained"), "{log}");
+}
+
+/// PID 1 gets no default handling of signals, and nobody above it collects its children.
+#[tokio::test]
+async fn it_drains_as_pid_1_too() {
+    let allowed = Command::new("unshare")
+        .args(["--pid", "--fork", "true"])
+        .status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        println!("skipped: no permission for a PID namespace");
+        return;
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork"]).arg(binary());
+    unshare
+        .env("DISPATCHER_HOST", "127.0.0.1")
+        .env("DISPATCHER_PORT", "0");
+    let process = Process::start(&mut unshare);
+    assert_eq!(request(process.addr, "GET /healthz").await.status, 200);
+    let own = process.child.id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+    let children = children.expect("procfs");
+    let inner = children.trim().parse().ok().and_then(Pid::from_raw);
+    kill_process(inner.expect("one child"), Signal::TERM).expect("it runs");
+    let (code, log) = tokio::task::spawn_blocking(|| process.end())
+        .await
+        .expect("no panic");
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("drained"), "{log}");
+}
+
+#[tokio::test]
+async fn no_credential_and_no_cookie_is_in_the_log_at_any_level() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let base_dir = dir.path().join("t3");
+    let standin = Standin::start(StandinOptions::new(&base_dir))
+        .await
+        .expect("a free port");
+    let mut command = command();
+    command
+        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+        .env("T3_BIN", cli_in(dir.path()))
+        .env("T3CODE_HOME", &base_dir)
+        .env("RUST_LOG", "trace");
+    let process = Process::start(&mut command);
+    let answer = request(
+        process.addr,
+        &format!("GET /\n{PAGE}\nCookie: other=SECRETOTHER1"),
+    )
+    .await;
+    assert_eq!(answer.status, 302);
+    let cookie = answer.cookie();
+    let again = format!("GET /\n{PAGE}\nCookie: {cookie}\nAuthorization: Bearer SECRETBEARER1");
+    assert_eq!(request(process.addr, &again).await.status, 200);
+    let spent = standin.requests();
+    let exchange = spent
+        .iter()
+        .find(|seen| seen.target.starts_with(b"/api/auth/browser-session"));
+    assert!(exchange.is_some());
+    process.signal(Signal::TERM);
+    let (_, log) = tokio::task::spawn_blocking(|| process.end())
+        .await
+        .expect("no panic");
+    let value = cookie.split_once('=').expect("a cookie").1;
+    for secret in [
+        &value[..40],
+        "SECRETOTHER1",
+        "SECRETBEARER1",
+        "\"credential\"",
+    ] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// The figures hold for the release build; any build must come near them.
+#[tokio::test]
+async fn it_serves_soon_after_its_start_and_is_small() {
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let process = Process::start(&mut command());
+        assert_eq!(request(process.addr, "GET /healthz").await.status, 200);
+        times.push((start.elapsed(), process.resident()));
+    }
+    times.sort();
+    let (time, resident) = times[2];
+    println!("serving after {time:?}, {resident} KiB resident");
+    let (most_time, most_resident) = match is_release() {
+        true => (Duration::from_millis(50), 8 * 1024),
+        false => (Duration::from_millis(500), 24 * 1024),
+    };
+    assert!(time < most_time, "{time:?}");
+    assert!(resident < most_resident, "{resident} KiB");
+}

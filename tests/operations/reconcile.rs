@@ -1,0 +1,274 @@
+//! An hour of operation, its time compressed: the log and the metrics tell the same story, and it
+//! is the one that was played.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use t3_standin::server::{Options as StandinOptions, Standin};
+
+use crate::common::process::{Process, command};
+use crate::common::{Client, PAGE, PATIENCE, Scrape, cli_in, request};
+
+const UPGRADE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// A close of code 1000, masked with zeros.
+const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+
+/// The dispatcher's binary in front of a stand-in that comes and goes.
+struct Hour {
+    process: Process,
+    metrics: SocketAddr,
+    standin: Option<Standin>,
+    upstream: SocketAddr,
+    dir: tempfile::TempDir,
+    /// What was played, by the names that the log has for it.
+    played: BTreeMap<&'static str, usize>,
+}
+
+impl Hour {
+    async fn begin() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let base_dir = dir.path().join("t3");
+        let standin = Standin::start(StandinOptions::new(&base_dir)).await;
+        let standin = standin.expect("a free port");
+        let metrics = free_port();
+        let mut command = command();
+        command
+            .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+            .env("T3_BIN", cli_in(dir.path()))
+            .env("T3CODE_HOME", &base_dir)
+            .env("DISPATCHER_IDENTITY_HEADER", "X-User")
+            .env("DISPATCHER_METRICS_PORT", metrics.port().to_string())
+            .env("LOG_FORMAT", "json");
+        let hour = Self {
+            process: Process::start(&mut command),
+            metrics,
+            upstream: standin.addr(),
+            standin: Some(standin),
+            dir,
+            played: BTreeMap::new(),
+        };
+        hour.until_up().await;
+        hour
+    }
+
+    fn note(&mut self, what: &'static str) {
+        *self.played.entry(what).or_default() += 1;
+    }
+
+    fn standin(&self) -> &Standin {
+        self.standin.as_ref().expect("t3 is there")
+    }
+
+    /// Until t3 is up and the dispatcher has what it pairs with.
+    async fn until_up(&self) {
+        let issued = "cli_runs_total{command=\"session_issue\",outcome=\"ok\"}";
+        let is_up = "upstream_state{state=\"up\"}";
+        Scrape::until(self.metrics, |scrape| {
+            scrape.get(is_up) == 1.0 && scrape.get(issued) >= 1.0
+        })
+        .await;
+    }
+
+    /// Somebody new loads the page, and is called by their request.
+    async fn visit(&self, user: &str) -> crate::common::http::Answer {
+        let head = format!("GET /\n{PAGE}\nX-User: {user}\nX-Request-Id: {user}-1");
+        request(self.process.addr, &head).await
+    }
+
+    async fn pair_by_api(&mut self, user: &str) -> String {
+        let answer = self.visit(user).await;
+        assert_eq!(answer.status, 302);
+        self.note("api");
+        answer.cookie()
+    }
+
+    async fn pair_by_cli(&mut self, user: &str) {
+        self.standin()
+            .set_faults(|faults| faults.pairing_token_status = Some(503));
+        assert_eq!(self.visit(user).await.status, 302);
+        self.standin()
+            .set_faults(|faults| faults.pairing_token_status = None);
+        self.note("cli");
+    }
+
+    async fn fail_to_pair(&mut self, user: &str) {
+        self.standin()
+            .set_faults(|faults| faults.refuse_exchange = true);
+        assert_eq!(self.visit(user).await.status, 200);
+        self.standin()
+            .set_faults(|faults| faults.refuse_exchange = false);
+        self.note("failed");
+    }
+
+    async fn open(&mut self, user: &str, cookie: &str) -> Client {
+        let mut client = Client::connect(self.process.addr).await;
+        let head = format!("GET /ws\n{UPGRADE}\nX-User: {user}\nCookie: {cookie}");
+        client.send_head(&head).await;
+        assert_eq!(client.head().await.expect("a head").status, 101);
+        self.note("opened");
+        client
+    }
+
+    /// Each of the ways in which a socket ends, once.
+    async fn tunnels(&mut self, user: &str, cookie: &str) {
+        let mut closing = self.open(user, cookie).await;
+        closing.send(&CLOSE).await;
+        closing.rest().await;
+        drop(closing);
+        self.note("graceful");
+        drop(self.open(user, cookie).await);
+        self.note("downstream_closed");
+        self.until_closed().await;
+    }
+
+    async fn until_closed(&self) {
+        Scrape::until(self.metrics, |scrape| scrape.get("open_tunnels") == 0.0).await;
+    }
+
+    /// t3 is killed under an open socket and comes back.
+    async fn restart(&mut self, user: &str, cookie: &str) {
+        let mut lost = self.open(user, cookie).await;
+        self.standin.take().expect("t3 is there").kill();
+        lost.rest().await;
+        drop(lost);
+        self.note("upstream_closed");
+        let is_down = "upstream_state{state=\"down\"}";
+        Scrape::until(self.metrics, |scrape| scrape.get(is_down) == 1.0).await;
+        self.note("down");
+        let mut options = StandinOptions::new(self.dir.path().join("t3"));
+        options.listen = self.upstream;
+        self.standin = Some(Standin::start(options).await.expect("its port again"));
+        self.until_up().await;
+        self.note("up");
+    }
+}
+
+/// A port that was free a moment ago: 0 is no port for metrics.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket")
+}
+
+/// The lines whose message is or begins with that.
+fn lines<'a>(log: &'a [Value], message: &str) -> Vec<&'a Value> {
+    let said = |line: &&Value| {
+        let said = line["message"].as_str().unwrap_or_default();
+        said.starts_with(message)
+    };
+    log.iter().filter(said).collect()
+}
+
+fn with(lines: &[&Value], key: &str, value: &str) -> usize {
+    lines.iter().filter(|line| line[key] == value).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_the_metrics_tell_what_was_played() {
+    let mut hour = Hour::begin().await;
+    hour.note("up");
+    for round in 0..6 {
+        let user = format!("alice{round}");
+        let cookie = hour.pair_by_api(&user).await;
+        hour.pair_by_cli(&format!("bob{round}")).await;
+        hour.fail_to_pair(&format!("carol{round}")).await;
+        hour.tunnels(&user, &cookie).await;
+        if round % 2 == 0 {
+            hour.restart(&user, &cookie).await;
+        }
+    }
+    hour.until_closed().await;
+    let scrape = Scrape::of(hour.metrics).await;
+    let sessions = hour.standin().sessions().into_iter();
+    let of_browsers = sessions.filter(|session| session.method == "browser-session-cookie");
+    let made = of_browsers.count();
+    hour.process.signal(Signal::TERM);
+    let Hour {
+        process, played, ..
+    } = hour;
+    let ended = tokio::task::spawn_blocking(|| process.end());
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    let (code, log) = ended.expect("in time").expect("no panic");
+    assert_eq!(code, Some(0), "{log}");
+    let log: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    compare_pairings(&played, &scrape, &log);
+    compare_tunnels(&played, &scrape, &log);
+    compare_states(&played, &scrape, &log);
+    assert_eq!(played["api"] + played["cli"], made, "sessions that t3 made");
+}
+
+fn compare_pairings(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+    let paired = lines(log, "paired");
+    for way in ["api", "cli"] {
+        let counted = scrape.get(&format!("pairings_total{{way=\"{way}\"}}"));
+        let logged = with(&paired, "way", way);
+        assert_eq!(
+            (played[way], played[way] as f64),
+            (logged, counted),
+            "{way}"
+        );
+    }
+    assert_eq!(paired.len(), played["api"] + played["cli"]);
+    for line in &paired {
+        for key in ["user", "way", "endpoint", "fallback", "ms", "request_id"] {
+            assert!(!line[key].is_null(), "{key} in {line}");
+        }
+        let user = line["user"].as_str().expect("a name");
+        assert_eq!(line["request_id"], format!("{user}-1"));
+    }
+    let failed = lines(log, "pairing failed");
+    let counted = scrape.get("pairings_failed_total{cause=\"exchange_refused\"}");
+    assert_eq!(
+        (failed.len(), failed.len() as f64),
+        (played["failed"], counted)
+    );
+    assert_eq!(scrape.sum("pairings_failed_total"), counted);
+    // Who failed used up a credential of its own.
+    assert_eq!(
+        scrape.get("exchanges_total{endpoint=\"browser-session\"}"),
+        paired.len() as f64
+    );
+}
+
+fn compare_tunnels(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+    let closed = lines(log, "ws close");
+    let causes = ["graceful", "downstream_closed", "upstream_closed"];
+    for cause in causes {
+        let series = format!("tunnel_duration_seconds_count{{cause=\"{cause}\"}}");
+        let (logged, counted) = (with(&closed, "cause", cause), scrape.get(&series));
+        assert_eq!(
+            (played[cause], played[cause] as f64),
+            (logged, counted),
+            "{cause}"
+        );
+    }
+    assert_eq!(closed.len(), played["opened"]);
+    assert_eq!(scrape.get("tunnels_opened_total"), played["opened"] as f64);
+    for line in &closed {
+        for key in ["user", "ip", "dur_ms", "cause", "request_id"] {
+            assert!(!line[key].is_null(), "{key} in {line}");
+        }
+    }
+}
+
+fn compare_states(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+    for state in ["up", "down"] {
+        let series = format!("upstream_state_changes_total{{state=\"{state}\"}}");
+        let logged = lines(log, &format!("t3 is {state}")).len();
+        let counted = scrape.get(&series);
+        assert_eq!(
+            (played[state], played[state] as f64),
+            (logged, counted),
+            "{state}"
+        );
+    }
+    // No line of a request: what there is besides is said once, or of a failure.
+    let requests = log.iter().filter(|line| line["message"] == "request");
+    assert_eq!(requests.count(), 0);
+}

@@ -1,0 +1,252 @@
+//! Many at once: each person gets a session, each browser one, and t3's command one run at a time.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use crate::common::http::Answer;
+use crate::common::{PAGE, PATIENCE, World, request};
+use t3_standin::journal;
+
+/// By default nobody is joined: the identity header makes a person of a request.
+const IDENTITY: [&str; 2] = ["--identity-header", "X-authentik-username"];
+
+async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> Answer {
+    request(
+        addr,
+        &format!("GET {target}\n{PAGE}\nX-authentik-username: {user}"),
+    )
+    .await
+}
+
+/// Loads at the same moment, each a user and a target.
+async fn at_once(world: &World, loads: Vec<(String, String)>) -> Vec<Answer> {
+    let loads = loads
+        .into_iter()
+        .map(|(user, target)| tokio::spawn(load_as(world.addr(), user, target)));
+    let mut answers = Vec::new();
+    for load in loads.collect::<Vec<_>>() {
+        answers.push(load.await.expect("no panic"));
+    }
+    answers
+}
+
+/// Waits until the dispatcher has a session of its own.
+async fn warmed_up(world: &World) {
+    let base = world.standin.base_dir().to_owned();
+    let warm = async {
+        while journal::runs(&base).is_empty() {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(PATIENCE, warm)
+        .await
+        .expect("one run of the command");
+}
+
+fn distinct_sessions(answers: &[Answer]) -> usize {
+    assert!(answers.iter().all(|answer| answer.status == 302));
+    answers
+        .iter()
+        .map(Answer::cookie)
+        .collect::<HashSet<_>>()
+        .len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_load_costs_no_run_of_a_slow_command() {
+    let world = World::start().await;
+    world
+        .standin
+        .set_faults(|faults| faults.cli_delay_ms = 2000);
+    warmed_up(&world).await;
+    let mut times = Vec::new();
+    for user in 0..9 {
+        let start = Instant::now();
+        let page = format!("GET /\n{PAGE}{user}");
+        assert_eq!(request(world.addr(), &page).await.status, 302);
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!(
+        "paired by the API in {:?} (median of {})",
+        times[4],
+        times.len()
+    );
+    assert!(times[4] < Duration::from_millis(100), "{times:?}");
+    assert_eq!(journal::starts(world.standin.base_dir()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_people_with_the_command_alone_get_twenty_sessions_one_run_at_a_time() {
+    let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
+    world.standin.set_faults(|faults| faults.cli_lock = true);
+    let people = (0..20)
+        .map(|n| (format!("person{n}"), "/".to_owned()))
+        .collect();
+    let answers = at_once(&world, people).await;
+    assert_eq!(distinct_sessions(&answers), 20);
+    let mut runs = journal::runs(world.standin.base_dir());
+    assert_eq!(runs.len(), 20);
+    runs.sort_by_key(|run| run.started_us);
+    let overlap = runs
+        .windows(2)
+        .any(|pair| pair[1].started_us < pair[0].ended_us);
+    assert!(!overlap, "{runs:?}");
+    assert!(runs.iter().all(|run| run.rc == 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_people_with_the_api_get_forty_sessions_each_by_its_name() {
+    let world = World::with(&IDENTITY).await;
+    warmed_up(&world).await;
+    let people = (0..40)
+        .map(|n| (format!("person{n}@h.test"), "/".to_owned()))
+        .collect();
+    let answers = at_once(&world, people).await;
+    assert_eq!(distinct_sessions(&answers), 40);
+    let labels: HashSet<_> = world
+        .standin
+        .sessions()
+        .into_iter()
+        .filter_map(|made| made.label)
+        .collect();
+    assert!(
+        (0..40).all(|n| labels.contains(&format!("person{n}@h.test"))),
+        "{labels:?}"
+    );
+    assert_eq!(journal::starts(world.standin.base_dir()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_tabs_of_one_browser_share_their_session() {
+    let world = World::with(&IDENTITY).await;
+    warmed_up(&world).await;
+    world.standin.set_faults(|faults| faults.auth_delay_ms = 50);
+    let tabs = (0..10)
+        .map(|n| ("alice".to_owned(), format!("/t/{n}")))
+        .collect();
+    let answers = at_once(&world, tabs).await;
+    assert!(distinct_sessions(&answers) <= 2);
+    assert!(world.exchanges() <= 2);
+    for (n, answer) in answers.iter().enumerate() {
+        assert_eq!(
+            answer.header("location"),
+            format!("/t/{n}"),
+            "each its own page"
+        );
+    }
+    // A tab that is a little late still gets the session of the others.
+    let late = load_as(world.addr(), "alice".to_owned(), "/t/late".to_owned()).await;
+    assert_eq!(late.cookie(), answers[0].cookie());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_never_share_a_session() {
+    let world = World::with(&IDENTITY).await;
+    warmed_up(&world).await;
+    world.standin.set_faults(|faults| faults.auth_delay_ms = 50);
+    let people = ["alice", "bob", "alice ", "Alice"];
+    let people = people
+        .map(|user| (user.to_owned(), "/".to_owned()))
+        .to_vec();
+    let answers = at_once(&world, people).await;
+    // "alice " is alice: what stands around a field's value is none of it.
+    assert_eq!(distinct_sessions(&answers), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_identity_nothing_is_joined() {
+    let world = World::start().await;
+    warmed_up(&world).await;
+    world
+        .standin
+        .set_faults(|faults| faults.auth_delay_ms = 100);
+    let loads = (0..5).map(|n| (String::new(), format!("/t/{n}"))).collect();
+    let answers = at_once(&world, loads).await;
+    assert_eq!(distinct_sessions(&answers), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_found_the_database_locked_is_repeated() {
+    let world = World::with(&["--mint", "cli"]).await;
+    world
+        .standin
+        .set_faults(|faults| faults.cli_locked_times = 3);
+    assert_eq!(
+        request(world.addr(), &format!("GET /\n{PAGE}"))
+            .await
+            .status,
+        302
+    );
+    assert_eq!(journal::starts(world.standin.base_dir()).len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_api_mints_nothing_the_command_does() {
+    for status in [404, 403, 500] {
+        let world = World::start().await;
+        warmed_up(&world).await;
+        world
+            .standin
+            .set_faults(|faults| faults.pairing_token_status = Some(status));
+        let answer = request(world.addr(), &format!("GET /\n{PAGE}")).await;
+        assert_eq!(answer.status, 302, "{status}");
+        assert_eq!(
+            journal::starts(world.standin.base_dir()).len(),
+            2,
+            "{status}"
+        );
+    }
+    let world = World::start().await;
+    world
+        .standin
+        .set_faults(|faults| faults.cli_no_session_issue = true);
+    warmed_up(&world).await;
+    assert_eq!(
+        request(world.addr(), &format!("GET /\n{PAGE}"))
+            .await
+            .status,
+        302
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_its_own_that_t3_refuses_is_replaced() {
+    let world = World::with(&["--mint", "api"]).await;
+    warmed_up(&world).await;
+    world.standin.wipe_sessions();
+    assert_eq!(
+        request(world.addr(), &format!("GET /\n{PAGE}"))
+            .await
+            .status,
+        302
+    );
+    assert_eq!(journal::starts(world.standin.base_dir()).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_would_wait_too_long_is_forwarded_at_once() {
+    let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
+    world
+        .standin
+        .set_faults(|faults| faults.cli_delay_ms = 2500);
+    let first = load_as(world.addr(), "first".to_owned(), "/".to_owned()).await;
+    assert_eq!(first.status, 302, "now it is known how long a run takes");
+    let start = Instant::now();
+    let people = (0..30)
+        .map(|n| (format!("person{n}"), "/".to_owned()))
+        .collect();
+    let answers = at_once(&world, people).await;
+    assert!(
+        start.elapsed() < Duration::from_secs(29),
+        "{:?}",
+        start.elapsed()
+    );
+    let paired = answers.iter().filter(|answer| answer.status == 302).count();
+    assert!((8..=10).contains(&paired), "{paired}");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer.status, 200 | 302))
+    );
+}

@@ -1,0 +1,237 @@
+//! Sessions that have died come to life again: on a page load, a reconnect, a question.
+
+use std::time::Duration;
+
+use crate::common::http::Answer;
+use crate::common::{Client, PAGE, World, request};
+
+const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+async fn load(world: &World, further: &str) -> Answer {
+    load_by(world, "(test)", further).await
+}
+
+/// By a browser of another name: what one browser gets has its bounds.
+async fn load_by(world: &World, browser: &str, further: &str) -> Answer {
+    let page = PAGE.replace("(test)", browser);
+    request(world.addr(), &format!("GET /\n{page}{further}")).await
+}
+
+async fn upgrade(world: &World, further: &str) -> Answer {
+    let mut client = Client::connect(world.addr()).await;
+    let head = format!("GET /ws\n{HANDSHAKE}{further}");
+    client.send_head(&head).await;
+    client.head().await.expect("an answer")
+}
+
+async fn is_alive(world: &World, cookie: &str) -> bool {
+    let head = format!("GET /api/auth/session\nCookie: {cookie}");
+    request(world.standin.addr(), &head).await.json()["authenticated"] == true
+}
+
+#[tokio::test]
+async fn a_page_load_with_a_dead_session_gets_a_new_one() {
+    let world = World::start().await;
+    let old = load(&world, "").await.cookie();
+    assert_eq!(load(&world, &format!("\nCookie: {old}")).await.status, 200);
+    world.standin.wipe_sessions();
+    for dead in [
+        "t3_session=rubbish",
+        "t3_session=",
+        &"t3_session=x".repeat(700),
+    ] {
+        let browser = dead.len().to_string();
+        let answer = load_by(&world, &browser, &format!("\nCookie: {dead}")).await;
+        assert_eq!(answer.status, 302, "{}", dead.len());
+        assert!(is_alive(&world, &answer.cookie()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_living_session_is_asked_for_once_in_a_while_and_any_failure_leaves_it_alone() {
+    let world = World::start().await;
+    let session = world
+        .standin
+        .issue_browser_session("test")
+        .expect("a session");
+    let head = format!("\nCookie: a=b; t3_session={session}");
+    assert_eq!(
+        request(world.addr(), "GET /standin/1k").await.status,
+        200,
+        "t3 is up"
+    );
+    world.standin.clear_requests();
+    for _ in 0..5 {
+        assert_eq!(load(&world, &head).await.status, 200);
+    }
+    let asked = world
+        .standin
+        .requests()
+        .iter()
+        .filter(|seen| seen.target.starts_with(b"/api"))
+        .count();
+    assert_eq!(asked, 1);
+    world.standin.wipe_sessions();
+    world
+        .standin
+        .set_faults(|faults| faults.session_status = Some(500));
+    let other = load(&world, "\nCookie: t3_session=another").await;
+    assert_eq!(other.status, 200, "nothing definite was said");
+}
+
+#[tokio::test]
+async fn a_fetch_is_never_redirected() {
+    let world = World::start().await;
+    for head in [
+        "GET /api/orchestration/snapshot\nSec-Fetch-Dest: empty\nSec-Fetch-Site: same-origin",
+        "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Site: same-origin",
+        "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Site: cross-site",
+    ] {
+        let answer = request(world.addr(), &format!("{head}\nCookie: t3_session=dead")).await;
+        assert_eq!(answer.status, 200, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session() {
+    let world = World::start().await;
+    let old = load(&world, "").await.cookie();
+    world.standin.wipe_sessions();
+    let own =
+        format!("\nOrigin: http://t3.test\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d");
+    let answer = upgrade(&world, &own).await;
+    assert_eq!(answer.status, 101);
+    let cookie = answer.cookie();
+    assert!(is_alive(&world, &cookie).await);
+    let seen = world.standin.requests();
+    let tries: Vec<_> = seen.iter().filter(|seen| seen.target == b"/ws").collect();
+    assert_eq!(tries.len(), 2);
+    let carried = tries[1].header("cookie").expect("a cookie");
+    let carried = String::from_utf8_lossy(carried);
+    assert_eq!(
+        carried,
+        format!("a=b; c=d; {cookie}"),
+        "only the session is another"
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_heals_nothing() {
+    let world = World::start().await;
+    let sessions = world.standin.sessions().len();
+    for further in [
+        "\nOrigin: http://evil.test",
+        "\nOrigin: null",
+        "\nOrigin: http://t3.test\nSec-Fetch-Site: cross-site",
+        "\nOrigin: http://t3.test\nSec-Fetch-Site: same-site",
+        "\nOrigin: http://t3.test:81",
+        "\nOrigin: http://t3.test\nSec-Fetch-Dest: document\nAccept: text/html",
+        "\nOrigin: http://t3.test\nAuthorization: Bearer x",
+        "",
+    ] {
+        let answer = upgrade(&world, further).await;
+        assert_eq!(answer.status, 401, "{further}");
+        assert_eq!(answer.header("set-cookie"), "", "{further}");
+    }
+    assert_eq!(world.exchanges(), 0);
+    let made = world
+        .standin
+        .sessions()
+        .iter()
+        .skip(sessions)
+        .filter(|made| made.label.as_deref() == Some("browser"))
+        .count();
+    assert_eq!(made, 0);
+}
+
+#[tokio::test]
+async fn a_script_that_asks_for_its_dead_session_hears_of_a_new_one() {
+    let world = World::start().await;
+    let ask = "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Mode: cors";
+    let own = format!("{ask}\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead");
+    let answer = request(world.addr(), &own).await;
+    assert_eq!(answer.json()["authenticated"], true);
+    assert!(is_alive(&world, &answer.cookie()).await);
+    let foreign = format!("{ask}\nSec-Fetch-Site: cross-site\nCookie: t3_session=dead");
+    let answer = request(world.addr(), &foreign).await;
+    assert_eq!(answer.json()["authenticated"], false);
+    assert_eq!(answer.header("set-cookie"), "");
+}
+
+#[tokio::test]
+async fn the_cookie_s_real_name_is_learnt_and_learnt_again() {
+    let world = World::start().await;
+    let first = load(&world, "").await.cookie();
+    assert!(first.starts_with("t3_session="));
+    // Without being told, from the exchange alone.
+    world
+        .standin
+        .set_faults(|faults| faults.cookie_name = "t3_session_0a1b2c3d4e5f".to_owned());
+    let second = load(&world, &format!("\nCookie: {first}")).await;
+    let second = match second.status {
+        302 => second.cookie(),
+        // The old one was found alive less than 30 s ago.
+        _ => load_by(&world, "other", "").await.cookie(),
+    };
+    assert!(second.starts_with("t3_session_0a1b2c3d4e5f="), "{second}");
+    assert_eq!(
+        load(&world, &format!("\nCookie: {second}")).await.status,
+        200
+    );
+    let old = load_by(&world, "third", &format!("\nCookie: {first}")).await;
+    assert_eq!(old.status, 302, "a cookie by the old name is none");
+}
+
+#[tokio::test]
+async fn the_old_endpoint_is_tried_where_the_new_one_is_not_and_remembered() {
+    let world = World::start().await;
+    world
+        .standin
+        .set_faults(|faults| faults.old_endpoint = true);
+    for _ in 0..2 {
+        let answer = load(&world, "").await;
+        assert_eq!(answer.status, 302);
+        assert!(is_alive(&world, &answer.cookie()).await);
+    }
+    let seen = world.standin.requests();
+    let count = |path: &[u8]| seen.iter().filter(|seen| seen.target == path).count();
+    assert_eq!(count(b"/api/auth/browser-session"), 1);
+    assert_eq!(count(b"/api/auth/bootstrap"), 2);
+}
+
+#[tokio::test]
+async fn a_browser_that_keeps_no_cookie_is_forwarded_after_two_pairings() {
+    let world = World::start().await;
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(load(&world, "").await.status);
+    }
+    assert_eq!(statuses[..2], [302, 302]);
+    assert!(
+        statuses[2..].iter().all(|status| *status == 200),
+        "{statuses:?}"
+    );
+    assert_eq!(world.exchanges(), 2);
+}
+
+#[tokio::test]
+async fn an_exchange_without_a_cookie_is_not_repeated_at_once() {
+    let world = World::start().await;
+    world
+        .standin
+        .set_faults(|faults| faults.no_set_cookie = true);
+    for _ in 0..10 {
+        assert_eq!(load(&world, "").await.status, 200);
+    }
+    assert_eq!(world.exchanges(), 1);
+    world
+        .standin
+        .set_faults(|faults| faults.no_set_cookie = false);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(
+        load(&world, "").await.status,
+        302,
+        "after the pause it is tried again"
+    );
+}

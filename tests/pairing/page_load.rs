@@ -1,0 +1,100 @@
+//! A page load without a session comes back with one, and nothing else runs t3's command.
+
+use crate::common::{PAGE, World, request};
+
+async fn load(world: &World, target: &str) -> crate::common::http::Answer {
+    request(world.addr(), &format!("GET {target}\n{PAGE}")).await
+}
+
+#[tokio::test]
+async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let answer = load(&world, "/t/1?a=b%20c").await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(answer.all("location"), ["/t/1?a=b%20c"]);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let line = answer.header("set-cookie");
+    let (value, attributes) = line.split_once("; ").expect("t3's own line");
+    assert!(value.starts_with("t3_session=") && value.len() == "t3_session=".len() + 403);
+    assert!(attributes.starts_with("Path=/; Expires="), "{line}");
+    assert!(
+        attributes.ends_with(" GMT; HttpOnly; SameSite=Lax"),
+        "{line}"
+    );
+    let session = format!("GET /api/auth/session\nCookie: {}", answer.cookie());
+    let session = request(world.addr(), &session).await;
+    assert_eq!(session.json()["authenticated"], true);
+    let made = world.standin.sessions();
+    let made = made.last().expect("one session");
+    assert_eq!(made.user_agent.as_deref(), Some("Mozilla/5.0 (test)"));
+    assert_eq!(world.cli_starts(), 1);
+}
+
+#[tokio::test]
+async fn t3_s_set_cookie_lines_are_handed_on_as_they_came() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let further = vec![
+        "b=2; Path=/x; Secure".to_owned(),
+        "c=\"3 4\";HttpOnly".to_owned(),
+    ];
+    world
+        .standin
+        .set_faults(|faults| faults.extra_set_cookie = further.clone());
+    let answer = load(&world, "/").await;
+    let lines = answer.all("set-cookie");
+    assert_eq!(lines.len(), 3, "several lines are not merged");
+    assert_eq!(lines[1..], further);
+}
+
+#[tokio::test]
+async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let session = world
+        .standin
+        .issue_browser_session("test")
+        .expect("a session");
+    let page = PAGE.replace("document", "empty");
+    for head in [
+        "GET /api/auth/session\nAccept: */*\nSec-Fetch-Dest: empty".to_owned(),
+        format!("GET /\n{page}"),
+        format!("GET /\n{}", PAGE.replace("document", "iframe")),
+        format!("GET /\n{PAGE}\nSec-Purpose: prefetch"),
+        format!("POST /\n{PAGE}\nContent-Length: 0"),
+        format!("HEAD /\n{PAGE}"),
+        "GET /assets/x.js\nSec-Fetch-Dest: script\nAccept: */*".to_owned(),
+        format!("GET /\n{PAGE}\nAuthorization: Bearer x"),
+        format!("GET /\n{PAGE}\nCookie: t3_session={session}"),
+        "GET /".to_owned(),
+        format!("GET /ws\n{PAGE}\nConnection: Upgrade\nUpgrade: websocket"),
+        "GET /healthz\nAccept: text/html".to_owned(),
+    ] {
+        let answer = request(world.addr(), &head).await;
+        assert_ne!(answer.status, 302, "{head}");
+    }
+    assert_eq!(world.cli_starts(), 0);
+}
+
+#[tokio::test]
+async fn the_location_stays_on_this_origin() {
+    let world = World::with(&["--mint", "cli"]).await;
+    for (target, expected) in [
+        ("//evil.test/", "/evil.test/"),
+        ("///evil.test/", "/evil.test/"),
+        ("/\\evil.test/", "/evil.test/"),
+        ("/%09/evil.test", "/%09/evil.test"),
+        ("http://evil.test//worse", "/worse"),
+    ] {
+        // Another browser each time: one that comes again and again is not paired for ever.
+        let page = PAGE.replace("(test)", target);
+        let answer = request(world.addr(), &format!("GET {target}\n{page}")).await;
+        let told = answer.header("location");
+        assert!(
+            (answer.status == 302 && told == expected) || answer.status == 400,
+            "{target}: {} {told}",
+            answer.status
+        );
+    }
+    for target in ["/\t/evil.test", "/\u{1}evil", "/a\0b"] {
+        assert_eq!(load(&world, target).await.status, 400, "{target:?}");
+    }
+}

@@ -1,0 +1,196 @@
+//! t3 goes and comes back: nobody sees an error, nothing hangs, and an open tab is live again.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use t3_standin::server::{Options as StandinOptions, Standin};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::common::process::{Process, command, is_release};
+use crate::common::{Client, PAGE, PATIENCE, World, cli_in, request};
+
+const UPGRADE: &str = "GET /ws\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nOrigin: http://t3.test";
+
+/// How long the port accepts before t3 answers (contract §7).
+const SILENCE: Duration = Duration::from_millis(900);
+
+/// Loads the page again and again, until nobody counts along.
+fn keep_loading(addr: SocketAddr, cookie: String) -> (watch::Receiver<usize>, JoinHandle<()>) {
+    let (count, counted) = watch::channel(0);
+    let loading = tokio::spawn(async move {
+        while !count.is_closed() {
+            let loads = *count.borrow();
+            let start = Instant::now();
+            let answer = request(addr, &format!("GET /\n{PAGE}\nCookie: {cookie}")).await;
+            assert_eq!(answer.status, 200, "load {loads}: {}", answer.text());
+            assert!(
+                answer.complete && answer.text().contains("</html>"),
+                "load {loads}"
+            );
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "load {loads} hung"
+            );
+            count.send_replace(loads + 1);
+        }
+    });
+    (counted, loading)
+}
+
+/// Waits until a page that was asked for after this call has been loaded.
+async fn load_anew(counted: &mut watch::Receiver<usize>) {
+    // One load may have been under way already.
+    let enough = *counted.borrow() + 2;
+    let reached = tokio::time::timeout(PATIENCE, counted.wait_for(|loads| *loads >= enough)).await;
+    assert!(reached.expect("in time").is_ok(), "a load failed");
+}
+
+/// A tab of the cockpit: it opens its socket, and when that ends it opens it again (contract §9).
+async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
+    let mut client = Client::connect(addr).await;
+    client
+        .send_head(&format!("{UPGRADE}\nCookie: {cookie}"))
+        .await;
+    let answer = client.head().await.expect("an answer");
+    assert_eq!(answer.status, 101);
+    client
+}
+
+async fn start_again(addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
+    let mut options = StandinOptions::new(base_dir);
+    options.listen = addr;
+    options.faults.silent_start_ms = SILENCE.as_millis() as u64;
+    Standin::start(options)
+        .await
+        .expect("the port is free again")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_under_load_is_noticed_by_nobody() {
+    let world = World::start().await;
+    let addr = world.addr();
+    let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
+    let mut loading: Vec<_> = (0..4).map(|_| keep_loading(addr, cookie.clone())).collect();
+    let mut tab = open_tab(addr, &cookie).await;
+    let World {
+        standin,
+        dir,
+        dispatcher,
+    } = world;
+    let (upstream, base_dir) = (standin.addr(), dir.path().join("t3"));
+    let mut standin = standin;
+    for outage_ms in [0, 300, 1500] {
+        standin.kill();
+        tab.rest().await;
+        let reopening = tokio::spawn({
+            let cookie = cookie.clone();
+            async move { open_tab(addr, &cookie).await }
+        });
+        tokio::time::sleep(Duration::from_millis(outage_ms)).await;
+        standin = start_again(upstream, &base_dir).await;
+        let answering = Instant::now() + SILENCE;
+        let reopened = tokio::time::timeout(PATIENCE, reopening).await;
+        tab = reopened.expect("in time").expect("a 101");
+        let late = Instant::now().saturating_duration_since(answering);
+        println!("outage of {outage_ms} ms: live {late:?} after t3 answers again");
+        assert!(late < Duration::from_secs(1), "{late:?}");
+        for (counted, _) in &mut loading {
+            load_anew(counted).await;
+        }
+    }
+    for (counted, loading) in loading {
+        drop(counted);
+        loading.await.expect("no load failed");
+    }
+    drop((standin, dispatcher));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fetches() {
+    let world = World::start().await;
+    let (addr, upstream) = (world.addr(), world.standin.addr());
+    let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
+    assert_eq!(request(addr, "GET /readyz").await.text(), "up");
+    let World {
+        standin,
+        dir,
+        dispatcher,
+    } = world;
+    standin.kill();
+    // A kept connection may be served until the runtime gets to it.
+    let start = Instant::now();
+    while request(addr, "GET /api/x").await.status < 502 {
+        assert!(start.elapsed() < PATIENCE, "it was killed");
+    }
+    // A probe turns the doubt into knowledge.
+    let start = Instant::now();
+    let mut ready = request(addr, "GET /readyz").await;
+    while ready.text() != "down" {
+        assert!(start.elapsed() < PATIENCE, "{}", ready.text());
+        ready = request(addr, "GET /readyz").await;
+    }
+    assert_eq!(ready.status, 503);
+    assert_eq!(request(addr, "GET /healthz").await.status, 200);
+    let standin = start_again(upstream, &dir.path().join("t3")).await;
+    let start = Instant::now();
+    let fetch = request(addr, "GET /api/x").await;
+    assert_eq!(
+        (fetch.status, fetch.header("retry-after").as_str()),
+        (503, "1")
+    );
+    assert!(start.elapsed() < SILENCE / 2, "at once");
+    let page = request(addr, &format!("GET /\n{PAGE}\nCookie: {cookie}")).await;
+    assert_eq!(page.status, 200);
+    assert!(start.elapsed() >= SILENCE / 2, "it waited");
+    assert_eq!(request(addr, "GET /readyz").await.text(), "up");
+    drop((standin, dispatcher));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_probes_a_t3_that_is_up() {
+    let world = World::start().await;
+    assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
+    world.standin.clear_requests();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut seen = world.standin.requests();
+    // The page's files may be fetched ahead meanwhile.
+    seen.retain(|seen| {
+        seen.target.starts_with(b"/.well-known") || seen.target.starts_with(b"/api")
+    });
+    assert_eq!(seen.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_small_in_all_of_it() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let base_dir = dir.path().join("t3");
+    let standin = Standin::start(StandinOptions::new(&base_dir))
+        .await
+        .expect("a free port");
+    let mut command = command();
+    command
+        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+        .env("T3_BIN", cli_in(dir.path()))
+        .env("T3CODE_HOME", &base_dir)
+        .env("DISPATCHER_IDENTITY_HEADER", "X-authentik-username");
+    let process = Process::start(&mut command);
+    let addr = process.addr;
+    for round in 0..5 {
+        let people = (0..40).map(|n| {
+            let head = format!("GET /\n{PAGE}\nX-authentik-username: person{round}-{n}");
+            tokio::spawn(async move { request(addr, &head).await.status })
+        });
+        for person in people.collect::<Vec<_>>() {
+            assert_eq!(person.await.expect("no panic"), 302);
+        }
+    }
+    let peak = process.peak_resident();
+    println!("peak of {peak} KiB resident");
+    // The figure holds for the release build; any build must come near it.
+    let most = if is_release() { 16 } else { 32 } * 1024;
+    assert!(peak < most, "{peak} KiB");
+    process.signal(Signal::TERM);
+}

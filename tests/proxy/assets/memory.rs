@@ -1,0 +1,50 @@
+//! What the warm-up takes, and what is left of it.
+
+use std::time::{Duration, Instant};
+
+use crate::assets::files::{file, script};
+use crate::assets::harness::{LEISURE, T3, started};
+use crate::common::process::is_release;
+use crate::common::request;
+
+/// The most that compressing a script of 5.4 MB may take besides what serving takes. glibc takes a
+/// fifth more than musl, and keeps half of it.
+const MOST_KIB: u64 = 72 * 1024;
+
+#[tokio::test]
+async fn the_warm_up_takes_little_and_gives_it_back() {
+    if !is_release() {
+        return;
+    }
+    let body = script(5_390_126);
+    let page = b"<script src=\"/assets/a.js\"></script>";
+    let t3 = T3::with(vec![
+        ("/", file("text/html", page)),
+        ("/assets/a.js", file("text/javascript", &body)),
+    ])
+    .await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let process = started(&t3, dir.path(), &[]);
+    let before = process.resident();
+    request(process.addr, "GET /api/x").await;
+    t3.wait_for("/assets/a.js").await;
+    let (begun, head) = (
+        Instant::now(),
+        "GET /assets/a.js\nAccept-Encoding: br, zstd, gzip",
+    );
+    let stored = loop {
+        let answer = request(process.addr, head).await;
+        if answer.header("content-encoding") == "br" {
+            break answer.body.len();
+        }
+        assert!(begun.elapsed() < LEISURE, "never at its best");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (peak, after) = (process.peak_resident(), process.resident());
+    println!(
+        "before {before} KiB, peak {peak}, after {after}; br {stored} bytes after {:?}",
+        begun.elapsed()
+    );
+    assert!(peak - before < MOST_KIB, "{peak} KiB");
+}

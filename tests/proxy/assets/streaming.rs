@@ -1,0 +1,91 @@
+//! What is compressed on the way comes as t3 sends it, and holds nobody up.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+
+use crate::assets::files::{decoded, file, script};
+use crate::assets::harness::{T3, World, started};
+use crate::common::Client;
+use crate::common::process::is_release;
+
+/// The longest that another client of the release build may wait meanwhile. In one go, brotli alone
+/// takes more than twice as long.
+const STALL: Duration = Duration::from_millis(150);
+
+#[tokio::test]
+async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
+    for codings in ["br", "zstd", "gzip"] {
+        let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
+        let (answer, closed) = (file("text/javascript", &body), Arc::clone(&gate));
+        let t3 = T3::start(move |_, mut stream| {
+            let (answer, gate) = (answer.clone(), Arc::clone(&closed));
+            async move {
+                let _ = stream.write_all(&answer[..100_000]).await;
+                let _ = gate.acquire().await;
+                let _ = stream.write_all(&answer[100_000..]).await;
+            }
+        })
+        .await;
+        let world = World::of(t3, &[]).await;
+        let mut client = Client::connect(world.addr()).await;
+        let head = format!("GET /assets/a.js\nAccept-Encoding: {codings}");
+        client.send_head(&head).await;
+        let head = client.head().await.expect("a head");
+        assert_eq!(head.header("transfer-encoding"), "chunked", "{codings}");
+        // All that t3 has sent is worth more than this, coded.
+        let early = client.read_at_least(10_000).await;
+        assert!(early.len() >= 10_000, "{codings}");
+        gate.add_permits(1000);
+        let rest = client.read_at_least(1).await;
+        assert!(!rest.is_empty(), "{codings}");
+        drop(client);
+        let whole = world.get("/assets/a.js", codings).await;
+        assert!(whole.complete && decoded(&whole) == body, "{codings}");
+    }
+}
+
+#[tokio::test]
+async fn compressing_five_megabytes_holds_nobody_up() {
+    let body = script(5_390_126);
+    let t3 = T3::with(vec![("/assets/a.js", file("text/javascript", &body))]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // A process of its own: here the test's own work would be waited for too.
+    let process = started(&t3, dir.path(), &[]);
+    let addr = process.addr;
+    let stop = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&stop);
+    let asking = tokio::task::spawn_blocking(move || longest_wait(addr, &over));
+    for codings in ["br", "zstd", "gzip"] {
+        let mut client = Client::connect(addr).await;
+        let head = format!("GET /assets/a.js\nAccept-Encoding: {codings}\nConnection: close");
+        client.send_head(&head).await;
+        assert!(client.rest().await.len() > 100_000, "{codings}");
+    }
+    stop.store(true, Ordering::SeqCst);
+    let worst = asking.await.expect("answers");
+    println!("the longest wait of another client: {worst:?}");
+    assert!(worst < STALL || !is_release(), "{worst:?}");
+}
+
+/// Asks until told to stop; the longest that an answer took.
+fn longest_wait(addr: SocketAddr, stop: &AtomicBool) -> Duration {
+    let mut stream = TcpStream::connect(addr).expect("a listener");
+    stream.set_nodelay(true).expect("a TCP socket");
+    let (mut worst, mut buffer) = (Duration::ZERO, [0; 4096]);
+    while !stop.load(Ordering::SeqCst) {
+        let asked = Instant::now();
+        let request = b"GET /healthz HTTP/1.1\r\nHost: t3.test\r\n\r\n";
+        stream.write_all(request).expect("an open connection");
+        let read = stream.read(&mut buffer).expect("an open connection");
+        assert!(buffer[..read].ends_with(b"ok"), "one answer");
+        worst = worst.max(asked.elapsed());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    worst
+}

@@ -1,0 +1,247 @@
+//! A plain request and one that is not get the same answer, whatever t3 says and however it comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use t3_standin::seen::Seen;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+
+use crate::common::http::Answer;
+use crate::common::scripted::{Scripted, drain};
+use crate::common::{Client, Dispatcher, PATIENCE, World, config, request};
+
+/// A request that the fast path takes.
+const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
+
+/// The same, with a field that it leaves to the other way and that says nothing.
+const OTHER: &str =
+    "GET /api/x\nAccept: */*\nX-Request-Id: of-both\nConnection: keep-alive, x-nothing";
+
+/// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
+const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+
+async fn before(upstream: &Scripted) -> Dispatcher {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
+}
+
+/// What a client sees of an answer, but for how its connection and its time are told.
+fn seen(answer: &Answer) -> impl PartialEq + std::fmt::Debug + use<> {
+    let mut headers = answer.headers.clone();
+    headers.retain(|(name, _)| !matches!(&**name, "date" | "connection" | "transfer-encoding"));
+    headers.sort();
+    let interim: Vec<_> = answer
+        .interim
+        .iter()
+        .map(|head| (head.status, head.headers.clone()))
+        .collect();
+    (
+        answer.status,
+        headers,
+        answer.body.clone(),
+        answer.complete,
+        interim,
+    )
+}
+
+#[tokio::test]
+async fn both_ways_answer_alike() {
+    for bytes in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\n",
+        b"HTTP/1.1 200 Fine By Me\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        b"HTTP/1.0 200 OK\r\n\r\nuntil the end",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-End: 2\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nBad Name: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nFolded: a\r\n b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 3\r\n\r\noh!",
+        b"\r\n",
+        b"",
+    ] {
+        let upstream = Scripted::start(move |mut stream, number| async move {
+            let _ = stream.write_all(if number == 0 { HEALTHY } else { bytes }).await;
+            let _ = stream.shutdown().await;
+            drain(&mut stream).await;
+        })
+        .await;
+        let dispatcher = before(&upstream).await;
+        assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
+        let plain = request(dispatcher.addr, PLAIN).await;
+        let other = request(dispatcher.addr, OTHER).await;
+        assert_ne!(plain.status, 400, "{}", bytes.escape_ascii());
+        assert_eq!(seen(&plain), seen(&other), "{}", bytes.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_s_lines_go_on_in_their_order() {
+    let world = World::start().await;
+    assert_eq!(request(world.addr(), OTHER).await.status, 200);
+    // hyper's map of fields brings lines of one name together.
+    for (head, expected) in [(PLAIN, "1 2 3"), (OTHER, "1 3 2")] {
+        let head = head.replace("/api/x", "/api/standin/head") + "\nX-A: 1\nX-B: 2\nX-A: 3";
+        let seen = request(world.addr(), &head).await.json();
+        let lines = seen["headers"].as_array().expect("lines").iter();
+        let own =
+            lines.filter(|line| matches!(line[0].as_str(), Some("x-a" | "x-b" | "X-A" | "X-B")));
+        let values: Vec<_> = own.filter_map(|line| line[1].as_str()).collect();
+        assert_eq!(values.join(" "), expected, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_pieces_is_the_same_answer() {
+    let whole = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let upstream = Scripted::start(move |mut stream, number| async move {
+        if number == 0 {
+            let _ = stream.write_all(HEALTHY).await;
+        }
+        for byte in whole {
+            let _ = stream.write_all(std::slice::from_ref(byte)).await;
+            // Each byte a segment of its own, as far as the kernel keeps to it.
+            tokio::task::yield_now().await;
+        }
+        drain(&mut stream).await;
+    })
+    .await;
+    let dispatcher = before(&upstream).await;
+    assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
+    let answer = request(dispatcher.addr, PLAIN).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+    assert!(answer.complete);
+    assert_eq!(answer.interim.len(), 1);
+}
+
+#[tokio::test]
+async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.addr()).await;
+    for round in 0..3 {
+        for head in [
+            "GET /api/standin/1k",
+            "GET /api/standin/bytes/300000",
+            "GET /api/standin/1k\nConnection: keep-alive, x",
+        ] {
+            let answer = client.exchange(head).await;
+            assert_eq!(answer.status, 200, "{head} in round {round}");
+            assert!(answer.complete && answer.body.len() >= 1024, "{head}");
+        }
+        client
+            .send_head("POST /api/standin/digest\nContent-Length: 5")
+            .await;
+        client.send(b"hello").await;
+        assert_eq!(client.answer(false).await.status, 200);
+        client.send_head("HEAD /api/standin/1k").await;
+        assert_eq!(client.answer(true).await.status, 200);
+    }
+    drop(client);
+    let mut pipelined = Client::connect(world.addr()).await;
+    let one = "GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\n";
+    let two = "GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\nConnection: keep-alive, x\r\n\r\n";
+    pipelined
+        .send([one, two, one, one, two, two, one].concat().as_bytes())
+        .await;
+    for number in 0..7 {
+        let answer = pipelined.answer(false).await;
+        assert_eq!(
+            (answer.status, answer.body.len()),
+            (200, 1024),
+            "answer {number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.addr()).await;
+    // The second comes in two pieces: its beginning with the first, the rest much later.
+    client
+        .send(b"GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\nGET /api/standin/1k HT")
+        .await;
+    assert_eq!(client.answer(false).await.body.len(), 1024);
+    tokio::task::yield_now().await;
+    client.send(b"TP/1.1\r\nHost: t3.test\r\n\r\n").await;
+    assert_eq!(client.answer(false).await.body.len(), 1024);
+}
+
+#[tokio::test]
+async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
+    let upstream = Scripted::start(|mut stream, number| async move {
+        if number == 0 {
+            let _ = stream.write_all(HEALTHY).await;
+        }
+        drain(&mut stream).await;
+    })
+    .await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = ["--response-timeout", "300ms"];
+    let dispatcher = Dispatcher::start(config(upstream.addr, dir.path(), &options)).await;
+    assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
+    let answer = tokio::time::timeout(PATIENCE, request(dispatcher.addr, PLAIN)).await;
+    let answer = answer.expect("an answer in time");
+    assert_eq!(answer.status, 504);
+    assert_eq!(answer.json()["error"], "upstream_unavailable");
+}
+
+#[tokio::test]
+async fn a_plain_request_whose_client_has_left_is_given_up() {
+    let world = World::start().await;
+    let mut client = Client::connect(world.addr()).await;
+    client.send_head("GET /api/standin/hang").await;
+    let is_this = |seen: &&Seen| seen.target == b"/api/standin/hang";
+    let arrived = |seen: &[Seen]| seen.iter().any(|seen| is_this(&seen));
+    assert!(world.standin.wait_for(PATIENCE, arrived).await);
+    drop(client);
+    let gone = |seen: &[Seen]| seen.iter().find(is_this).is_some_and(Seen::aborted);
+    assert!(world.standin.wait_for(Duration::from_secs(1), gone).await);
+}
+
+#[tokio::test]
+async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
+    let (asked, answering) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (was_asked, may_answer) = (Arc::clone(&asked), Arc::clone(&answering));
+    let upstream = Scripted::start(move |mut stream, number| {
+        let (asked, answering) = (Arc::clone(&was_asked), Arc::clone(&may_answer));
+        async move {
+            if number > 0 {
+                asked.notify_one();
+                answering.notified().await;
+            }
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                .await;
+            drain(&mut stream).await;
+        }
+    })
+    .await;
+    let mut dispatcher = before(&upstream).await;
+    let mut idle = Client::connect(dispatcher.addr).await;
+    assert_eq!(idle.exchange("GET /idle").await.status, 200);
+    let mut client = Client::connect(dispatcher.addr).await;
+    client.send_head("GET /under-way").await;
+    asked.notified().await;
+    dispatcher.begin_drain();
+    assert_eq!(idle.rest().await, b"", "an idle connection ends at once");
+    answering.notify_one();
+    let answer = client.answer(false).await;
+    let connection = answer.header("connection");
+    assert_eq!((answer.status, connection.as_str()), (200, "close"));
+    assert_eq!(client.rest().await, b"");
+}

@@ -1,0 +1,13 @@
+//! The proxied request: fields, bodies, failures, WebSockets, static files, t3's page.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod assets;
+mod bodies;
+mod failures;
+mod fast_path;
+mod forwarding;
+mod pwa;
+mod request_id;
+mod websocket;

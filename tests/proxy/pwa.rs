@@ -1,0 +1,17 @@
+//! t3's page as an app of the home screen: its manifest, its tags, and what a browser makes of it.
+
+mod manifest;
+mod page;
+mod untouched;
+
+/// What is put into t3's page.
+const TAGS: &str = "<link rel=\"manifest\" href=\"/manifest.webmanifest\" \
+    crossorigin=\"use-credentials\"><meta name=\"mobile-web-app-capable\" content=\"yes\">\
+    <meta name=\"apple-mobile-web-app-capable\" content=\"yes\">\
+    <meta name=\"apple-mobile-web-app-status-bar-style\" content=\"default\">\
+    <meta name=\"apple-mobile-web-app-title\" content=\"T3 Code\">";
+
+/// A page load by somebody who has a session.
+fn load(path: &str) -> String {
+    format!("GET {path}\n{}\nCookie: t3_session=x", crate::common::PAGE)
+}

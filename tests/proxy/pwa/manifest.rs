@@ -1,0 +1,129 @@
+//! The manifest: the dispatcher's, unless t3 has one.
+
+use serde_json::json;
+
+use crate::assets::files::{file, file_with};
+use crate::assets::harness::{T3, World};
+use crate::common::{Client, Dispatcher, World as Standin, config, request};
+
+const PATH: &str = "/manifest.webmanifest";
+
+#[tokio::test]
+async fn it_names_the_app_and_t3_s_own_icon() {
+    let world = Standin::start().await;
+    let answer = request(world.addr(), &format!("GET {PATH}")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/manifest+json");
+    assert_eq!(answer.header("cache-control"), "no-cache");
+    let icon = json!({ "src": "/apple-touch-icon.png", "type": "image/png", "sizes": "180x180" });
+    let expected = json!({
+        "id": "/", "name": "T3 Code", "short_name": "T3 Code", "start_url": "/", "scope": "/",
+        "display": "standalone", "theme_color": "#0a0a0a", "background_color": "#0a0a0a",
+        "icons": [icon],
+    });
+    assert_eq!(answer.json(), expected);
+    let head = request(world.addr(), &format!("HEAD {PATH}")).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in ["content-type", "content-length", "cache-control"] {
+        assert_eq!(head.all(name), answer.all(name), "{name}");
+    }
+    assert_eq!(world.exchanges(), 0, "nobody is paired for it");
+}
+
+#[tokio::test]
+async fn it_has_no_icon_where_t3_has_none() {
+    let world = World::with(vec![
+        (PATH, file("text/html; charset=utf-8", b"<head></head>")),
+        ("/apple-touch-icon.png", file("text/html", b"<head></head>")),
+    ])
+    .await;
+    let manifest = world.get(PATH, "br").await;
+    assert_eq!(manifest.status, 200);
+    assert_eq!(manifest.json()["icons"], json!([]));
+}
+
+#[tokio::test]
+async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
+    let own = br#"{ "name": "t3's own" }"#;
+    let error = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno".to_vec();
+    let coded = file_with(
+        "application/manifest+json",
+        "etag: \"x\"\r\ncontent-encoding: br\r\n",
+        b"\x0b\x01",
+    );
+    for (answer, status, body) in [
+        (file("application/manifest+json", own), 200, &own[..]),
+        (file("application/json", own), 200, own),
+        (coded, 200, b"\x0b\x01"),
+        (error, 500, b"no"),
+    ] {
+        let world = World::with(vec![(PATH, answer)]).await;
+        let manifest = world.get(PATH, "br").await;
+        assert_eq!((manifest.status, &manifest.body[..]), (status, body));
+        assert_eq!(world.t3.asked("/apple-touch-icon.png"), 0);
+    }
+    // 404: a t3 that knows what it has not.
+    let world = World::with(vec![]).await;
+    assert_eq!(world.get(PATH, "br").await.json()["name"], "T3 Code");
+}
+
+#[tokio::test]
+async fn no_way_leads_past_it() {
+    let world = Standin::with(&["--assets", "off"]).await;
+    let mut client = Client::connect(world.addr()).await;
+    // The first of a connection, behind a plain one, and before one.
+    for path in [
+        PATH,
+        "/standin/1k",
+        PATH,
+        "/manifest.webmanifest?v=2",
+        "/standin/1k",
+    ] {
+        let answer = client.exchange(&format!("GET {path}")).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let is_manifest = answer.header("content-type") == "application/manifest+json";
+        assert_eq!(is_manifest, path.starts_with(PATH), "{path}");
+    }
+    for other in [
+        "/manifest.webmanifest/",
+        "/Manifest.webmanifest",
+        "/x/manifest.webmanifest",
+    ] {
+        let answer = request(world.addr(), &format!("GET {other}")).await;
+        assert!(
+            answer.header("content-type").starts_with("text/html"),
+            "{other}"
+        );
+    }
+    assert_eq!(
+        request(world.addr(), &format!("POST {PATH}")).await.status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn switched_off_there_is_none() {
+    let world = Standin::with(&["--pwa", "off"]).await;
+    let answer = request(world.addr(), &format!("GET {PATH}")).await;
+    assert!(
+        answer.text().contains("<title>T3 Code (stand-in)"),
+        "t3's fallback"
+    );
+}
+
+#[tokio::test]
+async fn without_t3_there_is_no_word_on_it_and_the_barred_get_none() {
+    let world = Standin::with(&["--identity-header", "x-user", "--allowed-users", "alice"]).await;
+    for (user, status) in [("alice", 200), ("mallory", 403)] {
+        let head = format!("GET {PATH}\nX-User: {user}");
+        assert_eq!(request(world.addr(), &head).await.status, status, "{user}");
+    }
+    let t3 = T3::with(vec![]).await;
+    let gone = t3.addr;
+    drop(t3);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let dispatcher = Dispatcher::start(config(gone, dir.path(), &[])).await;
+    let answer = request(dispatcher.addr, &format!("GET {PATH}")).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("retry-after"), "1");
+}

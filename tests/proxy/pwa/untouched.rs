@@ -1,0 +1,110 @@
+//! What no tag is put into: byte for byte as without the switch.
+
+use super::load;
+use crate::assets::files::{file, file_with};
+use crate::assets::harness::World;
+use crate::common::http::Answer;
+use crate::common::{Dispatcher, config, request};
+
+const PAGE: &[u8] = b"<html><head><title>x</title></head><body>y</body></html>";
+
+fn fields(answer: &Answer) -> Vec<(String, Vec<u8>)> {
+    let mut fields = answer.headers.clone();
+    // Where t3 gives none, the moment's.
+    fields.retain(|(name, _)| name != "date");
+    fields.sort();
+    fields
+}
+
+/// Asks a dispatcher with the switch on and one with it off: the answers must be the same.
+async fn assert_same(answer: Vec<u8>, path: &'static str) {
+    for assets in ["on", "off"] {
+        let on = World::with(vec![(path, answer.clone())]).await;
+        let args = ["--pwa", "off", "--assets", assets];
+        let off = Dispatcher::start(config(on.t3.addr, on.dir.path(), &args)).await;
+        let args = ["--assets", assets];
+        let on = Dispatcher::start(config(on.t3.addr, on.dir.path(), &args)).await;
+        let (touched, plain) = (
+            request(on.addr, &load(path)).await,
+            request(off.addr, &load(path)).await,
+        );
+        let what = format!("{path} {}", String::from_utf8_lossy(&answer));
+        assert_eq!(touched.status, plain.status, "{what}");
+        assert_eq!(fields(&touched), fields(&plain), "{what}");
+        assert_eq!(touched.body, plain.body, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_page_of_t3_s_is_left_alone() {
+    let html = "text/html; charset=utf-8";
+    for path in [
+        "/api/x",
+        "/attachments/1.html",
+        "/oauth/token",
+        "/.well-known/x",
+        "/%61pi/x",
+    ] {
+        assert_same(file(html, PAGE), path).await;
+    }
+    for content_type in [
+        "text/plain",
+        "application/xhtml+xml",
+        "image/svg+xml",
+        "text/html; charset=utf-16",
+        "application/json",
+    ] {
+        assert_same(file(content_type, PAGE), "/").await;
+    }
+    for line in [
+        "content-encoding: identity\r\n",
+        "content-disposition: attachment\r\n",
+        "cache-control: no-transform\r\n",
+        "content-type: text/plain\r\n",
+    ] {
+        assert_same(file_with(html, line, PAGE), "/").await;
+    }
+}
+
+#[tokio::test]
+async fn errors_and_redirections_are_left_alone() {
+    for status in [
+        "201 Made",
+        "203 Other",
+        "302 Found",
+        "401 Who",
+        "404 Gone",
+        "500 Oh",
+        "503 Later",
+    ] {
+        let page = String::from_utf8_lossy(PAGE);
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\
+             Location: /x\r\nConnection: close\r\n\r\n{page}",
+            PAGE.len()
+        );
+        assert_same(answer.into_bytes(), "/").await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_has_a_manifest_or_no_sound_head_keeps_its_bytes() {
+    for page in [
+        "<head><link rel=manifest href=/own></head><body>",
+        "<head><link crossorigin REL='icon MANIFEST'></head>",
+        "<head><title></head><body>never closed",
+        "<p>no head, no body",
+        "<head><a b='<</head><body>",
+        "</head><<<//>>\0\u{fffd}",
+        "",
+    ] {
+        for assets in ["on", "off"] {
+            let world = World::with(vec![("/", file("text/html", page.as_bytes()))]).await;
+            let args = ["--assets", assets];
+            let on = Dispatcher::start(config(world.t3.addr, world.dir.path(), &args)).await;
+            let answer = request(on.addr, &load("/")).await;
+            assert!(answer.status == 200 && answer.complete, "{page}");
+            assert_eq!(answer.text(), page, "{assets}");
+        }
+    }
+}
