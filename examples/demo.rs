@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::process::ExitCode;
 
 use clap::Parser;
-use t3_dispatcher::config::Options;
+use t3_dispatcher::config::options::Options;
 use t3_dispatcher::server;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::net::TcpListener;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
-use t3_dispatcher::config::Options;
+use t3_dispatcher::config::options::Options;
 
 fn main() -> io::Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from);

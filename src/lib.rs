@@ -1,68 +1,38 @@
-//! The dispatcher in front of `t3 serve`: whoever single sign-on let through lands in a live cockpit.
+//! A reverse proxy in front of `t3 serve` that gives a person who passed single sign-on a t3 session.
 //!
-//! A request's path, top down:
+//! The life of a request, top down (`ARCHITECTURE.md` has the picture):
 //!
-//! 1. [`server`] accepts the connection and owns its task until it has ended or the drain cut it.
-//! 2. [`connection`] speaks HTTP/1.1 on it and, after a 101, becomes the tunnel.
-//!    A plain request, which is to be forwarded whatever else is the case, goes by [`fast_path`]
-//!    and no further down this list.
-//! 3. [`headers`] takes off what belongs to the client's hop alone.
-//! 4. [`dispatch`] lets [`route`] make the one decision about what is left: answer, pair, upgrade
-//!    or forward.
-//! 5. [`pairing`] turns a browser without a session into one with it, by t3's own API and CLI;
-//!    [`readiness`] knows whether t3 is there to ask.
-//! 6. [`proxy`] sends everything else on and brings the answer back, whole and in order.
-//! 7. [`assets`] looks at what may be a static file: compressed once, kept, cacheable.
-//! 8. [`pwa`] puts into t3's page what makes it an app of the home screen.
-//! 9. [`upstream`] keeps the connections to t3: who may be reused, what may be tried again.
-//! 10. [`tunnel`] copies two upgraded sockets until both are done, and says who ended it.
+//! 1. [`server`] accepts the connection and tracks its task until it ends or the drain cuts it.
+//! 2. [`connection`] chooses the way for each request: [`fast_path`] for a plain GET or HEAD that is
+//!    certainly forwarded, hyper and the [`router`] for everything else.
+//! 3. [`http_rules`] decides which header fields cross the hop; [`access`] decides who the client is.
+//! 4. [`router`] answers locally, pairs, upgrades or forwards. It uses [`pairing`] for sessions,
+//!    [`assets`] for static files, [`pwa`] for the page's manifest, [`probe`] for synthetic clients.
+//! 5. [`upstream`] sends the request to t3 and knows whether t3 is up.
+//! 6. [`tunnel`] copies an upgraded connection until one side ends it.
 //!
-//! All of them tell [`metrics`] what happened; [`scrape`] answers whoever asks for that.
+//! [`state`] holds the services that the router and the fast path share, [`responses`] the responses
+//! written here, [`metrics`] the counters, [`config`] the options, [`process`] the tasks.
 //!
 //! Comments that cite `contract §n` mean section n of `docs/t3-contract.md`.
 
 #![forbid(unsafe_code)]
 
-pub mod activity;
-pub mod allocator;
-pub mod answers;
+pub mod access;
 pub mod assets;
-pub mod browser;
-pub mod byte_set;
 pub mod check;
-pub mod client_io;
 pub mod config;
 pub mod connection;
-pub mod cookies;
-pub mod dispatch;
-pub mod door;
 pub mod fast_path;
-pub mod fields;
-pub mod growing;
-pub mod headers;
-pub mod host;
-pub mod hygiene;
-pub mod install;
+pub mod http_rules;
 pub mod metrics;
-pub mod navigation;
-pub mod origin;
 pub mod pairing;
 pub mod probe;
-pub mod proxy;
+pub mod process;
 pub mod pwa;
-pub mod readiness;
-pub mod request_id;
-pub mod request_line;
-pub mod rewritten;
-pub mod route;
-pub mod scrape;
+pub mod responses;
+pub mod router;
 pub mod server;
-pub mod session;
-pub mod set_cookie;
-pub mod tasks;
-pub mod transforming;
+pub mod state;
 pub mod tunnel;
-pub mod tunnels;
-pub mod upload;
 pub mod upstream;
-pub mod websocket;

@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use t3_dispatcher::allocator;
 use t3_dispatcher::check::check;
-use t3_dispatcher::config::{Command, LogFormat, Options, T3Options};
-use t3_dispatcher::install::install;
+use t3_dispatcher::config::command::Command;
+use t3_dispatcher::config::logs::LogFormat;
+use t3_dispatcher::config::options::Options;
+use t3_dispatcher::config::t3::T3Options;
+use t3_dispatcher::process::allocator;
+use t3_dispatcher::process::install::install;
 use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

@@ -5,7 +5,7 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::{cookies, set_cookie};
+use t3_dispatcher::http_rules::{cookies, set_cookie};
 
 const PREFIX: &str = "authentik_";
 const NAME: &str = "t3_session";

@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 use clap::Parser;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::config::Options;
-use t3_dispatcher::door::{Door, Standing};
-use t3_dispatcher::fast_path::request::{Hop, rewrite};
-use t3_dispatcher::request_id::{RequestIds, X_REQUEST_ID};
-use t3_dispatcher::route::{self, Route};
-use t3_dispatcher::{headers, hygiene, websocket};
+use t3_dispatcher::config::options::Options;
+use t3_dispatcher::access::{Door, Standing};
+use t3_dispatcher::fast_path::hop::Hop;
+use t3_dispatcher::fast_path::request::rewrite;
+use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
+use t3_dispatcher::router::route::{self, Route};
+use t3_dispatcher::http_rules::{header_policy, validation, websocket};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -69,10 +70,10 @@ fuzz_target!(|data: &[u8]| {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);
-        hygiene::check(&mut other).map_err(|refusal| refusal.why).expect("clean");
+        validation::check(&mut other).map_err(|refusal| refusal.why).expect("clean");
         assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
         let wants_websocket = websocket::is_asked_for(other.headers());
-        headers::strip_request(other.headers_mut());
+        header_policy::strip_request(other.headers_mut());
         let visitor = door.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Barred);
         assert_eq!(visitor.is_https, plain.is_https);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::door::{forwarded, identity, withheld};
+use t3_dispatcher::access::{forwarded, identity, withheld};
 use t3_dispatcher_fuzz::{fields, listed};
 
 static NAME: HeaderName = HeaderName::from_static("x-authentik-username");

@@ -5,13 +5,13 @@
 use http::Uri;
 use http::header::LOCATION;
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::answers;
+use t3_dispatcher::responses;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(target) = Uri::try_from(data) else {
         return;
     };
-    let answer = answers::paired(&target, Vec::new());
+    let answer = responses::paired(&target, Vec::new());
     let lines: Vec<_> = answer.headers().get_all(LOCATION).iter().collect();
     let [line] = &*lines else {
         panic!("{} of them", lines.len());

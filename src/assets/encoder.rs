@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 
-use super::coding::Coding;
+use crate::assets::coding::Coding;
 
 /// How many bytes are coded in one go: about 3 ms of the one thread that serves everybody.
 pub(super) const PIECE_BYTES: usize = 32 * 1024;

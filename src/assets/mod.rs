@@ -4,22 +4,23 @@
 //! What carries its content's hash in its name is kept here and by the browser; everything else is
 //! asked for each time, and sent only if it has changed.
 
-mod accept;
-mod alone;
-mod best;
-mod coding;
-mod eligible;
-mod encoder;
-mod fields;
-mod flights;
-mod kind;
-mod names;
-mod pump;
-mod shared;
-mod store;
-mod validator;
-mod warm;
-mod worker;
+pub mod background;
+pub mod broadcast_body;
+pub mod cacheability;
+pub mod coding;
+pub mod compressor;
+pub mod eligibility;
+pub mod encoder;
+pub mod etag;
+pub mod fill;
+pub mod negotiation;
+pub mod page_references;
+pub mod response_fields;
+pub mod revalidate;
+pub mod single_flight;
+pub mod store;
+pub mod transcode;
+pub mod warmup;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,22 +31,22 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::sync::Semaphore;
 
-use self::accept::Liked;
-use self::best::Best;
-pub use self::best::Needed;
-use self::coding::Coding;
-pub use self::eligible::{is_file_path, is_static_path};
-use self::flights::Flights;
-use self::store::{Kept, Store};
-use self::worker::Worker;
-use crate::answers::{Answer, AnswerBody};
-use crate::client_io::Interim;
-use crate::config::AssetsConfig;
+use crate::assets::background::{Best, Needed};
+use crate::assets::coding::Coding;
+use crate::assets::compressor::Worker;
+use crate::assets::negotiation::Liked;
+use crate::assets::single_flight::Flights;
+use crate::assets::store::{Kept, Store};
+use crate::config::assets::AssetsConfig;
 use crate::metrics::Metrics;
-use crate::pwa::Tags;
-use crate::readiness::Readiness;
-use crate::tasks::Tasks;
-use crate::upstream::{Failure, Upstream};
+use crate::process::tasks::Tasks;
+use crate::pwa::tags::Tags;
+use crate::responses::Answer;
+use crate::responses::body::AnswerBody;
+use crate::upstream::client::Upstream;
+use crate::upstream::error::Failure;
+use crate::upstream::health::Readiness;
+use crate::upstream::interim::Interim;
 
 /// How many files are fetched and coded at a time: each takes up to 10 MiB meanwhile, and there is
 /// one thread for all of them.
@@ -114,11 +115,11 @@ impl Assets {
     /// head `tags` are put first.
     pub fn ask<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<Ask<'a>> {
         let assets = self.0.as_ref()?;
-        eligible::is_eligible(head).then(|| Ask {
+        eligibility::is_eligible(head).then(|| Ask {
             assets,
             head,
-            name: eligible::hashed_name(head),
-            liked: accept::liked(&head.headers),
+            name: eligibility::hashed_name(head),
+            liked: negotiation::liked(&head.headers),
             tags,
         })
     }

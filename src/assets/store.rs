@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::coding::Coding;
+use crate::assets::coding::Coding;
 use crate::metrics::Metrics;
 
 /// What keeping one body costs besides its bytes, about.

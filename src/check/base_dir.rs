@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::cure::finding;
-use super::report::Finding;
+use crate::check::advice::finding;
+use crate::check::report::Finding;
 
 /// Looks at the base directory; `None` is t3's own default. t3's command fails for anybody but its
 /// owner (contract §1), and what root writes into it t3 could not change.

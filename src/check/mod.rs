@@ -3,21 +3,21 @@
 //! It takes the steps of a pairing by the code that pairs, opens a WebSocket with the session, and
 //! ends the sessions that it made. The dispatcher itself need not run.
 
-mod base_dir;
-mod cure;
-mod report;
-mod t3;
-mod walk;
-mod websocket;
+pub mod advice;
+pub mod base_dir;
+pub mod report;
+pub mod server;
+pub mod steps;
+pub mod websocket;
 
 use std::sync::Arc;
 
-pub use self::report::Report;
-use self::walk::Walk;
+use crate::check::report::Report;
+use crate::check::steps::Walk;
 use crate::config::{CliConfig, PairingConfig, UpstreamConfig};
-use crate::pairing::Rehearsal;
-use crate::tasks::Tasks;
-use crate::upstream::Upstream;
+use crate::pairing::dry_run::Rehearsal;
+use crate::process::tasks::Tasks;
+use crate::upstream::client::Upstream;
 
 /// What a check is about.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::cure::finding;
-use super::report::Finding;
-use crate::pairing::Session;
+use crate::check::advice::finding;
+use crate::check::report::Finding;
+use crate::pairing::exchange::Session;
 
 /// How long t3 may take for the handshake and its first word.
 const PATIENCE: Duration = Duration::from_secs(5);

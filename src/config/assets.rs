@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::parse;
-use super::switch::Switch;
+use crate::config::parse;
+use crate::config::switch::Switch;
 
 /// How t3's static files are kept, by flag or by environment.
 #[derive(Debug, Clone, Args)]

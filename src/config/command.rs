@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use clap_complete::Shell;
 
-use super::t3::T3Options;
+use crate::config::t3::T3Options;
 
 /// What the binary can do besides serving.
 #[derive(Debug, Clone, Subcommand)]

@@ -6,8 +6,7 @@ use clap::Args;
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
-use super::DoorConfig;
-use super::parse;
+use crate::config::{DoorConfig, parse};
 
 /// Who is let in, by flag or by environment.
 #[derive(Debug, Clone, Args)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::parse;
+use crate::config::parse;
 
 /// How much one client may take, and how long, by flag or by environment.
 #[derive(Debug, Clone, Args)]

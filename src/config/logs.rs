@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
-use super::parse;
+use crate::config::parse;
 
 /// What is logged, and how it looks, by flag or by environment.
 #[derive(Debug, Clone, Args)]

@@ -1,14 +1,14 @@
 //! What the parts of the dispatcher are told: typed values, each part's own.
 
-mod assets;
-mod command;
-mod door;
-mod limits;
-mod logs;
-mod options;
-mod parse;
-mod switch;
-mod t3;
+pub mod assets;
+pub mod command;
+pub mod door;
+pub mod limits;
+pub mod logs;
+pub mod options;
+pub mod parse;
+pub mod switch;
+pub mod t3;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,12 +16,9 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
-pub use self::assets::AssetsConfig;
-pub use self::command::Command;
-pub use self::limits::LimitsConfig;
-pub use self::logs::{LogFormat, LogOptions};
-pub use self::options::Options;
-pub use self::t3::{MintMode, T3Options};
+use crate::config::assets::AssetsConfig;
+use crate::config::limits::LimitsConfig;
+use crate::config::t3::MintMode;
 
 /// Where the stack keeps the CLI; used when it is there and no other was named.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::Config;
-use super::assets::AssetOptions;
-use super::command::Command;
-use super::door::DoorOptions;
-use super::limits::LimitOptions;
-use super::logs::LogOptions;
-use super::parse;
-use super::switch::Switch;
-use super::t3::T3Options;
+use crate::config::assets::AssetOptions;
+use crate::config::command::Command;
+use crate::config::door::DoorOptions;
+use crate::config::limits::LimitOptions;
+use crate::config::logs::LogOptions;
+use crate::config::switch::Switch;
+use crate::config::t3::T3Options;
+use crate::config::{Config, parse};
 
 /// Where Prometheus looks for metrics unless another port is named.
 const METRICS_PORT: u16 = 9464;

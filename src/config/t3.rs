@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::parse;
-use super::{CliConfig, PairingConfig, UpstreamConfig};
+use crate::config::{CliConfig, PairingConfig, UpstreamConfig, parse};
 
 /// t3 and its command, by flag or by environment.
 #[derive(Debug, Clone, Args)]

@@ -1,8 +1,9 @@
 //! One client's connection: HTTP/1.1 until it ends or a 101 makes it one side of a tunnel.
 
-mod http;
-mod tunnel;
-mod watch;
+pub mod client_io;
+pub mod deadline_watch;
+pub mod http1;
+pub mod tunnel_task;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -13,13 +14,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::http::Ended;
-use self::tunnel::Tunnelling;
-use self::watch::{Watched, watch};
-use crate::client_io;
-use crate::dispatch::{Client, Dispatch, Opened};
+use crate::connection::deadline_watch::{Watched, watch};
+use crate::connection::http1::Ended;
+use crate::connection::tunnel_task::Tunnelling;
 use crate::fast_path::{self, Lane, Next};
-use crate::tasks::Tasks;
+use crate::process::tasks::Tasks;
+use crate::router::context::Opened;
+use crate::state::Services;
+use crate::state::client::Client;
 
 /// How long, and how much, a client that is still sending is listened to after the last answer.
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -30,13 +32,13 @@ const LINGER_BYTES: usize = 256 * 1024;
 pub async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    dispatch: Arc<Dispatch>,
+    services: Arc<Services>,
     tasks: Tasks,
     slot: OwnedSemaphorePermit,
 ) {
     client_io::prepare(&stream);
     // Apart, as is what few connections need: the rest is what an idle connection holds.
-    let http = Box::pin(speak(stream, peer, &dispatch, &tasks));
+    let http = Box::pin(speak(stream, peer, &services, &tasks));
     match http.await {
         Ended::TooSlow(stream) => reset(&stream),
         Ended::Done(stream) => {
@@ -48,7 +50,7 @@ pub async fn serve(
             tasks.cut().run_until_cancelled(echo).await;
         }
         Ended::Switched(client, Opened::Tunnel(opened)) => {
-            tasks.detach(Tunnelling::new(client, *opened, dispatch, slot));
+            tasks.detach(Tunnelling::new(client, *opened, services, slot));
         }
         Ended::Cut | Ended::AtRest(_) => {}
     }
@@ -58,20 +60,20 @@ pub async fn serve(
 async fn speak(
     stream: TcpStream,
     peer: SocketAddr,
-    dispatch: &Arc<Dispatch>,
+    services: &Arc<Services>,
     tasks: &Tasks,
 ) -> Ended {
-    let client = Arc::new(Client::new(peer, dispatch.limits));
+    let client = Arc::new(Client::new(peer, services.limits));
     let came = Vec::new();
     let mut lane = Lane { stream, came };
     loop {
-        match serve_plain(&mut lane, &client, dispatch, tasks).await {
+        match serve_plain(&mut lane, &client, services, tasks).await {
             Watched::Cut => return Ended::Cut,
             Watched::TooSlow => return Ended::TooSlow(lane.stream),
             Watched::Over(Next::Over) => return Ended::Done(lane.stream),
             Watched::Over(Next::NotPlain) => {}
         }
-        match http::speak(lane, &client, dispatch, tasks).await {
+        match http1::speak(lane, &client, services, tasks).await {
             Ended::AtRest(rest) => lane = rest,
             ended => return ended,
         }
@@ -81,10 +83,10 @@ async fn speak(
 async fn serve_plain(
     lane: &mut Lane,
     client: &Client,
-    dispatch: &Dispatch,
+    services: &Services,
     tasks: &Tasks,
 ) -> Watched<Next> {
-    let mut served = pin!(fast_path::serve(lane, client, dispatch, tasks));
+    let mut served = pin!(fast_path::serve(lane, client, services, tasks));
     watch(&client.activity, tasks, |cx, _| served.as_mut().poll(cx)).await
 }
 

@@ -3,18 +3,17 @@
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::Lane;
-use super::buffers;
-use super::ends::{Broken, Ends, Heard};
-use super::framing::Body;
-use super::own;
-use super::pipe::Pipe;
-use super::request::Plain;
-use super::response::Head;
-use crate::answers::Audience;
-use crate::dispatch::{Client, Dispatch};
-use crate::metrics::{Answered, Class, Kind};
-use crate::tasks::Tasks;
+use crate::fast_path::framing::Body;
+use crate::fast_path::io::{Broken, Ends, Heard};
+use crate::fast_path::request::Plain;
+use crate::fast_path::response::Head;
+use crate::fast_path::splice::Pipe;
+use crate::fast_path::{Lane, buffers, local_response};
+use crate::metrics::requests::{Answered, Class, Kind};
+use crate::process::tasks::Tasks;
+use crate::responses::Audience;
+use crate::state::Services;
+use crate::state::client::Client;
 
 /// How much of a longer answer is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
@@ -25,7 +24,7 @@ const PIPED_FROM: u64 = 256 * 1024;
 /// One exchange.
 pub(super) struct Exchange<'a> {
     pub(super) ends: Ends<'a>,
-    pub(super) dispatch: &'a Dispatch,
+    pub(super) services: &'a Services,
     pub(super) tasks: &'a Tasks,
     /// When the request was here.
     at: Instant,
@@ -49,21 +48,21 @@ impl<'a> Exchange<'a> {
         lane: &'a mut Lane,
         upstream: TcpStream,
         client: &'a Client,
-        dispatch: &'a Dispatch,
+        services: &'a Services,
         tasks: &'a Tasks,
         at: Instant,
     ) -> Self {
         let ends = Ends {
             lane,
             activity: &client.activity,
-            metrics: &dispatch.metrics,
+            metrics: &services.metrics,
             upstream: Some(upstream),
-            due: Some(at + dispatch.upstream.response_timeout()),
+            due: Some(at + services.upstream.response_timeout()),
             is_blocked: false,
         };
         Self {
             ends,
-            dispatch,
+            services,
             tasks,
             at,
             asked: at,
@@ -86,11 +85,15 @@ impl<'a> Exchange<'a> {
         match broken {
             Broken::Silent => Outcome::Unanswered,
             Broken::Failed(failure) => {
-                let id = plain.id(&self.ends.lane.came, &self.dispatch.request_ids);
-                let answer = self.dispatch.failed(&failure, Audience::Script, &id);
+                let id = plain.id(&self.ends.lane.came, &self.services.request_ids);
+                let answer = self.services.failed(&failure, Audience::Script, &id);
                 self.count(plain, answer.status().as_u16(), Instant::now());
                 let is_last = self.tasks.is_draining();
-                match self.ends.tell(&own::message(answer, is_last)).await {
+                match self
+                    .ends
+                    .tell(&local_response::message(answer, is_last))
+                    .await
+                {
                     Ok(()) if !is_last => Outcome::Answered,
                     _ => Outcome::Last,
                 }
@@ -161,7 +164,7 @@ impl<'a> Exchange<'a> {
 
     /// The head of the answer is here.
     fn count(&self, plain: Plain, status: u16, now: Instant) {
-        self.dispatch.metrics.answered(Answered {
+        self.services.metrics.answered(Answered {
             kind: match plain.is_asset {
                 true => Kind::Asset,
                 false => Kind::Fetch,
@@ -180,7 +183,7 @@ impl<'a> Exchange<'a> {
             && is_all
             && let Some(stream) = self.ends.upstream.take()
         {
-            self.dispatch.upstream.keep(stream, now);
+            self.services.upstream.keep(stream, now);
         }
     }
 }

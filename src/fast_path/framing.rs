@@ -1,6 +1,6 @@
 //! Where an answer's body ends, and what else its fields say of the connection (RFC 9112 §6.3). Pure.
 
-use super::chunked::{Chunks, Unclear};
+use crate::fast_path::chunked::{Chunks, Unclear};
 
 /// How the end of a body is told (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

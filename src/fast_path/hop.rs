@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::door::Door;
-use crate::request_id::RequestIds;
+use crate::access::Door;
+use crate::http_rules::request_id::RequestIds;
 
 /// Where a request comes from, and by which rules it is judged.
 #[derive(Debug)]

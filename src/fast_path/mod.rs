@@ -5,27 +5,26 @@
 //! another. Whatever is not certainly plain is left, as it came, to [`crate::connection`]'s other
 //! way; so is a plain one for which t3 closed its connection before it said anything.
 
-mod awaiting;
-mod buffers;
-mod chunked;
-mod eights;
-mod ends;
-mod exchange;
-mod fate;
-mod framing;
-mod hop;
-mod lines;
-mod onward;
-mod own;
-mod pipe;
+pub mod buffers;
+pub mod chunked;
+pub mod exchange;
+pub mod field_policy;
+pub mod framing;
+pub mod head_writer;
+pub mod header_lines;
+pub mod hop;
+pub mod io;
+pub mod local_response;
+pub mod normalized_head;
 pub mod request;
-mod respelt;
-mod response;
-mod runs;
-mod spans;
+pub mod request_writer;
+pub mod response;
+pub mod response_head;
+pub mod splice;
+pub mod swar;
+pub mod token_scan;
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
@@ -33,11 +32,13 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use self::exchange::{Exchange, Outcome};
-use self::request::{Hop, rewrite};
-use crate::dispatch::{Client, Dispatch};
-use crate::metrics::Stream;
-use crate::tasks::Tasks;
+use crate::fast_path::exchange::{Exchange, Outcome};
+use crate::fast_path::hop::Hop;
+use crate::fast_path::request::rewrite;
+use crate::metrics::requests::Stream;
+use crate::process::tasks::Tasks;
+use crate::state::Services;
+use crate::state::client::Client;
 
 /// A client's connection, and what came on it that has not been answered.
 #[derive(Debug)]
@@ -59,25 +60,25 @@ pub enum Next {
 
 /// Answers plain requests until something else comes, or nothing more. Does not wait for the rest
 /// of a head: whoever sends one in pieces is served by the other way.
-pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks: &Tasks) -> Next {
+pub async fn serve(lane: &mut Lane, client: &Client, services: &Services, tasks: &Tasks) -> Next {
     let ip = client.peer.ip();
     // What may be a file is looked at on its way back, or is here already.
     let hop = Hop::new(
-        &dispatch.door,
-        &dispatch.request_ids,
+        &services.door,
+        &services.request_ids,
         ip,
-        !dispatch.assets.is_on(),
+        !services.assets.is_on(),
     );
     loop {
         if lane.came.is_empty() {
             match lane.first_bytes(tasks).await {
-                Ok(count) if count > 0 => dispatch.metrics.received(Stream::Http, count as u64),
+                Ok(count) if count > 0 => services.metrics.received(Stream::Http, count as u64),
                 _ => return Next::Over,
             }
         }
         let at = Instant::now();
         let mut onward = buffers::take();
-        let plain = match dispatch.readiness.is_surely_up() {
+        let plain = match services.readiness.is_surely_up() {
             true => rewrite(&lane.came, &hop, &mut onward),
             false => None,
         };
@@ -86,11 +87,11 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
             client.activity.head(at);
             return Next::NotPlain;
         };
-        let Ok(upstream) = dispatch.upstream.idle_or_new(at).await else {
+        let Ok(upstream) = services.upstream.idle_or_new(at).await else {
             client.activity.head(at);
             return Next::NotPlain;
         };
-        let exchange = Exchange::new(lane, upstream, client, dispatch, tasks, at);
+        let exchange = Exchange::new(lane, upstream, client, services, tasks, at);
         match exchange.run(plain, onward).await {
             Outcome::Unanswered => return Next::NotPlain,
             Outcome::Last => return Next::Over,
@@ -103,11 +104,15 @@ pub async fn serve(lane: &mut Lane, client: &Client, dispatch: &Dispatch, tasks:
 
 impl Lane {
     /// Reads what comes next; nothing at the end of the connection, or when the drain begins.
-    async fn first_bytes(&mut self, tasks: &Tasks) -> io::Result<usize> {
+    async fn first_bytes(&mut self, tasks: &Tasks) -> std::io::Result<usize> {
         poll_fn(|cx| self.poll_first_bytes(cx, tasks)).await
     }
 
-    fn poll_first_bytes(&mut self, cx: &mut Context<'_>, tasks: &Tasks) -> Poll<io::Result<usize>> {
+    fn poll_first_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        tasks: &Tasks,
+    ) -> Poll<std::io::Result<usize>> {
         if tasks.is_draining() {
             return Poll::Ready(Ok(0));
         }

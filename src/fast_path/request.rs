@@ -3,16 +3,16 @@
 //! Plain is a GET or HEAD without a body that is certainly to be forwarded. Whatever is not
 //! certain is not plain: the other path knows the answer to everything.
 
-pub use super::hop::Hop;
-use super::hop::Name;
-use super::lines::{Lines, Room};
-use super::onward::Onward;
-use super::runs::Runs;
-use crate::assets;
-use crate::byte_set::ByteSet;
-use crate::door::Standing;
-use crate::request_id::{RequestId, RequestIds};
-use crate::route;
+use crate::access::Standing;
+use crate::fast_path::head_writer::Runs;
+use crate::fast_path::header_lines::{Lines, Room};
+use crate::fast_path::hop::Name;
+use crate::fast_path::request_writer::Onward;
+use crate::http_rules::byte_set::ByteSet;
+use crate::http_rules::paths;
+use crate::http_rules::request_id::{RequestId, RequestIds};
+
+pub use crate::fast_path::hop::Hop;
 
 /// More bytes than are added to the head of a request.
 const MOST_ADDED: usize = 256;
@@ -103,7 +103,7 @@ impl<'a> RequestLine<'a> {
         let path = &self.target[..end];
         path.starts_with('/')
             && !path.starts_with("//")
-            && route::is_forwarded(path)
-            && (hop.files_are_plain || !assets::is_file_path(path))
+            && paths::is_forwarded(path)
+            && (hop.files_are_plain || !paths::is_file_path(path))
     }
 }

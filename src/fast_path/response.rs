@@ -1,12 +1,12 @@
 //! The head of t3's answer: read strictly, and written anew for the client. Pure.
 
-use super::chunked::Chunks;
-use super::framing::{Body, Frame, Part, part};
-use super::lines::{Lines, Room};
-use super::respelt::{Respelt, respelt};
-use super::runs::Runs;
-use super::spans::text_length;
-use crate::set_cookie;
+use crate::fast_path::chunked::Chunks;
+use crate::fast_path::framing::{Body, Frame, Part, part};
+use crate::fast_path::head_writer::Runs;
+use crate::fast_path::header_lines::{Lines, Room};
+use crate::fast_path::normalized_head::{Respelt, respelt};
+use crate::fast_path::token_scan::text_length;
+use crate::http_rules::set_cookie;
 
 /// How the status line begins that a client is given.
 const VERSION: &[u8] = b"HTTP/1.1";

@@ -2,9 +2,9 @@
 
 use prometheus::{IntCounter, IntGauge};
 
-use super::Metrics;
-use super::family::{Counters, Maker};
-use super::labels::label;
+use crate::metrics::Metrics;
+use crate::metrics::family::{Counters, Maker};
+use crate::metrics::labels::label;
 
 label!(
     /// How a request for a static file was served.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Metrics;
-use super::family::{Counters, Histograms, Maker};
-use super::labels::label;
+use crate::metrics::Metrics;
+use crate::metrics::family::{Counters, Histograms, Maker};
+use crate::metrics::labels::label;
 
 /// A run takes about 2 s and is ended after 15 (contract §1).
 const RUN_SECONDS: [f64; 8] = [0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0];

@@ -8,7 +8,7 @@ use prometheus::{
     Registry,
 };
 
-use super::labels::Labels;
+use crate::metrics::labels::Labels;
 
 /// What every name begins with.
 const NAMESPACE: &str = "t3_dispatcher";

@@ -3,25 +3,19 @@
 //! A leaf: nothing here knows of the house. An event costs a few atomic additions, as its labels
 //! were resolved when [`Metrics`] was made.
 
-mod assets;
-mod cli;
-mod family;
-mod labels;
-mod pairing;
-mod process;
-mod requests;
-mod tunnels;
-mod upstream;
+pub mod assets;
+pub mod cli;
+pub mod family;
+pub mod labels;
+pub mod pairing;
+pub mod process;
+pub mod requests;
+pub mod tunnels;
+pub mod upstream;
 
 use prometheus::{Registry, TextEncoder};
 
-pub use self::assets::Asset;
-pub use self::cli::{CliCommand, CliOutcome};
-use self::family::Maker;
-pub use self::pairing::{Endpoint, PairingFailure, Refused, Way};
-pub use self::requests::{Answered, Class, Kind, NoAnswer, Stream};
-pub use self::tunnels::TunnelEnd;
-pub use self::upstream::UpstreamState;
+use crate::metrics::family::Maker;
 
 /// Every metric of one dispatcher.
 #[derive(Debug)]
@@ -71,6 +65,8 @@ pub use prometheus::TEXT_FORMAT;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::cli::{CliCommand, CliOutcome};
+    use crate::metrics::requests::{Answered, Class, Kind, Stream};
     use std::time::{Duration, Instant};
 
     #[test]

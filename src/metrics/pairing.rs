@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use prometheus::IntCounter;
 
-use super::Metrics;
-use super::family::{Counters, Histograms, Maker};
-use super::labels::label;
+use crate::metrics::Metrics;
+use crate::metrics::family::{Counters, Histograms, Maker};
+use crate::metrics::labels::label;
 
 /// From a mint by t3's API, a few milliseconds, to all the time that a person waits.
 const PAIRING_SECONDS: [f64; 12] = [

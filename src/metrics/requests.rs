@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Metrics;
-use super::family::{Counters, Histograms, Maker};
-use super::labels::label;
+use crate::metrics::Metrics;
+use crate::metrics::family::{Counters, Histograms, Maker};
+use crate::metrics::labels::label;
 
 /// From an answer out of memory to all the time that t3 may take.
 const REQUEST_SECONDS: [f64; 12] = [

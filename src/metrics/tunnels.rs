@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use prometheus::{IntCounter, IntGauge};
 
-use super::Metrics;
-use super::family::{Histograms, Maker};
-use super::labels::label;
+use crate::metrics::Metrics;
+use crate::metrics::family::{Histograms, Maker};
+use crate::metrics::labels::label;
 
 /// From a tab that was closed at once to one of a whole day.
 const TUNNEL_SECONDS: [f64; 9] = [

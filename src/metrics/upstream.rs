@@ -1,8 +1,8 @@
 //! What t3 tells by being there or not.
 
-use super::Metrics;
-use super::family::{Counters, Gauges, Maker};
-use super::labels::{Labels, label};
+use crate::metrics::Metrics;
+use crate::metrics::family::{Counters, Gauges, Maker};
+use crate::metrics::labels::{Labels, label};
 
 label!(
     /// How t3 is doing.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::child::CliError;
-use super::exchange::ExchangeError;
-use super::guard::Refusal;
-use super::mint::MintError;
-use crate::metrics::PairingFailure;
-use crate::upstream::Failure;
+use crate::metrics::pairing::PairingFailure;
+use crate::pairing::cli_process::CliError;
+use crate::pairing::exchange::ExchangeError;
+use crate::pairing::loop_guard::Refusal;
+use crate::pairing::mint::MintError;
+use crate::upstream::error::Failure;
 
 /// Why there is no session.
 #[derive(Debug)]

@@ -9,12 +9,13 @@ use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use super::secret::Secret;
-use crate::browser::Browser;
-use crate::cookies;
+use crate::access::browser::Browser;
+use crate::http_rules::{cookies, set_cookie};
 use crate::metrics;
-use crate::set_cookie;
-use crate::upstream::{Call, Failure, Upstream};
+use crate::pairing::secret::Secret;
+use crate::upstream::api_call::Call;
+use crate::upstream::client::Upstream;
+use crate::upstream::error::Failure;
 
 /// How long t3 may take for it. It needs some milliseconds (contract §4).
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -102,10 +103,10 @@ impl Endpoint {
     }
 
     /// What it is counted as.
-    pub(super) fn counted(self) -> metrics::Endpoint {
+    pub(super) fn counted(self) -> metrics::pairing::Endpoint {
         match self {
-            Self::BrowserSession => metrics::Endpoint::BrowserSession,
-            Self::Bootstrap => metrics::Endpoint::Bootstrap,
+            Self::BrowserSession => metrics::pairing::Endpoint::BrowserSession,
+            Self::Bootstrap => metrics::pairing::Endpoint::Bootstrap,
         }
     }
 

@@ -10,13 +10,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::bearer::Bearer;
-use super::child::CliError;
-use super::cli::Cli;
-use super::secret::Secret;
-use crate::config::{MintMode, PairingConfig};
+use crate::config::PairingConfig;
+use crate::config::t3::MintMode;
 use crate::metrics::{self, Metrics};
-use crate::upstream::{Call, Failure, Upstream};
+use crate::pairing::admin_session::Bearer;
+use crate::pairing::cli_process::CliError;
+use crate::pairing::secret::Secret;
+use crate::pairing::t3_cli::Cli;
+use crate::upstream::api_call::Call;
+use crate::upstream::client::Upstream;
+use crate::upstream::error::Failure;
 
 /// How long t3's API may take. It needs 6 to 22 ms (contract §4).
 const API_TIMEOUT: Duration = Duration::from_secs(5);
@@ -160,7 +163,7 @@ pub(super) async fn administer(
     serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)
 }
 
-impl From<Way> for metrics::Way {
+impl From<Way> for metrics::pairing::Way {
     fn from(way: Way) -> Self {
         match way {
             Way::Api => Self::Api,

@@ -1,22 +1,15 @@
 //! From a browser without a session to one with it: one credential minted and exchanged.
 
-mod ask;
-mod bearer;
-mod check;
-mod child;
-mod cli;
-mod error;
-mod exchange;
-mod guard;
-mod mint;
-mod pair;
-mod rehearsal;
-mod secret;
-mod tabs;
-
-pub use self::ask::Ask;
-pub use self::child::CliError;
-pub use self::exchange::{ExchangeError, Session};
-pub use self::mint::MintError;
-pub use self::pair::Pairing;
-pub use self::rehearsal::{Administration, Credential, Rehearsal};
+pub mod admin_session;
+pub mod cli_process;
+pub mod dry_run;
+pub mod error;
+pub mod exchange;
+pub mod liveness;
+pub mod loop_guard;
+pub mod mint;
+pub mod request;
+pub mod secret;
+pub mod service;
+pub mod t3_cli;
+pub mod tabs;

@@ -8,9 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::time::Instant;
 
-use super::error::PairError;
-use super::exchange::Session;
-use crate::browser::Browser;
+use crate::access::browser::Browser;
+use crate::pairing::error::PairError;
+use crate::pairing::exchange::Session;
 
 /// How long a session is handed to further tabs: about as long as the first tab's answer may need
 /// to reach the browser, until which the others come without it.

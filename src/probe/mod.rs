@@ -1,6 +1,6 @@
 //! A WebSocket that ends here: by it a synthetic client tells the network's drops from t3's.
 
-mod echo;
+pub mod echo;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,10 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::upstream::{Failure, Inbound, Outbound, Upstream};
+use crate::upstream::client::Upstream;
+use crate::upstream::error::Failure;
+use crate::upstream::request_body::Outbound;
+use crate::upstream::response_body::Inbound;
 
 /// Where t3 has it (contract §6).
 const PATH: &str = "/apple-touch-icon.png";

@@ -2,18 +2,22 @@
 //!
 //! t3 up to v0.0.28 ships neither. Where a later one does, its own are left as they are.
 
-mod icon;
-mod page;
+pub mod html_insertion;
+pub mod html_sink;
+pub mod icon;
+pub mod rewritten_body;
+pub mod tags;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use self::icon::Icon;
-pub use self::page::Tags;
-use crate::answers::{Answer, AnswerBody};
-use crate::upstream::Upstream;
+use crate::pwa::icon::Icon;
+use crate::pwa::tags::Tags;
+use crate::responses::Answer;
+use crate::responses::body::AnswerBody;
+use crate::upstream::client::Upstream;
 
 /// The colour of t3's own page before it has loaded, around it and behind it.
 const COLOUR: &str = "#0a0a0a";
@@ -42,7 +46,7 @@ impl Pwa {
 
     /// Has t3 brought a manifest of its own, or said anything else than that it has none? What it
     /// does not know it answers with its page (contract §6).
-    pub fn is_of_t3(&self, answer: &Answer) -> bool {
+    pub fn is_of_t3<B>(&self, answer: &Response<B>) -> bool {
         let content_type = answer.headers().get(CONTENT_TYPE);
         let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
         match answer.status() {

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::closing::ends_with_close;
+use crate::tunnel::close_frame::ends_with_close;
 
 /// How much is read at once. On the stack of the copying call: an idle tunnel holds none.
 const CHUNK_BYTES: usize = 16 * 1024;

@@ -1,8 +1,9 @@
 //! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
 
-mod closing;
-mod direction;
-mod report;
+pub mod close_frame;
+pub mod direction;
+pub mod registry;
+pub mod report;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,9 +14,10 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use self::direction::{Direction, Lost};
-pub use self::report::{Cause, Report};
-use crate::metrics::{Metrics, Stream};
+use crate::metrics::Metrics;
+use crate::metrics::requests::Stream;
+use crate::tunnel::direction::{Direction, Lost};
+use crate::tunnel::report::{Cause, Report};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);

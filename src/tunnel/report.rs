@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::metrics::TunnelEnd;
+use crate::metrics::tunnels::TunnelEnd;
 
 /// Who ended a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,15 @@
 //! t3 as the next hop, and the connections to it.
 
-mod call;
-mod failure;
-mod hop;
-mod inbound;
-mod link;
-mod outbound;
-mod pool;
-
-pub use self::call::Call;
-pub use self::failure::Failure;
-pub use self::hop::{Upgrade, Upstream};
-pub use self::inbound::Inbound;
-pub use self::link::Inform;
-pub use self::outbound::Outbound;
+pub mod api_call;
+pub mod client;
+pub mod connection;
+pub mod error;
+pub mod forward;
+pub mod health;
+pub mod health_probe;
+pub mod interim;
+pub mod pool;
+pub mod request_body;
+pub mod response_body;
+pub mod session;
+pub mod upload;

@@ -15,7 +15,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use t3_dispatcher::config::{Config, Options};
+use t3_dispatcher::config::Config;
+use t3_dispatcher::config::options::Options;
 use t3_dispatcher::server::{self, Listeners};
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};

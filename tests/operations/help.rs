@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
-use t3_dispatcher::config::Options;
+use t3_dispatcher::config::options::Options;
 
 use crate::common::process::{command, output};
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
-use t3_dispatcher::config::Options;
+use t3_dispatcher::config::options::Options;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::common::{Client, Dispatcher, PAGE, World, config};

@@ -1,0 +1,99 @@
+//! The secret that the ingress adds to what it sends, read from a file and read again on change.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// How long the file is taken to be what it was.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A secret in a file.
+#[derive(Debug)]
+pub(super) struct SecretFile {
+    path: PathBuf,
+    held: Mutex<Held>,
+}
+
+struct Held {
+    /// None while the file has none: then nobody is believed.
+    secret: Option<Vec<u8>>,
+    changed: Option<SystemTime>,
+    looked: Instant,
+}
+
+impl SecretFile {
+    /// Reads `path`. What stands around the secret as white space is none of it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or has no secret in it.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            let what = format!("the door's secret, {}: {error}", path.display());
+            io::Error::new(error.kind(), what)
+        };
+        let (secret, changed) = read(path).map_err(named)?;
+        let looked = Instant::now();
+        let held = Mutex::new(Held {
+            secret: Some(secret),
+            changed,
+            looked,
+        });
+        let path = path.to_owned();
+        Ok(Self { path, held })
+    }
+
+    /// Is `offered` the secret? Takes the same time wherever the two differ.
+    pub(super) fn is(&self, offered: &[u8]) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.looked.elapsed() >= LOOK_AGAIN_AFTER {
+            held.looked = Instant::now();
+            self.look_again(&mut held);
+        }
+        let secret = held.secret.as_deref();
+        secret.is_some_and(|secret| secret.ct_eq(offered).into())
+    }
+
+    /// A file that is gone or empty has taken the secret back.
+    fn look_again(&self, held: &mut Held) {
+        let changed = fs::metadata(&self.path).and_then(|found| found.modified());
+        if changed.is_ok() && changed.as_ref().ok() == held.changed.as_ref() {
+            return;
+        }
+        match read(&self.path) {
+            Ok((secret, changed)) => {
+                if held.secret.as_ref() != Some(&secret) {
+                    info!("the door's secret has changed");
+                }
+                held.secret = Some(secret);
+                held.changed = changed;
+            }
+            Err(error) => {
+                if held.secret.take().is_some() {
+                    warn!(%error, "no identity counts until the door's secret can be read again");
+                }
+                held.changed = None;
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<(Vec<u8>, Option<SystemTime>)> {
+    let changed = fs::metadata(path)?.modified().ok();
+    let secret = fs::read(path)?.trim_ascii().to_vec();
+    if secret.is_empty() {
+        let error = "there is no secret in it";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+    }
+    Ok((secret, changed))
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Held(…)")
+    }
+}

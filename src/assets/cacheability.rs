@@ -1,0 +1,189 @@
+//! What t3's answer is, by its head: a file whose bytes may be cached and coded, or not. Pure.
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPIRES, PRAGMA,
+    SET_COOKIE, TRAILER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+
+/// Below this a coded body saves nothing: it is one packet either way.
+const SMALLEST_TO_CODE: u64 = 1024;
+
+/// Fields by which an answer is no plain file, or says itself how it may be kept.
+const SPECIAL: [HeaderName; 9] = [
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    EXPIRES,
+    PRAGMA,
+    SET_COOKIE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
+];
+
+/// A file of t3's, by the head of the answer that brings it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct File {
+    /// How many bytes it has.
+    pub(super) length: u64,
+    /// Is it a page? Every unknown name is answered with one (contract §6).
+    pub(super) is_page: bool,
+    /// Is it worth coding?
+    pub(super) is_codable: bool,
+}
+
+/// The file that `answer` brings, if it is one and t3 does not say itself how it may be kept. t3
+/// knows the length of its files (contract §6): what comes without one is something else.
+pub(super) fn file_of<B>(answer: &Response<B>) -> Option<File> {
+    let headers = answer.headers();
+    let is_plain = answer.status() == StatusCode::OK
+        && SPECIAL.iter().all(|name| !headers.contains_key(name))
+        && !varies_by_everything(headers);
+    if !is_plain {
+        return None;
+    }
+    let length = single(headers, CONTENT_LENGTH)?.parse().ok()?;
+    let content_type = essence(single(headers, CONTENT_TYPE)?);
+    Some(File {
+        length,
+        is_page: content_type == "text/html",
+        is_codable: length >= SMALLEST_TO_CODE && is_codable(&content_type),
+    })
+}
+
+/// May `answer` be cached under a name that carries no hash? JSON is left alone there: it is what
+/// programs answer with, and no file of a page.
+pub(super) fn is_web_file(headers: &HeaderMap) -> bool {
+    let Some(content_type) = single(headers, CONTENT_TYPE).map(essence) else {
+        return false;
+    };
+    let (kind, _) = content_type.split_once('/').unwrap_or_default();
+    matches!(kind, "text" | "image" | "font")
+        || matches!(
+            &*content_type,
+            "application/javascript" | "application/manifest+json" | "application/wasm"
+        )
+}
+
+fn is_codable(content_type: &str) -> bool {
+    content_type.starts_with("text/")
+        || content_type.ends_with("+json")
+        || content_type.ends_with("+xml")
+        || matches!(
+            content_type,
+            "application/javascript"
+                | "application/json"
+                | "application/wasm"
+                | "application/xml"
+                | "font/otf"
+                | "font/ttf"
+                | "image/bmp"
+                | "image/vnd.microsoft.icon"
+                | "image/x-icon"
+        )
+}
+
+fn varies_by_everything(headers: &HeaderMap) -> bool {
+    headers.get_all(VARY).iter().any(|line| {
+        let mut names = line.as_bytes().split(|byte| *byte == b',');
+        names.any(|name| name.trim_ascii() == b"*")
+    })
+}
+
+fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?.to_str().ok()?;
+    lines.next().is_none().then_some(line)
+}
+
+/// The media type without its parameters, in lower case.
+fn essence(content_type: &str) -> String {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_rules::header_policy::from_lines;
+
+    const SCRIPT: [(&str, &str); 2] = [
+        ("content-type", "text/javascript; charset=utf-8"),
+        ("content-length", "2000"),
+    ];
+
+    fn of(status: u16, lines: &[(&str, &str)]) -> Option<File> {
+        let mut answer = Response::new(());
+        *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
+        *answer.headers_mut() = from_lines(lines);
+        file_of(&answer)
+    }
+
+    #[test]
+    fn a_plain_answer_of_known_length_is_a_file() {
+        let script = of(200, &SCRIPT).expect("a file");
+        assert!(script.is_codable && !script.is_page && script.length == 2000);
+        let page = [("content-type", "Text/HTML;charset=utf-8"), SCRIPT[1]];
+        assert!(of(200, &page).expect("a file").is_page);
+        for other in [
+            ("cache-control", "no-store"),
+            ("cache-control", ""),
+            ("expires", "0"),
+            ("pragma", "no-cache"),
+            ("content-encoding", "gzip"),
+            ("content-range", "bytes 0-1/2"),
+            ("set-cookie", "a=b"),
+            ("www-authenticate", "Basic"),
+            ("transfer-encoding", "chunked"),
+            ("trailer", "x"),
+            ("vary", "origin, *"),
+            ("content-type", "text/html"),
+        ] {
+            assert_eq!(of(200, &[SCRIPT[0], SCRIPT[1], other]), None, "{other:?}");
+        }
+        let kept = [SCRIPT[0], SCRIPT[1], ("vary", "Origin")];
+        assert!(of(200, &kept).is_some());
+        assert_eq!(of(200, &SCRIPT[..1]), None, "no length");
+        assert_eq!(of(200, &SCRIPT[1..]), None, "no type");
+        for status in [201, 203, 206, 301, 304, 404, 500] {
+            assert_eq!(of(status, &SCRIPT), None, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_worth_coding_is_known_by_type_and_length() {
+        for (content_type, length, expected) in [
+            ("text/css", "1024", true),
+            ("text/css", "1023", false),
+            ("application/json", "5000", true),
+            ("application/manifest+json", "5000", true),
+            ("image/svg+xml", "5000", true),
+            ("image/x-icon", "5000", true),
+            ("application/wasm", "5000", true),
+            ("font/ttf", "5000", true),
+            ("font/woff2", "5000", false),
+            ("image/png", "5000", false),
+            ("application/octet-stream", "5000", false),
+        ] {
+            let lines = [("content-type", content_type), ("content-length", length)];
+            let file = of(200, &lines).expect("a file");
+            assert_eq!(file.is_codable, expected, "{content_type} {length}");
+        }
+    }
+
+    #[test]
+    fn what_programs_answer_with_is_no_file_of_a_page() {
+        for (content_type, expected) in [
+            ("text/html; charset=utf-8", true),
+            ("image/png", true),
+            ("application/manifest+json", true),
+            ("application/json", false),
+            ("application/octet-stream", false),
+            ("multipart/form-data", false),
+        ] {
+            let headers = from_lines(&[("content-type", content_type)]);
+            assert_eq!(is_web_file(&headers), expected, "{content_type}");
+        }
+    }
+}

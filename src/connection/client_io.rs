@@ -1,0 +1,188 @@
+//! The client's socket as hyper sees it, with a way to say something before the answer.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::metrics::Metrics;
+use crate::metrics::requests::Stream;
+use crate::state::deadlines::Activity;
+use crate::state::request_line::RequestLine;
+use crate::upstream::interim::Interim;
+
+/// How much of what was written the kernel may hold unsent for one client. A client that reads
+/// slowly costs this much and not the megabytes that a send buffer grows to.
+const UNSENT_BYTES: u32 = 256 * 1024;
+
+/// After how long a silence, and how often, the kernel asks whether a client is still there: a
+/// phone that has lost its network says no goodbye.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Sets a client's socket up. Failing to costs latency or memory, and nothing else.
+pub fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
+
+/// A client's socket.
+#[derive(Debug)]
+pub struct ClientIo {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    line: Arc<RequestLine>,
+    interim: Arc<Interim>,
+    metrics: Arc<Metrics>,
+    /// What came before hyper had the socket, read first.
+    early: Bytes,
+    /// What of the interim answers is being written.
+    writing: Vec<u8>,
+    /// Everything hyper had to say so far has been written: what it says next begins a message.
+    between_messages: bool,
+}
+
+impl ClientIo {
+    /// Wraps `stream`, on which `early` has come already; what is pushed to `interim` is written
+    /// between two messages, `activity` is told what moves, `metrics` how much, and `line` what a
+    /// request begins with.
+    pub fn new(
+        stream: TcpStream,
+        early: Bytes,
+        interim: Arc<Interim>,
+        activity: Arc<Activity>,
+        line: Arc<RequestLine>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            stream,
+            early,
+            activity,
+            line,
+            interim,
+            metrics,
+            writing: Vec::new(),
+            between_messages: true,
+        }
+    }
+
+    /// The bare socket.
+    pub fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Writes the interim answers that wait. In the middle of a message they are dropped: they
+    /// are hints, and nothing may stand inside a message.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.writing.is_empty() {
+            let waiting = self.interim.take();
+            if self.between_messages {
+                self.writing = waiting;
+            }
+        }
+        while !self.writing.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.writing))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.writing.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl ClientIo {
+    fn told(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Pending => self.activity.write_blocked(),
+            Poll::Ready(written) => {
+                let written = *written.as_ref().unwrap_or(&0);
+                self.activity.wrote(written);
+                self.metrics.sent(Stream::Http, written as u64);
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let was_early = !self.early.is_empty();
+        let polled = match self.early.len().min(buffer.remaining()) {
+            0 => Pin::new(&mut self.stream).poll_read(cx, buffer),
+            count => {
+                buffer.put_slice(&self.early.split_to(count));
+                Poll::Ready(Ok(()))
+            }
+        };
+        match polled {
+            Poll::Pending => self.activity.read_blocked(),
+            Poll::Ready(_) => {
+                let came = &buffer.filled()[before..];
+                if !was_early {
+                    self.metrics.received(Stream::Http, came.len() as u64);
+                }
+                if self.activity.read(came.len()) {
+                    self.line.read(came);
+                }
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        self.between_messages = false;
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.told(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        self.between_messages = false;
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.told(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper calls this when it has nothing left to write.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.between_messages = true;
+        self.activity.flushed();
+        ready!(self.poll_interim(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

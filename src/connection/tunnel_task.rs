@@ -1,0 +1,86 @@
+//! A tunnel in a task of its own: thousands are idle at a time, and each holds what is here.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::info;
+
+use crate::router::context::OpenTunnel;
+use crate::state::Services;
+use crate::tunnel::registry::{Ending, Membership};
+use crate::tunnel::report::Cause;
+use crate::tunnel::{Side, Tunnel};
+
+/// Copies until one side ends it, the session has died, or the cut, and tells how it was.
+pub(super) struct Tunnelling {
+    tunnel: Tunnel,
+    membership: Membership,
+    address: IpAddr,
+    request_id: Box<str>,
+    services: Arc<Services>,
+    /// The connection's own place among all connections, given back with the rest.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Tunnelling {
+    /// Between `client` and what t3 has opened.
+    pub(super) fn new(
+        client: Side,
+        opened: OpenTunnel,
+        services: Arc<Services>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            tunnel: Tunnel::between(client, opened.upstream, &services.metrics),
+            membership: opened.membership,
+            address: opened.address,
+            request_id: opened.request_id.to_string().into(),
+            services,
+            _slot: slot,
+        }
+    }
+
+    fn ended(&self, cause: Cause) {
+        let report = self.tunnel.end(cause, &self.services.metrics);
+        info!(
+            user = self.membership.owner(),
+            ip = %self.address,
+            dur_ms = report.duration.as_millis() as u64,
+            bytes_up = report.bytes_up,
+            bytes_down = report.bytes_down,
+            cause = %report.cause,
+            request_id = %self.request_id,
+            "ws close"
+        );
+        if report.is_t3_gone {
+            self.services.tunnel_lost();
+        }
+    }
+}
+
+impl Future for Tunnelling {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            tunnel,
+            membership,
+            services,
+            ..
+        } = &mut *self;
+        let cause = match tunnel.poll(cx, &services.metrics) {
+            Poll::Ready(cause) => cause,
+            Poll::Pending => match membership.poll_ending(cx) {
+                Poll::Ready(Ending::SessionDied) => Cause::SessionEnded,
+                Poll::Ready(Ending::Cut) => Cause::Drained,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        self.ended(cause);
+        Poll::Ready(())
+    }
+}

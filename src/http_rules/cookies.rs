@@ -1,0 +1,166 @@
+//! The cookies of a request: which one is the session, and which never reach t3. Pure.
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use memchr::memchr_iter;
+
+use crate::http_rules::header_policy;
+
+/// The session cookie's name until t3 has told another (contract §2).
+pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
+
+/// The value of the first cookie called `name`, which is the one that t3 takes (contract §3).
+/// An empty value is none.
+pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(name_and_value)
+        .find(|(key, _)| *key == name.as_bytes())
+        .map(|(_, value)| value)
+        .filter(|value| !value.is_empty())
+}
+
+/// Puts the session `value` in the place of every cookie called `name`; the others stay byte for
+/// byte, in one line.
+pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
+    let mut line = Vec::new();
+    for pair in headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+    {
+        let is_session = name_and_value(pair).is_some_and(|(key, _)| key == name.as_bytes());
+        if !is_session && !pair.trim_ascii().is_empty() {
+            line.extend_from_slice(pair.trim_ascii());
+            line.extend_from_slice(b"; ");
+        }
+    }
+    line.extend_from_slice(format!("{name}={value}").as_bytes());
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// Takes every cookie off whose name begins with `prefix`. The others stay byte for byte.
+pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
+    let rest_of = |line: &HeaderValue| without(line.as_bytes(), prefix);
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
+    if lines.iter().all(|line| rest_of(line).is_none()) {
+        return;
+    }
+    let kept = lines.into_iter().filter_map(|line| match rest_of(&line) {
+        None => Some(line),
+        Some(rest) if rest.is_empty() => None,
+        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
+    });
+    let kept: Vec<_> = kept.collect();
+    let mut kept = kept.into_iter();
+    match kept.next() {
+        Some(first) => drop(headers.insert(COOKIE, first)),
+        // `HeaderMap::remove` would move the last field into the gap.
+        None => header_policy::retain(headers, |name| name != COOKIE),
+    }
+    for line in kept {
+        headers.append(COOKIE, line);
+    }
+}
+
+/// What is left of a `Cookie` line without the cookies whose name begins with `prefix`: none where
+/// it has no such cookie and stays as it is.
+pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
+    // A prefix without `=`, `;` and white space ends before the name does.
+    let is_withheld = |pair: &[u8]| {
+        let begin = pair.trim_ascii_start().get(..prefix.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let mut ends = memchr_iter(b';', line);
+    if !is_withheld(line) && !ends.any(|end| is_withheld(&line[end + 1..])) {
+        return None;
+    }
+    let pairs = line.split(|byte| *byte == b';');
+    let kept: Vec<_> = pairs.filter(|pair| !is_withheld(pair)).collect();
+    Some(kept.join(&b';').trim_ascii_start().to_vec())
+}
+
+/// The two sides of a pair's first `=`, white space around them off.
+pub fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at(equals);
+    Some((name.trim_ascii(), value[1..].trim_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::http_rules::header_policy::from_lines;
+
+    #[test]
+    fn the_session_cookie_is_the_first_of_exactly_that_name() {
+        for (lines, expected) in [
+            (vec![], None),
+            (vec!["t3_session=a"], Some("a")),
+            (vec!["x=1; t3_session=a; y=2"], Some("a")),
+            (vec!["x=1;t3_session=a"], Some("a")),
+            (vec!["x=1", "t3_session=a"], Some("a")),
+            (vec!["t3_session=a; t3_session=b"], Some("a")),
+            (vec!["t3_session=\"a\""], Some("\"a\"")),
+            (vec!["t3_session="], None),
+            (vec!["t3_session"], None),
+            (vec!["T3_session=a"], None),
+            (vec!["t3_session_3773=a"], None),
+            (vec!["not_t3_session=a"], None),
+            (vec!["x=t3_session=a"], None),
+            (vec!["\u{e9}=1; t3_session=a"], Some("a")),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let headers = from_lines(&lines);
+            assert_eq!(
+                session_cookie(&headers, DEFAULT_COOKIE_NAME),
+                expected.map(str::as_bytes),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_session_takes_the_place_of_every_other() {
+        for (lines, expected) in [
+            (vec![], "s=new"),
+            (vec!["s=old"], "s=new"),
+            (
+                vec!["a=1; s=old; b=\"2 3\"", "s=older;c"],
+                "a=1; b=\"2 3\"; c; s=new",
+            ),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = from_lines(&lines);
+            replace_session_cookie(&mut headers, "s", "new");
+            let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(lines, [expected]);
+        }
+    }
+
+    #[test]
+    fn withheld_cookies_go_and_the_rest_stays_byte_for_byte() {
+        for (lines, expected) in [
+            (vec!["a=1;  b=\"2 3\" ;c"], vec!["a=1;  b=\"2 3\" ;c"]),
+            (vec!["a=1; authentik_session=x; b=2"], vec!["a=1; b=2"]),
+            (vec!["authentik_csrf=x; a=1"], vec!["a=1"]),
+            (vec!["Authentik_proxy_1=x"], vec![]),
+            (
+                vec!["authentik_a=x", "b=2;authentik_c;d=4"],
+                vec!["b=2;d=4"],
+            ),
+            (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = from_lines(&lines);
+            withhold(&mut headers, "authentik_");
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(kept, expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What one request is called in every log: by whoever is in front, or by the dispatcher.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::http_rules::byte_set::ByteSet;
+
+/// The field that carries it, in requests and on the dispatcher's own error pages.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest that is taken over, in bytes.
+const MOST_BYTES: usize = 128;
+
+/// What one request is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+/// Names requests that come without a name: by the process, at random, and by a number in it.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: Process,
+    next: AtomicU64,
+}
+
+/// `9f86d081-`: a number of 32 bits in hexadecimal.
+type Process = [u8; 8 + 1];
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        // Nobody gains by guessing it: it only has to differ from one start to the next.
+        let random = RandomState::new().hash_one(std::process::id());
+        Self {
+            process: process(random as u32),
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl RequestIds {
+    /// The name that a request came with, if it is a sane one, or a new one.
+    pub fn of(&self, headers: &HeaderMap) -> RequestId {
+        let mut lines = headers.get_all(&X_REQUEST_ID).iter();
+        match (lines.next(), lines.next()) {
+            (Some(given), None) if is_sane(given.as_bytes()) => {
+                // A copy: a part of the request's buffer would keep all of it as long as a tunnel.
+                HeaderValue::from_bytes(given.as_bytes()).map_or_else(|_| self.make(), RequestId)
+            }
+            _ => self.make(),
+        }
+    }
+
+    /// The number of a new one.
+    pub fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Writes the one of `number`.
+    pub fn write(&self, number: u64, to: &mut Vec<u8>) {
+        write(&self.process, number, to);
+    }
+
+    /// The one of `number`.
+    pub fn numbered(&self, number: u64) -> RequestId {
+        let mut name = Vec::with_capacity(32);
+        write(&self.process, number, &mut name);
+        RequestId::of_text(&name)
+    }
+
+    fn make(&self) -> RequestId {
+        self.numbered(self.number())
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+fn process(number: u32) -> Process {
+    let mut process = *b"        -";
+    for (at, digit) in process[..8].iter_mut().enumerate() {
+        *digit = DIGITS[(number >> (4 * (7 - at)) & 0xf) as usize];
+    }
+    process
+}
+
+/// Writes a name made here, `9f86d081-2a`: the process and the number in hexadecimal.
+fn write(process: &Process, mut number: u64, to: &mut Vec<u8>) {
+    let mut digits = [0; 16];
+    let mut start = digits.len();
+    while number > 0 {
+        start -= 1;
+        digits[start] = DIGITS[(number % 16) as usize];
+        number /= 16;
+    }
+    to.extend_from_slice(process);
+    to.extend_from_slice(&digits[start..]);
+}
+
+impl RequestId {
+    /// The name that is written so.
+    pub fn of_text(text: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(text);
+        Self(value.unwrap_or(HeaderValue::from_static("-")))
+    }
+
+    /// As a field's value.
+    pub fn value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.to_str().unwrap_or("-"))
+    }
+}
+
+/// Nothing that a log, a page or a shell would take for its own.
+pub fn is_sane(name: &[u8]) -> bool {
+    static SAFE: ByteSet = ByteSet::alphanumeric_and(b"-_.:/+=@");
+    (1..=MOST_BYTES).contains(&name.len()) && SAFE.holds(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_rules::header_policy::from_lines;
+
+    #[test]
+    fn a_sane_name_is_taken_over_and_any_other_replaced() {
+        let ids = RequestIds::default();
+        let long = "a".repeat(MOST_BYTES);
+        for (given, is_taken) in [
+            (vec!["7b2c9e-1"], true),
+            (vec!["Root=1-67891233-abcdef012345678912345678"], true),
+            (vec![long.as_str()], true),
+            (vec![&format!("{long}a")], false),
+            (vec![""], false),
+            (vec!["a b"], false),
+            (vec!["a\"b"], false),
+            (vec!["<b>"], false),
+            (vec!["Zoë"], false),
+            (vec!["one", "two"], false),
+            (vec![], false),
+        ] {
+            let lines: Vec<_> = given.iter().map(|line| ("x-request-id", *line)).collect();
+            let id = ids.of(&from_lines(&lines)).to_string();
+            assert_eq!(given == [id.as_str()], is_taken, "{given:?} became {id}");
+        }
+    }
+
+    #[test]
+    fn made_names_differ_and_tell_the_process() {
+        let ids = RequestIds {
+            process: process(0x0f86_d081),
+            next: AtomicU64::new(0x2a),
+        };
+        assert_eq!(ids.make().to_string(), "0f86d081-2a");
+        assert_eq!(ids.make().to_string(), "0f86d081-2b");
+        ids.next.store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(ids.make().to_string(), "0f86d081-ffffffffffffffff");
+    }
+}

@@ -1,0 +1,154 @@
+//! Is a request clean HTTP, beyond what hyper refuses by itself? Pure.
+
+use http::header::{HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http_body::Body;
+
+use crate::http_rules::header_policy;
+use crate::http_rules::host::is_host;
+
+/// Why a request is refused. Its connection is closed after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client is told.
+    pub status: StatusCode,
+    /// In words.
+    pub why: &'static str,
+}
+
+/// Looks at a request before anything else does, and makes `Host` what the target says where the
+/// target has an authority (RFC 9112 §3.2.2).
+pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    check_method(request.method(), request.uri())?;
+    check_target(request.uri())?;
+    check_framing(request.headers())?;
+    check_host(request)
+}
+
+/// A WebSocket handshake that t3 can answer (RFC 6455 §4.2.1). A bad one by somebody with a
+/// session would leave t3 unable to end (contract §7).
+pub fn check_handshake<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
+    let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
+    if !request.body().is_end_stream() {
+        return bad("a WebSocket's request has no body");
+    }
+    if request.method() != Method::GET || request.version() != Version::HTTP_11 {
+        return bad("a WebSocket begins with a GET of HTTP/1.1");
+    }
+    if single(request.headers(), &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        let why = "only version 13 of WebSocket is spoken";
+        return Err(refusal(StatusCode::UPGRADE_REQUIRED, why));
+    }
+    match single(request.headers(), &SEC_WEBSOCKET_KEY) {
+        Some(key) if is_handshake_key(key.as_bytes()) => Ok(()),
+        _ => bad("Sec-WebSocket-Key is no 16 bytes in base64"),
+    }
+}
+
+fn check_method(method: &Method, target: &Uri) -> Result<(), Refusal> {
+    let why = "this method is not for a reverse proxy";
+    match *method {
+        Method::CONNECT | Method::TRACE => Err(refusal(StatusCode::METHOD_NOT_ALLOWED, why)),
+        ref method if target.path() == "*" && method != Method::OPTIONS => {
+            Err(refusal(StatusCode::BAD_REQUEST, "`*` is for OPTIONS alone"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Origin-form, or absolute-form with http(s) (RFC 9112 §3.2). What is not ASCII would not arrive
+/// at t3 as it was sent.
+fn check_target(target: &Uri) -> Result<(), Refusal> {
+    let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
+    if !matches!(target.scheme_str(), None | Some("http" | "https")) {
+        return bad("the target's scheme is not http");
+    }
+    if target.scheme().is_none() && target.authority().is_some() {
+        return bad("the target is no path");
+    }
+    let path_and_query = target
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let is_clean = |byte: u8| byte.is_ascii_graphic();
+    let starts_well = path_and_query.starts_with(['/', '*'])
+        || (target.scheme().is_some() && path_and_query.starts_with('?'));
+    if !path_and_query.bytes().all(is_clean) || !starts_well {
+        return bad("the target is no path of printable ASCII");
+    }
+    Ok(())
+}
+
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let why = "Transfer-Encoding is not `chunked` alone";
+    match header_policy::is_clearly_framed(headers) {
+        true => Ok(()),
+        false => Err(refusal(StatusCode::BAD_REQUEST, why)),
+    }
+}
+
+/// One valid `Host` (RFC 9112 §3.2), which gives way to the target's authority.
+fn check_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
+    let lines = request.headers().get_all(HOST).iter().count();
+    let is_optional = request.version() == Version::HTTP_10;
+    if lines > 1 || (lines == 0 && !is_optional) {
+        return bad("exactly one Host is needed");
+    }
+    let held = request.headers().get(HOST);
+    if held.is_some_and(|host| !is_host(host.as_bytes())) {
+        return bad("Host is invalid");
+    }
+    if let Some(authority) = request.uri().authority() {
+        if !is_host(authority.as_str().as_bytes()) {
+            return bad("the target's host is invalid");
+        }
+        let host = HeaderValue::from_str(authority.as_str());
+        let host = host.map_err(|_| refusal(StatusCode::BAD_REQUEST, "Host is invalid"))?;
+        request.headers_mut().insert(HOST, host);
+    } else if lines == 0 {
+        // t3 refuses an HTTP/1.1 request without it (contract §6).
+        let host = HeaderValue::from_static("localhost");
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+/// 16 bytes in base64: 22 characters, the last of which carries two bits, and two of padding.
+fn is_handshake_key(key: &[u8]) -> bool {
+    let Some(coded) = key.strip_suffix(b"==") else {
+        return false;
+    };
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    coded.len() == 22 && coded.iter().all(is_base64)
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => Some(line),
+        _ => None,
+    }
+}
+
+fn refusal(status: StatusCode, why: &'static str) -> Refusal {
+    Refusal { status, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_s_key_is_sixteen_bytes() {
+        assert!(is_handshake_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        for key in [
+            &b""[..],
+            b"dGhlIHNhbXBsZSBub25jZQ",
+            b"dGhlIHNhbXBsZSBub25jZQ===",
+            b"dGhlIHNhbXBsZSBub25jZR!==",
+            b"short==",
+        ] {
+            assert!(!is_handshake_key(key), "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One run of t3's command as a child, under bounds: time, output, and nothing left behind.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::{fmt, io};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+use crate::config::CliConfig;
+use crate::metrics::cli::CliOutcome;
+use crate::pairing::secret::redacted;
+use crate::process::allocator;
+
+/// How much one run may print on either output. It prints about 400 bytes (contract §1).
+const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// Why a run gave nothing.
+#[derive(Debug)]
+pub enum CliError {
+    /// So many wait already that its turn would not come in time, or has not.
+    Busy,
+    /// It could not be started.
+    Spawn(io::Error),
+    /// It did not end in time and was killed.
+    Timeout,
+    /// It printed more than it ever should and was killed.
+    OutputTooLong,
+    /// Its output could not be read.
+    Output(io::Error),
+    /// It failed, and this is what it said of it.
+    Failed(ExitStatus, String),
+    /// It ended well, but what it printed is not what was asked for.
+    Unusable,
+}
+
+impl CliError {
+    /// What it is counted as.
+    pub(super) fn outcome(&self) -> CliOutcome {
+        match self {
+            Self::Spawn(_) => CliOutcome::Missing,
+            Self::Timeout => CliOutcome::Timeout,
+            Self::Busy | Self::Failed(..) => CliOutcome::Failed,
+            Self::OutputTooLong | Self::Output(_) | Self::Unusable => CliOutcome::Unusable,
+        }
+    }
+}
+
+/// Runs the CLI with the base directory added; returns what it printed. Dropping the future kills it
+/// and everything that it started.
+pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
+    let program = config.program();
+    let mut command = Command::new(&program);
+    command.args(args);
+    if let Some(base_dir) = config.base_dir() {
+        command.arg("--base-dir").arg(base_dir);
+    }
+    finish(command, &program).await
+}
+
+/// What the CLI calls its version. It needs no base directory for that.
+pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
+    let program = config.program();
+    let mut command = Command::new(&program);
+    command.arg("--version");
+    let printed = finish(command, &program).await?;
+    let first = String::from_utf8_lossy(&printed);
+    let first = first.lines().next().unwrap_or_default().trim();
+    match first.is_empty() {
+        true => Err(CliError::Unusable),
+        false => Ok(redacted(first)),
+    }
+}
+
+async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
+    if let Some(path) = path_with(program) {
+        command.env("PATH", path);
+    }
+    for variable in allocator::VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let child = command.spawn().map_err(CliError::Spawn)?;
+    Run::of(child).finish().await
+}
+
+/// A child and everything that it started: dropping this kills them all.
+struct Run {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Run {
+    fn of(child: Child) -> Self {
+        let group = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
+        Self { child, group }
+    }
+
+    async fn finish(mut self) -> Result<Vec<u8>, CliError> {
+        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let outputs = async { tokio::try_join!(read_bounded(stdout), read_bounded(stderr)) };
+        let exit = async {
+            let status = self.child.wait().await.map_err(CliError::Output)?;
+            // What it left running may still hold its outputs open.
+            kill_group(self.group.take());
+            Ok(status)
+        };
+        let (status, (stdout, stderr)) = tokio::try_join!(exit, outputs)?;
+        if status.success() {
+            Ok(stdout)
+        } else {
+            Err(CliError::Failed(status, cause(&stdout, &stderr)))
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        kill_group(self.group.take());
+    }
+}
+
+fn kill_group(group: Option<Pid>) {
+    if let Some(group) = group {
+        // It may have ended by itself meanwhile.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    if let Some(output) = output {
+        let limit = OUTPUT_LIMIT as u64 + 1;
+        let mut output = output.take(limit);
+        output
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(CliError::Output)?;
+    }
+    match bytes.len() > OUTPUT_LIMIT {
+        true => Err(CliError::OutputTooLong),
+        false => Ok(bytes),
+    }
+}
+
+/// The PATH of the child: the program's own folder first, where its interpreter may be too.
+fn path_with(program: &Path) -> Option<OsString> {
+    let folder = program
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())?;
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&inherited));
+    std::env::join_paths(folders).ok()
+}
+
+/// The line that names the cause. t3 says it on standard output (contract §1).
+fn cause(stdout: &[u8], stderr: &[u8]) -> String {
+    let text = [stdout, stderr].map(String::from_utf8_lossy);
+    let lines = || text.iter().flat_map(|text| text.lines());
+    let line = lines()
+        .find(|line| line.contains("database is locked"))
+        .or_else(|| lines().find(|line| line.contains("ERROR")))
+        .or_else(|| lines().find(|line| !line.trim().is_empty()));
+    redacted(line.unwrap_or("it said nothing").trim())
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => formatter.write_str("too many wait for t3's command"),
+            Self::Spawn(error) => write!(formatter, "t3's command cannot be started: {error}"),
+            Self::Timeout => formatter.write_str("t3's command did not end in time"),
+            Self::OutputTooLong => write!(
+                formatter,
+                "t3's command printed over {} KiB",
+                OUTPUT_LIMIT / 1024
+            ),
+            Self::Output(error) => write!(formatter, "t3's command: unreadable output: {error}"),
+            Self::Failed(status, cause) => {
+                write!(formatter, "t3's command failed ({status}): {cause}")
+            }
+            Self::Unusable => formatter.write_str("t3's command printed nothing usable"),
+        }
+    }
+}
+
+impl std::error::Error for CliError {}

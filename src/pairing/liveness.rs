@@ -1,0 +1,63 @@
+//! Is a session still alive? t3 is asked, and a yes is remembered for a while.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::upstream::client::Upstream;
+use crate::upstream::session::{self, Proof};
+
+/// How long a session that was alive is taken to be.
+const ALIVE_FOR: Duration = Duration::from_secs(30);
+
+/// How many living sessions are remembered.
+const MOST_SESSIONS: usize = 1024;
+
+/// Knows which sessions were alive a moment ago.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    alive: Mutex<HashMap<Box<[u8]>, Instant>>,
+}
+
+impl Check {
+    /// Does t3 say that there is no such session? Anything but a definite no is none: whoever
+    /// has a session must not lose it because t3 is busy.
+    pub(super) async fn is_dead(&self, upstream: &Upstream, name: &str, value: &[u8]) -> bool {
+        let remembered = self.lock().get(value).copied();
+        if remembered.is_some_and(|since| since.elapsed() < ALIVE_FOR) {
+            return false;
+        }
+        let Some(proof) = Proof::cookie(name, value) else {
+            return true;
+        };
+        match session::is_alive(upstream, &proof).await {
+            Some(true) => {
+                self.remember(value);
+                false
+            }
+            Some(false) => true,
+            None => false,
+        }
+    }
+
+    /// t3 has refused the session: it is not taken to be alive any longer.
+    pub(super) fn forget(&self, value: &[u8]) {
+        self.lock().remove(value);
+    }
+
+    fn remember(&self, value: &[u8]) {
+        let mut alive = self.lock();
+        if alive.len() >= MOST_SESSIONS {
+            alive.retain(|_, since| since.elapsed() < ALIVE_FOR);
+        }
+        if alive.len() < MOST_SESSIONS {
+            alive.insert(value.into(), Instant::now());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Instant>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,182 @@
+//! t3's own command: one run at a time, whoever asks, and no wait without a bound.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::config::CliConfig;
+use crate::metrics::Metrics;
+use crate::metrics::cli::{CliCommand, CliOutcome};
+use crate::pairing::cli_process::{self, CliError};
+use crate::pairing::secret::Secret;
+
+/// How long one run, with its repetitions, may take. It needs about 2 s (contract §1).
+const RUN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The first pause before a run that found the database locked is repeated; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many may wait for their run.
+const MAX_WAITING: usize = 64;
+
+/// How long a minted credential is good for, in the CLI's own syntax. It is spent at once.
+const CREDENTIAL_TTL: &str = "5m";
+
+/// How long the dispatcher's own session is good for.
+pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// t3's own command.
+#[derive(Debug)]
+pub(super) struct Cli {
+    config: CliConfig,
+    metrics: Arc<Metrics>,
+    turn: Semaphore,
+    waiting: AtomicUsize,
+    /// How long the last run took, in milliseconds.
+    last_took: AtomicU64,
+}
+
+/// Counts itself among those who wait, for as long as it is there.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Cli {
+    /// Runs what `config` names, and counts it.
+    pub(super) fn new(config: CliConfig, metrics: Arc<Metrics>) -> Self {
+        Self {
+            config,
+            metrics,
+            turn: Semaphore::new(1),
+            waiting: AtomicUsize::new(0),
+            last_took: AtomicU64::new(0),
+        }
+    }
+
+    /// Mints a one-time credential: `t3 auth pairing create` (contract §1). Its turn must come
+    /// early enough to end by `deadline`.
+    pub(super) async fn create_pairing(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let args = [
+            "auth",
+            "pairing",
+            "create",
+            "--ttl",
+            CREDENTIAL_TTL,
+            "--label",
+            label,
+            "--json",
+        ];
+        self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
+            .await
+    }
+
+    /// Ends a session: `t3 auth session revoke` (contract §4). It ends well where there is none.
+    pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
+        let args = ["auth", "session", "revoke", id];
+        let _turn = self.take_turn(deadline).await?;
+        let run = self.run_until_unlocked(CliCommand::SessionRevoke, &args);
+        let start = Instant::now();
+        let revoked = timeout_at(deadline.min(start + RUN_TIMEOUT), run).await;
+        revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
+    }
+
+    /// What it calls its version.
+    pub(super) async fn version(&self) -> Result<String, CliError> {
+        let version = timeout(RUN_TIMEOUT, cli_process::version(&self.config)).await;
+        version.unwrap_or(Err(CliError::Timeout))
+    }
+
+    /// Makes an administrative session: `t3 auth session issue` (contract §4).
+    pub(super) async fn issue_session(
+        &self,
+        label: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let ttl = format!("{}h", BEARER_TTL.as_secs() / 3600);
+        let args = [
+            "auth", "session", "issue", "--ttl", &ttl, "--label", label, "--json",
+        ];
+        self.secret_of(CliCommand::SessionIssue, &args, "token", deadline)
+            .await
+    }
+
+    async fn secret_of(
+        &self,
+        command: CliCommand,
+        args: &[&str],
+        field: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let _turn = self.take_turn(deadline).await?;
+        let start = Instant::now();
+        let latest = deadline.min(start + RUN_TIMEOUT);
+        let printed = timeout_at(latest, self.run_until_unlocked(command, args)).await;
+        let took = start.elapsed();
+        self.last_took
+            .store(took.as_millis() as u64, Ordering::Relaxed);
+        let printed = printed.unwrap_or(Err(CliError::Timeout));
+        let secret = printed.and_then(|printed| secret_in(&printed, field));
+        let outcome = secret
+            .as_ref()
+            .map_or_else(CliError::outcome, |_| CliOutcome::Ok);
+        self.metrics.cli_run(command, outcome, took);
+        secret
+    }
+
+    /// Does it run right now?
+    pub(super) fn is_running(&self) -> bool {
+        self.turn.available_permits() == 0
+    }
+
+    /// Waits for its turn, unless by all that is known it would come too late: whoever waits in
+    /// vain is better off at t3's own pairing screen at once.
+    async fn take_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CliError> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        let a_run = Duration::from_millis(self.last_took.load(Ordering::Relaxed));
+        let ends = Instant::now() + a_run * (before as u32 + 1);
+        if before >= MAX_WAITING || (before > 0 && ends > deadline) {
+            return Err(CliError::Busy);
+        }
+        match timeout_at(deadline, self.turn.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(CliError::Busy),
+        }
+    }
+
+    async fn run_until_unlocked(
+        &self,
+        command: CliCommand,
+        args: &[&str],
+    ) -> Result<Vec<u8>, CliError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match cli_process::run(&self.config, args).await {
+                Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
+                    self.metrics.cli_locked(command);
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+fn secret_in(printed: &[u8], field: &str) -> Result<Secret, CliError> {
+    let value: Value = serde_json::from_slice(printed).map_err(|_| CliError::Unusable)?;
+    let secret = value[field].as_str().and_then(Secret::new);
+    secret.ok_or(CliError::Unusable)
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,170 @@
+//! The few answers that the dispatcher writes itself.
+
+pub mod body;
+pub mod text;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode, Uri};
+
+use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
+use crate::responses::body::AnswerBody;
+use crate::responses::text::{escaped, location};
+use crate::upstream::health_probe::State;
+
+/// An answer to a client.
+pub type Answer = Response<AnswerBody>;
+
+/// How a failure is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A person, in place of the page.
+    Person,
+    /// A script.
+    Script,
+}
+
+/// 200 `ok`: the process serves.
+pub fn healthy() -> Answer {
+    plain(StatusCode::OK, "text/plain; charset=utf-8", "ok")
+}
+
+/// 302 to the page that was asked for, with t3's `Set-Cookie` lines as they came.
+pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+    *answer.status_mut() = StatusCode::FOUND;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, location(target));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for line in set_cookies {
+        headers.append(SET_COOKIE, line);
+    }
+    answer
+}
+
+/// 101: another protocol follows, which the caller names.
+pub fn switching() -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    answer
+}
+
+/// What /readyz tells of t3: 200 only where it is up.
+pub fn ready(state: State) -> Answer {
+    let status = match state {
+        State::Up | State::Doubtful => StatusCode::OK,
+        State::Starting | State::Down => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    plain(status, "text/plain; charset=utf-8", state.to_string())
+}
+
+/// t3 gave no answer to a request: `status` says how, `address` who.
+pub fn no_answer(status: StatusCode, address: &str, audience: Audience, id: &RequestId) -> Answer {
+    let what = match status {
+        StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
+        _ => "did not answer",
+    };
+    unavailable(status, address, what, audience, id)
+}
+
+/// t3 is not up, and the request was not sent. A script is told when to come again.
+pub fn not_up(
+    status: StatusCode,
+    address: &str,
+    state: State,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
+    let what = match state {
+        State::Down => "did not answer: nobody listens there",
+        _ => "did not answer yet: it is starting",
+    };
+    let mut answer = unavailable(status, address, what, audience, id);
+    let headers = answer.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// A person gets a page that reloads itself, a script JSON.
+fn unavailable(
+    status: StatusCode,
+    address: &str,
+    what: &str,
+    audience: Audience,
+    id: &RequestId,
+) -> Answer {
+    let mut answer = match audience {
+        Audience::Person => plain(
+            status,
+            "text/html; charset=utf-8",
+            PAGE.replace("{address}", address)
+                .replace("{what}", what)
+                .replace("{request_id}", &id.to_string()),
+        ),
+        Audience::Script => plain(
+            status,
+            "application/json",
+            serde_json::json!({
+                "error": "upstream_unavailable",
+                "message": format!("t3 at {address} {what}"),
+                "request_id": id.to_string(),
+            })
+            .to_string(),
+        ),
+    };
+    uncached(&mut answer, id);
+    answer
+}
+
+/// 403 for somebody who is known and not on the list: who single sign-on says it is.
+pub fn barred(user: &str, audience: Audience, id: &RequestId) -> Answer {
+    let status = StatusCode::FORBIDDEN;
+    let mut answer = match audience {
+        Audience::Person => plain(
+            status,
+            "text/html; charset=utf-8",
+            BARRED
+                .replace("{request_id}", &id.to_string())
+                .replace("{user}", &escaped(user)),
+        ),
+        Audience::Script => plain(
+            status,
+            "application/json",
+            serde_json::json!({
+                "error": "forbidden",
+                "signed_in_as": user,
+                "request_id": id.to_string(),
+            })
+            .to_string(),
+        ),
+    };
+    uncached(&mut answer, id);
+    answer
+}
+
+/// A request that is refused as it stands.
+pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> Answer {
+    let mut answer = plain(status, "text/plain; charset=utf-8", why);
+    answer.headers_mut().insert(X_REQUEST_ID, id.value());
+    answer
+}
+
+/// An error is of the moment; by `id` whoever sees it can say which it was.
+fn uncached(answer: &mut Answer, id: &RequestId) {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, id.value());
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(AnswerBody::Own(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+const BARRED: &str = include_str!("barred.html");
+
+/// Reloads after a second or two, without a script so that no policy can forbid it.
+const PAGE: &str = include_str!("waiting.html");

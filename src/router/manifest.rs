@@ -1,0 +1,46 @@
+//! The manifest of the home-screen app: t3's own where it has one, else the dispatcher's.
+
+use crate::http_rules::paths;
+use crate::pwa::tags::Tags;
+use crate::responses::Answer;
+use crate::responses::body::AnswerBody;
+use crate::router::failure::audience;
+use crate::router::{Arrival, Router, bodiless};
+use crate::upstream::forward;
+use crate::upstream::request_body::Outbound;
+
+impl Router<'_> {
+    /// t3 is asked first: it is the one that knows whether it has one.
+    pub(super) async fn manifest(&self, arrival: Arrival<'_>) -> Answer {
+        if !self.services.pwa.is_on() {
+            return self.forward(arrival, Outbound::Empty).await;
+        }
+        let audience = audience(&arrival.head.headers);
+        let _waiting = arrival.client.waiting();
+        if !self.services.readiness.is_up_now().await {
+            return self.services.not_up(audience, &arrival.id);
+        }
+        let limit = self.services.upstream.response_timeout();
+        let request = bodiless(&arrival.head);
+        match forward::forward(
+            &self.services.upstream,
+            request,
+            limit,
+            &arrival.client.interim,
+        )
+        .await
+        {
+            Ok(answer) if self.services.pwa.is_of_t3(&answer) => answer.map(AnswerBody::Relayed),
+            Ok(_) => self.services.pwa.manifest(&self.services.upstream).await,
+            Err(failure) => self.services.failed(&failure, audience, &arrival.id),
+        }
+    }
+
+    /// What to put into the head of t3's page, where the answer to `arrival` is one: below a path
+    /// of another room of t3's, HTML is anybody's.
+    pub(super) fn tags(&self, arrival: &Arrival<'_>) -> Option<Tags> {
+        paths::is_static_path(arrival.head.uri.path())
+            .then(|| self.services.pwa.tags(&arrival.head))
+            .flatten()
+    }
+}

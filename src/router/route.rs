@@ -1,0 +1,153 @@
+//! The one decision per request: who answers it. Pure.
+
+use http::{Method, Request};
+use http_body::Body;
+
+use crate::http_rules::{navigation, origin};
+
+/// Who answers a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The dispatcher, for a probe of itself.
+    Health,
+    /// The dispatcher, for a probe of t3.
+    Ready,
+    /// The dispatcher, for a WebSocket that is to end here.
+    Probe,
+    /// The dispatcher: only a WebSocket may be asked for there.
+    NoProbe,
+    /// t3, and on its 101 the two sockets become a tunnel.
+    Upgrade,
+    /// t3, or the dispatcher with a new session and the way back to the page.
+    Page,
+    /// t3, or the dispatcher with the state of a new session.
+    OwnSession,
+    /// t3, or the dispatcher with the manifest of the home-screen app.
+    Manifest,
+    /// t3.
+    Forward,
+}
+
+/// Who answers: decided on the very fields that would be forwarded.
+pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
+    let (method, headers) = (request.method(), request.headers());
+    let is_get = matches!(*method, Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/healthz" | "/probe/healthz" if is_get => Route::Health,
+        "/readyz" if is_get => Route::Ready,
+        "/probe/ws" if wants_websocket => Route::Probe,
+        "/probe/ws" if is_get => Route::NoProbe,
+        _ if wants_websocket => Route::Upgrade,
+        "/manifest.webmanifest" if is_get && request.body().is_end_stream() => Route::Manifest,
+        _ if navigation::is_page_load(method, headers) => Route::Page,
+        "/api/auth/session"
+            if method == Method::GET
+                && request.body().is_end_stream()
+                && origin::is_own_fetch(headers) =>
+        {
+            Route::OwnSession
+        }
+        _ => Route::Forward,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Empty = http_body_util::Empty<bytes::Bytes>;
+    use crate::http_rules::{header_policy, websocket};
+
+    fn request(head: &str) -> (Request<Empty>, bool) {
+        let mut lines = head.lines();
+        let mut first = lines.next().unwrap_or_default().split(' ');
+        let mut builder = Request::builder()
+            .method(first.next().unwrap_or_default())
+            .uri(first.next().unwrap_or_default());
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap_or_default();
+            builder = builder.header(name, value);
+        }
+        let mut request = builder.body(Empty::new()).expect("a test's request");
+        let wants = websocket::is_asked_for(request.headers());
+        header_policy::strip_request(request.headers_mut());
+        (request, wants)
+    }
+
+    #[test]
+    fn each_kind_of_request_has_its_route() {
+        for (head, expected) in [
+            ("GET /healthz", Route::Health),
+            ("HEAD /healthz", Route::Health),
+            ("GET /healthz?x", Route::Health),
+            ("GET /readyz", Route::Ready),
+            ("GET /healthz/", Route::Forward),
+            ("GET /probe/healthz", Route::Health),
+            ("GET /probe/ws", Route::NoProbe),
+            (
+                "GET /probe/ws\nconnection: upgrade\nupgrade: websocket",
+                Route::Probe,
+            ),
+            ("GET /probe/ws/", Route::Forward),
+            ("POST /probe/ws", Route::Forward),
+            (
+                "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
+                Route::OwnSession,
+            ),
+            ("GET /api/auth/session", Route::Forward),
+            (
+                "GET /api/auth/session\nsec-fetch-site: cross-site",
+                Route::Forward,
+            ),
+            (
+                "GET /api/auth/session/\nsec-fetch-site: same-origin",
+                Route::Forward,
+            ),
+            ("GET /manifest.webmanifest", Route::Manifest),
+            ("HEAD /manifest.webmanifest?x", Route::Manifest),
+            ("POST /manifest.webmanifest", Route::Forward),
+            (
+                "GET /manifest.webmanifest\naccept: text/html",
+                Route::Manifest,
+            ),
+            ("GET //healthz", Route::Forward),
+            ("POST /healthz", Route::Forward),
+            ("GET /\nsec-fetch-dest: document", Route::Page),
+            ("GET /t/1?a=b%20c\naccept: text/html", Route::Page),
+            (
+                "GET /\naccept: text/html\ncookie: t3_session=x",
+                Route::Page,
+            ),
+            ("GET /\naccept: text/html\ncookie: other=x", Route::Page),
+            (
+                "GET /\naccept: text/html\nauthorization: Bearer x",
+                Route::Forward,
+            ),
+            (
+                "GET /\naccept: text/html\nconnection: cookie\ncookie: t3_session=x",
+                Route::Page,
+            ),
+            (
+                "GET /assets/index.js\naccept: */*\nsec-fetch-dest: script",
+                Route::Forward,
+            ),
+            ("GET /api/x\nsec-fetch-dest: empty", Route::Forward),
+            ("POST /\naccept: text/html", Route::Forward),
+            (
+                "GET /ws\nconnection: upgrade\nupgrade: websocket",
+                Route::Upgrade,
+            ),
+            (
+                "GET /\nsec-fetch-dest: document\naccept: text/html\nconnection: upgrade\nupgrade: websocket",
+                Route::Upgrade,
+            ),
+            (
+                "GET /\naccept: text/html\nconnection: upgrade\nupgrade: h2c",
+                Route::Page,
+            ),
+        ] {
+            let (request, wants) = request(head);
+            assert_eq!(of(&request, wants), expected, "{head}");
+        }
+    }
+}

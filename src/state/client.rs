@@ -1,0 +1,68 @@
+//! One client connection, as everything that serves it sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::limits::LimitsConfig;
+use crate::state::deadlines::Activity;
+use crate::state::request_line::RequestLine;
+use crate::upstream::interim::Interim;
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Where to say something before the answer.
+    pub interim: Arc<Interim>,
+    /// How long it may take for what.
+    pub activity: Arc<Activity>,
+    /// What its latest request line was like.
+    pub line: Arc<RequestLine>,
+    /// For how many nanoseconds its latest request has waited for t3.
+    waited: AtomicU64,
+}
+
+/// A wait for t3, until this is dropped.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    client: &'a Client,
+    since: Instant,
+}
+
+impl Client {
+    /// The one at `peer`.
+    pub fn new(peer: SocketAddr, limits: LimitsConfig) -> Self {
+        Self {
+            peer,
+            interim: Arc::default(),
+            activity: Arc::new(Activity::new(limits)),
+            line: Arc::default(),
+            waited: AtomicU64::new(0),
+        }
+    }
+
+    /// Its request waits for t3 from now on.
+    pub fn waiting(&self) -> Waiting<'_> {
+        Waiting {
+            client: self,
+            since: Instant::now(),
+        }
+    }
+
+    /// How long its latest request has waited; the next one begins with nothing.
+    pub fn take_waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed().as_nanos() as u64;
+        self.client.waited.fetch_add(waited, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a failed request to t3 is reported as, and what its client is answered.
+
+use tracing::{debug, warn};
+
+use crate::http_rules::request_id::RequestId;
+use crate::responses::{self, Answer, Audience};
+use crate::state::Services;
+use crate::upstream::error::Failure;
+
+impl Services {
+    /// A tunnel was ended by t3's side: is t3 still there?
+    pub fn tunnel_lost(&self) {
+        self.readiness.doubt();
+    }
+
+    /// Notes what a failure says of t3, and answers it.
+    pub fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
+        self.note(failure, id);
+        let (status, upstream) = (failure.status(), self.upstream.to_string());
+        match failure {
+            // Whoever cut its own body short reads no more; t3 is not to blame.
+            Failure::RequestBody => responses::refused(status, "incomplete request body", id),
+            _ => responses::no_answer(status, &upstream, audience, id),
+        }
+    }
+
+    /// Notes what a failure says of t3.
+    pub fn note(&self, failure: &Failure, id: &RequestId) {
+        let Some(cause) = failure.cause() else {
+            debug!(request_id = %id, %failure, "request cut short");
+            return;
+        };
+        self.readiness.doubt();
+        self.metrics.no_answer(cause);
+        warn!(request_id = %id, %failure, upstream = %self.upstream, "no answer from t3");
+    }
+
+    /// t3 is not up, and whoever asked has waited as long as it may.
+    pub fn not_up(&self, audience: Audience, id: &RequestId) -> Answer {
+        let status = match audience {
+            Audience::Person => self.door.waiting_status(),
+            Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let state = self.readiness.status().state;
+        responses::not_up(status, &self.upstream.to_string(), state, audience, id)
+    }
+}

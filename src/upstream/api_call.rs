@@ -1,0 +1,89 @@
+//! One small request of the dispatcher's own to t3, and its whole answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+
+use crate::upstream::client::Upstream;
+use crate::upstream::error::Failure;
+use crate::upstream::request_body::Outbound;
+
+/// How much of an answer is read. t3's own answers to these calls are under 2 KiB (contract §2-§4).
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// A request of the dispatcher's own.
+#[derive(Debug)]
+pub struct Call {
+    method: Method,
+    path: &'static str,
+    headers: HeaderMap,
+    body: Option<Value>,
+}
+
+impl Call {
+    /// `GET path`.
+    pub fn get(path: &'static str) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+
+    /// `POST path` with a JSON body.
+    pub fn post(path: &'static str, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(body),
+            ..Self::get(path)
+        }
+    }
+
+    /// Adds a field, where there is a value for it.
+    pub fn with(mut self, name: http::HeaderName, value: Option<HeaderValue>) -> Self {
+        if let Some(value) = value {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    fn into_request(self, upstream: &Upstream) -> Request<Outbound> {
+        let body = self.body.map(|body| Bytes::from(body.to_string()));
+        let mut headers = self.headers;
+        let host = HeaderValue::try_from(upstream.to_string());
+        headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let mut request = Request::new(body.map_or(Outbound::Empty, Outbound::Whole));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = Uri::from_static(self.path);
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+impl Upstream {
+    /// Makes `call` on a new connection, which no earlier request can have spoiled, and reads
+    /// the whole answer, all within `limit`. A body that is too long is an error.
+    pub async fn call(&self, call: Call, limit: Duration) -> Result<Response<Bytes>, Failure> {
+        let exchange = async {
+            let link = self.connect().await?;
+            let request = call.into_request(self);
+            let answer = self.exchange(link, request, limit, None).await?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+            let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
+            Ok(Response::from_parts(head, body))
+        };
+        tokio::time::timeout(limit, exchange)
+            .await
+            .unwrap_or(Err(Failure::ResponseTimeout))
+    }
+}

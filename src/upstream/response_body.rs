@@ -1,0 +1,134 @@
+//! The body of t3's answer, and what becomes of the connection that it comes on.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::process::tasks::AbortOnDrop;
+use crate::upstream::connection::Link;
+use crate::upstream::pool::Pool;
+
+/// The body of t3's answer, with the connection that it comes on.
+#[derive(Debug)]
+pub struct Inbound {
+    incoming: Incoming,
+    carrier: Carrier,
+    /// What ended it early, held back until what came before has been written.
+    failure: Option<hyper::Error>,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    /// Driven here, and given to the pool after the last byte, if there is one.
+    Link(Box<Link>, Option<Arc<Pool>>),
+    /// Driven by a task of its own, ended with this.
+    Task(#[allow(dead_code)] AbortOnDrop),
+    /// Nothing more will come.
+    Gone,
+}
+
+impl Inbound {
+    /// A body after which `link` may serve another request.
+    pub(super) fn then_kept(link: Box<Link>, incoming: Incoming, pool: &Arc<Pool>) -> Self {
+        let mut body = Self {
+            incoming,
+            carrier: Carrier::Link(link, Some(Arc::clone(pool))),
+            failure: None,
+        };
+        body.release_at_end();
+        body
+    }
+
+    /// A body after which `link` is closed.
+    pub(super) fn last_of(link: Box<Link>, incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            carrier: Carrier::Link(link, None),
+            failure: None,
+        }
+    }
+
+    /// A body whose connection is driven by `task`.
+    pub(super) fn beside(task: AbortOnDrop, incoming: Incoming) -> Self {
+        Self {
+            incoming,
+            carrier: Carrier::Task(task),
+            failure: None,
+        }
+    }
+
+    /// After the last byte the connection goes back to the pool at once: the client's next
+    /// request may already be there.
+    fn release_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        if let Carrier::Link(link, Some(pool)) = std::mem::replace(&mut self.carrier, Carrier::Gone)
+            && let Some(stream) = link.into_idle()
+        {
+            pool.put(stream, Instant::now());
+        }
+    }
+
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Carrier::Link(link, _) = &mut self.carrier else {
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        };
+        // Only driving the link completes a frame, and that happens here: no waker is needed.
+        // What is there already comes first, as asking for it tells hyper to read on.
+        let mut unwoken = Context::from_waker(Waker::noop());
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut unwoken) {
+            return Poll::Ready(frame);
+        }
+        let _ = link.drive(cx);
+        Pin::new(&mut self.incoming).poll_frame(&mut unwoken)
+    }
+}
+
+impl Body for Inbound {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let polled = self.poll_incoming(cx);
+        match polled {
+            Poll::Ready(Some(Err(failure))) => {
+                // hyper's server drops what it has not written yet when a body fails. Waiting
+                // for one turn lets it write the head and what came of the body.
+                self.carrier = Carrier::Gone;
+                self.failure = Some(failure);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(None) => self.release(),
+            Poll::Ready(Some(Ok(_))) => self.release_at_end(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
