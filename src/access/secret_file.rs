@@ -1,10 +1,10 @@
 //! The secret that the ingress adds to what it sends, read from a file and read again on change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -49,7 +49,7 @@ impl SecretFile {
 
     /// Is `offered` the secret? Takes the same time wherever the two differ.
     pub(super) fn is(&self, offered: &[u8]) -> bool {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if held.looked.elapsed() >= LOOK_AGAIN_AFTER {
             held.looked = Instant::now();
             self.look_again(&mut held);

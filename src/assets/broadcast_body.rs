@@ -1,10 +1,11 @@
 //! A body that one writes and many read, each from its beginning.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::process::tasks::AbortOnDrop;
 
@@ -65,15 +66,11 @@ impl Growing {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         let waiting = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             change(&mut state);
             std::mem::take(&mut state.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,7 +111,7 @@ impl Reader {
         if self.is_cut {
             return Poll::Ready(Some(Err(Cut)));
         }
-        let mut state = self.growing.lock();
+        let mut state = self.growing.state.lock();
         if let Some(chunk) = state.chunks.get(self.next) {
             self.next += 1;
             return Poll::Ready(Some(Ok(chunk.clone())));
@@ -139,7 +136,7 @@ impl Reader {
 
     /// Has everything been read?
     pub fn is_at_end(&self) -> bool {
-        let state = self.growing.lock();
+        let state = self.growing.state.lock();
         state.end == Some(Ok(())) && state.chunks.len() == self.next
     }
 }

@@ -1,11 +1,12 @@
 //! Bodies coded at the best setting: one thread of the lowest priority, there while there is work.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use parking_lot::Mutex;
 use rustix::process::setpriority_process;
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -77,7 +78,7 @@ impl Worker {
     /// The thread is one of its own, and not one of the runtime's: those serve others too, and
     /// would keep its priority. It ends when there is nothing left to do.
     pub(super) fn push(self: &Arc<Self>, job: Job) {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if !self.has_room(job.length()) {
             debug!(name = job.name, "too much to compress already");
             return;
@@ -111,7 +112,7 @@ impl Worker {
     }
 
     fn next(&self) -> Option<Job> {
-        let mut queue = self.lock();
+        let mut queue = self.queue.lock();
         if self.best.is_over() {
             self.give_up(&mut queue);
         }
@@ -148,10 +149,6 @@ impl Worker {
         };
         self.store.put(&job.name, kept);
     }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Job {
@@ -163,7 +160,7 @@ impl Job {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            let mut queue = self.0.lock();
+            let mut queue = self.0.queue.lock();
             queue.is_running = false;
             self.0.give_up(&mut queue);
         }

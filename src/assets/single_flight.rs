@@ -1,9 +1,10 @@
 //! Which files are being fetched right now: who comes first leads, the others join.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use http::HeaderMap;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::assets::broadcast_body::{Growing, Reader};
@@ -71,7 +72,7 @@ impl Flights {
     }
 
     fn lead_or_join(self: &Arc<Self>, key: Key) -> Result<Lead, watch::Receiver<Progress>> {
-        let mut all = self.lock();
+        let mut all = self.0.lock();
         if let Some(fetch) = all.get(&key) {
             return Err(fetch.clone());
         }
@@ -82,10 +83,6 @@ impl Flights {
             key,
             progress,
         })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Receiver<Progress>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,7 +106,7 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.key);
+        self.flights.0.lock().remove(&self.key);
     }
 }
 
@@ -145,7 +142,7 @@ mod tests {
         );
         drop(first);
         drop(lead(&flights, "/a"));
-        assert_eq!(flights.lock().len(), 1);
+        assert_eq!(flights.0.lock().len(), 1);
     }
 
     #[tokio::test]

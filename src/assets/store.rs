@@ -1,10 +1,11 @@
 //! Coded bodies, kept by name and coding within a bound; the least recently used goes first.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use parking_lot::Mutex;
 
 use crate::assets::coding::Coding;
 use crate::metrics::Metrics;
@@ -59,7 +60,7 @@ impl Store {
     /// The smallest body of `name` in one of `codings`; one that is kept as it is, because coding
     /// it is worth nothing, is good for everybody.
     pub(super) fn get(&self, name: &str, codings: impl Fn(Coding) -> bool) -> Option<Kept> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.clock += 1;
         let now = inner.clock;
         let fits = |held: &&mut Held| !held.kept.is_codable || codings(held.kept.coding);
@@ -75,7 +76,7 @@ impl Store {
         if cost > self.limit {
             return;
         }
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.clock += 1;
         let used = inner.clock;
         let forms = inner.names.entry(name.into()).or_default();
@@ -95,10 +96,6 @@ impl Store {
             inner.drop_oldest();
         }
         self.metrics.asset_store(inner.bytes as u64);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,7 +167,7 @@ mod tests {
             store.put("/a", kept(Coding::Br, length_put));
             assert_eq!(length(&store, "/a", Coding::Br), Some(expected));
         }
-        assert_eq!(store.lock().bytes, 20 + OVERHEAD_BYTES);
+        assert_eq!(store.inner.lock().bytes, 20 + OVERHEAD_BYTES);
     }
 
     #[test]
@@ -187,7 +184,7 @@ mod tests {
         }
         store.put("/e", kept(Coding::Br, 2500));
         assert_eq!(length(&store, "/d", Coding::Br), Some(1000));
-        assert_eq!(store.lock().names.len(), 2);
+        assert_eq!(store.inner.lock().names.len(), 2);
         store.put("/f", kept(Coding::Br, 100_000));
         assert_eq!(length(&store, "/f", Coding::Br), None, "too large");
         assert_eq!(length(&store, "/e", Coding::Br), Some(2500));

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tracing::debug;
@@ -82,7 +83,7 @@ pub(super) async fn speak(
         // hyper knows it and says nothing; whoever began it learns more from an answer.
         let _ = stream.write_all(NO_HTTP_2).await;
     }
-    let opened = behind.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let opened = behind.lock().take();
     match (opened, watched) {
         (_, Watched::Cut) => Ended::Cut,
         (Some(upstream), _) => {
@@ -113,7 +114,7 @@ async fn answer(
         // Closed, or another protocol: what comes behind this is no request.
         client.activity.end_with_this();
     }
-    *behind.lock().unwrap_or_else(PoisonError::into_inner) = outcome.opened;
+    *behind.lock() = outcome.opened;
     outcome.answer.map(|body| Timed { body, client })
 }
 

@@ -1,10 +1,11 @@
 //! The dispatcher's own administrative session on t3, in memory alone.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -65,7 +66,7 @@ impl Bearer {
     /// The session's token, issued now if there is none. `None` where none is to be had.
     pub(super) async fn token(self: &Arc<Self>) -> Option<Arc<Secret>> {
         let issuing = {
-            let mut held = self.lock();
+            let mut held = self.held.lock();
             if let Some((token, issued)) = &held.token
                 && issued.elapsed() < BEARER_TTL
             {
@@ -81,18 +82,18 @@ impl Bearer {
 
     /// Is it time for another one?
     pub(super) fn is_due(&self) -> bool {
-        self.lock().is_due()
+        self.held.lock().is_due()
     }
 
     /// Gets another one, while the old one is still used.
     pub(super) async fn renew(self: Arc<Self>) {
-        let issuing = self.join(&mut self.lock());
+        let issuing = self.join(&mut self.held.lock());
         let _ = issuing.await;
     }
 
     /// t3 refused `token`: it is of no more use.
     pub(super) fn refused(&self, token: &Arc<Secret>) {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         if matches!(&held.token, Some((current, _)) if Arc::ptr_eq(current, token)) {
             held.token = None;
         }
@@ -114,7 +115,7 @@ impl Bearer {
             .cli
             .issue_session(LABEL, Instant::now() + ISSUE_TIMEOUT)
             .await;
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         held.issuing = None;
         match issued {
             Ok(token) => {
@@ -130,10 +131,6 @@ impl Bearer {
                 Err(Arc::new(error))
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

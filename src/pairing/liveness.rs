@@ -1,9 +1,9 @@
 //! Is a session still alive? t3 is asked, and a yes is remembered for a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::upstream::client::Upstream;
@@ -25,7 +25,7 @@ impl Check {
     /// Does t3 say that there is no such session? Anything but a definite no is none: whoever
     /// has a session must not lose it because t3 is busy.
     pub(super) async fn is_dead(&self, upstream: &Upstream, name: &str, value: &[u8]) -> bool {
-        let remembered = self.lock().get(value).copied();
+        let remembered = self.alive.lock().get(value).copied();
         if remembered.is_some_and(|since| since.elapsed() < ALIVE_FOR) {
             return false;
         }
@@ -44,20 +44,16 @@ impl Check {
 
     /// t3 has refused the session: it is not taken to be alive any longer.
     pub(super) fn forget(&self, value: &[u8]) {
-        self.lock().remove(value);
+        self.alive.lock().remove(value);
     }
 
     fn remember(&self, value: &[u8]) {
-        let mut alive = self.lock();
+        let mut alive = self.alive.lock();
         if alive.len() >= MOST_SESSIONS {
             alive.retain(|_, since| since.elapsed() < ALIVE_FOR);
         }
         if alive.len() < MOST_SESSIONS {
             alive.insert(value.into(), Instant::now());
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Instant>> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,9 @@
 //! Ends loops: how often one browser is paired, and how soon again after a failure.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::access::browser::Browser;
@@ -60,7 +60,7 @@ impl Guard {
     /// May `browser` be paired for a request that arrived at `arrived`? Only what ended before
     /// counts: people who come at the same time are no loop.
     pub(super) fn admit(&self, browser: &Browser, arrived: Instant) -> Result<(), Refusal> {
-        let mut browsers = self.lock();
+        let mut browsers = self.browsers.lock();
         let Some(history) = browsers.get_mut(browser) else {
             return Ok(());
         };
@@ -82,7 +82,7 @@ impl Guard {
     /// A pairing of `browser` ended now, well or not.
     pub(super) fn note(&self, browser: &Browser, is_paired: bool) {
         let now = Instant::now();
-        let mut browsers = self.lock();
+        let mut browsers = self.browsers.lock();
         if browsers.len() >= MOST_BROWSERS && !browsers.contains_key(browser) {
             browsers.retain(|_, history| history.is_of_use(now));
             if browsers.len() >= MOST_BROWSERS {
@@ -97,10 +97,6 @@ impl Guard {
         } else {
             history.failed = Some(now);
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Browser, History>> {
-        self.browsers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,6 +162,6 @@ mod tests {
         for n in 0..2 * MOST_BROWSERS {
             guard.note(&browser(&n.to_string()), true);
         }
-        assert!(guard.lock().len() <= MOST_BROWSERS);
+        assert!(guard.browsers.lock().len() <= MOST_BROWSERS);
     }
 }

@@ -1,11 +1,12 @@
 //! One browser, one session: the tabs that it opens together share one pairing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::access::browser::Browser;
@@ -36,7 +37,7 @@ struct Together {
 impl Tabs {
     /// The session that `browser` got a moment ago, for a tab with another page.
     pub(super) fn handed_on(&self, browser: &Browser, target: &str) -> Option<Arc<Session>> {
-        let mut browsers = self.lock();
+        let mut browsers = self.browsers.lock();
         let together = browsers.get_mut(browser)?;
         let (session, since) = together.session.as_ref()?;
         if since.elapsed() >= HANDED_ON_FOR || together.targets.iter().any(|held| held == target) {
@@ -57,7 +58,7 @@ impl Tabs {
     where
         F: Future<Output = Paired> + Send + 'static,
     {
-        let mut browsers = self.lock();
+        let mut browsers = self.browsers.lock();
         if let Some(together) = browsers.get_mut(browser)
             && together.session.is_none()
             && let Some(pairing) = together.pairing.upgrade()
@@ -80,17 +81,13 @@ impl Tabs {
 
     /// The pairing of `browser` has ended with `session`, or without.
     pub(super) fn ended(&self, browser: &Browser, session: Option<&Arc<Session>>) {
-        let mut browsers = self.lock();
+        let mut browsers = self.browsers.lock();
         match (browsers.get_mut(browser), session) {
             (Some(together), Some(session)) => {
                 together.session = Some((Arc::clone(session), Instant::now()));
             }
             _ => drop(browsers.remove(browser)),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Browser, Together>> {
-        self.browsers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What one client connection is doing, and until when it may: the clock of slow clients. Pure.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::limits::LimitsConfig;
@@ -77,7 +78,7 @@ impl Activity {
 
     /// Bytes came from the client; true while they are of a request's head.
     pub fn read(&self, count: usize) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Phase::Idle(_) = state.phase {
             state.phase = Phase::Head(Instant::now());
         }
@@ -90,7 +91,7 @@ impl Activity {
 
     /// The first bytes of a request's head were there at `at`.
     pub fn head(&self, at: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Phase::Idle(_) = state.phase {
             state.phase = Phase::Head(at);
         }
@@ -98,7 +99,7 @@ impl Activity {
 
     /// Nothing came from the client although something was asked for.
     pub fn read_blocked(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_open = state
             .upload
             .as_ref()
@@ -112,7 +113,7 @@ impl Activity {
 
     /// The client took bytes.
     pub fn wrote(&self, count: usize) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_flushed = false;
         if let Some(window) = &mut state.taking {
             window.moved += count as u64;
@@ -121,33 +122,33 @@ impl Activity {
 
     /// The client takes nothing at the moment.
     pub fn write_blocked(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_flushed = false;
         state.taking = Some(state.taking.map_or_else(Window::starting, Window::blocked));
     }
 
     /// The client has taken everything.
     pub fn flushed(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_flushed = true;
         state.taking = None;
     }
 
     /// The connection ends behind this answer, whatever else has come on it.
     pub fn end_with_this(&self) {
-        self.lock().is_ending = true;
+        self.state.lock().is_ending = true;
     }
 
     /// Has the client sent the whole of every request, got the whole of every answer, and asked
     /// for nothing more?
     pub fn is_at_rest(&self) -> bool {
-        let state = self.lock();
+        let state = self.state.lock();
         state.is_flushed && !state.is_ending && matches!(state.phase, Phase::Idle(_))
     }
 
     /// A request's head is complete; `upload` is its body, where it has one.
     pub fn begin(&self, upload: Option<Arc<Upload>>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.phase = Phase::Exchange;
         state.upload = upload;
         state.expected = None;
@@ -156,7 +157,7 @@ impl Activity {
     /// The head of a request without a body is complete, and its answer is waited for until `due`:
     /// a look at the clock is due then too.
     pub fn asks(&self, due: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.phase = Phase::Exchange;
         state.upload = None;
         state.expected = Some(due);
@@ -164,12 +165,12 @@ impl Activity {
 
     /// It has come.
     pub fn expected(&self) {
-        self.lock().expected = None;
+        self.state.lock().expected = None;
     }
 
     /// The answer has been handed over.
     pub fn end(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.phase = Phase::Idle(Instant::now());
         let upload = state.upload.take();
         state.is_ending |= upload.is_some_and(|upload| !upload.is_done());
@@ -179,7 +180,7 @@ impl Activity {
 
     /// When to look at the clock next.
     pub fn deadline(&self) -> Instant {
-        let state = self.lock();
+        let state = self.state.lock();
         let of_phase = match state.phase {
             Phase::Idle(since) => since + self.limits.idle_timeout,
             Phase::Head(since) => since + self.limits.header_timeout,
@@ -193,7 +194,7 @@ impl Activity {
 
     /// Has the client used up its time? If not, the next look is due at [`Activity::deadline`].
     pub fn is_over(&self, now: Instant) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let of_phase = match state.phase {
             Phase::Idle(since) => now >= since + self.limits.idle_timeout,
             Phase::Head(since) => now >= since + self.limits.header_timeout,
@@ -213,10 +214,6 @@ impl Activity {
             *window = held.is_blocked.then(Window::starting);
         }
         of_phase || is_slow
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

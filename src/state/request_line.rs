@@ -1,8 +1,7 @@
 //! What hyper does not tell of a request line: a fragment in its target, or that it is HTTP/2's.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use http::StatusCode;
+use parking_lot::Mutex;
 
 use crate::http_rules::validation::Refusal;
 
@@ -26,12 +25,12 @@ struct State {
 impl RequestLine {
     /// Between two requests: the next bytes begin a line.
     pub fn begin(&self) {
-        *self.lock() = State::default();
+        *self.0.lock() = State::default();
     }
 
     /// Bytes came; what stands behind the line's end is none of it.
     pub fn read(&self, bytes: &[u8]) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         for byte in bytes {
             if state.is_complete {
                 return;
@@ -52,7 +51,7 @@ impl RequestLine {
 
     /// Refuses a target with a fragment (RFC 9112 §3.2): it would go on without it.
     pub fn check(&self) -> Result<(), Refusal> {
-        match self.lock().has_fragment {
+        match self.0.lock().has_fragment {
             true => Err(Refusal {
                 status: StatusCode::BAD_REQUEST,
                 why: "the target has a fragment",
@@ -63,12 +62,8 @@ impl RequestLine {
 
     /// Did an HTTP/2 connection begin?
     pub fn is_preface(&self) -> bool {
-        let state = self.lock();
+        let state = self.0.lock();
         state.is_preface && state.length >= PREFACE.len()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The tunnels that are open: how many each visitor has, and which are to end.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::info;
 
@@ -76,7 +77,7 @@ impl Tunnels {
 
     /// A place for one more tunnel of `owner`; none if it has as many as it may.
     pub fn place(self: &Arc<Self>, owner: &str) -> Option<Place> {
-        let mut open = self.lock();
+        let mut open = self.open.lock();
         // All places of one owner share its name.
         let owner = match open.owners.get_key_value(owner) {
             Some((held, _)) => Arc::clone(held),
@@ -113,27 +114,23 @@ impl Tunnels {
 
     /// Ends every tunnel, and every one that would be opened from now on.
     pub fn cut(&self) {
-        self.lock().is_cut = true;
+        self.open.lock().is_cut = true;
         self.end(Ending::Cut, |_| true);
     }
 
     fn sessions(&self) -> HashSet<Proof> {
-        let open = self.lock();
+        let open = self.open.lock();
         let members = open.members.values();
         members.filter_map(|member| member.proof.clone()).collect()
     }
 
     fn end(&self, ending: Ending, is_meant: impl Fn(Option<&Proof>) -> bool) -> usize {
-        let open = self.lock();
+        let open = self.open.lock();
         let members = open.members.values();
         members
             .filter(|member| is_meant(member.proof.as_ref()))
             .inspect(|member| member.end(ending))
             .count()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,7 +150,7 @@ impl Place {
             ending: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         });
-        let mut open = self.tunnels.lock();
+        let mut open = self.tunnels.open.lock();
         let number = open.next;
         open.next += 1;
         open.members.insert(number, Arc::clone(&member));
@@ -191,13 +188,13 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.place.tunnels.lock().members.remove(&self.number);
+        self.place.tunnels.open.lock().members.remove(&self.number);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.tunnels.lock();
+        let mut open = self.tunnels.open.lock();
         if let Some(count) = open.owners.get_mut(&self.owner) {
             *count -= 1;
             if *count == 0 {

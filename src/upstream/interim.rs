@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
 
 /// Interim answers (1xx, RFC 9110 §15.2) on their way to one client. hyper's server has no call
 /// for them, so they are written beside it, between two of its messages.
@@ -26,20 +26,16 @@ impl Interim {
             head.extend_from_slice(b"\r\n");
         }
         head.extend_from_slice(b"\r\n");
-        self.lock().extend_from_slice(&head);
+        self.bytes.lock().extend_from_slice(&head);
         self.waiting.store(true, Ordering::Release);
     }
 
     /// The queued heads; empty where there are none.
     pub fn take(&self) -> Vec<u8> {
         if self.waiting.swap(false, Ordering::Acquire) {
-            std::mem::take(&mut *self.lock())
+            std::mem::take(&mut *self.bytes.lock())
         } else {
             Vec::new()
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

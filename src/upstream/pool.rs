@@ -1,8 +1,8 @@
 //! Connections to t3 that have nothing to do, kept for the next request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -32,7 +32,7 @@ impl Pool {
     /// The connection used last, if one is open and fresh enough.
     pub(super) fn take(&self, now: Instant) -> Option<TcpStream> {
         loop {
-            let idle = self.lock().pop()?;
+            let idle = self.idle.lock().pop()?;
             if !idle.is_stale(now) && idle.is_quiet() {
                 return Some(idle.stream);
             }
@@ -41,7 +41,7 @@ impl Pool {
 
     /// Keeps `stream`, on which a whole exchange has ended at `since`, for another request.
     pub(super) fn put(&self, stream: TcpStream, since: Instant) {
-        let mut idle = self.lock();
+        let mut idle = self.idle.lock();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { stream, since });
         }
@@ -53,20 +53,16 @@ impl Pool {
     /// Closes connections whose time is over, for ever; sleeps while there is none.
     pub(super) async fn close_idle(&self) {
         loop {
-            let oldest = self.lock().first().map(|idle| idle.since);
+            let oldest = self.idle.lock().first().map(|idle| idle.since);
             match oldest {
                 None => self.filled.notified().await,
                 Some(since) => {
                     sleep_until(since + IDLE_TIMEOUT).await;
                     let now = Instant::now();
-                    self.lock().retain(|idle| !idle.is_stale(now));
+                    self.idle.lock().retain(|idle| !idle.is_stale(now));
                 }
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

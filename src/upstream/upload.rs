@@ -1,8 +1,8 @@
 //! How far a client's body has come on its way to t3, for all who have to wait for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How far a client's body has come on its way to t3.
@@ -20,18 +20,12 @@ impl Upload {
 
     /// When its last piece was handed on.
     pub fn last_moved(&self) -> Option<Instant> {
-        *self
-            .last_moved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.last_moved.lock()
     }
 
     /// A piece of it was handed on, the last one if `is_done`.
     pub fn note(&self, is_done: bool) {
         self.done.store(is_done, Ordering::Relaxed);
-        *self
-            .last_moved
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last_moved.lock() = Some(Instant::now());
     }
 }
