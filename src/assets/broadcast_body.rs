@@ -1,13 +1,15 @@
 //! A body that one writes and many read, each from its beginning.
 
-use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http_body::{Body, Frame};
 use parking_lot::Mutex;
 
 use crate::process::tasks::AbortOnDrop;
+use crate::responses::body::BodyError;
 
 /// What there is of a body so far.
 #[derive(Debug, Default)]
@@ -141,13 +143,22 @@ impl Reader {
     }
 }
 
-impl fmt::Display for Cut {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the body was cut short")
+impl Body for Reader {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = self.poll_next(cx).map_ok(Frame::data);
+        next.map_err(|Cut| BodyError::CutShort)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_at_end()
     }
 }
-
-impl std::error::Error for Cut {}
 
 #[cfg(test)]
 mod tests {

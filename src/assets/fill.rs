@@ -71,7 +71,7 @@ impl Ask<'_> {
     }
 
     fn reading(&self, fields: &HeaderMap, reader: Reader) -> Answer {
-        self.answer(fields, AnswerBody::Shared(reader))
+        self.answer(fields, AnswerBody::made(reader))
     }
 }
 

@@ -11,9 +11,7 @@ pub(super) fn message(answer: Answer, is_last: bool) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = match body {
         AnswerBody::Own(body) => body,
-        AnswerBody::Relayed(_) | AnswerBody::Rewritten(_) | AnswerBody::Shared(_) => {
-            bytes::Bytes::new()
-        }
+        AnswerBody::Relayed(_) | AnswerBody::Made(_) => bytes::Bytes::new(),
     };
     let mut message = Vec::with_capacity(512 + body.len());
     let reason = head.status.canonical_reason().unwrap_or_default();

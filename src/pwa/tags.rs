@@ -51,7 +51,7 @@ impl Tags {
         let body = match body {
             AnswerBody::Relayed(page) => {
                 tell_of_other_bytes(&mut head.headers);
-                AnswerBody::Rewritten(Box::new(Rewritten::new(page, TAGS, OWN_MANIFEST)))
+                AnswerBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
             }
             body => body,
         };
