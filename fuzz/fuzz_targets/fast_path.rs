@@ -11,8 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::config::options::Options;
 use t3_dispatcher::access::{Door, Standing};
-use t3_dispatcher::fast_path::hop::Hop;
-use t3_dispatcher::fast_path::request::rewrite;
+use t3_dispatcher::fast_path::request::{Rules, rewrite};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::router::route::{self, Route};
 use t3_dispatcher::http_rules::{header_policy, validation, websocket};
@@ -66,7 +65,7 @@ fn of_map(headers: &HeaderMap) -> Lines {
 fuzz_target!(|data: &[u8]| {
     for door in &*DOORS {
         let mut onward = Vec::new();
-        let Some(plain) = rewrite(data, &Hop::new(door, &IDS, PEER, true), &mut onward) else {
+        let Some(plain) = rewrite(data, &Rules::new(door, &IDS, PEER, true), &mut onward) else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);

@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::access::{forwarded, identity, withheld};
+use t3_dispatcher::access::identity;
+use t3_dispatcher::http_rules::forwarded;
+use t3_dispatcher::http_rules::header_policy::HeaderPolicy;
 use t3_dispatcher_fuzz::{fields, listed};
 
 static NAME: HeaderName = HeaderName::from_static("x-authentik-username");
@@ -45,23 +47,30 @@ fuzz_target!(|data: &[u8]| {
         assert!(!identity::is_listed(&stated, &[]));
     }
 
-    let mut onward = before.clone();
-    withheld::strip(&mut onward, Some(&NAME));
-    let ours = |name: &str| {
+    let policy = HeaderPolicy::new(Some(&NAME));
+    let mut trusted = before.clone();
+    policy.withhold(&mut trusted, true);
+    let withheld = |name: &str| {
         let name = plain(name);
         name.starts_with("x-authentik-") || name == "x-dispatcher-secret"
     };
-    assert!(!onward.keys().any(|name| ours(name.as_str())));
+    let lookalike = |name: &str| {
+        let plain = plain(name);
+        plain != name && (plain.starts_with("x-forwarded-") || plain == "x-real-ip")
+    };
+    let dropped = |name: &str| withheld(name) || lookalike(name);
+    assert!(!trusted.keys().any(|name| dropped(name.as_str())));
     let others = |headers: &HeaderMap| -> Vec<_> {
         let lines = listed(headers).into_iter();
         lines
-            .filter(|(name, _)| !ours(name) && name != "cookie")
+            .filter(|(name, _)| !dropped(name) && name != "cookie")
             .collect()
     };
-    assert_eq!(others(&onward), others(&before), "the rest stays as it was");
+    assert_eq!(others(&trusted), others(&before), "the rest stays as it was");
 
-    let mut replaced = onward.clone();
-    forwarded::replace(&mut replaced, PEER);
+    let mut replaced = before.clone();
+    policy.withhold(&mut replaced, false);
+    forwarded::set(&mut replaced, false, PEER);
     assert_eq!(of(&replaced, "x-forwarded-for"), [b"192.0.2.7"]);
     assert_eq!(of(&replaced, "x-forwarded-proto"), [b"http"]);
     for name in [
@@ -73,19 +82,14 @@ fuzz_target!(|data: &[u8]| {
         assert!(of(&replaced, name).is_empty(), "{name}");
     }
 
-    let mut appended = onward.clone();
-    forwarded::append(&mut appended, PEER);
-    let line = of(&appended, "x-forwarded-for");
+    let held = of(&trusted, "x-forwarded-for").join(&b", "[..]);
+    forwarded::set(&mut trusted, true, PEER);
+    let line = of(&trusted, "x-forwarded-for");
     assert_eq!(line.len(), 1);
     assert!(line[0].ends_with(b"192.0.2.7"));
-    let held = of(&onward, "x-forwarded-for").join(&b", "[..]);
     assert!(line[0].starts_with(&held));
-    for headers in [&replaced, &appended] {
-        let twin = |name: &HeaderName| {
-            let name = name.as_str();
-            plain(name) != name && plain(name).starts_with("x-forwarded-")
-        };
-        assert!(!headers.keys().any(twin));
+    for headers in [&replaced, &trusted] {
+        assert!(!headers.keys().any(|name| lookalike(name.as_str())));
     }
     forwarded::client(&before, PEER, &[]);
 });

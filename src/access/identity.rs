@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use http::HeaderName;
 
-use crate::http_rules::header_view::Fields;
+use crate::http_rules::header_view::HeaderView;
 
 /// The one non-empty value of exactly `name`; none where it is missing, empty or repeated.
 pub fn stated<'a>(
-    fields: &'a (impl Fields + ?Sized),
+    header: &'a (impl HeaderView + ?Sized),
     name: &'a HeaderName,
 ) -> Option<Cow<'a, str>> {
-    let value = fields.single(name)?;
+    let value = header.single(name)?;
     let stated = match std::str::from_utf8(value) {
         Ok(stated) => Cow::Borrowed(stated.trim()),
         Err(_) => Cow::Owned(String::from_utf8_lossy(value).trim().to_owned()),
@@ -25,15 +25,6 @@ pub fn is_listed(identity: &str, list: &[String]) -> bool {
         .rsplit_once('@')
         .map_or(identity, |(local, _)| local);
     list.iter().any(|held| held == identity || held == local)
-}
-
-/// `name` as a program may spell it that knows no hyphens: `X_Authentik_Username`,
-/// `x.authentik.username` and `X-authentik-username` are one (CVE-2025-64484).
-pub fn canonical(name: &HeaderName) -> Cow<'_, str> {
-    match name.as_str().contains(['_', '.']) {
-        true => Cow::Owned(name.as_str().replace(['_', '.'], "-")),
-        false => Cow::Borrowed(name.as_str()),
-    }
 }
 
 #[cfg(test)]

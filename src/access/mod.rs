@@ -1,10 +1,8 @@
 //! The door: who a request is from, whether that one is paired, and what it may take along.
 
 pub mod browser;
-pub mod forwarded;
 pub mod identity;
 pub mod secret_file;
-pub mod withheld;
 
 use std::borrow::Cow;
 use std::io;
@@ -13,20 +11,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
 use crate::access::browser::Browser;
 use crate::access::secret_file::SecretFile;
-use crate::access::withheld::SECRET_HEADER;
 use crate::config::DoorConfig;
-use crate::http_rules::header_view::Fields;
+use crate::http_rules::forwarded;
+use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
+use crate::http_rules::header_view::HeaderView;
 
 /// The door of the pod.
 #[derive(Debug)]
 pub struct Door {
     config: DoorConfig,
+    header_policy: HeaderPolicy,
     secret: Option<SecretFile>,
     has_warned: AtomicBool,
 }
@@ -44,9 +44,9 @@ pub struct Visitor {
 
 /// What the fields of a request say of who sent it.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub struct Assessment<'a> {
     /// Is what the peer says of others to be believed?
-    pub is_believed: bool,
+    pub is_trusted: bool,
     /// The person, where the peer is believed and names one.
     pub identity: Option<Cow<'a, str>>,
     /// What the visitor may have.
@@ -75,6 +75,7 @@ impl Door {
         let secret = config.secret_file.as_deref();
         let secret = secret.map(SecretFile::open).transpose()?;
         Ok(Self {
+            header_policy: HeaderPolicy::new(config.identity_header.as_ref()),
             config,
             secret,
             has_warned: AtomicBool::new(false),
@@ -82,52 +83,53 @@ impl Door {
     }
 
     /// Looks at who sent `fields` from `peer`.
-    pub fn look<'a>(&'a self, fields: &'a (impl Fields + ?Sized), peer: IpAddr) -> Look<'a> {
-        let is_believed = self.believes(fields, peer);
+    pub fn assess<'a>(
+        &'a self,
+        fields: &'a (impl HeaderView + ?Sized),
+        peer: IpAddr,
+    ) -> Assessment<'a> {
+        let is_trusted = self.trusts(fields, peer);
         let identity = self.config.identity_header.as_ref();
         let identity = identity
-            .filter(|_| is_believed)
+            .filter(|_| is_trusted)
             .and_then(|name| identity::stated(fields, name));
-        Look {
-            is_believed,
+        Assessment {
+            is_trusted,
             standing: self.standing(identity.as_deref(), peer),
-            is_https: is_believed && forwarded::is_https(fields),
+            is_https: is_trusted && forwarded::is_https(fields),
             identity,
         }
     }
 
     /// Looks at who sent `headers` from `peer`, and leaves in them what may go on to t3.
     pub fn admit(&self, headers: &mut HeaderMap, peer: IpAddr) -> Visitor {
-        let Look {
-            is_believed,
+        let Assessment {
+            is_trusted,
             identity,
             standing,
             is_https,
-        } = self.look(headers, peer);
-        let believed = self.config.trusted_proxies.as_deref().unwrap_or_default();
+        } = self.assess(headers, peer);
+        let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
         let visitor = Visitor {
             standing,
             is_https,
             browser: Browser {
                 identity: identity.as_deref().map(Arc::from),
                 user_agent: headers.get(USER_AGENT).cloned(),
-                address: match is_believed {
-                    true => forwarded::client(headers, peer, believed),
+                address: match is_trusted {
+                    true => forwarded::client(headers, peer, trusted),
                     false => peer,
                 },
             },
         };
-        withheld::strip(headers, self.config.identity_header.as_ref());
-        match is_believed {
-            true => forwarded::append(headers, peer),
-            false => forwarded::replace(headers, peer),
-        }
+        self.header_policy.withhold(headers, is_trusted);
+        forwarded::set(headers, is_trusted, peer);
         visitor
     }
 
-    /// The field by which single sign-on says who somebody is.
-    pub fn identity_header(&self) -> Option<&HeaderName> {
-        self.config.identity_header.as_ref()
+    /// Which fields of a request t3 is to see.
+    pub fn header_policy(&self) -> &HeaderPolicy {
+        &self.header_policy
     }
 
     /// Is an upgrade from a page of another origin refused? It is once single sign-on lets a
@@ -155,7 +157,7 @@ impl Door {
     /// Is what the peer says of others to be believed? It must be one of the trusted proxies, or
     /// any peer where an identity header was configured without them, and bring the secret where
     /// there is one.
-    fn believes(&self, fields: &(impl Fields + ?Sized), peer: IpAddr) -> bool {
+    fn trusts(&self, fields: &(impl HeaderView + ?Sized), peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let is_proxy = match &self.config.trusted_proxies {
             Some(networks) => networks
@@ -166,7 +168,7 @@ impl Door {
         is_proxy && self.brings_secret(fields)
     }
 
-    fn brings_secret(&self, fields: &(impl Fields + ?Sized)) -> bool {
+    fn brings_secret(&self, fields: &(impl HeaderView + ?Sized)) -> bool {
         let Some(secret) = &self.secret else {
             return true;
         };

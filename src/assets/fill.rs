@@ -157,7 +157,7 @@ impl Inner {
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let mut answer = self.upstream.send(request, limit, None).await?;
-        header_policy::strip_response(answer.headers_mut());
+        header_policy::strip_response(answer.headers_mut(), false);
         Ok(answer)
     }
 }

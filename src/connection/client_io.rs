@@ -1,4 +1,4 @@
-//! The client's socket as hyper sees it, with a way to say something before the answer.
+//! The client's socket for hyper: counted, under deadlines, with interim responses between messages.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,20 +13,20 @@ use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
-use crate::state::deadlines::Activity;
+use crate::state::deadlines::Deadlines;
 use crate::state::request_line::RequestLine;
 use crate::upstream::interim::Interim;
 
-/// How much of what was written the kernel may hold unsent for one client. A client that reads
-/// slowly costs this much and not the megabytes that a send buffer grows to.
+/// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and
+/// not the megabytes that a send buffer grows to.
 const UNSENT_BYTES: u32 = 256 * 1024;
 
-/// After how long a silence, and how often, the kernel asks whether a client is still there: a
-/// phone that has lost its network says no goodbye.
+/// After how long a silence, and how often, the kernel asks whether a client is still there: a phone
+/// that has lost its network closes nothing.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Sets a client's socket up. Failing to costs latency or memory, and nothing else.
+/// Sets the options of a client's socket. Failing to costs latency or memory only.
 pub fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     let socket = SockRef::from(stream);
@@ -41,34 +41,33 @@ pub fn prepare(stream: &TcpStream) {
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
-    activity: Arc<Activity>,
+    deadlines: Arc<Deadlines>,
     line: Arc<RequestLine>,
     interim: Arc<Interim>,
     metrics: Arc<Metrics>,
-    /// What came before hyper had the socket, read first.
+    /// Bytes that came before hyper had the socket, read first.
     early: Bytes,
-    /// What of the interim answers is being written.
+    /// The part of the interim responses that is being written.
     writing: Vec<u8>,
-    /// Everything hyper had to say so far has been written: what it says next begins a message.
+    /// hyper has written everything so far: what it writes next begins a message.
     between_messages: bool,
 }
 
 impl ClientIo {
-    /// Wraps `stream`, on which `early` has come already; what is pushed to `interim` is written
-    /// between two messages, `activity` is told what moves, `metrics` how much, and `line` what a
-    /// request begins with.
+    /// Wraps `stream`, on which `early` has come already. What is pushed to `interim` is written
+    /// between two messages; `deadlines`, `metrics` and `line` are given what moves.
     pub fn new(
         stream: TcpStream,
         early: Bytes,
         interim: Arc<Interim>,
-        activity: Arc<Activity>,
+        deadlines: Arc<Deadlines>,
         line: Arc<RequestLine>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
             early,
-            activity,
+            deadlines,
             line,
             interim,
             metrics,
@@ -82,8 +81,8 @@ impl ClientIo {
         self.stream
     }
 
-    /// Writes the interim answers that wait. In the middle of a message they are dropped: they
-    /// are hints, and nothing may stand inside a message.
+    /// Writes the interim responses that wait. In the middle of a message they are dropped: they are
+    /// hints, and nothing may stand inside a message.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.writing.is_empty() {
             let waiting = self.interim.take();
@@ -103,12 +102,12 @@ impl ClientIo {
 }
 
 impl ClientIo {
-    fn told(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn note_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
-            Poll::Pending => self.activity.write_blocked(),
+            Poll::Pending => self.deadlines.write_blocked(),
             Poll::Ready(written) => {
                 let written = *written.as_ref().unwrap_or(&0);
-                self.activity.wrote(written);
+                self.deadlines.wrote(written);
                 self.metrics.sent(Stream::Http, written as u64);
             }
         }
@@ -132,13 +131,13 @@ impl AsyncRead for ClientIo {
             }
         };
         match polled {
-            Poll::Pending => self.activity.read_blocked(),
+            Poll::Pending => self.deadlines.read_blocked(),
             Poll::Ready(_) => {
                 let came = &buffer.filled()[before..];
                 if !was_early {
                     self.metrics.received(Stream::Http, came.len() as u64);
                 }
-                if self.activity.read(came.len()) {
+                if self.deadlines.read(came.len()) {
                     self.line.read(came);
                 }
             }
@@ -156,7 +155,7 @@ impl AsyncWrite for ClientIo {
         ready!(self.poll_interim(cx))?;
         self.between_messages = false;
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.told(polled)
+        self.note_written(polled)
     }
 
     fn poll_write_vectored(
@@ -167,7 +166,7 @@ impl AsyncWrite for ClientIo {
         ready!(self.poll_interim(cx))?;
         self.between_messages = false;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.told(polled)
+        self.note_written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -177,7 +176,7 @@ impl AsyncWrite for ClientIo {
     /// hyper calls this when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.between_messages = true;
-        self.activity.flushed();
+        self.deadlines.flushed();
         ready!(self.poll_interim(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }

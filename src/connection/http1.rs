@@ -1,4 +1,4 @@
-//! HTTP/1.1 with one client: its requests go to the services, and its time is watched.
+//! HTTP/1.1 with one client through hyper: its requests go to the router, under its deadlines.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,53 +21,53 @@ use tracing::debug;
 
 use crate::connection::client_io::ClientIo;
 use crate::connection::deadline_watch::{Watched, watch};
-use crate::fast_path::Lane;
+use crate::fast_path::ClientConnection;
 use crate::process::tasks::Tasks;
 use crate::responses::body::{AnswerBody, BodyError};
 use crate::router::Router;
 use crate::router::context::Opened;
 use crate::state::Services;
 use crate::state::client::Client;
-use crate::state::deadlines::Activity;
+use crate::state::deadlines::Deadlines;
 use crate::tunnel::Side;
 
-/// What a client hears that speaks HTTP/2 unasked.
-const NO_HTTP_2: &[u8] =
+/// The response to the preface of HTTP/2 (RFC 9113 §3.4).
+const HTTP_2_REFUSAL: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// How HTTP ended on a connection.
-pub(super) enum Ended {
+pub(super) enum HttpEnd {
     /// By itself.
     Done(TcpStream),
-    /// Every answer is with the client: what comes next may go another way.
-    AtRest(Lane),
-    /// The client has used up its time.
+    /// Every response is with the client: the next request may go another way.
+    AtRest(ClientConnection),
+    /// A deadline of the client has passed.
     TooSlow(TcpStream),
-    /// The drain has come to its deadline.
+    /// The drain is at its deadline.
     Cut,
-    /// By a 101: the client's side, and what the tunnel needs besides.
+    /// By a 101: the client's side, and what follows.
     Switched(Side, Opened),
 }
 
-/// Answers what has come on `lane`, and what comes until every answer is with the client.
+/// Answers what has come on the connection, and what comes until every response is with the client.
 pub(super) async fn speak(
-    lane: Lane,
+    client_connection: ClientConnection,
     client: &Arc<Client>,
     services: &Arc<Services>,
     tasks: &Tasks,
-) -> Ended {
-    let behind = Behind::default();
+) -> HttpEnd {
+    let after = AfterLast::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (services, client) = (Arc::clone(services), Arc::clone(client));
-        let behind = Arc::clone(&behind);
-        async move { Ok::<_, Infallible>(answer(request, &services, client, &behind).await) }
+        let after = Arc::clone(&after);
+        async move { Ok::<_, Infallible>(answer(request, &services, client, &after).await) }
     });
     client.line.begin();
     let io = ClientIo::new(
-        lane.stream,
-        Bytes::from(lane.came),
+        client_connection.stream,
+        Bytes::from(client_connection.unread),
         Arc::clone(&client.interim),
-        Arc::clone(&client.activity),
+        Arc::clone(&client.deadlines),
         Arc::clone(&client.line),
         Arc::clone(&services.metrics),
     );
@@ -76,62 +76,62 @@ pub(super) async fn speak(
         .max_header_size(header_limit)
         .max_buf_size(header_limit)
         .serve_connection(TokioIo::new(io), service);
-    let watched = drive(&mut connection, &client.activity, tasks).await;
+    let watched = drive(&mut connection, &client.deadlines, tasks).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
     if client.line.is_preface() {
-        // hyper knows it and says nothing; whoever began it learns more from an answer.
-        let _ = stream.write_all(NO_HTTP_2).await;
+        // hyper recognises it and closes without a word.
+        let _ = stream.write_all(HTTP_2_REFUSAL).await;
     }
-    let opened = behind.lock().take();
+    let opened = after.lock().take();
     match (opened, watched) {
-        (_, Watched::Cut) => Ended::Cut,
+        (_, Watched::Cut) => HttpEnd::Cut,
         (Some(upstream), _) => {
             let early = parts.read_buf;
-            Ended::Switched(Side { stream, early }, upstream)
+            HttpEnd::Switched(Side { stream, early }, upstream)
         }
-        (None, Watched::TooSlow) => Ended::TooSlow(stream),
-        (None, Watched::Over(Over::Ended)) => Ended::Done(stream),
-        (None, Watched::Over(Over::AtRest)) => Ended::AtRest(Lane {
+        (None, Watched::TooSlow) => HttpEnd::TooSlow(stream),
+        (None, Watched::Over(HyperEnd::Ended)) => HttpEnd::Done(stream),
+        (None, Watched::Over(HyperEnd::AtRest)) => HttpEnd::AtRest(ClientConnection {
             stream,
-            came: parts.read_buf.into(),
+            unread: parts.read_buf.into(),
         }),
     }
 }
 
-/// What follows the last answer, where it is a 101.
-type Behind = Arc<Mutex<Option<Opened>>>;
+/// What follows the last response, where it is a 101.
+type AfterLast = Arc<Mutex<Option<Opened>>>;
 
-/// Answers one request, and keeps what follows it.
+/// Answers one request, and keeps what follows its response.
 async fn answer(
     request: Request<Incoming>,
     services: &Services,
     client: Arc<Client>,
-    behind: &Behind,
-) -> Response<Timed> {
+    after: &AfterLast,
+) -> Response<TimedBody> {
     let outcome = Router::new(services).answer(request, &client).await;
     if outcome.answer.headers().contains_key(CONNECTION) {
-        // Closed, or another protocol: what comes behind this is no request.
-        client.activity.end_with_this();
+        // Closed, or another protocol: what comes after this is no request.
+        client.deadlines.end_after_this();
     }
-    *behind.lock() = outcome.opened;
-    outcome.answer.map(|body| Timed { body, client })
+    *after.lock() = outcome.opened;
+    outcome.answer.map(|body| TimedBody { body, client })
 }
 
 /// Why hyper has nothing more to do.
-enum Over {
+enum HyperEnd {
     /// The connection has ended.
     Ended,
-    /// Every answer is with the client.
+    /// Every response is with the client.
     AtRest,
 }
 
 /// Drives `connection` until it has ended or is at rest. A drain lets the request under way finish.
 async fn drive<S, B>(
     connection: &mut http1::Connection<TokioIo<ClientIo>, S>,
-    activity: &Activity,
+    deadlines: &Deadlines,
     tasks: &Tasks,
-) -> Watched<Over>
+) -> Watched<HyperEnd>
 where
     S: HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -139,7 +139,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut knows_of_drain = false;
-    watch(activity, tasks, |cx, is_draining| {
+    watch(deadlines, tasks, |cx, is_draining| {
         if is_draining && !knows_of_drain {
             knows_of_drain = true;
             Pin::new(&mut *connection).graceful_shutdown();
@@ -149,22 +149,22 @@ where
                 if let Err(error) = ended {
                     debug!(%error, "client connection ended");
                 }
-                Poll::Ready(Over::Ended)
+                Poll::Ready(HyperEnd::Ended)
             }
-            Poll::Pending if activity.is_at_rest() => Poll::Ready(Over::AtRest),
+            Poll::Pending if deadlines.is_at_rest() => Poll::Ready(HyperEnd::AtRest),
             Poll::Pending => Poll::Pending,
         }
     })
     .await
 }
 
-/// An answer's body, at whose end the client's next request may come.
-struct Timed {
+/// A response's body, at whose end the client's next request may come.
+struct TimedBody {
     body: AnswerBody,
     client: Arc<Client>,
 }
 
-impl Body for Timed {
+impl Body for TimedBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -184,9 +184,9 @@ impl Body for Timed {
     }
 }
 
-impl Drop for Timed {
+impl Drop for TimedBody {
     fn drop(&mut self) {
         self.client.line.begin();
-        self.client.activity.end();
+        self.client.deadlines.exchange_ended();
     }
 }

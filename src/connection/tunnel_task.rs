@@ -1,4 +1,4 @@
-//! A tunnel in a task of its own: thousands are idle at a time, and each holds what is here.
+//! The task of a tunnel: small, as thousands are idle at a time.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -15,19 +15,19 @@ use crate::tunnel::registry::{Ending, Membership};
 use crate::tunnel::report::Cause;
 use crate::tunnel::{Side, Tunnel};
 
-/// Copies until one side ends it, the session has died, or the cut, and tells how it was.
-pub(super) struct Tunnelling {
+/// Copies until one side ends, the session has died, or the cut, and logs how it ended.
+pub(super) struct TunnelTask {
     tunnel: Tunnel,
     membership: Membership,
     address: IpAddr,
     request_id: Box<str>,
     services: Arc<Services>,
-    /// The connection's own place among all connections, given back with the rest.
+    /// The connection's slot among all connections, released with the rest.
     _slot: OwnedSemaphorePermit,
 }
 
-impl Tunnelling {
-    /// Between `client` and what t3 has opened.
+impl TunnelTask {
+    /// A tunnel between `client` and what t3 has opened.
     pub(super) fn new(
         client: Side,
         opened: OpenTunnel,
@@ -62,7 +62,7 @@ impl Tunnelling {
     }
 }
 
-impl Future for Tunnelling {
+impl Future for TunnelTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,12 +1,12 @@
-//! Buffers between two uses: an idle connection holds none, and a busy one allocates none.
+//! Reused buffers: an idle connection holds none, and a busy one allocates none.
 
 use std::cell::RefCell;
 
-/// Room for a request's head, or for all of a small answer.
-const BYTES: usize = 8 * 1024;
+/// Room for a request's head, or for all of a small response.
+const BUFFER_BYTES: usize = 8 * 1024;
 
 /// How many are kept by a thread: as many as are in use at once where requests are short.
-const MOST: usize = 64;
+const MOST_KEPT: usize = 64;
 
 thread_local! {
     static KEPT: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -15,7 +15,7 @@ thread_local! {
 /// An empty buffer with some room.
 pub(super) fn take() -> Vec<u8> {
     let kept = KEPT.with_borrow_mut(Vec::pop);
-    kept.unwrap_or_else(|| Vec::with_capacity(BYTES))
+    kept.unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
 }
 
 /// Makes room for `bytes` more in `buffer`, which becomes one of these if it has none yet.
@@ -35,10 +35,10 @@ pub(super) fn give_if_empty(buffer: &mut Vec<u8>) {
 
 /// Keeps `buffer` for another use, if it has not grown.
 pub(super) fn give(mut buffer: Vec<u8>) {
-    if (BYTES..=2 * BYTES).contains(&buffer.capacity()) {
+    if (BUFFER_BYTES..=2 * BUFFER_BYTES).contains(&buffer.capacity()) {
         buffer.clear();
         KEPT.with_borrow_mut(|kept| {
-            if kept.len() < MOST {
+            if kept.len() < MOST_KEPT {
                 kept.push(buffer);
             }
         });

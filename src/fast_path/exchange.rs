@@ -1,187 +1,272 @@
-//! One plain request on its way to t3, and its answer on the way back.
+//! One eligible request on its way to t3, and its response on the way back.
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::fast_path::framing::Body;
-use crate::fast_path::io::{Broken, Ends, Heard};
-use crate::fast_path::request::Plain;
-use crate::fast_path::response::Head;
+use crate::fast_path::framing::BodyFraming;
+use crate::fast_path::io::{ExchangeError, ExchangeIo, Received};
+use crate::fast_path::request::EligibleRequest;
+use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
-use crate::fast_path::{Lane, buffers, local_response};
+use crate::fast_path::{ClientConnection, buffers, local_response};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::process::tasks::Tasks;
 use crate::responses::Audience;
 use crate::state::Services;
 use crate::state::client::Client;
+use crate::upstream::error::Failure;
 
-/// How much of a longer answer is read at a time.
+/// How much of a response is read at first: all of a small one.
+const FIRST_READ_BYTES: usize = 8 * 1024;
+
+/// The longest head of a response.
+const HEAD_LIMIT_BYTES: usize = 128 * 1024;
+
+/// How much of a longer response is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
 
-/// From how many bytes on a body is worth a pipe.
-const PIPED_FROM: u64 = 256 * 1024;
+/// From this length on a body is worth a pipe.
+const PIPED_FROM_BYTES: u64 = 256 * 1024;
 
 /// One exchange.
 pub(super) struct Exchange<'a> {
-    pub(super) ends: Ends<'a>,
-    pub(super) services: &'a Services,
-    pub(super) tasks: &'a Tasks,
-    /// When the request was here.
-    at: Instant,
+    io: ExchangeIo<'a>,
+    services: &'a Services,
+    tasks: &'a Tasks,
+    /// When the request's head was here.
+    arrived: Instant,
     /// When t3 had it.
-    pub(super) asked: Instant,
+    sent: Instant,
 }
 
-/// What became of it.
+/// What the client's connection can do after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// The answer is with the client.
+pub(super) enum ExchangeEnd {
+    /// The response is with the client, which may send another request.
     Answered,
-    /// The client's connection is over, with or without an answer.
+    /// The client's connection is over, with or without a response.
     Last,
-    /// t3 said nothing at all: the request may be sent again.
+    /// t3 closed its connection without a byte: the request may be sent again.
     Unanswered,
 }
 
 impl<'a> Exchange<'a> {
     pub(super) fn new(
-        lane: &'a mut Lane,
+        connection: &'a mut ClientConnection,
         upstream: TcpStream,
         client: &'a Client,
         services: &'a Services,
         tasks: &'a Tasks,
-        at: Instant,
+        arrived: Instant,
     ) -> Self {
-        let ends = Ends {
-            lane,
-            activity: &client.activity,
+        let io = ExchangeIo {
+            connection,
+            deadlines: &client.deadlines,
             metrics: &services.metrics,
             upstream: Some(upstream),
-            due: Some(at + services.upstream.response_timeout()),
+            response_due: Some(arrived + services.upstream.response_timeout()),
             is_blocked: false,
         };
         Self {
-            ends,
+            io,
             services,
             tasks,
-            at,
-            asked: at,
+            arrived,
+            sent: arrived,
         }
     }
 
-    /// Sends `onward` to t3 and the answer to the client, who learns that it is the last one once
-    /// the drain has begun.
-    pub(super) async fn run(mut self, plain: Plain, onward: Vec<u8>) -> Outcome {
-        if let Some(due) = self.ends.due {
-            self.ends.activity.asks(due);
+    /// Sends `to_upstream` to t3 and the response to the client. Once the drain has begun, the client
+    /// is told that it is the last one.
+    pub(super) async fn run(
+        mut self,
+        request: EligibleRequest,
+        to_upstream: Vec<u8>,
+    ) -> ExchangeEnd {
+        if let Some(due) = self.io.response_due {
+            self.io.deadlines.await_response_until(due);
         }
-        let broken = match self.exchange(plain, onward).await {
-            Ok(outcome) => return outcome,
-            Err(broken) => broken,
+        let error = match self.exchange(request, to_upstream).await {
+            Ok(end) => return end,
+            Err(error) => error,
         };
-        // Nobody looks at that clock any more.
-        self.ends.due = None;
-        self.ends.activity.expected();
-        match broken {
-            Broken::Silent => Outcome::Unanswered,
-            Broken::Failed(failure) => {
-                let id = plain.id(&self.ends.lane.came, &self.services.request_ids);
-                let answer = self.services.failed(&failure, Audience::Script, &id);
-                self.count(plain, answer.status().as_u16(), Instant::now());
-                let is_last = self.tasks.is_draining();
-                match self
-                    .ends
-                    .tell(&local_response::message(answer, is_last))
-                    .await
-                {
-                    Ok(()) if !is_last => Outcome::Answered,
-                    _ => Outcome::Last,
-                }
-            }
-            Broken::Midway => Outcome::Last,
+        self.io.response_due = None;
+        self.io.deadlines.response_started();
+        match error {
+            ExchangeError::EmptyReply => ExchangeEnd::Unanswered,
+            ExchangeError::Failed(failure) => self.fail(request, &failure).await,
+            ExchangeError::Aborted => ExchangeEnd::Last,
         }
     }
 
-    async fn exchange(&mut self, plain: Plain, onward: Vec<u8>) -> Result<Outcome, Broken> {
-        self.ends.ask(&onward).await?;
-        buffers::give(onward);
-        let (mut said, mut homeward) = (Vec::new(), Vec::new());
-        let head = self.head(plain, &mut said, &mut homeward).await?;
+    /// Reports that t3 gave no response, and sends the client one.
+    async fn fail(&mut self, request: EligibleRequest, failure: &Failure) -> ExchangeEnd {
+        let id = request.id(&self.io.connection.unread, &self.services.request_ids);
+        let response = self.services.failed(failure, Audience::Script, &id);
+        self.count(request, response.status().as_u16(), Instant::now());
+        let is_last = self.tasks.is_draining();
+        let message = local_response::message(response, is_last);
+        match self.io.write_client(&message).await {
+            Ok(()) if !is_last => ExchangeEnd::Answered,
+            _ => ExchangeEnd::Last,
+        }
+    }
+
+    async fn exchange(
+        &mut self,
+        request: EligibleRequest,
+        to_upstream: Vec<u8>,
+    ) -> Result<ExchangeEnd, ExchangeError> {
+        self.io.write_upstream(&to_upstream).await?;
+        buffers::give(to_upstream);
+        let (mut received, mut to_client) = (Vec::new(), Vec::new());
+        let head = self
+            .response_head(request, &mut received, &mut to_client)
+            .await?;
         let now = Instant::now();
-        self.count(plain, head.status, now);
+        self.count(request, head.status, now);
         let mut body = head.body;
-        let came = &said[head.length..];
-        let here = body.follow(came).map_err(|_| Broken::Midway)?;
-        homeward.extend_from_slice(&came[..here]);
-        homeward.extend_from_slice(body.end());
-        self.keep_behind(&head, &body, here == came.len(), now);
-        buffers::give(said);
-        self.ends.tell(&homeward).await?;
-        buffers::give(homeward);
+        let rest = &received[head.length..];
+        let here = body.follow(rest).map_err(|_| ExchangeError::Aborted)?;
+        to_client.extend_from_slice(&rest[..here]);
+        to_client.extend_from_slice(body.end());
+        self.keep_upstream_after(&head, &body, here == rest.len(), now);
+        buffers::give(received);
+        self.io.write_client(&to_client).await?;
+        buffers::give(to_client);
         if !body.is_done() {
-            self.ends.activity.expected();
-            self.rest(&head, body).await?;
+            self.io.deadlines.response_started();
+            self.relay_body(&head, body).await?;
         }
         Ok(match head.is_last {
-            true => Outcome::Last,
-            false => Outcome::Answered,
+            true => ExchangeEnd::Last,
+            false => ExchangeEnd::Answered,
         })
     }
 
-    /// Passes on what of a body did not come with its head.
-    async fn rest(&mut self, head: &Head, mut body: Body) -> Result<(), Broken> {
-        if let Body::Length(left @ PIPED_FROM..) = body
+    /// Waits for the head of the response, and passes on the interim responses before it.
+    async fn response_head(
+        &mut self,
+        request: EligibleRequest,
+        received: &mut Vec<u8>,
+        to_client: &mut Vec<u8>,
+    ) -> Result<ResponseHead, ExchangeError> {
+        self.sent = Instant::now();
+        let head = loop {
+            let read = self.io.read_upstream(received, FIRST_READ_BYTES).await?;
+            buffers::make_room(to_client, 0);
+            let cookie = request
+                .is_https
+                .then(|| self.services.readiness.cookie_name());
+            let context = ResponseContext {
+                is_head: request.is_head,
+                secured_cookie: cookie.as_deref(),
+                is_last: self.tasks.is_draining(),
+            };
+            match self.parse_heads(&context, received, to_client).await? {
+                Some(head) => break head,
+                None if read == Received::End && received.is_empty() => {
+                    return Err(ExchangeError::EmptyReply);
+                }
+                None if read == Received::End || received.len() > HEAD_LIMIT_BYTES => {
+                    return Err(ExchangeError::Failed(Failure::Unclear));
+                }
+                None => {}
+            }
+        };
+        self.io.response_due = None;
+        Ok(head)
+    }
+
+    /// Parses the heads that `received` begins with, up to that of the response.
+    async fn parse_heads(
+        &mut self,
+        context: &ResponseContext<'_>,
+        received: &mut Vec<u8>,
+        to_client: &mut Vec<u8>,
+    ) -> Result<Option<ResponseHead>, ExchangeError> {
+        loop {
+            match response::rewrite(received, context, to_client) {
+                ParsedHead::Partial => return Ok(None),
+                ParsedHead::Final(head) => return Ok(Some(head)),
+                ParsedHead::Invalid => return Err(ExchangeError::Failed(Failure::Unclear)),
+                ParsedHead::Interim(length) => {
+                    received.drain(..length);
+                    self.io.write_client(to_client).await?;
+                }
+            }
+        }
+    }
+
+    /// Passes on the part of a body that did not come with its head.
+    async fn relay_body(
+        &mut self,
+        head: &ResponseHead,
+        mut body: BodyFraming,
+    ) -> Result<(), ExchangeError> {
+        if let BodyFraming::Length(left @ PIPED_FROM_BYTES..) = body
             && let Ok(mut pipe) = Pipe::new()
         {
-            return self.piped(head, left, &mut pipe).await;
+            return self.splice_body(head, left, &mut pipe).await;
         }
         while !body.is_done() {
-            let mut said = Vec::new();
-            let here = match self.ends.hear(&mut said, RELAY_BYTES).await? {
-                Heard::End if body == Body::UntilClose => break,
-                Heard::End => return Err(Broken::Midway),
-                Heard::Bytes => body.follow(&said).map_err(|_| Broken::Midway)?,
+            let mut received = Vec::new();
+            let here = match self.io.read_upstream(&mut received, RELAY_BYTES).await? {
+                Received::End if body == BodyFraming::UntilClose => break,
+                Received::End => return Err(ExchangeError::Aborted),
+                Received::Bytes => body.follow(&received).map_err(|_| ExchangeError::Aborted)?,
             };
-            self.keep_behind(head, &body, here == said.len(), Instant::now());
-            self.ends.tell(&said[..here]).await?;
-            self.ends.tell(body.end()).await?;
+            self.keep_upstream_after(head, &body, here == received.len(), Instant::now());
+            self.io.write_client(&received[..here]).await?;
+            self.io.write_client(body.end()).await?;
         }
         Ok(())
     }
 
     /// Passes on `left` bytes through `pipe`.
-    async fn piped(&mut self, head: &Head, mut left: u64, pipe: &mut Pipe) -> Result<(), Broken> {
+    async fn splice_body(
+        &mut self,
+        head: &ResponseHead,
+        mut left: u64,
+        pipe: &mut Pipe,
+    ) -> Result<(), ExchangeError> {
         while left > 0 {
-            left -= match self.ends.fill(pipe, left).await? {
-                0 => return Err(Broken::Midway),
+            left -= match self.io.fill(pipe, left).await? {
+                0 => return Err(ExchangeError::Aborted),
                 count => count as u64,
             };
-            self.keep_behind(head, &Body::Length(left), true, Instant::now());
-            self.ends.drain(pipe).await?;
+            self.keep_upstream_after(head, &BodyFraming::Length(left), true, Instant::now());
+            self.io.drain(pipe).await?;
         }
         Ok(())
     }
 
-    /// The head of the answer is here.
-    fn count(&self, plain: Plain, status: u16, now: Instant) {
+    /// Counts the request, as the head of its response is here.
+    fn count(&self, request: EligibleRequest, status: u16, now: Instant) {
         self.services.metrics.answered(Answered {
-            kind: match plain.is_asset {
+            kind: match request.is_asset {
                 true => Kind::Asset,
                 false => Kind::Fetch,
             },
             class: Class::of(status),
-            took: now - self.at,
-            waited: now - self.asked,
+            took: now - self.arrived,
+            waited: now - self.sent,
         });
     }
 
-    /// Keeps the connection to t3 behind the last byte of an answer: the client's next request
-    /// may come as soon as it has that byte.
-    fn keep_behind(&mut self, head: &Head, body: &Body, is_all: bool, now: Instant) {
+    /// Returns the connection to t3 to the pool after the last byte of a response: the client's next
+    /// request may come as soon as it has that byte.
+    fn keep_upstream_after(
+        &mut self,
+        head: &ResponseHead,
+        body: &BodyFraming,
+        is_all: bool,
+        now: Instant,
+    ) {
         if body.is_done()
             && head.is_kept
             && is_all
-            && let Some(stream) = self.ends.upstream.take()
+            && let Some(stream) = self.io.upstream.take()
         {
             self.services.upstream.keep(stream, now);
         }

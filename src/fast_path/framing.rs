@@ -1,10 +1,10 @@
-//! Where an answer's body ends, and what else its fields say of the connection (RFC 9112 §6.3). Pure.
+//! The end of a response's body, by its fields and by its chunks (RFC 9112 §6.3, §7.1). Pure.
 
-use crate::fast_path::chunked::{Chunks, Unclear};
+use crate::http_rules::header_policy::Field;
 
-/// How the end of a body is told (RFC 9112 §6.3).
+/// How the end of a body is known (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum BodyFraming {
     /// So many bytes are to come.
     Length(u64),
     /// In chunks.
@@ -13,35 +13,20 @@ pub(super) enum Body {
     UntilClose,
 }
 
-/// Which fields frame the answer and its connection.
+/// What the fields of a response state about its framing and its connection.
 #[derive(Debug, Default)]
-pub(super) struct Frame<'a> {
-    /// The length that the fields tell.
+pub(super) struct FramingFields<'a> {
+    /// The stated length.
     pub(super) length: Option<u64>,
     /// Does the body come in chunks?
     pub(super) is_chunked: bool,
-    /// Does the connection end behind the body?
+    /// Does the connection end after the body?
     pub(super) closes: bool,
-    /// The `Connection` lines, where they name further fields.
+    /// The `Connection` lines that nominate further fields.
     nominating: Vec<&'a [u8]>,
 }
 
-/// What a field of an answer is part of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Of the framing: the body's length.
-    Length,
-    /// Of the framing: its transfer coding.
-    Coding,
-    /// Of the framing: what becomes of the connection.
-    Connection,
-    /// Of t3's hop alone, besides these.
-    OfOneHop,
-    /// Of the answer.
-    Other,
-}
-
-impl Body {
+impl BodyFraming {
     /// Has all of it come?
     pub(super) fn is_done(&self) -> bool {
         matches!(
@@ -50,8 +35,8 @@ impl Body {
         )
     }
 
-    /// What the client has to be told behind the last byte that t3 said: nobody takes trailers
-    /// here, and with them goes the end.
+    /// What the client has to be sent after the last byte from t3: trailers are left out, and with
+    /// them goes the end.
     pub(super) fn end(&self) -> &'static [u8] {
         match self {
             Self::Chunked(Chunks::Trailed) => b"\r\n",
@@ -60,7 +45,7 @@ impl Body {
     }
 
     /// Follows `bytes` and returns how many of them are of this body.
-    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, Unclear> {
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, AmbiguousEnd> {
         match self {
             Self::Length(left) => {
                 let here = (*left).min(bytes.len() as u64);
@@ -73,25 +58,25 @@ impl Body {
     }
 }
 
-impl<'a> Frame<'a> {
-    /// Takes a line's word; none where two readers could understand the fields differently.
-    pub(super) fn take(&mut self, part: Part, value: &'a [u8]) -> Option<()> {
-        match part {
-            Part::Length => {
-                let length = digits(value)?;
+impl<'a> FramingFields<'a> {
+    /// Notes a line; none where two readers could understand the fields differently.
+    pub(super) fn note(&mut self, field: Field, value: &'a [u8]) -> Option<()> {
+        match field {
+            Field::ContentLength => {
+                let length = decimal(value)?;
                 if self.length.is_some_and(|held| held != length) {
                     return None;
                 }
                 self.length = Some(length);
             }
-            Part::Coding => {
+            Field::TransferEncoding => {
                 if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return None;
                 }
                 self.is_chunked = true;
             }
-            Part::Connection => self.connection(value),
-            Part::OfOneHop | Part::Other => {}
+            Field::Connection => self.connection(value),
+            _ => {}
         }
         Some(())
     }
@@ -106,30 +91,15 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Do they name further fields that belong to this hop alone?
+    /// Do they nominate further fields that belong to this hop only?
     pub(super) fn nominates_any(&self) -> bool {
         !self.nominating.is_empty()
     }
 
-    /// Do they name this one?
+    /// Do they nominate the field called `name`?
     pub(super) fn nominates(&self, name: &[u8]) -> bool {
-        let mut named = self.nominating.iter().flat_map(|value| tokens(value));
-        named.any(|token| token.eq_ignore_ascii_case(name))
-    }
-}
-
-/// What the field called `name` is part of.
-pub(super) fn part(name: &[u8]) -> Part {
-    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    match name.len() {
-        2 if is(b"te") => Part::OfOneHop,
-        7 if is(b"upgrade") || is(b"trailer") => Part::OfOneHop,
-        10 if is(b"connection") => Part::Connection,
-        10 if is(b"keep-alive") => Part::OfOneHop,
-        14 if is(b"content-length") => Part::Length,
-        17 if is(b"transfer-encoding") => Part::Coding,
-        6.. if name[..6].eq_ignore_ascii_case(b"proxy-") => Part::OfOneHop,
-        _ => Part::Other,
+        let mut nominated = self.nominating.iter().flat_map(|value| tokens(value));
+        nominated.any(|token| token.eq_ignore_ascii_case(name))
     }
 }
 
@@ -137,7 +107,136 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-fn digits(value: &[u8]) -> Option<u64> {
+fn decimal(value: &[u8]) -> Option<u64> {
     let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     is_number.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
+}
+
+/// More digits than a chunk of 2^60 bytes has.
+const MOST_DIGITS: u8 = 15;
+
+/// How far a chunked body has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunks {
+    /// In a chunk's size, of which so many digits have come.
+    Size {
+        digits: u8,
+        value: u64,
+    },
+    /// Behind the CR of a chunk's size.
+    SizeEnd {
+        value: u64,
+    },
+    /// In a chunk, so many bytes before its end.
+    Data {
+        left: u64,
+    },
+    /// Behind a chunk, and behind the CR there.
+    DataEnd,
+    DataEndLf,
+    /// Behind the last chunk: the empty line that ends the body, or a trailer.
+    Last,
+    LastLf,
+    /// All of it has come.
+    Done,
+    /// All of it has come but a trailer and the end, which are left out.
+    Trailed,
+}
+
+/// The end of the body is ambiguous. What t3 never sends is refused rather than understood:
+/// extensions, a bare line feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AmbiguousEnd;
+
+impl Chunks {
+    pub(super) const START: Self = Self::Size {
+        digits: 0,
+        value: 0,
+    };
+
+    /// Follows `bytes` and returns how many of them are of this body.
+    pub(super) fn follow(&mut self, bytes: &[u8]) -> Result<usize, AmbiguousEnd> {
+        let mut at = 0;
+        while at < bytes.len() && !matches!(self, Self::Done | Self::Trailed) {
+            if let Self::Data { left } = *self {
+                let here = left.min((bytes.len() - at) as u64);
+                at += here as usize;
+                *self = match left - here {
+                    0 => Self::DataEnd,
+                    left => Self::Data { left },
+                };
+            } else if *self == Self::Last && !matches!(bytes[at], b'\r' | b'\n') {
+                *self = Self::Trailed;
+            } else {
+                *self = self.after(bytes[at])?;
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn after(self, byte: u8) -> Result<Self, AmbiguousEnd> {
+        Ok(match (self, byte) {
+            (Self::Size { digits, value }, b'\r') if digits > 0 => Self::SizeEnd { value },
+            (Self::Size { digits, value }, _) if digits < MOST_DIGITS => Self::Size {
+                digits: digits + 1,
+                value: value * 16 + u64::from(hex(byte)?),
+            },
+            (Self::SizeEnd { value: 0 }, b'\n') => Self::Last,
+            (Self::SizeEnd { value }, b'\n') => Self::Data { left: value },
+            (Self::DataEnd, b'\r') => Self::DataEndLf,
+            (Self::DataEndLf, b'\n') => Self::START,
+            (Self::Last, b'\r') => Self::LastLf,
+            (Self::LastLf, b'\n') => Self::Done,
+            _ => return Err(AmbiguousEnd),
+        })
+    }
+}
+
+fn hex(byte: u8) -> Result<u8, AmbiguousEnd> {
+    match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        b'A'..=b'F' => Ok(byte - b'A' + 10),
+        _ => Err(AmbiguousEnd),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_ends_at_the_same_place_however_it_comes() {
+        for (bytes, expected) in [
+            (&b"0\r\n\r\nHTTP"[..], Ok((5, true))),
+            (b"5\r\nhello\r\n0\r\n\r\n", Ok((15, true))),
+            (b"A\r\n0123456789\r\n00\r\n\r\n", Ok((21, true))),
+            (b"5\r\nhel", Ok((6, false))),
+            (b"5\r\nhello\r\n", Ok((10, false))),
+            (b"\r\n", Err(AmbiguousEnd)),
+            (b"5;a=b\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5 \r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"+5\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"0x5\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5\r\nhelloX\r\n", Err(AmbiguousEnd)),
+            (b"5\r\nhello\n", Err(AmbiguousEnd)),
+            (b"0\r\nTrailer: x\r\n\r\n", Ok((3, false))),
+            (b"ffffffffffffffff\r\n", Err(AmbiguousEnd)),
+            (b"0\r\n\n", Err(AmbiguousEnd)),
+        ] {
+            let mut whole = Chunks::START;
+            let ended = whole.follow(bytes);
+            let ended = ended.map(|length| (length, whole == Chunks::Done));
+            assert_eq!(ended, expected, "{:?}", bytes.escape_ascii());
+            let mut parts = Chunks::START;
+            let followed = bytes.iter().try_fold(0, |length, byte| {
+                let here = parts.follow(std::slice::from_ref(byte))?;
+                Ok(length + here)
+            });
+            let followed = followed.map(|length| (length, parts == Chunks::Done));
+            assert_eq!(followed, expected, "{:?}", bytes.escape_ascii());
+        }
+    }
 }

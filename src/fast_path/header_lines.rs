@@ -1,58 +1,58 @@
-//! The lines of a head that is spelt as everybody spells it, which is most of them. Pure.
+//! The header lines of a head in canonical form: read strictly, without copying. Pure.
 //!
-//! Stricter than RFC 9112 §5 asks for: one space behind the colon, none at a value's ends, CR and
-//! LF at every line's. Whatever is spelt in another way is for a reader that knows more.
+//! Stricter than RFC 9112 §5: one space after the colon, no white space at a value's ends, CR LF at
+//! every line's end. Any other form is left to a reader that accepts all of RFC 9112.
 
 use std::ops::Range;
 
 use http::HeaderName;
 
-use crate::fast_path::token_scan::{name_length, text_length};
-use crate::http_rules::header_view::Fields;
+use crate::http_rules::header_view::HeaderView;
+use crate::http_rules::scan::{name_length, text_length};
 
 /// More lines than browsers, proxies and t3 send.
-const MOST: usize = 96;
+const MOST_LINES: usize = 96;
 
-/// The lines of a head behind its first one.
+/// The lines of a head after its first one.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(super) struct HeaderLines<'a> {
     message: &'a [u8],
-    places: &'a [Place],
-    /// How many bytes the head has, with the empty line.
+    spans: &'a [LineSpan],
+    /// The bytes of the head, with the empty line.
     pub(super) length: usize,
 }
 
-/// Room for the places of lines.
+/// Space for the spans of lines, on the stack of the reader.
 #[derive(Debug)]
-pub(super) struct Room([Place; MOST]);
+pub(super) struct LineSpace([LineSpan; MOST_LINES]);
 
 /// A line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(super) struct HeaderLine<'a> {
     pub(super) name: &'a [u8],
     pub(super) value: &'a [u8],
-    place: Place,
+    span: LineSpan,
 }
 
 /// Where in the message a line begins, where its name and where its value ends.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct LineSpan {
     start: u32,
     colon: u32,
     end: u32,
 }
 
-impl<'a> Lines<'a> {
-    /// The lines of `message` from the byte at `from` on, their places in `room`; none where one
-    /// is spelt differently, or is missing.
-    pub(super) fn read(message: &'a [u8], from: usize, room: &'a mut Room) -> Option<Self> {
+impl<'a> HeaderLines<'a> {
+    /// The lines of `message` from the byte at `from` on, their spans in `space`; none where one is in
+    /// another form, or not there yet.
+    pub(super) fn read(message: &'a [u8], from: usize, space: &'a mut LineSpace) -> Option<Self> {
         let (mut at, mut count) = (from, 0);
         loop {
             let rest = message.get(at..)?;
             if rest.starts_with(b"\r\n") {
                 return Some(Self {
                     message,
-                    places: &room.0[..count],
+                    spans: &space.0[..count],
                     length: at + 2,
                 });
             }
@@ -63,7 +63,7 @@ impl<'a> Lines<'a> {
                 return None;
             }
             let end = at + colon + 2 + length;
-            *room.0.get_mut(count)? = Place {
+            *space.0.get_mut(count)? = LineSpan {
                 start: at.try_into().ok()?,
                 colon: (at + colon).try_into().ok()?,
                 end: end.try_into().ok()?,
@@ -73,47 +73,47 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// One after another.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Line<'a>> {
+    /// The lines in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = HeaderLine<'a>> {
         let message = self.message;
-        self.places.iter().map(move |place| Line {
-            name: &message[place.name()],
-            value: &message[place.value()],
-            place: *place,
+        self.spans.iter().map(move |span| HeaderLine {
+            name: &message[span.name()],
+            value: &message[span.value()],
+            span: *span,
         })
     }
 }
 
-impl Fields for Lines<'_> {
+impl HeaderView for HeaderLines<'_> {
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let name = name.as_str().as_bytes();
-        let places = self.places.iter();
-        places
-            .filter(|place| place.name().len() == name.len())
-            .filter(|place| self.message[place.name()].eq_ignore_ascii_case(name))
-            .map(|place| &self.message[place.value()])
+        let spans = self.spans.iter();
+        spans
+            .filter(|span| span.name().len() == name.len())
+            .filter(|span| self.message[span.name()].eq_ignore_ascii_case(name))
+            .map(|span| &self.message[span.value()])
     }
 }
 
-impl Line<'_> {
-    /// Where in the message it stands, with the end of the line.
-    pub(super) fn place(&self) -> Range<usize> {
-        self.place.start as usize..self.place.end as usize + 2
+impl HeaderLine<'_> {
+    /// Its range in the message, with the end of the line.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.span.start as usize..self.span.end as usize + 2
     }
 
-    /// Where in the message its value stands.
-    pub(super) fn value_place(&self) -> Range<usize> {
-        self.place.value()
+    /// The range of its value in the message.
+    pub(super) fn value_range(&self) -> Range<usize> {
+        self.span.value()
     }
 }
 
-impl Default for Room {
+impl Default for LineSpace {
     fn default() -> Self {
-        Self([Place::default(); MOST])
+        Self([LineSpan::default(); MOST_LINES])
     }
 }
 
-impl Place {
+impl LineSpan {
     fn name(&self) -> Range<usize> {
         self.start as usize..self.colon as usize
     }
@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-/// White space at an end of it is none of a value.
+/// Is there white space at an end of it, which is not part of a value?
 fn is_padded(value: &[u8]) -> bool {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_space(value.first()) || is_space(value.last())
@@ -135,12 +135,12 @@ mod tests {
 
     /// The names and values of a head, and how long it is.
     fn read(head: &[u8]) -> Option<(Vec<[Vec<u8>; 2]>, usize)> {
-        let mut room = Room::default();
-        let lines = Lines::read(head, 3, &mut room)?;
+        let mut space = LineSpace::default();
+        let lines = HeaderLines::read(head, 3, &mut space)?;
         let fields = lines.iter().map(|line| {
-            assert_eq!(head[line.value_place()], *line.value);
-            let place = &head[line.place()];
-            assert_eq!(place, [line.name, b": ", line.value, b"\r\n"].concat());
+            assert_eq!(head[line.value_range()], *line.value);
+            let span = &head[line.range()];
+            assert_eq!(span, [line.name, b": ", line.value, b"\r\n"].concat());
             [line.name, line.value].map(<[u8]>::to_vec)
         });
         Some((fields.collect(), lines.length))
@@ -163,8 +163,8 @@ mod tests {
             expected.map(|(name, value)| [name, value].map(|part| part.as_bytes().to_vec()));
         assert_eq!(fields, expected);
         assert_eq!(length, head.len() - "body".len());
-        let mut room = Room::default();
-        let lines = Lines::read(head.as_bytes(), 3, &mut room).expect("lines");
+        let mut space = LineSpace::default();
+        let lines = HeaderLines::read(head.as_bytes(), 3, &mut space).expect("lines");
         let single = |name| {
             lines
                 .single(&HeaderName::from_static(name))
@@ -183,8 +183,8 @@ mod tests {
         {
             for behind in [at, at + 1] {
                 let head = [first, &usual[..at], &[byte], &usual[behind..]].concat();
-                let mut room = Room::default();
-                let Some(lines) = Lines::read(&head, first.len(), &mut room) else {
+                let mut space = LineSpace::default();
+                let Some(lines) = HeaderLines::read(&head, first.len(), &mut space) else {
                     continue;
                 };
                 let mut fields = [httparse::EMPTY_HEADER; 8];
@@ -229,8 +229,8 @@ mod tests {
             assert_eq!(read(head.as_bytes()), None, "{line:?}");
         }
         let most = |count| format!(">\r\n{}\r\n", "A: 1\r\n".repeat(count));
-        assert!(read(most(MOST).as_bytes()).is_some());
-        assert_eq!(read(most(MOST + 1).as_bytes()), None);
+        assert!(read(most(MOST_LINES).as_bytes()).is_some());
+        assert_eq!(read(most(MOST_LINES + 1).as_bytes()), None);
         let whole = most(3);
         for length in 3..whole.len() {
             assert_eq!(read(&whole.as_bytes()[..length]), None, "{length} bytes");

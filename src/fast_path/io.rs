@@ -1,4 +1,4 @@
-//! The two ends of an exchange: what t3 says is heard, the client is told, and is listened to.
+//! The reads and writes of an exchange: to and from t3, and to the client, which is watched meanwhile.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -9,58 +9,58 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::fast_path::splice::Pipe;
-use crate::fast_path::{Lane, buffers};
+use crate::fast_path::{ClientConnection, buffers};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
-use crate::state::deadlines::Activity;
+use crate::state::deadlines::Deadlines;
 use crate::upstream::error::Failure;
 
-/// How much a client may send ahead of the answers to what it has sent.
-const AHEAD_LIMIT: usize = 64 * 1024;
+/// How much a client may send ahead of the responses to what it has sent.
+const AHEAD_LIMIT_BYTES: usize = 64 * 1024;
 
-/// The connections to the client and to t3.
-pub(super) struct Ends<'a> {
-    pub(super) lane: &'a mut Lane,
-    pub(super) activity: &'a Activity,
+/// The connections of an exchange.
+pub(super) struct ExchangeIo<'a> {
+    pub(super) connection: &'a mut ClientConnection,
+    pub(super) deadlines: &'a Deadlines,
     pub(super) metrics: &'a Metrics,
     /// The connection to t3, until it is kept for another request.
     pub(super) upstream: Option<TcpStream>,
-    /// When the head of the answer must be here.
-    pub(super) due: Option<Instant>,
-    /// The client has not taken everything, and its clock runs.
+    /// When the head of the response must be here; none once it is.
+    pub(super) response_due: Option<Instant>,
+    /// The client has not taken everything, and its deadline runs.
     pub(super) is_blocked: bool,
 }
 
-/// Why an exchange ended before its time.
+/// Why an exchange ended early.
 #[derive(Debug)]
-pub(super) enum Broken {
-    /// The client is gone, or the answer broke off.
-    Midway,
-    /// t3 is gone before it said anything.
-    Silent,
-    /// There is no answer, and nothing of one was sent to the client.
+pub(super) enum ExchangeError {
+    /// The client is gone, or the response broke off.
+    Aborted,
+    /// t3 closed the connection before it sent a byte.
+    EmptyReply,
+    /// There is no response, and nothing of one was sent to the client.
     Failed(Failure),
 }
 
-/// What came from t3.
+/// What a read from t3 gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Received {
     Bytes,
     End,
 }
 
-impl Ends<'_> {
-    /// Sends all of `onward` to t3.
-    pub(super) async fn ask(&mut self, onward: &[u8]) -> Result<(), Broken> {
-        let mut rest = onward;
+impl ExchangeIo<'_> {
+    /// Writes all of `bytes` to t3.
+    pub(super) async fn write_upstream(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
+        let mut rest = bytes;
         while !rest.is_empty() {
             let written = poll_fn(|cx| {
                 let Some(upstream) = &mut self.upstream else {
-                    return Poll::Ready(Err(Broken::Silent));
+                    return Poll::Ready(Err(ExchangeError::EmptyReply));
                 };
                 match Pin::new(upstream).poll_write(cx, rest) {
                     Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(count)),
-                    Poll::Ready(_) => Poll::Ready(Err(Broken::Silent)),
+                    Poll::Ready(_) => Poll::Ready(Err(ExchangeError::EmptyReply)),
                     Poll::Pending => self.poll_waiting(cx),
                 }
             });
@@ -69,19 +69,23 @@ impl Ends<'_> {
         Ok(())
     }
 
-    /// Reads up to `most` bytes from t3, behind what is in `said`. Holds no room for them before
-    /// there are any: many requests may wait at once.
-    pub(super) async fn hear(&mut self, said: &mut Vec<u8>, most: usize) -> Result<Heard, Broken> {
+    /// Reads up to `most` bytes from t3 to the end of `received`. Holds no room for them before there
+    /// are any: many requests may wait at once.
+    pub(super) async fn read_upstream(
+        &mut self,
+        received: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<Received, ExchangeError> {
         poll_fn(|cx| {
             let Some(upstream) = &mut self.upstream else {
-                return Poll::Ready(Ok(Heard::End));
+                return Poll::Ready(Ok(Received::End));
             };
-            buffers::make_room(said, most);
-            match pin!(upstream.read_buf(said)).poll(cx) {
-                Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Heard::Bytes)),
-                Poll::Ready(_) => Poll::Ready(Ok(Heard::End)),
+            buffers::make_room(received, most);
+            match pin!(upstream.read_buf(received)).poll(cx) {
+                Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Received::Bytes)),
+                Poll::Ready(_) => Poll::Ready(Ok(Received::End)),
                 Poll::Pending => {
-                    buffers::give_if_empty(said);
+                    buffers::give_if_empty(received);
                     self.poll_waiting(cx)
                 }
             }
@@ -89,96 +93,101 @@ impl Ends<'_> {
         .await
     }
 
-    /// Takes up to `most` bytes from t3 into `pipe`; none at the end.
-    pub(super) async fn fill(&mut self, pipe: &mut Pipe, most: u64) -> Result<usize, Broken> {
+    /// Moves up to `most` bytes from t3 into `pipe`; none at the end.
+    pub(super) async fn fill(
+        &mut self,
+        pipe: &mut Pipe,
+        most: u64,
+    ) -> Result<usize, ExchangeError> {
         poll_fn(|cx| {
             let Some(upstream) = &self.upstream else {
                 return Poll::Ready(Ok(0));
             };
             match pipe.poll_fill(cx, upstream, most) {
-                Poll::Ready(filled) => Poll::Ready(filled.map_err(|_| Broken::Midway)),
+                Poll::Ready(filled) => Poll::Ready(filled.map_err(|_| ExchangeError::Aborted)),
                 Poll::Pending => self.poll_waiting(cx),
             }
         })
         .await
     }
 
-    /// While t3 is waited for: a client that leaves ends the exchange, and so does the time.
-    fn poll_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Broken>> {
-        let Lane { stream, came } = &mut *self.lane;
-        while came.len() < AHEAD_LIMIT {
-            match pin!(stream.read_buf(came)).poll(cx) {
+    /// While t3 is waited for: a client that leaves ends the exchange, and so does the deadline.
+    fn poll_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, ExchangeError>> {
+        let ClientConnection { stream, unread } = &mut *self.connection;
+        while unread.len() < AHEAD_LIMIT_BYTES {
+            match pin!(stream.read_buf(unread)).poll(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {
-                    self.activity.read(count);
+                    self.deadlines.read(count);
                     self.metrics.received(Stream::Http, count as u64);
                 }
-                Poll::Ready(_) => return Poll::Ready(Err(Broken::Midway)),
+                Poll::Ready(_) => return Poll::Ready(Err(ExchangeError::Aborted)),
                 Poll::Pending => break,
             }
         }
-        match self.due {
+        match self.response_due {
             Some(due) if Instant::now() >= due => {
-                Poll::Ready(Err(Broken::Failed(Failure::ResponseTimeout)))
+                Poll::Ready(Err(ExchangeError::Failed(Failure::ResponseTimeout)))
             }
             _ => Poll::Pending,
         }
     }
 
     /// Writes all of `bytes` to the client.
-    pub(super) async fn tell(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) async fn write_client(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = poll_fn(|cx| {
-                let polled = Pin::new(&mut self.lane.stream).poll_write(cx, rest);
+                let polled = Pin::new(&mut self.connection.stream).poll_write(cx, rest);
                 self.note_blocked(polled)
             });
             let count = written.await.unwrap_or_default();
-            rest = self.told(count).map(|()| &rest[count..])?;
+            self.note_written(count)?;
+            rest = &rest[count..];
         }
-        self.flushed();
+        self.note_flushed();
         Ok(())
     }
 
     /// Writes all that is in `pipe` to the client.
-    pub(super) async fn drain(&mut self, pipe: &mut Pipe) -> Result<(), Broken> {
+    pub(super) async fn drain(&mut self, pipe: &mut Pipe) -> Result<(), ExchangeError> {
         while !pipe.is_empty() {
             let drained = poll_fn(|cx| {
-                let polled = pipe.poll_drain(cx, &self.lane.stream);
+                let polled = pipe.poll_drain(cx, &self.connection.stream);
                 self.note_blocked(polled)
             });
             let count = drained.await.unwrap_or_default();
-            self.told(count)?;
+            self.note_written(count)?;
         }
-        self.flushed();
+        self.note_flushed();
         Ok(())
     }
 
-    /// Starts the client's clock where it takes nothing; most take everything at once.
+    /// Starts the client's deadline where it takes nothing; most take everything at once.
     fn note_blocked<T>(&mut self, polled: Poll<T>) -> Poll<T> {
         if polled.is_pending() {
             self.is_blocked = true;
-            self.activity.write_blocked();
-            if self.due.is_none() {
-                // t3 has answered: only the client is waited for.
-                self.activity.expected();
+            self.deadlines.write_blocked();
+            if self.response_due.is_none() {
+                // t3 has responded: only the client is waited for.
+                self.deadlines.response_started();
             }
         }
         polled
     }
 
-    fn flushed(&mut self) {
+    fn note_flushed(&mut self) {
         if std::mem::take(&mut self.is_blocked) {
-            self.activity.flushed();
+            self.deadlines.flushed();
         }
     }
 
-    fn told(&self, count: usize) -> Result<(), Broken> {
+    fn note_written(&self, count: usize) -> Result<(), ExchangeError> {
         if self.is_blocked {
-            self.activity.wrote(count);
+            self.deadlines.wrote(count);
         }
         self.metrics.sent(Stream::Http, count as u64);
         match count {
-            0 => Err(Broken::Midway),
+            0 => Err(ExchangeError::Aborted),
             _ => Ok(()),
         }
     }

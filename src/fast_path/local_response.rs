@@ -1,4 +1,4 @@
-//! An answer of the dispatcher's own as the bytes of a message. Pure.
+//! A response of the dispatcher's own as the bytes of a message. Pure.
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
 
@@ -6,7 +6,7 @@ use crate::fast_path::head_writer::write_line;
 use crate::responses::Answer;
 use crate::responses::body::AnswerBody;
 
-/// The whole message, which tells the client if the connection ends behind it.
+/// The whole message; it says so where the connection ends after it.
 pub(super) fn message(answer: Answer, is_last: bool) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = match body {

@@ -1,28 +1,22 @@
-//! The fast path: plain requests are read, judged, sent on and answered in the client's own task.
+//! The fast path: eligible requests are forwarded in the client's own task, from buffer to buffer.
 //!
-//! Most requests are plain, and most of what a hop costs is what a library does to read and write
-//! any message there is. A plain one is forwarded line by line instead, from one buffer to
-//! another. Whatever is not certainly plain is left, as it came, to [`crate::connection`]'s other
-//! way; so is a plain one for which t3 closed its connection before it said anything.
+//! Most requests are a GET or HEAD without a body that is certainly forwarded, and most of what a hop
+//! costs is what an HTTP library does to read and write any message there is. Such a request is
+//! forwarded line by line instead. Whatever is not certainly eligible is left, as it came, to hyper
+//! and the router; so is an eligible one for which t3 closed its connection before it sent a byte.
 
-pub mod buffers;
-pub mod chunked;
-pub mod exchange;
-pub mod field_policy;
-pub mod framing;
-pub mod head_writer;
-pub mod header_lines;
-pub mod hop;
-pub mod io;
-pub mod local_response;
-pub mod normalized_head;
+pub(crate) mod buffers;
+pub(crate) mod exchange;
+pub(crate) mod framing;
+pub(crate) mod head_writer;
+pub(crate) mod header_lines;
+pub(crate) mod io;
+pub(crate) mod local_response;
+pub(crate) mod normalized_head;
 pub mod request;
-pub mod request_writer;
-pub mod response;
-pub mod response_head;
-pub mod splice;
-pub mod swar;
-pub mod token_scan;
+pub(crate) mod request_writer;
+pub(crate) mod response;
+pub(crate) mod splice;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -32,77 +26,77 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::fast_path::exchange::{Exchange, Outcome};
-use crate::fast_path::hop::Hop;
-use crate::fast_path::request::rewrite;
+use crate::fast_path::exchange::{Exchange, ExchangeEnd};
+use crate::fast_path::request::{Rules, rewrite};
 use crate::metrics::requests::Stream;
 use crate::process::tasks::Tasks;
 use crate::state::Services;
 use crate::state::client::Client;
 
-/// A client's connection, and what came on it that has not been answered.
+/// A client's connection, and the bytes that came on it and have not been answered.
 #[derive(Debug)]
-pub struct Lane {
-    /// The connection.
+pub struct ClientConnection {
+    /// The socket.
     pub stream: TcpStream,
     /// What came and has not been answered.
-    pub came: Vec<u8>,
+    pub unread: Vec<u8>,
 }
 
-/// Why the fast path came to its end.
+/// Why the fast path ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum FastPathEnd {
     /// The connection is over.
-    Over,
-    /// What came is not plain.
-    NotPlain,
+    Closed,
+    /// What came is not eligible.
+    Ineligible,
 }
 
-/// Answers plain requests until something else comes, or nothing more. Does not wait for the rest
-/// of a head: whoever sends one in pieces is served by the other way.
-pub async fn serve(lane: &mut Lane, client: &Client, services: &Services, tasks: &Tasks) -> Next {
-    let ip = client.peer.ip();
-    // What may be a file is looked at on its way back, or is here already.
-    let hop = Hop::new(
-        &services.door,
-        &services.request_ids,
-        ip,
-        !services.assets.is_on(),
-    );
+/// Answers eligible requests until another one comes, or the connection is over. Does not wait for
+/// the rest of a head: a client that sends one in pieces is served by hyper's way.
+pub async fn serve(
+    connection: &mut ClientConnection,
+    client: &Client,
+    services: &Services,
+    tasks: &Tasks,
+) -> FastPathEnd {
+    // What may be a file is looked at on its way back, or is cached here.
+    let files_are_eligible = !services.assets.is_on();
+    let (door, ids) = (&services.door, &services.request_ids);
+    let rules = Rules::new(door, ids, client.peer.ip(), files_are_eligible);
     loop {
-        if lane.came.is_empty() {
-            match lane.first_bytes(tasks).await {
+        if connection.unread.is_empty() {
+            match connection.first_bytes(tasks).await {
                 Ok(count) if count > 0 => services.metrics.received(Stream::Http, count as u64),
-                _ => return Next::Over,
+                _ => return FastPathEnd::Closed,
             }
         }
-        let at = Instant::now();
-        let mut onward = buffers::take();
-        let plain = match services.readiness.is_surely_up() {
-            true => rewrite(&lane.came, &hop, &mut onward),
+        let arrived = Instant::now();
+        let mut to_upstream = buffers::take();
+        let request = match services.readiness.is_surely_up() {
+            true => rewrite(&connection.unread, &rules, &mut to_upstream),
             false => None,
         };
-        let Some(plain) = plain else {
-            buffers::give(onward);
-            client.activity.head(at);
-            return Next::NotPlain;
+        let Some(request) = request else {
+            buffers::give(to_upstream);
+            client.deadlines.head_began(arrived);
+            return FastPathEnd::Ineligible;
         };
-        let Ok(upstream) = services.upstream.idle_or_new(at).await else {
-            client.activity.head(at);
-            return Next::NotPlain;
+        let Ok(upstream) = services.upstream.idle_or_new(arrived).await else {
+            client.deadlines.head_began(arrived);
+            return FastPathEnd::Ineligible;
         };
-        let exchange = Exchange::new(lane, upstream, client, services, tasks, at);
-        match exchange.run(plain, onward).await {
-            Outcome::Unanswered => return Next::NotPlain,
-            Outcome::Last => return Next::Over,
-            Outcome::Answered => {}
+        let exchange = Exchange::new(connection, upstream, client, services, tasks, arrived);
+        match exchange.run(request, to_upstream).await {
+            ExchangeEnd::Unanswered => return FastPathEnd::Ineligible,
+            ExchangeEnd::Last => return FastPathEnd::Closed,
+            ExchangeEnd::Answered => {}
         }
-        lane.came.drain(..plain.length);
-        client.activity.end();
+        connection.unread.drain(..request.length);
+        client.deadlines.exchange_ended();
     }
 }
 
-impl Lane {
+impl ClientConnection {
     /// Reads what comes next; nothing at the end of the connection, or when the drain begins.
     async fn first_bytes(&mut self, tasks: &Tasks) -> std::io::Result<usize> {
         poll_fn(|cx| self.poll_first_bytes(cx, tasks)).await
@@ -116,10 +110,10 @@ impl Lane {
         if tasks.is_draining() {
             return Poll::Ready(Ok(0));
         }
-        buffers::make_room(&mut self.came, 1);
-        let read = pin!(self.stream.read_buf(&mut self.came)).poll(cx);
+        buffers::make_room(&mut self.unread, 1);
+        let read = pin!(self.stream.read_buf(&mut self.unread)).poll(cx);
         // An idle connection holds no buffer.
-        buffers::give_if_empty(&mut self.came);
+        buffers::give_if_empty(&mut self.unread);
         read
     }
 }

@@ -1,109 +1,152 @@
-//! The head of a plain request: read strictly, judged, and written anew for t3. Pure.
+//! An eligible request's head: read strictly, judged, and written for t3. Pure.
 //!
-//! Plain is a GET or HEAD without a body that is certainly to be forwarded. Whatever is not
-//! certain is not plain: the other path knows the answer to everything.
+//! Eligible is a GET or HEAD without a body that is certainly forwarded. Whatever is not certain is
+//! ineligible: hyper's way knows the response to everything.
 
-use crate::access::Standing;
-use crate::fast_path::head_writer::Runs;
-use crate::fast_path::header_lines::{Lines, Room};
-use crate::fast_path::hop::Name;
-use crate::fast_path::request_writer::Onward;
+use std::net::IpAddr;
+
+use crate::access::{Door, Standing};
+use crate::fast_path::head_writer::HeadWriter;
+use crate::fast_path::header_lines::{HeaderLines, LineSpace};
+use crate::fast_path::request_writer::RequestWriter;
 use crate::http_rules::byte_set::ByteSet;
 use crate::http_rules::paths;
 use crate::http_rules::request_id::{RequestId, RequestIds};
 
-pub use crate::fast_path::hop::Hop;
-
 /// More bytes than are added to the head of a request.
-const MOST_ADDED: usize = 256;
+const MOST_ADDED_BYTES: usize = 256;
 
-/// Nothing that anybody could read differently.
+/// The characters of a target that every reader reads alike.
 static CLEAN: ByteSet = ByteSet::visible_but(b"#\"<>\\^`{|}");
 
-/// A plain request whose head for t3 has been written.
+/// The rules by which the requests of one connection are judged, and where they come from.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    pub(super) door: &'a Door,
+    pub(super) request_ids: &'a RequestIds,
+    pub(super) peer: IpAddr,
+    pub(super) peer_text: String,
+    /// Is a request for what may be a static file eligible? Not where such files are cached here.
+    pub(super) files_are_eligible: bool,
+}
+
+/// An eligible request whose head for t3 has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plain {
-    /// How many bytes its head had as it came.
+pub struct EligibleRequest {
+    /// The bytes of its head as it came.
     pub length: usize,
-    /// An answer to it has no body.
+    /// A response to it has no body.
     pub is_head: bool,
-    /// The client spoke https to the believed proxy.
+    /// The client spoke https to the trusted proxy.
     pub is_https: bool,
     /// It is counted as an asset, not as a fetch.
     pub is_asset: bool,
-    /// What it is called.
-    name: Name,
+    id: IdSource,
 }
 
-impl Plain {
-    /// What it is called; `bytes` are those that it was read from.
-    pub fn id(&self, bytes: &[u8], ids: &RequestIds) -> RequestId {
-        match self.name {
-            Name::Given(start, length) => {
-                RequestId::of_text(bytes.get(start..start + length).unwrap_or(b"-"))
-            }
-            Name::Made(number) => ids.numbered(number),
+/// Where the id of a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdSource {
+    /// It came with it: its place in the head, and its length.
+    Given(usize, usize),
+    /// It was made.
+    Made(u64),
+}
+
+impl<'a> Rules<'a> {
+    /// For requests that come from `peer`, by the access policy `door`; those without an id get one
+    /// of `request_ids`.
+    pub fn new(
+        door: &'a Door,
+        request_ids: &'a RequestIds,
+        peer: IpAddr,
+        files_are_eligible: bool,
+    ) -> Self {
+        Self {
+            door,
+            request_ids,
+            peer,
+            peer_text: peer.to_string(),
+            files_are_eligible,
         }
     }
 }
 
-/// Reads the request that `bytes` begin with; if it is plain, `onward` is what to send to t3.
-pub fn rewrite(bytes: &[u8], hop: &Hop<'_>, onward: &mut Vec<u8>) -> Option<Plain> {
-    onward.clear();
-    let first = RequestLine::read(bytes)?;
-    if !first.is_plain(hop) {
+impl EligibleRequest {
+    /// Its id; `bytes` are those that it was read from.
+    pub fn id(&self, bytes: &[u8], ids: &RequestIds) -> RequestId {
+        match self.id {
+            IdSource::Given(start, length) => {
+                RequestId::of_text(bytes.get(start..start + length).unwrap_or(b"-"))
+            }
+            IdSource::Made(number) => ids.numbered(number),
+        }
+    }
+}
+
+/// Reads the request that `bytes` begin with; if it is eligible, writes to `to_upstream` what to send
+/// to t3.
+pub fn rewrite(
+    bytes: &[u8],
+    rules: &Rules<'_>,
+    to_upstream: &mut Vec<u8>,
+) -> Option<EligibleRequest> {
+    to_upstream.clear();
+    let first = StartLine::read(bytes)?;
+    if !first.is_eligible(rules) {
         return None;
     }
-    let mut room = Room::default();
-    let lines = Lines::read(bytes, first.length, &mut room)?;
-    let look = hop.door.look(&lines, hop.peer);
-    if look.standing == Standing::Barred {
+    let mut space = LineSpace::default();
+    let lines = HeaderLines::read(bytes, first.length, &mut space)?;
+    let assessment = rules.door.assess(&lines, rules.peer);
+    if assessment.standing == Standing::Barred {
         return None;
     }
-    onward.reserve(lines.length + MOST_ADDED);
-    let mut sent = Onward::new(hop, &look, Runs::of(bytes, 0..first.length, onward));
+    to_upstream.reserve(lines.length + MOST_ADDED_BYTES);
+    let writer = HeadWriter::new(bytes, 0..first.length, to_upstream);
+    let mut sent = RequestWriter::new(rules, &assessment, writer);
     for line in lines.iter() {
-        sent.take(&line)?;
+        sent.field(&line)?;
     }
-    Some(Plain {
+    Some(EligibleRequest {
         length: lines.length,
         is_head: first.is_head,
-        is_https: look.is_https,
-        is_asset: first.target.starts_with("/assets/"),
-        name: sent.end()?,
+        is_https: assessment.is_https,
+        is_asset: first.target.starts_with(paths::HASHED),
+        id: sent.finish()?,
     })
 }
 
-/// The first line of a request that may be plain.
-struct RequestLine<'a> {
+/// The first line of a request that may be eligible.
+struct StartLine<'a> {
     is_head: bool,
     target: &'a str,
-    /// How many bytes it has, with its end.
+    /// Its bytes, with its end.
     length: usize,
 }
 
-impl<'a> RequestLine<'a> {
+impl<'a> StartLine<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (is_head, behind) = match bytes.strip_prefix(b"GET ") {
-            Some(behind) => (false, behind),
+        let (is_head, rest) = match bytes.strip_prefix(b"GET ") {
+            Some(rest) => (false, rest),
             None => (true, bytes.strip_prefix(b"HEAD ")?),
         };
-        let (target, behind) = behind.split_at(CLEAN.span(behind));
-        let behind = behind.strip_prefix(b" HTTP/1.1\r\n")?;
+        let (target, rest) = rest.split_at(CLEAN.span(rest));
+        let rest = rest.strip_prefix(b" HTTP/1.1\r\n")?;
         Some(Self {
             is_head,
             target: str::from_utf8(target).ok()?,
-            length: bytes.len() - behind.len(),
+            length: bytes.len() - rest.len(),
         })
     }
 
-    /// Is it a path of this host, and none that the dispatcher looks after?
-    fn is_plain(&self, hop: &Hop<'_>) -> bool {
+    /// Is it a path of this host, and none that the dispatcher answers?
+    fn is_eligible(&self, rules: &Rules<'_>) -> bool {
         let end = self.target.find('?').unwrap_or(self.target.len());
         let path = &self.target[..end];
         path.starts_with('/')
             && !path.starts_with("//")
             && paths::is_forwarded(path)
-            && (hop.files_are_plain || !paths::is_file_path(path))
+            && (rules.files_are_eligible || !paths::is_file_path(path))
     }
 }

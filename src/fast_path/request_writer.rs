@@ -1,121 +1,130 @@
-//! The fields of a plain request, one after another, on their way to t3. Pure.
+//! The fields of an eligible request, line by line, on their way to t3. Pure.
 
-use crate::access::Look;
-use crate::access::withheld::COOKIE_PREFIX;
-use crate::fast_path::field_policy::{Fate, fate};
-use crate::fast_path::head_writer::Runs;
-use crate::fast_path::header_lines::Line;
-use crate::fast_path::hop::{Hop, Name};
-use crate::http_rules::cookies;
+use crate::access::Assessment;
+use crate::fast_path::head_writer::HeadWriter;
+use crate::fast_path::header_lines::HeaderLine;
+use crate::fast_path::request::{IdSource, Rules};
+use crate::http_rules::header_policy::{Disposition, Field, WITHHELD_COOKIE_PREFIX};
 use crate::http_rules::host::is_host;
 use crate::http_rules::request_id::is_sane;
+use crate::http_rules::{cookies, forwarded};
 
-/// The head for t3, and what its lines have told so far.
+/// The head for t3 under way, and what its lines have stated so far.
 #[derive(Debug)]
-pub(super) struct Onward<'a> {
-    hop: &'a Hop<'a>,
-    look: &'a Look<'a>,
-    runs: Runs<'a>,
+pub(super) struct RequestWriter<'a> {
+    rules: &'a Rules<'a>,
+    assessment: &'a Assessment<'a>,
+    head: HeadWriter<'a>,
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
-    name: Option<Name>,
-    destinations: usize,
+    id: Option<IdSource>,
+    /// Lines of `Sec-Fetch-Dest`, none of which says `document`.
+    fetch_destinations: usize,
     accepts_html: bool,
 }
 
-impl<'a> Onward<'a> {
-    /// The head of a request by `hop` whose sender looks like `look`, begun in `runs`.
-    pub(super) fn new(hop: &'a Hop<'a>, look: &'a Look<'a>, runs: Runs<'a>) -> Self {
+impl<'a> RequestWriter<'a> {
+    /// The head of a request by `rules`, whose sender was assessed, begun in `head`.
+    pub(super) fn new(
+        rules: &'a Rules<'a>,
+        assessment: &'a Assessment<'a>,
+        head: HeadWriter<'a>,
+    ) -> Self {
         Self {
-            hop,
-            look,
-            runs,
+            rules,
+            assessment,
+            head,
             host: None,
             forwarded_for: None,
-            name: None,
-            destinations: 0,
+            id: None,
+            fetch_destinations: 0,
             accepts_html: false,
         }
     }
 
-    /// Writes one line, or leaves it out; none where the request is not plain with it.
-    pub(super) fn take(&mut self, line: &Line<'a>) -> Option<()> {
+    /// Writes one line as the header policy says; none where it makes the request ineligible.
+    pub(super) fn field(&mut self, line: &HeaderLine<'a>) -> Option<()> {
+        let field = self.rules.door.header_policy().field(line.name);
+        match field.in_request(self.assessment.is_trusted) {
+            Disposition::Drop => {
+                // Nominated fields, and the connection's end, are for hyper's way.
+                let is_plain = line.value.eq_ignore_ascii_case(b"keep-alive");
+                (field != Field::Connection || is_plain).then_some(())
+            }
+            // An eligible request has no body, and asks for no other protocol.
+            Disposition::Frame => None,
+            Disposition::Replace => self.replace(field, line),
+            Disposition::Keep => {
+                self.note(field, line.value)?;
+                self.head.keep(line);
+                Some(())
+            }
+        }
+    }
+
+    /// Takes note of what decides whether the request is eligible.
+    fn note(&mut self, field: Field, value: &'a [u8]) -> Option<()> {
+        match field {
+            Field::Host if self.host.is_none() && is_host(value) => self.host = Some(value),
+            Field::Host => return None,
+            Field::Accept => self.accepts_html |= contains_html(value),
+            Field::FetchDestination if value == b"document" => return None,
+            Field::FetchDestination => self.fetch_destinations += 1,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn replace(&mut self, field: Field, line: &HeaderLine<'a>) -> Option<()> {
         let value = line.value;
-        let is_believed = self.look.is_believed;
-        match fate(line.name, self.hop.door) {
-            Fate::Kept => {}
-            Fate::Dropped => return Some(()),
-            Fate::Connection if value.eq_ignore_ascii_case(b"keep-alive") => return Some(()),
-            Fate::Host if self.host.is_none() && is_host(value) => self.host = Some(value),
-            Fate::Cookie => return self.cookie(line),
-            Fate::ForwardedFor if is_believed && self.forwarded_for.is_none() => {
-                self.forwarded_for = Some(value);
-                return Some(());
+        match field {
+            Field::Cookie => match cookies::without(value, WITHHELD_COOKIE_PREFIX) {
+                None => self.head.keep(line),
+                Some(rest) if rest.is_empty() => {}
+                Some(rest) => self.head.write_line(line.name, &rest),
+            },
+            Field::RequestId if self.id.is_none() && is_sane(value) => {
+                self.id = Some(IdSource::Given(line.value_range().start, value.len()));
+                self.head.keep(line);
             }
-            Fate::ForwardedFor | Fate::OfProxy if !is_believed => return Some(()),
-            Fate::OfProxy => {}
-            Fate::Accept => self.accepts_html |= contains_html(value),
-            Fate::FetchDest if value != b"document" => self.destinations += 1,
-            Fate::RequestId if self.name.is_none() && is_sane(value) => {
-                self.name = Some(Name::Given(line.value_place().start, value.len()));
-            }
-            Fate::RequestId
-            | Fate::Connection
-            | Fate::Host
-            | Fate::ForwardedFor
-            | Fate::FetchDest
-            | Fate::Unplain => return None,
-        }
-        self.runs.keep(line);
-        Some(())
-    }
-
-    fn cookie(&mut self, line: &Line<'a>) -> Option<()> {
-        match cookies::without(line.value, COOKIE_PREFIX) {
-            None => self.runs.keep(line),
-            Some(rest) if rest.is_empty() => {}
-            Some(rest) => self.runs.write_line(line.name, &rest),
+            Field::ForwardedFor if !self.assessment.is_trusted => {}
+            // Several lines are joined on hyper's way.
+            Field::ForwardedFor if self.forwarded_for.is_none() => self.forwarded_for = Some(value),
+            _ => return None,
         }
         Some(())
     }
 
-    /// Writes what the dispatcher adds, and the end of the head. Returns what the request is
-    /// called; none where it is not plain.
-    pub(super) fn end(mut self) -> Option<Name> {
-        // A page load is another matter; whether it is one, the browser says by one of the two.
-        if self.destinations > 1 || (self.destinations == 0 && self.accepts_html) {
+    /// Writes what the dispatcher adds, and the end of the head. Returns the request's id; none where
+    /// it is ineligible.
+    pub(super) fn finish(mut self) -> Option<IdSource> {
+        // A page load may be paired; whether it is one, a browser says by one of the two.
+        let may_be_page = self.fetch_destinations == 0 && self.accepts_html;
+        if self.fetch_destinations > 1 || may_be_page {
             return None;
         }
-        self.whereabouts()?;
-        let request_ids = self.hop.request_ids;
-        let made = || Name::Made(request_ids.number());
-        let name = self.name.unwrap_or_else(made);
-        let to = self.runs.behind();
-        if let Name::Made(number) = name {
+        let host = self.host?;
+        let Self {
+            assessment, rules, ..
+        } = self;
+        let to = self.head.end();
+        let write = |name: &str, parts: &[&[u8]]| {
+            to.extend_from_slice(name.as_bytes());
+            to.extend_from_slice(b": ");
+            parts.iter().for_each(|part| to.extend_from_slice(part));
+            to.extend_from_slice(b"\r\n");
+        };
+        let (is_trusted, peer) = (assessment.is_trusted, &rules.peer_text);
+        forwarded::write(is_trusted, self.forwarded_for, peer, Some(host), write);
+        let made = || IdSource::Made(rules.request_ids.number());
+        let id = self.id.unwrap_or_else(made);
+        if let IdSource::Made(number) = id {
             to.extend_from_slice(b"x-request-id: ");
-            request_ids.write(number, to);
+            rules.request_ids.write(number, to);
             to.extend_from_slice(b"\r\n");
         }
         to.extend_from_slice(b"\r\n");
-        Some(name)
-    }
-
-    /// Who the client is, as far as the dispatcher knows (see the door's rule).
-    fn whereabouts(&mut self) -> Option<()> {
-        let host = self.host?;
-        let to = self.runs.behind();
-        to.extend_from_slice(b"x-forwarded-for: ");
-        if let Some(held) = self.forwarded_for {
-            to.extend_from_slice(held);
-            to.extend_from_slice(b", ");
-        }
-        to.extend_from_slice(self.hop.peer_text.as_bytes());
-        to.extend_from_slice(b"\r\n");
-        if !self.look.is_believed {
-            to.extend_from_slice(b"x-forwarded-proto: http\r\n");
-            self.runs.write_line(b"x-forwarded-host", host);
-        }
-        Some(())
+        Some(id)
     }
 }
 

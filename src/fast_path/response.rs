@@ -1,202 +1,219 @@
-//! The head of t3's answer: read strictly, and written anew for the client. Pure.
+//! The head of t3's response: read strictly, and rewritten for the client. Pure.
 
-use crate::fast_path::chunked::Chunks;
-use crate::fast_path::framing::{Body, Frame, Part, part};
-use crate::fast_path::head_writer::Runs;
-use crate::fast_path::header_lines::{Lines, Room};
-use crate::fast_path::normalized_head::{Respelt, respelt};
-use crate::fast_path::token_scan::text_length;
+use crate::fast_path::framing::{BodyFraming, Chunks, FramingFields};
+use crate::fast_path::head_writer::HeadWriter;
+use crate::fast_path::header_lines::{HeaderLines, LineSpace};
+use crate::fast_path::normalized_head::{NormalizedHead, normalize};
+use crate::http_rules::header_policy::{Disposition, Field};
+use crate::http_rules::scan::text_length;
 use crate::http_rules::set_cookie;
 
-/// How the status line begins that a client is given.
+/// The version that a client is answered in.
 const VERSION: &[u8] = b"HTTP/1.1";
 
-/// More bytes than are added to the head of an answer.
-const MOST_ADDED: usize = 128;
+/// More bytes than are added to the head of a response.
+const MOST_ADDED_BYTES: usize = 128;
 
-/// What the client asked for, as far as its answer depends on it.
+/// What the response depends on besides its own head.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
-    /// By HEAD: the answer has no body.
+pub(super) struct ResponseContext<'a> {
+    /// The request was a HEAD: the response has no body.
     pub(super) is_head: bool,
-    /// The name of the cookie to hand on for https alone, where the client spoke https.
-    pub(super) secured: Option<&'a str>,
-    /// The client is told that the connection ends behind the answer.
+    /// The cookie to which `Secure` is added, where the client speaks https.
+    pub(super) secured_cookie: Option<&'a str>,
+    /// The client's connection ends after this response, and it is told so.
     pub(super) is_last: bool,
 }
 
 /// What the bytes from t3 begin with.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(super) enum ParsedHead {
     /// Not all of a head has come.
     Partial,
-    /// An interim answer of so many bytes, to be passed on if something was written.
+    /// An interim response of so many bytes, to be passed on if something was written.
     Interim(usize),
-    /// The head of the answer.
-    Final(Head),
-    /// Nothing that an answer to a plain request may be.
-    Unclear,
+    /// The head of the response.
+    Final(ResponseHead),
+    /// Nothing that a response to an eligible request may be.
+    Invalid,
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    /// How many bytes it had as it came.
+pub(super) struct ResponseHead {
+    /// Its bytes as it came.
     pub(super) length: usize,
-    /// Its status.
     pub(super) status: u16,
-    /// What follows.
-    pub(super) body: Body,
+    pub(super) body: BodyFraming,
     /// May the connection to t3 serve another request after the body?
     pub(super) is_kept: bool,
-    /// Does the connection to the client end behind it?
+    /// Does the connection to the client end after the body?
     pub(super) is_last: bool,
 }
 
-/// Reads what `bytes` begin with; `homeward` is what to send to the client of it.
-pub(super) fn rewrite(bytes: &[u8], asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Reply {
-    // The head and what came behind it, which is all of a small answer.
-    homeward.reserve(bytes.len() + MOST_ADDED);
-    let mut room = Room::default();
-    if let Some(message) = Message::read(bytes, &mut room) {
-        return message.written(message.lines.length, asked, homeward);
+/// Reads what `bytes` begin with, and writes to `to_client` what to send of it to the client.
+pub(super) fn rewrite(
+    bytes: &[u8],
+    context: &ResponseContext<'_>,
+    to_client: &mut Vec<u8>,
+) -> ParsedHead {
+    // The head and what came after it, which is all of a small response.
+    to_client.reserve(bytes.len() + MOST_ADDED_BYTES);
+    let mut space = LineSpace::default();
+    if let Some(head) = CanonicalHead::read(bytes, &mut space) {
+        return head.write(head.lines.length, context, to_client);
     }
-    match respelt(bytes) {
-        Respelt::Partial => Reply::Partial,
-        Respelt::Unclear => Reply::Unclear,
-        Respelt::Head(length, head) => match Message::read(&head, &mut Room::default()) {
-            Some(message) => message.written(length, asked, homeward),
-            None => Reply::Unclear,
-        },
+    match normalize(bytes) {
+        NormalizedHead::Partial => ParsedHead::Partial,
+        NormalizedHead::Invalid => ParsedHead::Invalid,
+        NormalizedHead::Head(length, head) => {
+            match CanonicalHead::read(&head, &mut LineSpace::default()) {
+                Some(head) => head.write(length, context, to_client),
+                None => ParsedHead::Invalid,
+            }
+        }
     }
 }
 
-/// The head of an answer in its usual spelling.
-struct Message<'a> {
+/// A response head in canonical form.
+struct CanonicalHead<'a> {
     bytes: &'a [u8],
     is_1_1: bool,
-    code: u16,
+    status: u16,
     /// Where its first line ends.
-    line: usize,
-    lines: Lines<'a>,
+    first_line_end: usize,
+    lines: HeaderLines<'a>,
 }
 
-impl<'a> Message<'a> {
-    fn read(bytes: &'a [u8], room: &'a mut Room) -> Option<Self> {
-        let (version, behind) = bytes.split_at_checked(VERSION.len())?;
+impl<'a> CanonicalHead<'a> {
+    fn read(bytes: &'a [u8], space: &'a mut LineSpace) -> Option<Self> {
+        let (version, rest) = bytes.split_at_checked(VERSION.len())?;
         let is_1_1 = version == VERSION;
-        let [b' ', code @ .., b' '] = behind.first_chunk::<5>()? else {
+        let [b' ', code @ .., b' '] = rest.first_chunk::<5>()? else {
             return None;
         };
         if !is_1_1 && version != b"HTTP/1.0" || !code.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        let code = code
+        let status = code
             .iter()
-            .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-        let reason = &behind[5..];
+            .fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+        let reason = &rest[5..];
         let end = reason[text_length(reason)..].strip_prefix(b"\r\n")?;
-        let line = bytes.len() - end.len();
+        let first_line_end = bytes.len() - end.len();
         Some(Self {
             bytes,
             is_1_1,
-            code,
-            line,
-            lines: Lines::read(bytes, line, room)?,
+            status,
+            first_line_end,
+            lines: HeaderLines::read(bytes, first_line_end, space)?,
         })
     }
 
-    /// Writes it to `homeward`; it had `length` bytes as it came.
-    fn written(&self, length: usize, asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Reply {
-        // The client has asked for no other protocol, and sends no body to continue with.
-        let is_unasked = self.code < 100 || self.code == 101;
-        let Some(frame) = self.write_fields(asked, homeward).filter(|_| !is_unasked) else {
-            return Reply::Unclear;
+    /// Writes it to `to_client`; it had `length` bytes as it came.
+    fn write(
+        &self,
+        length: usize,
+        context: &ResponseContext<'_>,
+        to_client: &mut Vec<u8>,
+    ) -> ParsedHead {
+        // The client asks for no other protocol, and sends no body to continue with.
+        let is_unexpected = self.status < 100 || self.status == 101;
+        let framing = self.write_fields(context, to_client);
+        let Some(framing) = framing.filter(|_| !is_unexpected) else {
+            return ParsedHead::Invalid;
         };
-        if self.code == 100 {
-            homeward.clear();
-            return Reply::Interim(length);
+        if self.status == 100 {
+            to_client.clear();
+            return ParsedHead::Interim(length);
         }
-        if self.code < 200 {
-            homeward.extend_from_slice(b"\r\n");
-            return Reply::Interim(length);
+        if self.status < 200 {
+            to_client.extend_from_slice(b"\r\n");
+            return ParsedHead::Interim(length);
         }
-        let is_bodiless = asked.is_head || matches!(self.code, 204 | 304);
-        let Some(body) = body(&frame, is_bodiless) else {
-            return Reply::Unclear;
+        let is_bodiless = context.is_head || matches!(self.status, 204 | 304);
+        let Some(body) = body_framing(&framing, is_bodiless) else {
+            return ParsedHead::Invalid;
         };
-        let is_last = asked.is_last || body == Body::UntilClose;
+        let is_last = context.is_last || body == BodyFraming::UntilClose;
         if is_last {
-            homeward.extend_from_slice(b"connection: close\r\n");
+            to_client.extend_from_slice(b"connection: close\r\n");
         }
-        homeward.extend_from_slice(b"\r\n");
-        Reply::Final(Head {
+        to_client.extend_from_slice(b"\r\n");
+        ParsedHead::Final(ResponseHead {
             length,
-            status: self.code,
+            status: self.status,
             body,
-            is_kept: self.is_1_1 && !frame.closes && body != Body::UntilClose,
+            is_kept: self.is_1_1 && !framing.closes && body != BodyFraming::UntilClose,
             is_last,
         })
     }
 
-    /// Writes its first line and its fields, and returns what they say of the framing; none where
-    /// that is unclear.
-    fn write_fields(&self, asked: &Asked<'_>, homeward: &mut Vec<u8>) -> Option<Frame<'a>> {
-        let mut frame = Frame::default();
-        self.write_but(|_| false, &mut frame, asked, homeward)?;
-        if frame.nominates_any() {
-            // Some of them were of t3's hop, as only its `Connection` could tell.
-            let mut again = Frame::default();
-            self.write_but(|name| frame.nominates(name), &mut again, asked, homeward)?;
+    /// Writes its first line and its fields, and returns what they state about the framing; none
+    /// where that is ambiguous.
+    fn write_fields(
+        &self,
+        context: &ResponseContext<'_>,
+        to_client: &mut Vec<u8>,
+    ) -> Option<FramingFields<'a>> {
+        let framing = self.write_fields_but(|_| false, context, to_client)?;
+        if framing.nominates_any() {
+            // Only its `Connection` could tell that some of them were of t3's hop.
+            self.write_fields_but(|name| framing.nominates(name), context, to_client)?;
         }
-        Some(frame)
+        Some(framing)
     }
 
-    fn write_but(
+    fn write_fields_but(
         &self,
-        is_left_out: impl Fn(&[u8]) -> bool,
-        frame: &mut Frame<'a>,
-        asked: &Asked<'_>,
-        homeward: &mut Vec<u8>,
-    ) -> Option<()> {
-        homeward.clear();
-        homeward.extend_from_slice(VERSION);
-        let mut runs = Runs::of(self.bytes, VERSION.len()..self.line, homeward);
+        is_nominated: impl Fn(&[u8]) -> bool,
+        context: &ResponseContext<'_>,
+        to_client: &mut Vec<u8>,
+    ) -> Option<FramingFields<'a>> {
+        to_client.clear();
+        to_client.extend_from_slice(VERSION);
+        let mut framing = FramingFields::default();
+        let first_line = VERSION.len()..self.first_line_end;
+        let mut writer = HeadWriter::new(self.bytes, first_line, to_client);
         for line in self.lines.iter() {
-            let part = part(line.name);
-            let is_first = part != Part::Length || frame.length.is_none();
-            frame.take(part, line.value)?;
-            let is_written = match part {
-                // How the body's end is told, once, where the status allows it (RFC 9110 §8.6,
-                // RFC 9112 §6.1).
-                Part::Length => !matches!(self.code, 100..=199 | 204) && is_first,
-                Part::Coding => !matches!(self.code, 100..=199 | 204 | 304),
-                Part::Connection | Part::OfOneHop => false,
-                Part::Other => !is_left_out(line.name),
-            };
-            if !is_written {
+            let field = Field::of(line.name);
+            let is_repeated = framing.length.is_some();
+            framing.note(field, line.value)?;
+            if field.may_be_nominated() && is_nominated(line.name) {
                 continue;
             }
-            match asked.secured {
-                Some(cookie) if line.name.eq_ignore_ascii_case(b"set-cookie") => {
+            match (field.in_response(), context.secured_cookie) {
+                (Disposition::Drop, _) => {}
+                (Disposition::Frame, _) if !self.is_framed_by(field, is_repeated) => {}
+                (Disposition::Replace, Some(cookie)) => {
                     let secured = set_cookie::secured(line.value, cookie);
-                    runs.write_line(line.name, secured.as_deref().unwrap_or(line.value));
+                    writer.write_line(line.name, secured.as_deref().unwrap_or(line.value));
                 }
-                _ => runs.keep(&line),
+                _ => writer.keep(&line),
             }
         }
-        runs.behind();
-        Some(())
+        writer.end();
+        Some(framing)
+    }
+
+    /// Does a field that frames go on? The length once, where the status allows a body (RFC 9110
+    /// §8.6, RFC 9112 §6.1). Trailers are left out here, and so is their announcement.
+    fn is_framed_by(&self, field: Field, is_repeated: bool) -> bool {
+        match field {
+            Field::ContentLength => !matches!(self.status, 100..=199 | 204) && !is_repeated,
+            Field::TransferEncoding => !matches!(self.status, 100..=199 | 204 | 304),
+            _ => false,
+        }
     }
 }
 
-/// None where the fields tell two ends of it.
-fn body(frame: &Frame<'_>, is_bodiless: bool) -> Option<Body> {
-    match (is_bodiless, frame.is_chunked, frame.length) {
+/// None where the fields state two ends of the body.
+fn body_framing(framing: &FramingFields<'_>, is_bodiless: bool) -> Option<BodyFraming> {
+    match (is_bodiless, framing.is_chunked, framing.length) {
         (_, true, Some(_)) => None,
-        (true, ..) => Some(Body::Length(0)),
-        (_, true, None) => Some(Body::Chunked(Chunks::START)),
-        (_, false, Some(length)) => Some(Body::Length(length)),
-        (_, false, None) => Some(Body::UntilClose),
+        (true, ..) => Some(BodyFraming::Length(0)),
+        (_, true, None) => Some(BodyFraming::Chunked(Chunks::START)),
+        (_, false, Some(length)) => Some(BodyFraming::Length(length)),
+        (_, false, None) => Some(BodyFraming::UntilClose),
     }
 }

@@ -9,9 +9,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// How much it holds, where the system lets it.
-const BYTES: usize = 512 * 1024;
+const PIPE_BYTES: usize = 512 * 1024;
 
-/// What moves through it never enters this process: no copy in, no copy out.
+/// A pipe. What moves through it never enters this process: no copy in, no copy out.
 #[derive(Debug)]
 pub(super) struct Pipe {
     reader: OwnedFd,
@@ -27,7 +27,7 @@ impl Pipe {
     pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // A smaller one takes more calls, and nothing else.
-        let _ = fcntl_setpipe_size(&writer, BYTES);
+        let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
         Ok(Self {
             reader,
             writer,
@@ -46,7 +46,7 @@ impl Pipe {
         source: &TcpStream,
         most: u64,
     ) -> Poll<io::Result<usize>> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(BYTES);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(PIPE_BYTES);
         loop {
             ready!(source.poll_read_ready(cx))?;
             match source.try_io(Interest::READABLE, || moved(source, &self.writer, most)) {

@@ -1,39 +1,273 @@
-//! What may cross a hop: fields of one connection off, everything else in its order. Pure.
+//! The header policy: by its name, whether a field crosses the hop, and as what. Pure.
+//!
+//! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both
+//! ways through apply them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the
+//! functions at the end of this file. No other part of the program lists names that cross a hop.
+
+use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+use crate::http_rules::scan;
 
-/// Fields that belong to one connection whether or not `Connection` names them (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 5] = [CONNECTION, KEEP_ALIVE, TE, TRANSFER_ENCODING, UPGRADE];
+/// Authentik's cookies begin so. Many applications have grown them past t3's limit of 16 KiB.
+pub const WITHHELD_COOKIE_PREFIX: &str = "authentik_";
 
-/// How the fields begin that speak to a proxy alone (RFC 9110 §11.7).
-const OF_A_PROXY: &str = "proxy-";
+/// The field by which the ingress proves that it is the ingress.
+pub static SECRET_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-secret");
 
-/// Fields that route or frame a message: nominating them in `Connection` does not take them off.
-const NEVER_NOMINATED: [HeaderName; 2] = [HOST, CONTENT_LENGTH];
+/// Longer names than this have no rule of their own, except by their prefix.
+const LONGEST_NAME: usize = 32;
 
-/// How the fields begin that say who somebody is or where from, in any spelling.
-const NEVER_TRAILING: [&str; 7] = [
-    "cookie",
-    "authorization",
-    "forwarded",
-    "x-forwarded-",
-    "x-real-ip",
-    "x-authentik-",
-    "x-dispatcher-",
-];
+/// The class of a field, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// `Accept`.
+    Accept,
+    /// `Connection`.
+    Connection,
+    /// `Content-Length`.
+    ContentLength,
+    /// `Cookie`.
+    Cookie,
+    /// `Expect`.
+    Expect,
+    /// `Sec-Fetch-Dest`.
+    FetchDestination,
+    /// What a proxy states about the client besides [`Field::ForwardedFor`]: `Forwarded`,
+    /// `X-Real-IP`, any other `X-Forwarded-*`.
+    Forwarded,
+    /// `X-Forwarded-For`.
+    ForwardedFor,
+    /// `Keep-Alive`, `Proxy-*`: for one connection or one proxy only.
+    HopByHop,
+    /// `Host`.
+    Host,
+    /// A spelling of a forwarded field that a program may take for it: `X_Forwarded_For`
+    /// (CVE-2025-64484).
+    Lookalike,
+    /// `X-Request-Id`.
+    RequestId,
+    /// `Set-Cookie`.
+    SetCookie,
+    /// `TE`.
+    Te,
+    /// `Trailer`.
+    Trailer,
+    /// `Transfer-Encoding`.
+    TransferEncoding,
+    /// `Upgrade`.
+    Upgrade,
+    /// Single sign-on's own fields and the ingress's secret, in whatever spelling.
+    Withheld,
+    /// Without a rule.
+    Other,
+}
 
-/// Takes the client's hop off a request. A chunked body stays chunked and a client that takes
+/// What a hop does with a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It goes on as it came.
+    Keep,
+    /// It does not go on.
+    Drop,
+    /// It goes on with a value that the dispatcher states or has checked.
+    Replace,
+    /// It frames the message, or what the two ends may send: whoever writes the message decides.
+    Frame,
+}
+
+/// The header policy as configured.
+#[derive(Debug, Default)]
+pub struct HeaderPolicy {
+    /// The identity header's canonical name.
+    identity: Option<Box<[u8]>>,
+}
+
+impl HeaderPolicy {
+    /// Withholds `identity_header` from t3 beside what is always withheld.
+    pub fn new(identity_header: Option<&HeaderName>) -> Self {
+        let identity = identity_header.map(|name| canonical(name.as_str()).as_bytes().into());
+        Self { identity }
+    }
+
+    /// The class of the field called `name`, in whatever case.
+    pub fn field(&self, name: &[u8]) -> Field {
+        match Field::of(name) {
+            Field::Other | Field::Forwarded if self.is_identity(name) => Field::Withheld,
+            field => field,
+        }
+    }
+
+    fn is_identity(&self, name: &[u8]) -> bool {
+        let same = |(byte, held): (&u8, &u8)| match byte {
+            b'_' | b'.' => *held == b'-',
+            byte => byte.eq_ignore_ascii_case(held),
+        };
+        let identity = self.identity.as_deref();
+        identity.is_some_and(|held| held.len() == name.len() && name.iter().zip(held).all(same))
+    }
+
+    /// Removes from a request what t3 is not to see: withheld fields and cookies, lookalikes, and
+    /// forwarded fields of a peer that is not trusted.
+    pub fn withhold(&self, headers: &mut HeaderMap, is_trusted: bool) {
+        retain(headers, |name| {
+            let field = self.field(name.as_str().as_bytes());
+            match field {
+                Field::Withheld | Field::Lookalike => false,
+                Field::Forwarded | Field::ForwardedFor => is_trusted,
+                _ => true,
+            }
+        });
+        super::cookies::withhold(headers, WITHHELD_COOKIE_PREFIX);
+    }
+}
+
+impl Field {
+    /// The class of the field called `name`, in whatever case, where no identity header is known.
+    pub fn of(name: &[u8]) -> Self {
+        let Some((lower, has_separator)) = scan::folded::<LONGEST_NAME>(name) else {
+            return Self::of_long(name);
+        };
+        let lower = &lower[..name.len()];
+        match lower {
+            b"te" => Self::Te,
+            b"host" => Self::Host,
+            b"accept" => Self::Accept,
+            b"cookie" => Self::Cookie,
+            b"expect" => Self::Expect,
+            b"trailer" => Self::Trailer,
+            b"upgrade" => Self::Upgrade,
+            b"connection" => Self::Connection,
+            b"keep-alive" => Self::HopByHop,
+            b"set-cookie" => Self::SetCookie,
+            b"content-length" => Self::ContentLength,
+            b"sec-fetch-dest" => Self::FetchDestination,
+            b"x-request-id" => Self::RequestId,
+            b"x-forwarded-for" => Self::ForwardedFor,
+            b"forwarded" | b"x-real-ip" => Self::Forwarded,
+            b"transfer-encoding" => Self::TransferEncoding,
+            b"x-dispatcher-secret" => Self::Withheld,
+            _ if has_separator => Self::of_separated(name),
+            _ => Self::of_prefix(lower),
+        }
+    }
+
+    fn of_prefix(lower: &[u8]) -> Self {
+        if lower.starts_with(b"x-forwarded-") {
+            Self::Forwarded
+        } else if lower.starts_with(b"x-authentik-") {
+            Self::Withheld
+        } else if lower.starts_with(b"proxy-") {
+            Self::HopByHop
+        } else {
+            Self::Other
+        }
+    }
+
+    /// A name with `_` or `.`, which some programs read as `-`.
+    #[cold]
+    fn of_separated(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        match Self::of(canonical(&name).as_bytes()) {
+            Self::Withheld => Self::Withheld,
+            Self::Forwarded | Self::ForwardedFor => Self::Lookalike,
+            _ => Self::Other,
+        }
+    }
+
+    #[cold]
+    fn of_long(name: &[u8]) -> Self {
+        match name.iter().any(|byte| b"_.".contains(byte)) {
+            true => {
+                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                match Self::of_prefix(canonical(&name).as_bytes()) {
+                    Self::Forwarded => Self::Lookalike,
+                    Self::Withheld => Self::Withheld,
+                    _ => Self::Other,
+                }
+            }
+            false => Self::of_prefix(&name.to_ascii_lowercase()),
+        }
+    }
+
+    /// What becomes of it on the way from a client to t3. `is_trusted` says whether the peer may
+    /// state who the client is.
+    pub fn in_request(self, is_trusted: bool) -> Disposition {
+        match self {
+            // RFC 9110 §7.6.1, §11.7: of one connection, or for a proxy.
+            Self::Connection | Self::HopByHop => Disposition::Drop,
+            // RFC 9112 §6, RFC 9110 §7.8, §10.1: the message and what follows it.
+            Self::ContentLength
+            | Self::Expect
+            | Self::Te
+            | Self::Trailer
+            | Self::TransferEncoding
+            | Self::Upgrade => Disposition::Frame,
+            // Not for t3 to see (docs/hop-checklist.md, rows 13, 16).
+            Self::Withheld | Self::Lookalike => Disposition::Drop,
+            // RFC 7239 §8.1: only a trusted proxy states who the client is (row 15).
+            Self::ForwardedFor => Disposition::Replace,
+            Self::Forwarded if is_trusted => Disposition::Keep,
+            Self::Forwarded => Disposition::Drop,
+            // Without the cookies of single sign-on; the one name of a request in every log.
+            Self::Cookie | Self::RequestId => Disposition::Replace,
+            Self::Accept | Self::FetchDestination | Self::Host | Self::SetCookie | Self::Other => {
+                Disposition::Keep
+            }
+        }
+    }
+
+    /// What becomes of it on the way from t3 to a client.
+    pub fn in_response(self) -> Disposition {
+        match self {
+            // RFC 9110 §7.6.1, §11.7.
+            Self::Connection | Self::HopByHop | Self::Te | Self::Upgrade => Disposition::Drop,
+            // RFC 9112 §6; RFC 9110 §6.6.2: trailers are announced where they are sent.
+            Self::ContentLength | Self::Trailer | Self::TransferEncoding => Disposition::Frame,
+            // `Secure` is added for a client that speaks https.
+            Self::SetCookie => Disposition::Replace,
+            _ => Disposition::Keep,
+        }
+    }
+
+    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes or frames it.
+    pub fn may_be_nominated(self) -> bool {
+        !matches!(self, Self::Host | Self::ContentLength)
+    }
+}
+
+/// May a request's trailer called `name` go on (RFC 9110 §6.5.1)? Nothing that routes, frames or
+/// authenticates may: a recipient might merge it into the header.
+fn may_trail(name: &HeaderName) -> bool {
+    let name = canonical(name.as_str());
+    let says_who = ["cookie", "authorization", "x-dispatcher-"];
+    matches!(
+        Field::of(name.as_bytes()),
+        Field::Other | Field::Trailer | Field::Expect
+    ) && !says_who.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// `name` as a program may spell it that knows no hyphens: `X_Authentik_Username`,
+/// `x.authentik.username` and `X-authentik-username` are one (CVE-2025-64484).
+pub fn canonical(name: &str) -> Cow<'_, str> {
+    match name.contains(['_', '.']) {
+        true => Cow::Owned(name.replace(['_', '.'], "-")),
+        false => Cow::Borrowed(name),
+    }
+}
+
+/// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts
 /// trailers still says so, each as a field of the next hop.
 pub fn strip_request(headers: &mut HeaderMap) {
-    let takes_trailers = has_token(headers, &TE, "trailers");
+    let accepts_trailers = accepts_trailers(headers);
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
-    strip(headers);
-    if takes_trailers {
+    strip_hop(headers, |field| {
+        let of_this_hop = matches!(field, Field::Te | Field::TransferEncoding | Field::Upgrade);
+        of_this_hop || matches!(field, Field::Connection | Field::HopByHop)
+    });
+    if accepts_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
@@ -43,23 +277,24 @@ pub fn strip_request(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes t3's hop off an answer.
-pub fn strip_response(headers: &mut HeaderMap) {
-    strip(headers);
+/// Removes t3's hop from a response to a client that accepts trailers, or not: to one that does not,
+/// none are sent, and none are announced.
+pub fn strip_response(headers: &mut HeaderMap, accepts_trailers: bool) {
+    strip_hop(headers, |field| match field {
+        Field::Trailer => !accepts_trailers,
+        Field::TransferEncoding => true,
+        field => field.in_response() == Disposition::Drop,
+    });
 }
 
-/// Leaves in a request's trailers only what is no routing, framing or authentication: a recipient
-/// might make fields of them (RFC 9110 §6.5.1).
+/// Leaves in a request's trailers only what may be one.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
-    let is_bad = |name: &HeaderName| {
-        let spelt = name.as_str().replace(['_', '.'], "-");
-        is_hop_by_hop(name)
-            || NEVER_NOMINATED.contains(name)
-            || NEVER_TRAILING
-                .iter()
-                .any(|prefix| spelt.starts_with(prefix))
-    };
-    retain(trailers, |name| !is_bad(name));
+    retain(trailers, may_trail);
+}
+
+/// Does the sender of a request accept trailers (RFC 9110 §10.1.4)?
+pub fn accepts_trailers(headers: &HeaderMap) -> bool {
+    has_token(headers, &TE, "trailers")
 }
 
 /// Has one of the lines of `name` the token, in a list, whatever its case?
@@ -97,27 +332,23 @@ pub fn retain(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
     *headers = kept;
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || name.as_str().starts_with(OF_A_PROXY)
-}
-
-fn strip(headers: &mut HeaderMap) {
+/// Removes the fields that `is_of_hop` says belong to one hop, and those that any of the `Connection`
+/// lines names.
+fn strip_hop(headers: &mut HeaderMap, is_of_hop: impl Fn(Field) -> bool) {
     let nominated = nominated(headers);
     retain(headers, |name| {
-        !is_hop_by_hop(name) && !nominated.contains(name)
+        let field = Field::of(name.as_str().as_bytes());
+        !is_of_hop(field) && (!field.may_be_nominated() || !nominated.contains(name))
     });
 }
 
-/// The fields that any of the `Connection` lines names, beyond those that go anyway.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
+    let lines = headers.get_all(CONNECTION).iter();
+    lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .filter(|token| !token.eq_ignore_ascii_case(b"close"))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .filter(|name| !NEVER_NOMINATED.contains(name) && !is_hop_by_hop(name))
         .collect()
 }
 
@@ -142,6 +373,108 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().expect("a test's value")))
             .collect()
+    }
+
+    #[test]
+    fn each_name_has_its_disposition_in_any_spelling() {
+        use Disposition::{Drop, Frame, Keep, Replace};
+        let identity = HeaderName::from_static("remote-user");
+        let policy = HeaderPolicy::new(Some(&identity));
+        for (name, from_trusted, from_other, in_response) in [
+            ("Host", Keep, Keep, Keep),
+            ("Accept", Keep, Keep, Keep),
+            ("Sec-Fetch-Dest", Keep, Keep, Keep),
+            ("X-Custom", Keep, Keep, Keep),
+            ("X_Custom", Keep, Keep, Keep),
+            ("x-authentic", Keep, Keep, Keep),
+            ("Content_Length", Keep, Keep, Keep),
+            ("Connection", Drop, Drop, Drop),
+            ("Keep-Alive", Drop, Drop, Drop),
+            ("Proxy-Authorization", Drop, Drop, Drop),
+            ("Content-Length", Frame, Frame, Frame),
+            ("Transfer-Encoding", Frame, Frame, Frame),
+            ("Trailer", Frame, Frame, Frame),
+            ("TE", Frame, Frame, Drop),
+            ("Upgrade", Frame, Frame, Drop),
+            ("Expect", Frame, Frame, Keep),
+            ("Cookie", Replace, Replace, Keep),
+            ("Set-Cookie", Keep, Keep, Replace),
+            ("X-Request-ID", Replace, Replace, Keep),
+            ("X-Forwarded-For", Replace, Replace, Keep),
+            ("X-Forwarded-Proto", Keep, Drop, Keep),
+            (
+                "X-Forwarded-A-Name-Longer-Than-The-Others",
+                Keep,
+                Drop,
+                Keep,
+            ),
+            ("Forwarded", Keep, Drop, Keep),
+            ("X-Real-IP", Keep, Drop, Keep),
+            ("x_forwarded_for", Drop, Drop, Keep),
+            ("X.Real.IP", Drop, Drop, Keep),
+            (
+                "X_Forwarded_A_Name_Longer_Than_The_Others",
+                Drop,
+                Drop,
+                Keep,
+            ),
+            ("X-authentik-username", Drop, Drop, Keep),
+            ("x_authentik_groups", Drop, Drop, Keep),
+            ("x.authentik.jwt", Drop, Drop, Keep),
+            (
+                "x-authentik_a-name-that-is-longer-than-32",
+                Drop,
+                Drop,
+                Keep,
+            ),
+            ("X-Dispatcher-Secret", Drop, Drop, Keep),
+            ("x_dispatcher_secret", Drop, Drop, Keep),
+            ("Remote-User", Drop, Drop, Keep),
+            ("remote_user", Drop, Drop, Keep),
+        ] {
+            let field = policy.field(name.as_bytes());
+            assert_eq!(field.in_request(true), from_trusted, "{name}");
+            assert_eq!(field.in_request(false), from_other, "{name}");
+            assert_eq!(field.in_response(), in_response, "{name}");
+        }
+        let forwarded = HeaderName::from_static("x-forwarded-user");
+        let field = HeaderPolicy::new(Some(&forwarded)).field(b"X-Forwarded-User");
+        assert_eq!(field, Field::Withheld);
+    }
+
+    #[test]
+    fn what_t3_is_not_to_see_is_withheld_and_the_order_of_the_rest_stays() {
+        let identity = HeaderName::from_static("remote-user");
+        let mut headers = from_lines(&[
+            ("a", "1"),
+            ("x-authentik-username", "alice"),
+            ("remote_user", "alice"),
+            ("x-dispatcher-secret", "s"),
+            ("cookie", "authentik_session=x; b=2"),
+            ("x-forwarded-proto", "https"),
+            ("b", "2"),
+        ]);
+        let policy = HeaderPolicy::new(Some(&identity));
+        policy.withhold(&mut headers, true);
+        let trusted = [
+            ("a", "1"),
+            ("cookie", "b=2"),
+            ("x-forwarded-proto", "https"),
+            ("b", "2"),
+        ];
+        assert_eq!(lines(&headers), trusted);
+        policy.withhold(&mut headers, false);
+        assert_eq!(lines(&headers), [("a", "1"), ("cookie", "b=2"), ("b", "2")]);
+    }
+
+    #[test]
+    fn trailers_are_announced_only_to_a_client_that_accepts_them() {
+        let announced = [("trailer", "x-sum"), ("a", "1")];
+        let mut headers = from_lines(&announced);
+        strip_response(&mut headers, true);
+        assert_eq!(lines(&headers), announced);
+        strip_response(&mut headers, false);
+        assert_eq!(lines(&headers), [("a", "1")]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The fields of a message's head by name, whoever has parsed it. Pure.
+//! A view of a message's header by name, whoever parsed it. Pure.
 
 use http::{HeaderMap, HeaderName};
 
-/// The fields of one message.
-pub trait Fields {
+/// The header of one message.
+pub trait HeaderView {
     /// The values of the lines called `name`, in their order.
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
 
@@ -15,7 +15,7 @@ pub trait Fields {
     }
 }
 
-impl Fields for HeaderMap {
+impl HeaderView for HeaderMap {
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         self.get_all(name).iter().map(http::HeaderValue::as_bytes)
     }

@@ -71,13 +71,13 @@ impl Router<'_> {
             .check()
             .and_then(|()| validation::check(&mut request))
         {
-            client.activity.begin(None);
+            client.deadlines.exchange_began(None);
             return (Kind::Invalid, refused(refusal, &id).into());
         }
         let wants_websocket = websocket::is_asked_for(request.headers());
         header_policy::strip_request(request.headers_mut());
         if wants_websocket && let Err(refusal) = validation::check_handshake(&request) {
-            client.activity.begin(None);
+            client.deadlines.exchange_began(None);
             return (Kind::Invalid, refused(refusal, &id).into());
         }
         let visitor = self
@@ -91,7 +91,7 @@ impl Router<'_> {
         let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body);
-        client.activity.begin(body.upload());
+        client.deadlines.exchange_began(body.upload());
         let arrival = Arrival {
             head,
             visitor,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::limits::LimitsConfig;
-use crate::state::deadlines::Activity;
+use crate::state::deadlines::Deadlines;
 use crate::state::request_line::RequestLine;
 use crate::upstream::interim::Interim;
 
@@ -20,7 +20,7 @@ pub struct Client {
     /// Where to say something before the answer.
     pub interim: Arc<Interim>,
     /// How long it may take for what.
-    pub activity: Arc<Activity>,
+    pub deadlines: Arc<Deadlines>,
     /// What its latest request line was like.
     pub line: Arc<RequestLine>,
     /// For how many nanoseconds its latest request has waited for t3.
@@ -40,7 +40,7 @@ impl Client {
         Self {
             peer,
             interim: Arc::default(),
-            activity: Arc::new(Activity::new(limits)),
+            deadlines: Arc::new(Deadlines::new(limits)),
             line: Arc::default(),
             waited: AtomicU64::new(0),
         }

@@ -1,4 +1,4 @@
-//! What one client connection is doing, and until when it may: the clock of slow clients. Pure.
+//! The deadlines of one client connection: what it is doing, and until when it may. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use tokio::time::Instant;
 use crate::config::limits::LimitsConfig;
 use crate::upstream::upload::Upload;
 
-/// A client that is waited for must move this much a second, on the average of a window.
+/// A client that is waited for must move this much a second, averaged over a window.
 const SLOWEST_BYTES_A_SECOND: u64 = 256;
 
-/// Longer than any connection lives without this clock being asked again.
+/// Longer than any connection lives without its deadline being asked for again.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The clock of one client connection.
+/// The deadlines of one client connection.
 #[derive(Debug)]
-pub struct Activity {
+pub struct Deadlines {
     limits: LimitsConfig,
-    state: Mutex<State>,
+    state: Mutex<Progress>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Progress {
     phase: Phase,
     /// While the client is waited for to send more of its body.
     sending: Option<Window>,
-    /// While the client is waited for to take more of an answer.
+    /// While the client is waited for to take more of a response.
     taking: Option<Window>,
     is_flushed: bool,
-    /// Not every byte of a request was read, or its answer is to be the last one.
+    /// Not every byte of a request was read, or its response is the last one.
     is_ending: bool,
-    /// When whoever waits for an answer looks at the clock.
-    expected: Option<Instant>,
+    /// When the head of a response must be here, while one is waited for.
+    response_due: Option<Instant>,
     upload: Option<Arc<Upload>>,
     far: Instant,
 }
@@ -44,7 +44,7 @@ enum Phase {
     Idle(Instant),
     /// In the head of a request, since then.
     Head(Instant),
-    /// From the head of a request to the end of its answer.
+    /// From the head of a request to the end of its response.
     Exchange,
 }
 
@@ -56,17 +56,17 @@ struct Window {
     is_blocked: bool,
 }
 
-impl Activity {
-    /// Starts the clock of a new connection: it has as long as a head has to bring one.
+impl Deadlines {
+    /// For a new connection, which has the time of a head to bring one.
     pub fn new(limits: LimitsConfig) -> Self {
         let now = Instant::now();
-        let state = State {
+        let state = Progress {
             phase: Phase::Head(now),
             sending: None,
             taking: None,
             is_flushed: true,
             is_ending: false,
-            expected: None,
+            response_due: None,
             upload: None,
             far: now + FAR,
         };
@@ -76,7 +76,7 @@ impl Activity {
         }
     }
 
-    /// Bytes came from the client; true while they are of a request's head.
+    /// Bytes came from the client; true while they belong to a request's head.
     pub fn read(&self, count: usize) -> bool {
         let mut state = self.state.lock();
         if let Phase::Idle(_) = state.phase {
@@ -90,7 +90,7 @@ impl Activity {
     }
 
     /// The first bytes of a request's head were there at `at`.
-    pub fn head(&self, at: Instant) {
+    pub fn head_began(&self, at: Instant) {
         let mut state = self.state.lock();
         if let Phase::Idle(_) = state.phase {
             state.phase = Phase::Head(at);
@@ -134,57 +134,56 @@ impl Activity {
         state.taking = None;
     }
 
-    /// The connection ends behind this answer, whatever else has come on it.
-    pub fn end_with_this(&self) {
+    /// The connection ends after this response, whatever else has come on it.
+    pub fn end_after_this(&self) {
         self.state.lock().is_ending = true;
     }
 
-    /// Has the client sent the whole of every request, got the whole of every answer, and asked
-    /// for nothing more?
+    /// Has the client sent all of every request, got all of every response, and asked for nothing
+    /// more?
     pub fn is_at_rest(&self) -> bool {
         let state = self.state.lock();
         state.is_flushed && !state.is_ending && matches!(state.phase, Phase::Idle(_))
     }
 
     /// A request's head is complete; `upload` is its body, where it has one.
-    pub fn begin(&self, upload: Option<Arc<Upload>>) {
+    pub fn exchange_began(&self, upload: Option<Arc<Upload>>) {
         let mut state = self.state.lock();
         state.phase = Phase::Exchange;
         state.upload = upload;
-        state.expected = None;
+        state.response_due = None;
     }
 
-    /// The head of a request without a body is complete, and its answer is waited for until `due`:
-    /// a look at the clock is due then too.
-    pub fn asks(&self, due: Instant) {
+    /// The head of a request without a body is complete, and its response must begin by `due`.
+    pub fn await_response_until(&self, due: Instant) {
         let mut state = self.state.lock();
         state.phase = Phase::Exchange;
         state.upload = None;
-        state.expected = Some(due);
+        state.response_due = Some(due);
     }
 
-    /// It has come.
-    pub fn expected(&self) {
-        self.state.lock().expected = None;
+    /// The response has begun.
+    pub fn response_started(&self) {
+        self.state.lock().response_due = None;
     }
 
-    /// The answer has been handed over.
-    pub fn end(&self) {
+    /// The response has been written.
+    pub fn exchange_ended(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Idle(Instant::now());
         let upload = state.upload.take();
         state.is_ending |= upload.is_some_and(|upload| !upload.is_done());
         state.sending = None;
-        state.expected = None;
+        state.response_due = None;
     }
 
-    /// When to look at the clock next.
+    /// The earliest deadline.
     pub fn deadline(&self) -> Instant {
         let state = self.state.lock();
         let of_phase = match state.phase {
             Phase::Idle(since) => since + self.limits.idle_timeout,
             Phase::Head(since) => since + self.limits.header_timeout,
-            Phase::Exchange => state.expected.unwrap_or(state.far),
+            Phase::Exchange => state.response_due.unwrap_or(state.far),
         };
         let windows = [state.sending, state.taking].into_iter().flatten();
         windows
@@ -192,7 +191,7 @@ impl Activity {
             .fold(of_phase, Instant::min)
     }
 
-    /// Has the client used up its time? If not, the next look is due at [`Activity::deadline`].
+    /// Has a deadline of the client passed? If not, the next one is [`Deadlines::deadline`].
     pub fn is_over(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         let of_phase = match state.phase {
@@ -203,7 +202,7 @@ impl Activity {
         let limit = self.limits.body_timeout;
         let slowest = (limit.as_millis() as u64 * SLOWEST_BYTES_A_SECOND / 1000).max(1);
         let mut is_slow = false;
-        let State {
+        let Progress {
             sending, taking, ..
         } = &mut *state;
         for window in [sending, taking] {
@@ -240,8 +239,8 @@ mod tests {
 
     use super::*;
 
-    fn activity() -> Activity {
-        Activity::new(LimitsConfig {
+    fn deadlines() -> Deadlines {
+        Deadlines::new(LimitsConfig {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(120),
             body_timeout: Duration::from_secs(60),
@@ -249,95 +248,82 @@ mod tests {
         })
     }
 
-    async fn is_over_after(activity: &Activity, seconds: u64) -> bool {
+    async fn is_over_after(deadlines: &Deadlines, seconds: u64) -> bool {
         advance(Duration::from_secs(seconds)).await;
-        activity.is_over(Instant::now())
+        deadlines.is_over(Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_is_due_for_an_answer_only_while_it_is_expected() {
-        let activity = activity();
+    async fn a_response_has_a_deadline_only_while_it_is_awaited() {
+        let deadlines = deadlines();
         let due = Instant::now() + Duration::from_secs(5);
-        for stop in [Activity::expected, |held: &Activity| held.begin(None)] {
-            activity.asks(due);
-            assert_eq!(activity.deadline(), due);
-            stop(&activity);
-            assert!(activity.deadline() > due);
+        for stop in [Deadlines::response_started, |held: &Deadlines| {
+            held.exchange_began(None)
+        }] {
+            deadlines.await_response_until(due);
+            assert_eq!(deadlines.deadline(), due);
+            stop(&deadlines);
+            assert!(deadlines.deadline() > due);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_its_time_from_its_first_byte_and_a_pause_has_more() {
-        let activity = activity();
-        assert!(
-            !is_over_after(&activity, 9).await,
-            "a new connection is to bring one"
-        );
-        activity.begin(None);
-        activity.end();
-        assert!(!is_over_after(&activity, 119).await);
-        activity.read(1);
-        assert!(!is_over_after(&activity, 9).await);
-        activity.read(1);
-        assert!(
-            is_over_after(&activity, 1).await,
-            "a further byte is no more time"
-        );
-        activity.begin(None);
-        assert!(
-            !is_over_after(&activity, 10_000).await,
-            "t3 has all the time"
-        );
-        activity.end();
-        assert!(!is_over_after(&activity, 119).await);
-        assert!(is_over_after(&activity, 1).await);
+        let deadlines = deadlines();
+        assert!(!is_over_after(&deadlines, 9).await, "a new connection");
+        deadlines.exchange_began(None);
+        deadlines.exchange_ended();
+        assert!(!is_over_after(&deadlines, 119).await);
+        deadlines.read(1);
+        assert!(!is_over_after(&deadlines, 9).await);
+        deadlines.read(1);
+        assert!(is_over_after(&deadlines, 1).await, "a further byte");
+        deadlines.exchange_began(None);
+        assert!(!is_over_after(&deadlines, 10_000).await, "t3's time");
+        deadlines.exchange_ended();
+        assert!(!is_over_after(&deadlines, 119).await);
+        assert!(is_over_after(&deadlines, 1).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_trickles_is_over_and_one_that_flows_is_not() {
-        let activity = activity();
-        activity.begin(Some(Arc::default()));
-        activity.read_blocked();
+        let deadlines = deadlines();
+        deadlines.exchange_began(Some(Arc::default()));
+        deadlines.read_blocked();
         for _ in 0..59 {
-            assert!(!is_over_after(&activity, 1).await);
-            activity.read(1);
-            activity.read_blocked();
+            assert!(!is_over_after(&deadlines, 1).await);
+            deadlines.read(1);
+            deadlines.read_blocked();
         }
-        assert!(is_over_after(&activity, 1).await);
-        activity.read(100_000);
-        activity.read_blocked();
-        assert!(!is_over_after(&activity, 60).await);
+        assert!(is_over_after(&deadlines, 1).await);
+        deadlines.read(100_000);
+        deadlines.read_blocked();
+        assert!(!is_over_after(&deadlines, 60).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_is_not_waited_for_has_all_the_time() {
-        let activity = activity();
+        let deadlines = deadlines();
         let upload = Arc::<Upload>::default();
-        activity.begin(Some(Arc::clone(&upload)));
-        activity.read_blocked();
-        activity.read(10);
-        assert!(
-            !is_over_after(&activity, 1000).await,
-            "nobody has asked it for more"
-        );
+        deadlines.exchange_began(Some(Arc::clone(&upload)));
+        deadlines.read_blocked();
+        deadlines.read(10);
+        assert!(!is_over_after(&deadlines, 1000).await, "not asked for more");
         upload.note(true);
-        activity.read_blocked();
-        assert!(
-            !is_over_after(&activity, 1000).await,
-            "it has sent everything"
-        );
+        deadlines.read_blocked();
+        assert!(!is_over_after(&deadlines, 1000).await, "all is sent");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_over() {
-        let activity = activity();
-        activity.begin(None);
-        activity.write_blocked();
-        assert!(!is_over_after(&activity, 59).await);
-        activity.wrote(1000);
-        activity.write_blocked();
-        assert!(is_over_after(&activity, 1).await);
-        activity.flushed();
-        assert!(!is_over_after(&activity, 1000).await);
+        let deadlines = deadlines();
+        deadlines.exchange_began(None);
+        deadlines.write_blocked();
+        assert!(!is_over_after(&deadlines, 59).await);
+        deadlines.wrote(1000);
+        deadlines.write_blocked();
+        assert!(is_over_after(&deadlines, 1).await);
+        deadlines.flushed();
+        assert!(!is_over_after(&deadlines, 1000).await);
     }
 }

@@ -1,4 +1,4 @@
-//! One request sent on to t3 and its response brought back, each free of the other's hop.
+//! A request forwarded to t3 and its response brought back, each without the fields of the other's hop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,41 +14,43 @@ use crate::upstream::interim::Interim;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
-/// Sends `request`, already free of the client's hop, and returns t3's answer, free of t3's. Its
-/// head must come within `limit` in which nothing of the request moves.
+/// Sends `request`, from which the client's hop was removed, and returns t3's response without t3's
+/// hop. Its head must come within `limit` in which nothing of the request moves.
 pub async fn forward(
     upstream: &Upstream,
     request: Request<Outbound>,
     limit: Duration,
     interim: &Arc<Interim>,
 ) -> Result<Response<Inbound>, Failure> {
-    // An HTTP/1.0 client knows no interim answers (RFC 9110 §15.2).
+    // An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
-    let answer = upstream.send(onward(request), limit, inform).await?;
-    Ok(homeward(answer))
+    let accepts_trailers = header_policy::accepts_trailers(request.headers());
+    let response = upstream.send(to_upstream(request), limit, inform).await?;
+    Ok(to_client(response, accepts_trailers))
 }
 
-/// Sends an upgrade, already free of the client's hop; beside a 101 comes t3's side of the tunnel.
+/// Sends an upgrade, from which the client's hop was removed; with a 101 comes t3's side of the
+/// tunnel.
 pub async fn upgrade(
     upstream: &Upstream,
     request: Request<Outbound>,
     limit: Duration,
 ) -> Result<Upgrade, Failure> {
-    let mut request = onward(request);
+    let mut request = to_upstream(request);
     websocket::mark_websocket(request.headers_mut());
     Ok(match upstream.upgrade(request, limit).await? {
-        Upgrade::Refused(answer) => Upgrade::Refused(homeward(answer)),
-        Upgrade::Switched(answer, stream, early) => {
-            let mut answer = homeward(answer);
-            websocket::mark_websocket(answer.headers_mut());
-            Upgrade::Switched(answer, stream, early)
+        Upgrade::Refused(response) => Upgrade::Refused(to_client(response, false)),
+        Upgrade::Switched(response, stream, early) => {
+            let mut response = to_client(response, false);
+            websocket::mark_websocket(response.headers_mut());
+            Upgrade::Switched(response, stream, early)
         }
     })
 }
 
-/// The request as the next hop is to see it: the dispatcher's own version, and a target in
-/// origin-form (RFC 9112 §3.2.1) whose bytes are the client's.
-fn onward(mut request: Request<Outbound>) -> Request<Outbound> {
+/// The request for the next hop: the dispatcher's own version, and a target in origin-form (RFC 9112
+/// §3.2.1) whose bytes are the client's.
+fn to_upstream(mut request: Request<Outbound>) -> Request<Outbound> {
     *request.version_mut() = Version::HTTP_11;
     if request.uri().authority().is_some() {
         *request.uri_mut() = origin_form(request.uri());
@@ -56,7 +58,7 @@ fn onward(mut request: Request<Outbound>) -> Request<Outbound> {
     request
 }
 
-/// Path and query alone; an empty path is `/`.
+/// Path and query only; an empty path is `/`.
 fn origin_form(target: &Uri) -> Uri {
     let path = match target.path() {
         "" => "/",
@@ -69,18 +71,17 @@ fn origin_form(target: &Uri) -> Uri {
     Uri::from(target.unwrap_or_else(|_| PathAndQuery::from_static("/")))
 }
 
-fn homeward<B>(mut answer: Response<B>) -> Response<B> {
-    *answer.version_mut() = Version::HTTP_11;
-    header_policy::strip_response(answer.headers_mut());
-    answer
+fn to_client<B>(mut response: Response<B>, accepts_trailers: bool) -> Response<B> {
+    *response.version_mut() = Version::HTTP_11;
+    header_policy::strip_response(response.headers_mut(), accepts_trailers);
+    response
 }
 
 fn inform(interim: &Arc<Interim>) -> Inform {
     let interim = Arc::clone(interim);
-    Arc::new(move |status, fields| {
-        let mut head = Response::new(());
-        *head.headers_mut() = fields.clone();
-        header_policy::strip_response(head.headers_mut());
-        interim.push(status, head.headers());
+    Arc::new(move |status, headers| {
+        let mut headers = headers.clone();
+        header_policy::strip_response(&mut headers, false);
+        interim.push(status, &headers);
     })
 }

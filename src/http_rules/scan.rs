@@ -1,0 +1,169 @@
+//! Scans of names and values, eight bytes at a time (SWAR: SIMD within a register). Pure.
+
+use crate::http_rules::byte_set::ByteSet;
+
+/// The characters of a field's name (RFC 9110 §5.6.2).
+static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+/// The bytes of a field's value (RFC 9110 §5.5).
+static TEXT: ByteSet = ByteSet::visible_but(b"").and_not_ascii(b" \t");
+
+/// The number of bytes at the start of `bytes` that are of a field's name.
+pub fn name_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for bytes in bytes.as_chunks().0 {
+        let odd = not_usual(eight(*bytes));
+        if odd != 0 {
+            at += odd.trailing_zeros() as usize / 8;
+            break;
+        }
+        at += 8;
+    }
+    // The colon, as a rule.
+    at + TOKEN.span(&bytes[at..])
+}
+
+/// Not 0 where one of the eight is no letter, digit or hyphen; its lowest bit that is set is in the
+/// first such one.
+fn not_usual(eight: u64) -> u64 {
+    let folded = eight | each(b' ');
+    let usual = within(folded, b'a', b'z') | within(eight, b'0', b'9') | within(eight, b'-', b'-');
+    !usual & each(0x80)
+}
+
+/// The number of bytes at the start of `bytes` that are of a field's value.
+pub fn text_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for bytes in bytes.as_chunks().0 {
+        let eight = eight(*bytes);
+        let odd = below(eight, b' ') | are(eight, b'\x7f');
+        if odd != 0 {
+            at += odd.trailing_zeros() as usize / 8;
+            break;
+        }
+        at += 8;
+    }
+    // The end of the line, as a rule; seldom a tab.
+    at + TEXT.span(&bytes[at..])
+}
+
+/// `name` in lower case, and whether `_` or `.` is in it; none where it is longer than `LONGEST`, a
+/// multiple of eight. Folding sets one bit, which of the characters that a name may have (RFC 9110
+/// §5.6.2) makes no other pair alike but `^` and `~`.
+pub fn folded<const LONGEST: usize>(name: &[u8]) -> Option<([u8; LONGEST], bool)> {
+    let mut folded = [0; LONGEST];
+    folded.get_mut(..name.len())?.copy_from_slice(name);
+    let mut separators = 0;
+    for chunk in folded.as_chunks_mut::<8>().0 {
+        let bytes = eight(*chunk);
+        separators |= are(bytes, b'_') | are(bytes, b'.');
+        *chunk = (bytes | each(b' ')).to_le_bytes();
+    }
+    Some((folded, separators != 0))
+}
+
+/// Eight bytes, the first one lowest.
+fn eight(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes)
+}
+
+/// Eight times `byte`.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Not 0 where one of the eight is `byte`; its lowest bit that is set is in the first such one.
+const fn are(eight: u64, byte: u8) -> u64 {
+    below(eight ^ each(byte), 1)
+}
+
+/// Not 0 where one of the eight is below `limit`, which is 128 at most; its lowest bit that is set
+/// is in the first such one.
+const fn below(eight: u64, limit: u8) -> u64 {
+    eight.wrapping_sub(each(limit)) & !eight & each(0x80)
+}
+
+/// 128 in the place of each of the eight that is from `first` to `last`, which are both below 128,
+/// and 0 elsewhere.
+const fn within(eight: u64, first: u8, last: u8) -> u64 {
+    let low = eight & each(0x7f);
+    let from = low.wrapping_add(each(0x80 - first));
+    let behind = low.wrapping_add(each(0x7f - last));
+    from & !behind & !eight & each(0x80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: usize = 32;
+
+    #[test]
+    fn a_name_is_as_long_as_its_grammar_allows() {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        for byte in 0..=u8::MAX {
+            for at in 0..20 {
+                let mut name = [b'N'; 20];
+                name[at] = byte;
+                let length = if token(byte) { name.len() } else { at };
+                assert_eq!(name_length(&name), length, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_as_long_as_its_grammar_allows() {
+        for byte in 0..=u8::MAX {
+            for at in 0..20 {
+                let mut value = [b'v'; 20];
+                value[at] = byte;
+                let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+                let length = if is_text { value.len() } else { at };
+                assert_eq!(text_length(&value), length, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_byte_that_is_meant_is_found() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut bytes = [b'x'; 8];
+                bytes[at] = byte;
+                bytes[7] = byte;
+                let found = below(eight(bytes), b' ');
+                assert_eq!(found != 0, byte < b' ', "{byte} at {at}");
+                if found != 0 {
+                    assert_eq!(found.trailing_zeros() as usize / 8, at, "{byte}");
+                }
+                let range = (b'a'..=b'x').contains(&byte);
+                let found = within(eight(bytes), b'a', b'x');
+                assert_eq!(found >> (8 * at) & 0xff != 0, range, "{byte} at {at}");
+                assert_eq!(
+                    found.count_ones(),
+                    if range { 8 } else { 8 - 2 + (at / 7) as u32 }
+                );
+                let found = are(eight(bytes), b'\x7f');
+                assert_eq!(found != 0, byte == b'\x7f', "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_folded_and_looked_through() {
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        for byte in (0..=u8::MAX).filter(token) {
+            for at in 0..LONGEST {
+                let mut name = [b'X'; LONGEST];
+                name[at] = byte;
+                let (folded, has_separator) =
+                    folded::<LONGEST>(&name[..=at]).expect("a short name");
+                let lower = name[..=at].to_ascii_lowercase();
+                assert_eq!(has_separator, b"_.".contains(&byte), "{byte} at {at}");
+                let is_same = folded[..=at] == lower;
+                assert_eq!(is_same, !b"^_".contains(&byte), "{byte} at {at}");
+            }
+        }
+        assert_eq!(folded::<LONGEST>(&[b'x'; LONGEST + 1]), None);
+    }
+}
