@@ -5,7 +5,7 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::http_rules::{cookies, set_cookie};
+use t3_dispatcher::http_rules::cookies;
 
 const PREFIX: &str = "authentik_";
 const NAME: &str = "t3_session";
@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(others(pairs(&replaced)), others(before));
 
     let mut secured = headers.clone();
-    set_cookie::secure(&mut secured, NAME);
+    cookies::secure(&mut secured, NAME);
     for (old, new) in headers
         .get_all(SET_COOKIE)
         .iter()
@@ -77,13 +77,13 @@ fuzz_target!(|data: &[u8]| {
     {
         let (old, new) = (old.as_bytes(), new.as_bytes());
         assert!(old == new || [old, b"; Secure"].concat() == new);
-        if let Some((name, _)) = set_cookie::cookie_set_by(old).filter(|(name, _)| name == NAME) {
+        if let Some((name, _)) = cookies::cookie_set_by(old).filter(|(name, _)| name == NAME) {
             let attributes = new.split(|byte| *byte == b';').skip(1);
             let is_secure = |item: &[u8]| item.trim_ascii().eq_ignore_ascii_case(b"secure");
             assert!({ attributes }.any(is_secure), "{name}");
         }
     }
     let mut again = secured.clone();
-    set_cookie::secure(&mut again, NAME);
+    cookies::secure(&mut again, NAME);
     assert_eq!(again, secured);
 });

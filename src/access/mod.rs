@@ -1,6 +1,5 @@
 //! The door: who a request is from, whether that one is paired, and what it may take along.
 
-pub mod browser;
 pub mod identity;
 pub mod secret_file;
 
@@ -15,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
-use crate::access::browser::Browser;
+use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::config::DoorConfig;
 use crate::http_rules::forwarded;

@@ -45,8 +45,8 @@ use crate::responses::Answer;
 use crate::responses::body::AnswerBody;
 use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
+use crate::upstream::forward::Interim;
 use crate::upstream::health::Readiness;
-use crate::upstream::interim::Interim;
 
 /// How many files are fetched and coded at a time: each takes up to 10 MiB meanwhile, and there is
 /// one thread for all of them.

@@ -16,8 +16,7 @@ use crate::assets::{Ask, encoder, response_fields};
 use crate::responses::Answer;
 use crate::responses::body::AnswerBody;
 use crate::upstream::error::Failure;
-use crate::upstream::forward;
-use crate::upstream::interim::Interim;
+use crate::upstream::forward::{self, Interim};
 use crate::upstream::request_body::Outbound;
 
 /// The longest file that is looked at as a whole.

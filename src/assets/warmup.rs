@@ -30,7 +30,7 @@ impl Inner {
     pub(super) async fn keep_warm(self: &Arc<Self>, readiness: &Readiness) {
         let mut seen = 0;
         loop {
-            seen = readiness.comes_up(seen).await;
+            seen = readiness.wait_until_up_again(seen).await;
             match self.names_of_the_page().await {
                 Ok(names) => self.warm_up(names).await,
                 Err(failure) => debug!(%failure, "the page's files are not fetched ahead"),

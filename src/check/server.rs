@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::check::advice::{finding, of_upstream};
 use crate::check::report::Finding;
-use crate::http_rules::{cookies, set_cookie};
-use crate::upstream::api_call::Call;
+use crate::http_rules::cookies;
+use crate::upstream::api_call::ApiCall;
 use crate::upstream::client::Upstream;
 
 /// How long t3 may take for an answer of some bytes.
@@ -26,7 +26,7 @@ pub(super) async fn cookie_name(upstream: &Upstream) -> Result<(String, String),
     let value = get(upstream, "/api/auth/session").await?;
     let advertised = value["auth"]["sessionCookieName"].as_str();
     Ok(
-        match advertised.filter(|name| set_cookie::is_cookie_name(name)) {
+        match advertised.filter(|name| cookies::is_cookie_name(name)) {
             Some(name) => (name.to_owned(), format!("{name}, as t3 advertises it")),
             None => {
                 let name = cookies::DEFAULT_COOKIE_NAME;
@@ -37,7 +37,7 @@ pub(super) async fn cookie_name(upstream: &Upstream) -> Result<(String, String),
 }
 
 async fn get(upstream: &Upstream, path: &'static str) -> Result<Value, Finding> {
-    let answer = upstream.call(Call::get(path), ANSWER_TIMEOUT).await;
+    let answer = upstream.call(ApiCall::get(path), ANSWER_TIMEOUT).await;
     let answer = answer.map_err(|failure| of_upstream(&failure, &upstream.to_string()))?;
     json(&answer).ok_or_else(|| {
         let status = answer.status();

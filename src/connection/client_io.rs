@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::state::deadlines::Deadlines;
 use crate::state::request_line::RequestLine;
-use crate::upstream::interim::Interim;
+use crate::upstream::forward::Interim;
 
 /// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and
 /// not the megabytes that a send buffer grows to.

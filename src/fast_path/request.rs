@@ -9,7 +9,7 @@ use crate::access::{Door, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::request_writer::RequestWriter;
-use crate::http_rules::byte_set::ByteSet;
+use crate::http_rules::grammar::ByteSet;
 use crate::http_rules::paths;
 use crate::http_rules::request_id::{RequestId, RequestIds};
 

@@ -4,9 +4,9 @@ use crate::access::Assessment;
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
 use crate::fast_path::request::{IdSource, Rules};
+use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy::{Disposition, Field, WITHHELD_COOKIE_PREFIX};
-use crate::http_rules::host::is_host;
-use crate::http_rules::request_id::is_sane;
+use crate::http_rules::request_id::is_safe;
 use crate::http_rules::{cookies, forwarded};
 
 /// The head for t3 under way, and what its lines have stated so far.
@@ -83,7 +83,7 @@ impl<'a> RequestWriter<'a> {
                 Some(rest) if rest.is_empty() => {}
                 Some(rest) => self.head.write_line(line.name, &rest),
             },
-            Field::RequestId if self.id.is_none() && is_sane(value) => {
+            Field::RequestId if self.id.is_none() && is_safe(value) => {
                 self.id = Some(IdSource::Given(line.value_range().start, value.len()));
                 self.head.keep(line);
             }

@@ -4,9 +4,9 @@ use crate::fast_path::framing::{BodyFraming, Chunks, FramingFields};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
+use crate::http_rules::cookies;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
-use crate::http_rules::set_cookie;
 
 /// The version that a client is answered in.
 const VERSION: &[u8] = b"HTTP/1.1";
@@ -186,7 +186,7 @@ impl<'a> CanonicalHead<'a> {
                 (Disposition::Drop, _) => {}
                 (Disposition::Frame, _) if !self.is_framed_by(field, is_repeated) => {}
                 (Disposition::Replace, Some(cookie)) => {
-                    let secured = set_cookie::secured(line.value, cookie);
+                    let secured = cookies::secured(line.value, cookie);
                     writer.write_line(line.name, secured.as_deref().unwrap_or(line.value));
                 }
                 _ => writer.keep(&line),

@@ -1,16 +1,17 @@
-//! The cookies of a request: which one is the session, and which never reach t3. Pure.
+//! Cookies: which one of a request is the session, which never reach t3, and what a response sets. Pure.
 
-use http::header::COOKIE;
+use cookie::Cookie;
+use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr_iter;
 
 use crate::http_rules::header_policy;
 
-/// The session cookie's name until t3 has told another (contract §2).
+/// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
-/// The value of the first cookie called `name`, which is the one that t3 takes (contract §3).
-/// An empty value is none.
+/// The value of the first cookie called `name`, which is the one that t3 uses (contract §3). An empty
+/// value is none.
 pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     headers
         .get_all(COOKIE)
@@ -22,8 +23,7 @@ pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]
         .filter(|value| !value.is_empty())
 }
 
-/// Puts the session `value` in the place of every cookie called `name`; the others stay byte for
-/// byte, in one line.
+/// Replaces every cookie called `name` by one with `value`; the others stay byte for byte, in one line.
 pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
     let mut line = Vec::new();
     for pair in headers
@@ -43,7 +43,7 @@ pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) 
     }
 }
 
-/// Takes every cookie off whose name begins with `prefix`. The others stay byte for byte.
+/// Removes the cookies whose name begins with `prefix`. The others stay byte for byte.
 pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     let rest_of = |line: &HeaderValue| without(line.as_bytes(), prefix);
     let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
@@ -67,8 +67,8 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     }
 }
 
-/// What is left of a `Cookie` line without the cookies whose name begins with `prefix`: none where
-/// it has no such cookie and stays as it is.
+/// A `Cookie` line without the cookies whose name begins with `prefix`; none where it has no such
+/// cookie and stays as it is.
 pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
     // A prefix without `=`, `;` and white space ends before the name does.
     let is_withheld = |pair: &[u8]| {
@@ -84,16 +84,51 @@ pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
     Some(kept.join(&b';').trim_ascii_start().to_vec())
 }
 
-/// The two sides of a pair's first `=`, white space around them off.
+/// The two sides of a pair's first `=`, without white space around them.
 pub fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let (name, value) = pair.split_at(equals);
     Some((name.trim_ascii(), value[1..].trim_ascii()))
 }
 
+/// Name and value of the cookie that a `Set-Cookie` line sets, if it could be a session.
+pub fn cookie_set_by(line: &[u8]) -> Option<(String, String)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let cookie = Cookie::parse(line).ok()?;
+    let (name, value) = cookie.name_value();
+    let is_session = is_cookie_name(name) && !value.is_empty();
+    is_session.then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// Is it a valid name of a cookie (RFC 6265 §4.1.1: a token)?
+pub fn is_cookie_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    (1..=256).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+/// Adds `Secure` to the `Set-Cookie` lines that set a cookie called `name` and lack it.
+pub fn secure(headers: &mut HeaderMap, name: &str) {
+    if !headers.contains_key(SET_COOKIE) {
+        return;
+    }
+    for (_, line) in headers.iter_mut().filter(|(field, _)| *field == SET_COOKIE) {
+        let secured = secured(line.as_bytes(), name);
+        if let Some(Ok(secured)) = secured.map(|secured| HeaderValue::from_bytes(&secured)) {
+            *line = secured;
+        }
+    }
+}
+
+/// The `Set-Cookie` line with `Secure` added, if it sets a cookie called `name` and lacks it.
+pub fn secured(line: &[u8], name: &str) -> Option<Vec<u8>> {
+    let sets = name_and_value(line).is_some_and(|(key, _)| key == name.as_bytes());
+    let mut attributes = line.split(|byte| *byte == b';').skip(1);
+    let is_secure = attributes.any(|item| item.trim_ascii().eq_ignore_ascii_case(b"secure"));
+    (sets && !is_secure).then(|| [line, b"; Secure"].concat())
+}
+
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::http_rules::header_policy::from_lines;
 
@@ -162,5 +197,43 @@ mod tests {
             let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(kept, expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_set_cookie_line_is_read_as_a_browser_does() {
+        for (line, expected) in [
+            (
+                &b"t3_session=e30.x; Path=/; HttpOnly; SameSite=Lax"[..],
+                Some(("t3_session", "e30.x")),
+            ),
+            (b"t3_session_0a1b=v", Some(("t3_session_0a1b", "v"))),
+            (b"t3_session=; Max-Age=0", None),
+            (b"=v", None),
+            (b"a b=v", None),
+            (b"nonsense", None),
+            (b"\xff=v", None),
+        ] {
+            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(cookie_set_by(line), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_session_is_made_secure_and_only_once() {
+        let mut headers = from_lines(&[
+            ("set-cookie", "s=1; Path=/; HttpOnly"),
+            ("set-cookie", "other=1; Path=/"),
+            ("set-cookie", "s=2;secure"),
+        ]);
+        secure(&mut headers, "s");
+        let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(
+            lines,
+            [
+                "s=1; Path=/; HttpOnly; Secure",
+                "other=1; Path=/",
+                "s=2;secure"
+            ]
+        );
     }
 }

@@ -1,15 +1,14 @@
-//! Paths: which the dispatcher answers itself, and which may be static files of t3's. Pure.
+//! Paths: which ones the dispatcher answers itself, and which ones may be static files of t3. Pure.
 
 use memchr::{memchr, memrchr};
 
-/// Where t3 keeps what is no static file, by the first segment of the path.
-const ELSEWHERE: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
+/// The first segments below which t3 serves no static files (contract §6).
+const DYNAMIC_PREFIXES: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
 
-/// Where the names are that carry their content's hash (contract §6).
+/// Below it names carry their content's hash (contract §6).
 pub const HASHED: &str = "/assets/";
 
-/// Is a request for `path` that is neither a page load nor an upgrade forwarded, whatever its
-/// fields say?
+/// Is a request for `path`, if it is no page load and no upgrade, forwarded whatever its fields say?
 pub fn is_forwarded(path: &str) -> bool {
     !matches!(
         path,
@@ -22,9 +21,8 @@ pub fn is_forwarded(path: &str) -> bool {
     )
 }
 
-/// A static path that is a file's by its look: the root, what is below /assets/, or a name with an
-/// extension. t3's page is the answer to every other path too (contract §6), but nobody asks for
-/// it there except as a page.
+/// Does a static path look like a file's: the root, below /assets/, or a name with an extension? t3
+/// answers every other path with its page too (contract §6), but only page loads ask for it there.
 pub fn is_file_path(path: &str) -> bool {
     let name = memrchr(b'/', path.as_bytes()).map_or(path, |slash| &path[slash..]);
     let is_file =
@@ -32,15 +30,15 @@ pub fn is_file_path(path: &str) -> bool {
     is_file && is_static_path(path)
 }
 
-/// A path that t3 can read in one way only, and that leads to none of its other rooms.
+/// Is it a path that every reader reads alike, and that leads to none of the dynamic prefixes?
 pub fn is_static_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return false;
     };
     let first = rest.split('/').next().unwrap_or_default();
-    if ELSEWHERE
+    if DYNAMIC_PREFIXES
         .iter()
-        .any(|room| first.eq_ignore_ascii_case(room))
+        .any(|prefix| first.eq_ignore_ascii_case(prefix))
     {
         return false;
     }

@@ -1,4 +1,4 @@
-//! What one request is called in every log: by whoever is in front, or by the dispatcher.
+//! Request ids: taken over from the proxy in front, or made. One request has the same id in every log. Pure.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::http_rules::byte_set::ByteSet;
+use crate::http_rules::grammar::ByteSet;
 
-/// The field that carries it, in requests and on the dispatcher's own error pages.
+/// The field that carries the id, in requests and in the dispatcher's own error responses.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest that is taken over, in bytes.
+/// The longest id that is taken over, in bytes.
 const MOST_BYTES: usize = 128;
 
-/// What one request is called.
+/// The id of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
-/// Names requests that come without a name: by the process, at random, and by a number in it.
+/// Makes ids for requests that come without one: a random prefix of the process, and a number.
 #[derive(Debug)]
 pub struct RequestIds {
     process: Process,
@@ -30,7 +30,7 @@ type Process = [u8; 8 + 1];
 
 impl Default for RequestIds {
     fn default() -> Self {
-        // Nobody gains by guessing it: it only has to differ from one start to the next.
+        // It need not be secret: it only has to differ from one start to the next.
         let random = RandomState::new().hash_one(std::process::id());
         Self {
             process: process(random as u32),
@@ -40,11 +40,11 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// The name that a request came with, if it is a sane one, or a new one.
+    /// The id that a request came with, if it is safe, or a new one.
     pub fn of(&self, headers: &HeaderMap) -> RequestId {
         let mut lines = headers.get_all(&X_REQUEST_ID).iter();
         match (lines.next(), lines.next()) {
-            (Some(given), None) if is_sane(given.as_bytes()) => {
+            (Some(given), None) if is_safe(given.as_bytes()) => {
                 // A copy: a part of the request's buffer would keep all of it as long as a tunnel.
                 HeaderValue::from_bytes(given.as_bytes()).map_or_else(|_| self.make(), RequestId)
             }
@@ -52,17 +52,17 @@ impl RequestIds {
         }
     }
 
-    /// The number of a new one.
+    /// The number of a new id.
     pub fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Writes the one of `number`.
+    /// Writes the id of `number` to the end of `to`.
     pub fn write(&self, number: u64, to: &mut Vec<u8>) {
         write(&self.process, number, to);
     }
 
-    /// The one of `number`.
+    /// The id of `number`.
     pub fn numbered(&self, number: u64) -> RequestId {
         let mut name = Vec::with_capacity(32);
         write(&self.process, number, &mut name);
@@ -84,7 +84,7 @@ fn process(number: u32) -> Process {
     process
 }
 
-/// Writes a name made here, `9f86d081-2a`: the process and the number in hexadecimal.
+/// Writes an id made here, `9f86d081-2a`: the process and the number in hexadecimal.
 fn write(process: &Process, mut number: u64, to: &mut Vec<u8>) {
     let mut digits = [0; 16];
     let mut start = digits.len();
@@ -98,13 +98,13 @@ fn write(process: &Process, mut number: u64, to: &mut Vec<u8>) {
 }
 
 impl RequestId {
-    /// The name that is written so.
+    /// The id with this text.
     pub fn of_text(text: &[u8]) -> Self {
         let value = HeaderValue::from_bytes(text);
         Self(value.unwrap_or(HeaderValue::from_static("-")))
     }
 
-    /// As a field's value.
+    /// As the value of a field.
     pub fn value(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -116,10 +116,10 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Nothing that a log, a page or a shell would take for its own.
-pub fn is_sane(name: &[u8]) -> bool {
+/// Is an id safe in a log, a page and a shell?
+pub fn is_safe(name: &[u8]) -> bool {
     static SAFE: ByteSet = ByteSet::alphanumeric_and(b"-_.:/+=@");
-    (1..=MOST_BYTES).contains(&name.len()) && SAFE.holds(name)
+    (1..=MOST_BYTES).contains(&name.len()) && SAFE.contains_all(name)
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     use crate::http_rules::header_policy::from_lines;
 
     #[test]
-    fn a_sane_name_is_taken_over_and_any_other_replaced() {
+    fn a_safe_id_is_taken_over_and_any_other_replaced() {
         let ids = RequestIds::default();
         let long = "a".repeat(MOST_BYTES);
         for (given, is_taken) in [
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn made_names_differ_and_tell_the_process() {
+    fn made_ids_differ_and_show_the_process() {
         let ids = RequestIds {
             process: process(0x0f86_d081),
             next: AtomicU64::new(0x2a),

@@ -1,23 +1,25 @@
-//! Is a request clean HTTP, beyond what hyper refuses by itself? Pure.
+//! Request validation: what hyper accepts and this proxy refuses. Pure.
 
 use http::header::{HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body::Body;
 
+use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy;
-use crate::http_rules::host::is_host;
 
 /// Why a request is refused. Its connection is closed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the client is told.
+    /// The status of the response.
     pub status: StatusCode,
-    /// In words.
+    /// The reason, for the response and the log.
     pub why: &'static str,
 }
 
-/// Looks at a request before anything else does, and makes `Host` what the target says where the
-/// target has an authority (RFC 9112 §3.2.2).
+/// Validates a request, and sets `Host` to the target's authority where it has one (RFC 9112 §3.2.2).
+///
+/// # Errors
+/// The status and the reason by which the request is refused.
 pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     check_method(request.method(), request.uri())?;
     check_target(request.uri())?;
@@ -25,46 +27,49 @@ pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     check_host(request)
 }
 
-/// A WebSocket handshake that t3 can answer (RFC 6455 §4.2.1). A bad one by somebody with a
-/// session would leave t3 unable to end (contract §7).
+/// Validates a WebSocket handshake (RFC 6455 §4.2.1): after an invalid one with a session, t3 never
+/// exits (contract §7).
+///
+/// # Errors
+/// The status and the reason by which it is refused.
 pub fn check_handshake<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
     let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
     if !request.body().is_end_stream() {
-        return bad("a WebSocket's request has no body");
+        return bad("a WebSocket handshake has no body");
     }
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
-        return bad("a WebSocket begins with a GET of HTTP/1.1");
+        return bad("a WebSocket handshake is a GET of HTTP/1.1");
     }
     if single(request.headers(), &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let why = "only version 13 of WebSocket is spoken";
+        let why = "only version 13 of WebSocket is supported";
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, why));
     }
     match single(request.headers(), &SEC_WEBSOCKET_KEY) {
         Some(key) if is_handshake_key(key.as_bytes()) => Ok(()),
-        _ => bad("Sec-WebSocket-Key is no 16 bytes in base64"),
+        _ => bad("Sec-WebSocket-Key is not 16 bytes in base64"),
     }
 }
 
 fn check_method(method: &Method, target: &Uri) -> Result<(), Refusal> {
-    let why = "this method is not for a reverse proxy";
+    let why = "the method is not allowed";
     match *method {
         Method::CONNECT | Method::TRACE => Err(refusal(StatusCode::METHOD_NOT_ALLOWED, why)),
         ref method if target.path() == "*" && method != Method::OPTIONS => {
-            Err(refusal(StatusCode::BAD_REQUEST, "`*` is for OPTIONS alone"))
+            Err(refusal(StatusCode::BAD_REQUEST, "`*` is for OPTIONS only"))
         }
         _ => Ok(()),
     }
 }
 
-/// Origin-form, or absolute-form with http(s) (RFC 9112 §3.2). What is not ASCII would not arrive
-/// at t3 as it was sent.
+/// Origin-form, or absolute-form with http(s) (RFC 9112 §3.2). Other bytes than ASCII would not arrive
+/// at t3 as they were sent.
 fn check_target(target: &Uri) -> Result<(), Refusal> {
     let bad = |why| Err(refusal(StatusCode::BAD_REQUEST, why));
     if !matches!(target.scheme_str(), None | Some("http" | "https")) {
         return bad("the target's scheme is not http");
     }
     if target.scheme().is_none() && target.authority().is_some() {
-        return bad("the target is no path");
+        return bad("the target is not a path");
     }
     let path_and_query = target
         .path_and_query()
@@ -73,13 +78,13 @@ fn check_target(target: &Uri) -> Result<(), Refusal> {
     let starts_well = path_and_query.starts_with(['/', '*'])
         || (target.scheme().is_some() && path_and_query.starts_with('?'));
     if !path_and_query.bytes().all(is_clean) || !starts_well {
-        return bad("the target is no path of printable ASCII");
+        return bad("the target is not a path of printable ASCII");
     }
     Ok(())
 }
 
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
-    let why = "Transfer-Encoding is not `chunked` alone";
+    let why = "Transfer-Encoding is not exactly `chunked`";
     match header_policy::is_clearly_framed(headers) {
         true => Ok(()),
         false => Err(refusal(StatusCode::BAD_REQUEST, why)),
@@ -92,7 +97,7 @@ fn check_host<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     let lines = request.headers().get_all(HOST).iter().count();
     let is_optional = request.version() == Version::HTTP_10;
     if lines > 1 || (lines == 0 && !is_optional) {
-        return bad("exactly one Host is needed");
+        return bad("exactly one Host is required");
     }
     let held = request.headers().get(HOST);
     if held.is_some_and(|host| !is_host(host.as_bytes())) {

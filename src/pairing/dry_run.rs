@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::access::browser::Browser;
+use crate::access::identity::Browser;
 use crate::config::CliConfig;
 use crate::metrics::Metrics;
 use crate::pairing::cli_process::CliError;

@@ -9,11 +9,11 @@ use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
-use crate::access::browser::Browser;
-use crate::http_rules::{cookies, set_cookie};
+use crate::access::identity::Browser;
+use crate::http_rules::cookies;
 use crate::metrics;
 use crate::pairing::secret::Secret;
-use crate::upstream::api_call::Call;
+use crate::upstream::api_call::ApiCall;
 use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 
@@ -126,7 +126,7 @@ async fn post(
     browser: &Browser,
 ) -> Result<Response<Bytes>, ExchangeError> {
     let address = HeaderValue::try_from(browser.address.to_string());
-    let call = Call::post(
+    let call = ApiCall::post(
         endpoint.path(),
         json!({ "credential": credential.reveal() }),
     )
@@ -142,7 +142,7 @@ fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
     let set_cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
     let mut cookies: Vec<_> = set_cookies
         .iter()
-        .filter_map(|line| set_cookie::cookie_set_by(line.as_bytes()))
+        .filter_map(|line| cookies::cookie_set_by(line.as_bytes()))
         .collect();
     let found = cookies
         .iter()

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::upstream::client::Upstream;
-use crate::upstream::session::{self, Proof};
+use crate::upstream::session::{self, SessionCredential};
 
 /// How long a session that was alive is taken to be.
 const ALIVE_FOR: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ impl Check {
         if remembered.is_some_and(|since| since.elapsed() < ALIVE_FOR) {
             return false;
         }
-        let Some(proof) = Proof::cookie(name, value) else {
+        let Some(proof) = SessionCredential::cookie(name, value) else {
             return true;
         };
         match session::is_alive(upstream, &proof).await {

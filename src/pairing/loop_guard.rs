@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::access::browser::Browser;
+use crate::access::identity::Browser;
 use crate::metrics::pairing::Refused;
 
 /// A browser that comes back without its session is paired so often within [`WINDOW`].

@@ -17,7 +17,7 @@ use crate::pairing::admin_session::Bearer;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::Cli;
-use crate::upstream::api_call::Call;
+use crate::upstream::api_call::ApiCall;
 use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 
@@ -153,7 +153,7 @@ pub(super) async fn administer(
     let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
     let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
     bearer.set_sensitive(true);
-    let call = Call::post(path, body).with(AUTHORIZATION, Some(bearer));
+    let call = ApiCall::post(path, body).with(AUTHORIZATION, Some(bearer));
     let answer = upstream.call(call, API_TIMEOUT).await;
     let answer = answer.map_err(MintError::Upstream)?;
     if answer.status() != StatusCode::OK {

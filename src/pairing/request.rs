@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::access::browser::Browser;
+use crate::access::identity::Browser;
 use crate::http_rules::request_id::RequestId;
 use crate::pairing::loop_guard::Refusal;
 

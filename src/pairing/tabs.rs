@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::access::browser::Browser;
+use crate::access::identity::Browser;
 use crate::pairing::error::PairError;
 use crate::pairing::exchange::Session;
 

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::responses::body::AnswerBody;
 use crate::responses::text::{escaped, location};
-use crate::upstream::health_probe::State;
+use crate::upstream::health::HealthState;
 
 /// An answer to a client.
 pub type Answer = Response<AnswerBody>;
@@ -50,10 +50,10 @@ pub fn switching() -> Answer {
 }
 
 /// What /readyz tells of t3: 200 only where it is up.
-pub fn ready(state: State) -> Answer {
+pub fn ready(state: HealthState) -> Answer {
     let status = match state {
-        State::Up | State::Doubtful => StatusCode::OK,
-        State::Starting | State::Down => StatusCode::SERVICE_UNAVAILABLE,
+        HealthState::Up | HealthState::Doubtful => StatusCode::OK,
+        HealthState::Starting | HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     plain(status, "text/plain; charset=utf-8", state.to_string())
 }
@@ -71,12 +71,12 @@ pub fn no_answer(status: StatusCode, address: &str, audience: Audience, id: &Req
 pub fn not_up(
     status: StatusCode,
     address: &str,
-    state: State,
+    state: HealthState,
     audience: Audience,
     id: &RequestId,
 ) -> Answer {
     let what = match state {
-        State::Down => "did not answer: nobody listens there",
+        HealthState::Down => "did not answer: nobody listens there",
         _ => "did not answer yet: it is starting",
     };
     let mut answer = unavailable(status, address, what, audience, id);

@@ -22,7 +22,7 @@ impl Router<'_> {
         }
         let audience = audience(&arrival.head.headers);
         let waiting = arrival.client.waiting();
-        if !self.services.readiness.is_up_now().await {
+        if !self.services.readiness.resolve_is_up().await {
             return self.services.not_up(audience, &arrival.id);
         }
         let tags = self.tags(&arrival);
@@ -58,7 +58,7 @@ impl Router<'_> {
         }
         let audience = audience(&arrival.head.headers);
         let waiting = arrival.client.waiting();
-        if !self.services.readiness.is_up_now().await {
+        if !self.services.readiness.resolve_is_up().await {
             return Some(self.services.not_up(audience, &arrival.id));
         }
         let limit = self.services.upstream.response_timeout();

@@ -26,7 +26,7 @@ impl Router<'_> {
     /// the answer is the state of a new one.
     pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> Answer {
         let waiting = arrival.client.waiting();
-        let is_up = self.services.readiness.is_up_now().await;
+        let is_up = self.services.readiness.resolve_is_up().await;
         drop(waiting);
         if !is_up {
             return self.services.not_up(Audience::Script, &arrival.id);

@@ -17,7 +17,7 @@ impl Router<'_> {
         }
         let audience = audience(&arrival.head.headers);
         let _waiting = arrival.client.waiting();
-        if !self.services.readiness.is_up_now().await {
+        if !self.services.readiness.resolve_is_up().await {
             return self.services.not_up(audience, &arrival.id);
         }
         let limit = self.services.upstream.response_timeout();

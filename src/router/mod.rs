@@ -20,7 +20,7 @@ use tracing::debug;
 
 use crate::access::Standing;
 use crate::http_rules::request_id::X_REQUEST_ID;
-use crate::http_rules::{cookies, header_policy, set_cookie, validation, websocket};
+use crate::http_rules::{cookies, header_policy, validation, websocket};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::responses;
 use crate::router::context::{Arrival, Outcome};
@@ -123,7 +123,7 @@ impl Router<'_> {
     /// What every answer has to be before it goes to the client.
     fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
         if is_https {
-            set_cookie::secure(headers, &self.services.readiness.cookie_name());
+            cookies::secure(headers, &self.services.readiness.cookie_name());
         }
         if is_chunked && !headers.contains_key(UPGRADE) {
             // hyper has dropped a Content-Length beside Transfer-Encoding without a word: whoever

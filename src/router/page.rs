@@ -20,7 +20,7 @@ impl Router<'_> {
         if !matches!(body, Outbound::Empty) {
             // A body is sent once: such a page cannot come again.
             let waiting = arrival.client.waiting();
-            let is_up = self.services.readiness.is_up_by(deadline).await;
+            let is_up = self.services.readiness.wait_until_up_by(deadline).await;
             drop(waiting);
             return match is_up {
                 true => self.page_with_body(arrival, body).await,

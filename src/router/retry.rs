@@ -31,7 +31,7 @@ impl Router<'_> {
         let mut failures = 0;
         loop {
             let waiting = arrival.client.waiting();
-            if !self.services.readiness.is_up_by(deadline).await {
+            if !self.services.readiness.wait_until_up_by(deadline).await {
                 return None;
             }
             drop(waiting);
@@ -43,7 +43,7 @@ impl Router<'_> {
             };
             let outcome = tokio::select! {
                 outcome = attempt(limit) => outcome,
-                () = self.services.readiness.is_gone() => continue,
+                () = self.services.readiness.wait_until_gone() => continue,
             };
             match outcome {
                 Err(failure) if !is_last => self.services.note(&failure, &arrival.id),

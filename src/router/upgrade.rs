@@ -18,7 +18,7 @@ use crate::tunnel::registry::Place;
 use crate::upstream::client::Upgrade;
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
-use crate::upstream::session::Proof;
+use crate::upstream::session::SessionCredential;
 
 /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
 /// ever more rarely (contract §9).
@@ -113,18 +113,18 @@ impl Router<'_> {
     }
 
     /// By what t3 let an upgrade in (contract §3, §5). A ticket cannot be asked for.
-    fn proof(&self, head: &Parts) -> Option<Proof> {
+    fn proof(&self, head: &Parts) -> Option<SessionCredential> {
         if by_ticket(head) {
             return None;
         }
         let name = self.services.readiness.cookie_name();
         match cookies::session_cookie(&head.headers, &name) {
-            Some(value) => Proof::cookie(&name, value),
+            Some(value) => SessionCredential::cookie(&name, value),
             None => head
                 .headers
                 .get(AUTHORIZATION)
                 .cloned()
-                .map(Proof::authorization),
+                .map(SessionCredential::authorization),
         }
     }
 }

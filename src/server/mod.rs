@@ -81,7 +81,7 @@ fn follow(services: &Arc<Services>, tasks: &Tasks) {
     tasks.until_drained(async move { held.readiness.watch(&held.upstream).await });
     let held = Arc::clone(services);
     tasks.until_drained(async move {
-        held.readiness.is_up().await;
+        held.readiness.wait_until_up().await;
         held.pairing.warm_up().await;
         held.assets.keep_warm(&held.readiness).await;
     });

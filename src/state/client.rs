@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::config::limits::LimitsConfig;
 use crate::state::deadlines::Deadlines;
 use crate::state::request_line::RequestLine;
-use crate::upstream::interim::Interim;
+use crate::upstream::forward::Interim;
 
 /// Who is at the other end of a connection.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::limits::LimitsConfig;
-use crate::upstream::upload::Upload;
+use crate::upstream::request_body::Upload;
 
 /// A client that is waited for must move this much a second, averaged over a window.
 const SLOWEST_BYTES_A_SECOND: u64 = 256;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tracing::info;
 
 use crate::upstream::client::Upstream;
-use crate::upstream::session::{self, Proof};
+use crate::upstream::session::{self, SessionCredential};
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ struct Open {
 #[derive(Debug)]
 struct Member {
     /// By what t3 has let it in, where it can be asked.
-    proof: Option<Proof>,
+    proof: Option<SessionCredential>,
     /// Not 0 when it is to end: an [`Ending`].
     ending: AtomicU8,
     waker: AtomicWaker,
@@ -118,13 +118,13 @@ impl Tunnels {
         self.end(Ending::Cut, |_| true);
     }
 
-    fn sessions(&self) -> HashSet<Proof> {
+    fn sessions(&self) -> HashSet<SessionCredential> {
         let open = self.open.lock();
         let members = open.members.values();
         members.filter_map(|member| member.proof.clone()).collect()
     }
 
-    fn end(&self, ending: Ending, is_meant: impl Fn(Option<&Proof>) -> bool) -> usize {
+    fn end(&self, ending: Ending, is_meant: impl Fn(Option<&SessionCredential>) -> bool) -> usize {
         let open = self.open.lock();
         let members = open.members.values();
         members
@@ -143,7 +143,7 @@ impl Member {
 
 impl Place {
     /// Its tunnel is open. It ends with the session of `proof`, where it has one.
-    pub fn opened(self, proof: Option<Proof>) -> Membership {
+    pub fn opened(self, proof: Option<SessionCredential>) -> Membership {
         let has_session = proof.is_some();
         let member = Arc::new(Member {
             proof,

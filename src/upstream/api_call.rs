@@ -1,4 +1,4 @@
-//! One small request of the dispatcher's own to t3, and its whole answer.
+//! One small request of the dispatcher's own to t3's API, and its whole response.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
-/// How much of an answer is read. t3's own answers to these calls are under 2 KiB (contract §2-§4).
-const ANSWER_LIMIT: usize = 64 * 1024;
+/// How much of a response is read. t3's responses to these calls are under 2 KiB (contract §2-§4).
+const RESPONSE_LIMIT_BYTES: usize = 64 * 1024;
 
 /// A request of the dispatcher's own.
 #[derive(Debug)]
-pub struct Call {
+pub struct ApiCall {
     method: Method,
     path: &'static str,
     headers: HeaderMap,
     body: Option<Value>,
 }
 
-impl Call {
+impl ApiCall {
     /// `GET path`.
     pub fn get(path: &'static str) -> Self {
         Self {
@@ -70,15 +70,18 @@ impl Call {
 }
 
 impl Upstream {
-    /// Makes `call` on a new connection, which no earlier request can have spoiled, and reads
-    /// the whole answer, all within `limit`. A body that is too long is an error.
-    pub async fn call(&self, call: Call, limit: Duration) -> Result<Response<Bytes>, Failure> {
+    /// Makes `call` on a new connection, which no earlier request can have spoiled, and reads the whole
+    /// response, all within `limit`.
+    ///
+    /// # Errors
+    /// Where there is no response in time, or its body is cut short or too long.
+    pub async fn call(&self, call: ApiCall, limit: Duration) -> Result<Response<Bytes>, Failure> {
         let exchange = async {
-            let link = self.connect().await?;
+            let connection = self.connect().await?;
             let request = call.into_request(self);
-            let answer = self.exchange(link, request, limit, None).await?;
+            let answer = self.exchange(connection, request, limit, None).await?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+            let body = Limited::new(body, RESPONSE_LIMIT_BYTES).collect().await;
             let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
             Ok(Response::from_parts(head, body))
         };

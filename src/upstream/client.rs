@@ -1,4 +1,4 @@
-//! A request goes to t3 on a kept or a new connection, and its answer comes back.
+//! The client of t3: a request goes out on a pooled or a new connection, and its response comes back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use crate::config::UpstreamConfig;
 use crate::http_rules::header_policy;
 use crate::process::tasks::Tasks;
-use crate::upstream::connection::{Inform, Link, Unanswered};
+use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
 use crate::upstream::error::Failure;
 use crate::upstream::pool::Pool;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
-/// How long a TCP connection to t3 may take to be made.
+/// How long connecting to t3 may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// t3 as the next hop.
+/// The client of t3.
 #[derive(Debug)]
 pub struct Upstream {
     config: UpstreamConfig,
@@ -28,17 +28,17 @@ pub struct Upstream {
     tasks: Tasks,
 }
 
-/// What came of asking t3 for another protocol.
+/// The outcome of an upgrade request.
 #[derive(Debug)]
 pub enum Upgrade {
-    /// t3 switched: the head of its 101, and the connection with the bytes that came behind it.
+    /// t3 switched: the head of its 101, and the connection with the bytes that came after it.
     Switched(Response<()>, TcpStream, bytes::Bytes),
-    /// t3 answered as if nothing else had been asked.
+    /// t3 gave another response.
     Refused(Response<Inbound>),
 }
 
 impl Upstream {
-    /// Starts the next hop; `tasks` keeps the one task that closes idle connections.
+    /// For the t3 of `config`; `tasks` runs the task that closes idle connections.
     pub fn new(config: UpstreamConfig, tasks: Tasks) -> Self {
         let pool = Arc::new(Pool::default());
         let reaped = Arc::clone(&pool);
@@ -50,11 +50,11 @@ impl Upstream {
         }
     }
 
-    /// Sends `request` and returns the answer's head, its body still to come.
+    /// Sends `request` and returns the head of the response, its body still to come. t3 may take
+    /// `limit` for the head, in which nothing of the request moves.
     ///
-    /// A request that met a kept connection closed under it goes out once more on a new one if
-    /// nothing of it was sent, or if it is idempotent and has no body (RFC 9110 §9.2.2).
-    /// t3 may leave it without the head of an answer for `limit` in which nothing of it moves.
+    /// A request whose pooled connection was closed goes out once more on a new one if nothing of it
+    /// was sent, or if it is idempotent and has no body (RFC 9110 §9.2.2).
     pub async fn send(
         &self,
         mut request: Request<Outbound>,
@@ -62,10 +62,15 @@ impl Upstream {
         inform: Option<Inform>,
     ) -> Result<Response<Inbound>, Failure> {
         if let Some(stream) = self.pool.take(Instant::now()) {
-            let link = Link::over(stream).await.map_err(Failure::Broken)?;
+            let connection = UpstreamConnection::over(stream)
+                .await
+                .map_err(Failure::Broken)?;
             let copy = repeatable(&request);
-            match self.exchange(link, request, limit, inform.clone()).await {
-                Err(Unanswered::Closed(error, unsent)) => {
+            match self
+                .exchange(connection, request, limit, inform.clone())
+                .await
+            {
+                Err(NoResponse::Closed(error, unsent)) => {
                     match unsent.map(|unsent| *unsent).or(copy) {
                         Some(again) => request = again,
                         None => return Err(Failure::Broken(error)),
@@ -74,24 +79,24 @@ impl Upstream {
                 outcome => return outcome.map_err(Failure::from),
             }
         }
-        let link = self.connect().await?;
-        Ok(self.exchange(link, request, limit, inform).await?)
+        let connection = self.connect().await?;
+        Ok(self.exchange(connection, request, limit, inform).await?)
     }
 
-    /// Sends a request that asks for a WebSocket, on a connection of its own: after it, t3 ends
-    /// that connection or speaks another protocol on it (contract §5).
+    /// Sends a request for a WebSocket on a connection of its own: after it, t3 ends that connection or
+    /// speaks another protocol on it (contract §5).
     pub async fn upgrade(
         &self,
         request: Request<Outbound>,
         limit: Duration,
     ) -> Result<Upgrade, Failure> {
-        let mut link = self.connect().await?;
-        let response = link.exchange(request, limit, None).await?;
+        let mut connection = self.connect().await?;
+        let response = connection.exchange(request, limit, None).await?;
         if !header_policy::is_clearly_framed(response.headers()) {
             return Err(Failure::Unclear);
         }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let answer = response.map(|incoming| Inbound::last_of(link, incoming));
+            let answer = response.map(|incoming| Inbound::last_of(connection, incoming));
             return Ok(Upgrade::Refused(answer));
         }
         if !crate::http_rules::websocket::switches_to_websocket(
@@ -100,16 +105,16 @@ impl Upstream {
         ) {
             return Err(Failure::UnaskedSwitch);
         }
-        let (stream, early) = link.into_raw().await.map_err(Failure::Broken)?;
+        let (stream, early) = connection.into_raw().await.map_err(Failure::Broken)?;
         Ok(Upgrade::Switched(response.map(drop), stream, early))
     }
 
-    /// How long t3 may take for an answer that nobody else bounds.
+    /// How long t3 may take for a response without a shorter limit.
     pub fn response_timeout(&self) -> Duration {
         self.config.response_timeout
     }
 
-    /// A connection that was used before, if there is one `now`, or a new one.
+    /// A pooled connection, if there is one `now`, or a new one.
     pub async fn idle_or_new(&self, now: Instant) -> Result<TcpStream, Failure> {
         match self.pool.take(now) {
             Some(stream) => Ok(stream),
@@ -117,14 +122,16 @@ impl Upstream {
         }
     }
 
-    /// Keeps a connection of [`Upstream::idle_or_new`] on which a whole exchange ended at `since`.
+    /// Returns a connection of [`Upstream::idle_or_new`] to the pool; its exchange ended at `since`.
     pub fn keep(&self, stream: TcpStream, since: Instant) {
         self.pool.put(stream, since);
     }
 
-    pub(super) async fn connect(&self) -> Result<Box<Link>, Failure> {
+    pub(super) async fn connect(&self) -> Result<Box<UpstreamConnection>, Failure> {
         let stream = self.connect_bare().await?;
-        Link::over(stream).await.map_err(Failure::Broken)
+        UpstreamConnection::over(stream)
+            .await
+            .map_err(Failure::Broken)
     }
 
     async fn connect_bare(&self) -> Result<TcpStream, Failure> {
@@ -133,33 +140,33 @@ impl Upstream {
             .await
             .map_err(|_| Failure::ConnectTimeout)?
             .map_err(Failure::Unreachable)?;
-        // Failing to set it costs latency, and the next write tells what is wrong.
+        // Failing to set it costs latency only.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 
     pub(super) async fn exchange(
         &self,
-        mut link: Box<Link>,
+        mut connection: Box<UpstreamConnection>,
         request: Request<Outbound>,
         limit: Duration,
         inform: Option<Inform>,
-    ) -> Result<Response<Inbound>, Unanswered> {
+    ) -> Result<Response<Inbound>, NoResponse> {
         let upload = request.body().upload();
-        let response = link.exchange(request, limit, inform).await?;
+        let response = connection.exchange(request, limit, inform).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Unanswered::Switched);
+            return Err(NoResponse::Switched);
         }
         if !header_policy::is_clearly_framed(response.headers()) {
-            return Err(Unanswered::Unclear);
+            return Err(NoResponse::Unclear);
         }
         Ok(response.map(|incoming| match upload {
             Some(upload) if !upload.is_done() => {
                 // The client may read nothing before it has sent everything: a task of its own
-                // moves the rest of the upload whatever becomes of the answer's bytes.
-                Inbound::beside(self.tasks.spawn(link.run()), incoming)
+                // moves the rest of the upload, however the response is read.
+                Inbound::beside(self.tasks.spawn(connection.run()), incoming)
             }
-            _ => Inbound::then_kept(link, incoming, &self.pool),
+            _ => Inbound::then_kept(connection, incoming, &self.pool),
         }))
     }
 }
@@ -173,7 +180,7 @@ impl fmt::Display for Upstream {
     }
 }
 
-/// A copy of a request that may be sent twice without anybody noticing.
+/// A copy of a request that may be sent twice (RFC 9110 §9.2.2).
 fn repeatable(request: &Request<Outbound>) -> Option<Request<Outbound>> {
     let idempotent = matches!(
         *request.method(),

@@ -1,4 +1,4 @@
-//! One connection to t3, driven by whoever waits for what comes on it.
+//! One HTTP connection to t3, driven by the task that waits for the response.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,16 +16,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::upstream::request_body::Outbound;
 
-/// Receives what t3 says before its answer (RFC 9110 §15.2), on the way to the client.
+/// Receives the interim responses of t3 (RFC 9110 §15.2), on the way to the client.
 pub type Inform = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
 
 /// One connection to t3.
 ///
-/// No task stands behind it: [`Link::drive`] does its reading and writing, in the task that
-/// serves the client. Nothing has to be handed from one task to another, and dropping it ends
-/// the exchange on the wire.
+/// It has no task of its own: [`UpstreamConnection::drive`] does its reading and writing, in the task that serves the
+/// client. Nothing is handed from one task to another, and dropping it ends the exchange on the wire.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct UpstreamConnection {
     sender: http1::SendRequest<Outbound>,
     wire: Wire,
 }
@@ -37,24 +36,24 @@ struct Wire {
     ended: bool,
 }
 
-/// Why an exchange on a link ended without an answer's head.
+/// Why an exchange on a connection ended without the head of a response.
 #[derive(Debug)]
-pub(super) enum Unanswered {
-    /// The connection was closed; the request is given back where nothing of it was sent.
+pub(super) enum NoResponse {
+    /// The connection was closed; the request is returned where nothing of it was sent.
     Closed(hyper::Error, Option<Box<Request<Outbound>>>),
-    /// What came was not HTTP, or the connection failed in the middle of it.
+    /// The response was not HTTP, or the connection failed in the middle of it.
     Broken(hyper::Error),
     /// The client's own body ended in an error.
     RequestBody,
     /// Nothing moved for the given limit.
     Timeout,
-    /// A 101 that nobody asked for.
+    /// A 101 that was not asked for.
     Switched,
-    /// An answer whose end is not clear.
+    /// A response whose end is ambiguous.
     Unclear,
 }
 
-impl Link {
+impl UpstreamConnection {
     /// Makes `stream` an HTTP/1.1 connection.
     pub(super) async fn over(stream: TcpStream) -> hyper::Result<Box<Self>> {
         let (sender, connection) = http1::Builder::new()
@@ -76,7 +75,7 @@ impl Link {
 
     /// The bare connection, if it is open with nothing under way on it.
     pub(super) fn into_idle(mut self: Box<Self>) -> Option<TcpStream> {
-        // Nobody waits for an idle connection: it is looked at again when it is taken.
+        // No task waits for an idle connection: it is checked again when it is taken.
         let mut unwoken = Context::from_waker(Waker::noop());
         if self.drive(&mut unwoken).is_ready() || !self.sender.is_ready() {
             return None;
@@ -85,17 +84,17 @@ impl Link {
         parts.read_buf.is_empty().then(|| parts.io.into_inner())
     }
 
-    /// Sends `request` and waits for the answer's head, for at most `limit` in which neither the
-    /// request's body nor the answer moves.
+    /// Sends `request` and waits for the head of the response, for at most `limit` in which neither the
+    /// request's body nor the response moves.
     pub(super) async fn exchange(
         &mut self,
         mut request: Request<Outbound>,
         limit: Duration,
         inform: Option<Inform>,
-    ) -> Result<Response<Incoming>, Unanswered> {
+    ) -> Result<Response<Incoming>, NoResponse> {
         if let Some(inform) = inform {
             hyper::ext::on_informational(&mut request, move |response| {
-                // hyper's server asks for the body, and says so to the client, by itself.
+                // hyper's server sends 100 (Continue) by itself.
                 if response.status() != StatusCode::CONTINUE {
                     inform(response.status(), response.headers());
                 }
@@ -105,18 +104,18 @@ impl Link {
         let mut response = pin!(self.sender.try_send_request(request));
         let mut deadline = pin!(sleep(limit));
         poll_fn(|cx| {
-            // Driving comes first and is what completes the response, in this very task: nobody
-            // else could wake it, so it is asked without a waker.
+            // Only driving, which comes first, completes the response, in this task: it needs no
+            // waker of its own.
             let _ = self.wire.drive(cx);
             let mut unwoken = Context::from_waker(Waker::noop());
             if let Poll::Ready(outcome) = response.as_mut().poll(&mut unwoken) {
-                return Poll::Ready(outcome.map_err(Unanswered::from));
+                return Poll::Ready(outcome.map_err(NoResponse::from));
             }
             while deadline.as_mut().poll(cx).is_ready() {
                 let moved = upload.as_ref().and_then(|upload| upload.last_moved());
                 match moved.map(|moved| moved + limit) {
                     Some(later) if later > Instant::now() => deadline.as_mut().reset(later),
-                    _ => return Poll::Ready(Err(Unanswered::Timeout)),
+                    _ => return Poll::Ready(Err(NoResponse::Timeout)),
                 }
             }
             Poll::Pending
@@ -129,7 +128,7 @@ impl Link {
         let _ = poll_fn(|cx| self.drive(cx)).await;
     }
 
-    /// After a 101: the bare connection, and what came behind the answer's head.
+    /// After a 101: the bare connection, and the bytes that came after the response's head.
     pub(super) async fn into_raw(mut self: Box<Self>) -> hyper::Result<(TcpStream, Bytes)> {
         poll_fn(|cx| self.drive(cx)).await?;
         let parts = self.wire.connection.into_parts();
@@ -148,7 +147,7 @@ impl Wire {
     }
 }
 
-impl From<TrySendError<Request<Outbound>>> for Unanswered {
+impl From<TrySendError<Request<Outbound>>> for NoResponse {
     fn from(mut failed: TrySendError<Request<Outbound>>) -> Self {
         let unsent = failed.take_message();
         let error = failed.into_error();

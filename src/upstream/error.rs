@@ -1,35 +1,43 @@
-//! Why there is no answer of t3, and what the client is told of it.
+//! Why there is no response of t3, and the status for it.
 
-use std::{fmt, io};
+use std::io;
 
 use http::StatusCode;
 
 use crate::metrics::requests::NoAnswer;
-use crate::upstream::connection::Unanswered;
+use crate::upstream::connection::NoResponse;
 
-/// Why there is no answer of t3.
-#[derive(Debug)]
+/// Why there is no response of t3.
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No connection could be made.
+    #[error("no connection: {0}")]
     Unreachable(io::Error),
     /// No connection was made within its bound.
+    #[error("no connection in time")]
     ConnectTimeout,
-    /// The connection ended, or what came on it was not HTTP.
+    /// The connection ended, or the response was not HTTP.
+    #[error("connection broken: {0}")]
     Broken(hyper::Error),
-    /// The head of the answer did not come in time.
+    /// The head of the response did not come in time.
+    #[error("no response in time")]
     ResponseTimeout,
-    /// t3 switched protocols, or to another one than was asked for.
+    /// t3 switched protocols without being asked, or to another one.
+    #[error("switched to a protocol that was not asked for")]
     UnaskedSwitch,
-    /// The end of the answer is not clear (RFC 9112 §6.3).
+    /// The end of the response is ambiguous (RFC 9112 §6.3).
+    #[error("a response whose end is ambiguous")]
     Unclear,
-    /// The body of an answer to the dispatcher itself was cut short or too long.
+    /// The body of a response to the dispatcher itself was cut short or too long.
+    #[error("the response's body was cut short or too long")]
     Unreadable,
     /// The client's own body ended in an error.
+    #[error("the request's body was cut short")]
     RequestBody,
 }
 
 impl Failure {
-    /// The status that tells the client of it (RFC 9110 §15.5, §15.6).
+    /// The status of the response to the client (RFC 9110 §15.5, §15.6).
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -42,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// What it is counted as; `None` where t3 is not to blame.
+    /// The cause it is counted as; `None` where t3 is not to blame.
     pub fn cause(&self) -> Option<NoAnswer> {
         match self {
             Self::Unreachable(_) => Some(NoAnswer::Unreachable),
@@ -54,31 +62,14 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(error) => write!(formatter, "no connection: {error}"),
-            Self::ConnectTimeout => formatter.write_str("no connection in time"),
-            Self::Broken(error) => write!(formatter, "connection broken: {error}"),
-            Self::ResponseTimeout => formatter.write_str("no answer in time"),
-            Self::UnaskedSwitch => formatter.write_str("switched to a protocol nobody asked for"),
-            Self::Unclear => formatter.write_str("an answer whose end is not clear"),
-            Self::Unreadable => formatter.write_str("the answer's body was cut short or too long"),
-            Self::RequestBody => formatter.write_str("the request's body was cut short"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
-impl From<Unanswered> for Failure {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<NoResponse> for Failure {
+    fn from(unanswered: NoResponse) -> Self {
         match unanswered {
-            Unanswered::Closed(error, _) | Unanswered::Broken(error) => Self::Broken(error),
-            Unanswered::RequestBody => Self::RequestBody,
-            Unanswered::Timeout => Self::ResponseTimeout,
-            Unanswered::Switched => Self::UnaskedSwitch,
-            Unanswered::Unclear => Self::Unclear,
+            NoResponse::Closed(error, _) | NoResponse::Broken(error) => Self::Broken(error),
+            NoResponse::RequestBody => Self::RequestBody,
+            NoResponse::Timeout => Self::ResponseTimeout,
+            NoResponse::Switched => Self::UnaskedSwitch,
+            NoResponse::Unclear => Self::Unclear,
         }
     }
 }

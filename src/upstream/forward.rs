@@ -1,16 +1,18 @@
 //! A request forwarded to t3 and its response brought back, each without the fields of the other's hop.
 
+use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use parking_lot::Mutex;
 
 use crate::http_rules::{header_policy, websocket};
 use crate::upstream::client::{Upgrade, Upstream};
 use crate::upstream::connection::Inform;
 use crate::upstream::error::Failure;
-use crate::upstream::interim::Interim;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
@@ -84,4 +86,38 @@ fn inform(interim: &Arc<Interim>) -> Inform {
         header_policy::strip_response(&mut headers, false);
         interim.push(status, &headers);
     })
+}
+
+/// Interim responses (1xx, RFC 9110 §15.2) on their way to one client. hyper's server has no call for
+/// them, so they are written beside it, between two of its messages.
+#[derive(Debug, Default)]
+pub struct Interim {
+    waiting: AtomicBool,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Interim {
+    /// Queues the head of an interim response.
+    pub fn push(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut head = Vec::with_capacity(128);
+        let reason = status.canonical_reason().unwrap_or_default();
+        let _ = write!(head, "HTTP/1.1 {} {reason}\r\n", status.as_str());
+        for (name, value) in headers {
+            let _ = write!(head, "{name}: ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        self.bytes.lock().extend_from_slice(&head);
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    /// The queued heads; empty where there are none.
+    pub fn take(&self) -> Vec<u8> {
+        if self.waiting.swap(false, Ordering::Acquire) {
+            std::mem::take(&mut *self.bytes.lock())
+        } else {
+            Vec::new()
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! Is t3 there? Watched only while the answer is no, told to whoever waits.
+//! Whether t3 is up: probed while it is not, and signalled to the requests that wait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
@@ -12,26 +13,27 @@ use tracing::info;
 use crate::http_rules::cookies;
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
+use crate::upstream::api_call::ApiCall;
 use crate::upstream::client::Upstream;
-use crate::upstream::health_probe::{PROBE_TIMEOUT, State, probe};
+use crate::upstream::error::Failure;
 
-/// How soon after a probe the next one follows, whether or not it was answered.
+/// The time between the starts of two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is known of t3.
+/// What is known about t3.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// How it is doing.
-    pub state: State,
+    /// Its state.
+    pub state: HealthState,
     /// The name of its session cookie, as it advertises it (contract §3).
     pub cookie_name: Arc<str>,
-    /// Counts how often it came up.
+    /// How often it has come up.
     pub incarnation: u64,
-    /// What was last told of it: a doubt that comes to nothing is no change.
-    told: Option<State>,
+    /// The state that was last reported: a doubt that is resolved at once is no change.
+    reported: Option<HealthState>,
 }
 
-/// Knows whether t3 is there.
+/// Knows whether t3 is up.
 #[derive(Debug)]
 pub struct Readiness {
     status: watch::Sender<Status>,
@@ -39,13 +41,13 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Knows nothing yet; tells `metrics` what it learns.
+    /// Knows nothing yet; counts changes in `metrics`.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         let status = Status {
-            state: State::Doubtful,
+            state: HealthState::Doubtful,
             cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
             incarnation: 0,
-            told: None,
+            reported: None,
         };
         Self {
             status: watch::Sender::new(status),
@@ -53,14 +55,14 @@ impl Readiness {
         }
     }
 
-    /// What is known right now.
+    /// What is known now.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 
-    /// Is t3 up, with nothing that says otherwise?
+    /// Is t3 up, without any doubt?
     pub fn is_surely_up(&self) -> bool {
-        self.status.borrow().state == State::Up
+        self.status.borrow().state == HealthState::Up
     }
 
     /// The name of t3's session cookie.
@@ -68,12 +70,12 @@ impl Readiness {
         Arc::clone(&self.status.borrow().cookie_name)
     }
 
-    /// Something says that t3 may be gone: ask before the next request relies on it.
+    /// t3 may be gone: it is probed before the next request relies on it.
     pub fn doubt(&self) {
         self.status.send_if_modified(|status| {
-            let was_up = status.state == State::Up;
+            let was_up = status.state == HealthState::Up;
             if was_up {
-                status.state = State::Doubtful;
+                status.state = HealthState::Doubtful;
             }
             was_up
         });
@@ -84,7 +86,7 @@ impl Readiness {
         self.status.send_if_modified(|status| {
             let is_new = *status.cookie_name != *name;
             if is_new {
-                info!(name, "session cookie's name learnt");
+                info!(name, "session cookie name changed");
                 status.cookie_name = name.into();
             }
             is_new
@@ -92,15 +94,18 @@ impl Readiness {
     }
 
     /// Waits until t3 is up.
-    pub async fn is_up(&self) {
+    pub async fn wait_until_up(&self) {
         let mut status = self.status.subscribe();
         // The sender is here: it cannot be gone.
-        let _ = status.wait_for(|status| status.state == State::Up).await;
+        let _ = status
+            .wait_for(|status| status.state == HealthState::Up)
+            .await;
     }
 
     /// Waits until t3 is up and has come up since it was counted as `seen`; returns its count.
-    pub async fn comes_up(&self, seen: u64) -> u64 {
-        let is_new = |status: &Status| status.state == State::Up && status.incarnation != seen;
+    pub async fn wait_until_up_again(&self, seen: u64) -> u64 {
+        let is_new =
+            |status: &Status| status.state == HealthState::Up && status.incarnation != seen;
         let mut status = self.status.subscribe();
         // The sender is here: it cannot be gone.
         let found = status.wait_for(is_new).await;
@@ -108,34 +113,35 @@ impl Readiness {
     }
 
     /// Waits until t3 is up, at most until `deadline`; true if it is.
-    pub async fn is_up_by(&self, deadline: Instant) -> bool {
-        timeout_at(deadline, self.is_up()).await.is_ok()
+    pub async fn wait_until_up_by(&self, deadline: Instant) -> bool {
+        timeout_at(deadline, self.wait_until_up()).await.is_ok()
     }
 
-    /// Waits until t3 is known not to answer. What it was asked before is lost then.
-    pub async fn is_gone(&self) {
+    /// Waits until t3 is known not to respond. Requests that it had are lost then.
+    pub async fn wait_until_gone(&self) {
         let mut status = self.status.subscribe();
-        let gone = |status: &Status| matches!(status.state, State::Down | State::Starting);
+        let gone =
+            |status: &Status| matches!(status.state, HealthState::Down | HealthState::Starting);
         // The sender is here: it cannot be gone.
         let _ = status.wait_for(gone).await;
     }
 
-    /// Waits out a doubt; true if t3 is up.
-    pub async fn is_up_now(&self) -> bool {
+    /// Waits until a doubt is resolved; true if t3 is up.
+    pub async fn resolve_is_up(&self) -> bool {
         if self.is_surely_up() {
             return true;
         }
         let mut status = self.status.subscribe();
-        let resolved = status.wait_for(|status| status.state != State::Doubtful);
+        let resolved = status.wait_for(|status| status.state != HealthState::Doubtful);
         let resolved = timeout_at(Instant::now() + PROBE_TIMEOUT, resolved).await;
-        matches!(resolved, Ok(Ok(status)) if status.state == State::Up)
+        matches!(resolved, Ok(Ok(status)) if status.state == HealthState::Up)
     }
 
     /// Probes for ever, while t3 is not up.
     pub async fn watch(&self, upstream: &Upstream) {
         let mut status = self.status.subscribe();
         loop {
-            let not_up = status.wait_for(|status| status.state != State::Up);
+            let not_up = status.wait_for(|status| status.state != HealthState::Up);
             if not_up.await.is_err() {
                 return;
             }
@@ -164,23 +170,23 @@ impl Readiness {
 
     fn came_up(&self, advertised: Option<String>) {
         self.status.send_modify(|status| {
-            status.state = State::Up;
+            status.state = HealthState::Up;
             status.incarnation += 1;
             if let Some(name) = advertised {
                 status.cookie_name = name.into();
             }
-            if self.tell(status) {
+            if self.report(status) {
                 info!(cookie = %status.cookie_name, "t3 is up");
             }
         });
     }
 
-    fn changed(&self, state: State) {
+    fn changed(&self, state: HealthState) {
         self.status.send_if_modified(|status| {
             let is_new = status.state != state;
             if is_new {
                 status.state = state;
-                if self.tell(status) {
+                if self.report(status) {
                     info!("t3 is {state}");
                 }
             }
@@ -189,16 +195,61 @@ impl Readiness {
     }
 
     /// Counts a change of t3's state; true where it is one.
-    fn tell(&self, status: &mut Status) -> bool {
-        let is_news = status.told != Some(status.state);
-        if is_news {
-            status.told = Some(status.state);
+    fn report(&self, status: &mut Status) -> bool {
+        let is_change = status.reported != Some(status.state);
+        if is_change {
+            status.reported = Some(status.state);
             self.metrics.upstream_is(match status.state {
-                State::Down => UpstreamState::Down,
-                State::Starting => UpstreamState::Starting,
-                State::Up | State::Doubtful => UpstreamState::Up,
+                HealthState::Down => UpstreamState::Down,
+                HealthState::Starting => UpstreamState::Starting,
+                HealthState::Up | HealthState::Doubtful => UpstreamState::Up,
             });
         }
-        is_news
+        is_change
+    }
+}
+
+/// How long a probe waits for its response. In its first second t3 accepts connections that it never
+/// responds on (contract §7).
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The state of t3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthState {
+    /// Nobody listens.
+    Down,
+    /// It accepts connections but does not respond yet.
+    Starting,
+    /// It responds.
+    Up,
+    /// It responded, but may be gone since. A probe resolves this within milliseconds.
+    Doubtful,
+}
+
+/// Probes once, on a new connection; returns the cookie's name where t3 responds and advertises one.
+pub(super) async fn probe(upstream: &Upstream) -> Result<Option<String>, HealthState> {
+    let environment = ApiCall::get("/.well-known/t3/environment");
+    if let Err(failure) = upstream.call(environment, PROBE_TIMEOUT).await {
+        return Err(match failure {
+            Failure::Unreachable(_) | Failure::ConnectTimeout => HealthState::Down,
+            _ => HealthState::Starting,
+        });
+    }
+    let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
+    let advertised = session.await.ok().and_then(|answer| {
+        let value: Value = serde_json::from_slice(answer.body()).ok()?;
+        let name = value["auth"]["sessionCookieName"].as_str()?;
+        cookies::is_cookie_name(name).then(|| name.to_owned())
+    });
+    Ok(advertised)
+}
+
+impl std::fmt::Display for HealthState {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Down => "down",
+            Self::Starting => "starting",
+            Self::Up | Self::Doubtful => "up",
+        })
     }
 }

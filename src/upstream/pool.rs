@@ -1,4 +1,4 @@
-//! Connections to t3 that have nothing to do, kept for the next request.
+//! The pool of idle connections to t3.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a connection is kept with nothing to do. t3 advertises 5 s and closes at 6 (contract
-/// §7); a request must not meet that end.
+/// How long a connection is kept idle. t3 advertises 5 s and closes at 6 (contract §7); a request must
+/// not meet that end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many connections are kept with nothing to do.
+/// How many connections are kept idle.
 const MAX_IDLE: usize = 64;
 
-/// Idle connections, the one used last at the end.
+/// The idle connections, the one used last at the end.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     idle: Mutex<Vec<Idle>>,
     filled: Notify,
 }
 
-/// A connection between two requests. Whoever takes it may speak HTTP on it in a way of its own.
+/// A connection between two requests, without a parser's state.
 #[derive(Debug)]
 struct Idle {
     stream: TcpStream,
@@ -29,7 +29,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// The connection used last, if one is open and fresh enough.
+    /// The connection used last that is open and fresh enough.
     pub(super) fn take(&self, now: Instant) -> Option<TcpStream> {
         loop {
             let idle = self.idle.lock().pop()?;
@@ -50,7 +50,7 @@ impl Pool {
         }
     }
 
-    /// Closes connections whose time is over, for ever; sleeps while there is none.
+    /// Closes connections that were idle for too long, for ever; sleeps while there is none.
     pub(super) async fn close_idle(&self) {
         loop {
             let oldest = self.idle.lock().first().map(|idle| idle.since);
@@ -71,7 +71,7 @@ impl Idle {
         now.saturating_duration_since(self.since) >= IDLE_TIMEOUT
     }
 
-    /// Has t3 neither closed it nor said anything that nobody asked for?
+    /// Has t3 neither closed it nor sent anything on it?
     fn is_quiet(&self) -> bool {
         let read = self.stream.try_read(&mut [0]);
         matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)

@@ -1,29 +1,31 @@
-//! What a request takes to t3.
+//! The body of a request to t3, and how far a client's has come.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::http_rules::header_policy;
-use crate::upstream::upload::Upload;
 
-/// What a request to t3 brings along.
+/// The body of a request to t3.
 #[derive(Debug)]
 pub enum Outbound {
-    /// Nothing.
+    /// None.
     Empty,
-    /// A few bytes of the dispatcher's own.
+    /// Some bytes of the dispatcher's own.
     Whole(Bytes),
     /// The client's body, as it comes.
     Stream(Incoming, Arc<Upload>),
 }
 
 impl Outbound {
-    /// The client's body, or nothing where it has none.
+    /// The client's body, or none where it has none.
     pub fn of_client(body: Incoming) -> Self {
         if body.is_end_stream() {
             Self::Empty
@@ -32,7 +34,7 @@ impl Outbound {
         }
     }
 
-    /// Where to ask how far the client's body has come.
+    /// The progress of the client's body, if there is one.
     pub fn upload(&self) -> Option<Arc<Upload>> {
         match self {
             Self::Stream(_, upload) => Some(Arc::clone(upload)),
@@ -87,5 +89,30 @@ impl Body for Outbound {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(incoming, _) => incoming.size_hint(),
         }
+    }
+}
+
+/// How far a client's body has come on its way to t3.
+#[derive(Debug, Default)]
+pub struct Upload {
+    done: AtomicBool,
+    last_moved: Mutex<Option<Instant>>,
+}
+
+impl Upload {
+    /// Has all of it been passed to the connection?
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// When its last piece was passed on.
+    pub fn last_moved(&self) -> Option<Instant> {
+        *self.last_moved.lock()
+    }
+
+    /// A piece of it was passed on, the last one if `is_done`.
+    pub fn note(&self, is_done: bool) {
+        self.done.store(is_done, Ordering::Relaxed);
+        *self.last_moved.lock() = Some(Instant::now());
     }
 }

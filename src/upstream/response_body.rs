@@ -1,4 +1,4 @@
-//! The body of t3's answer, and what becomes of the connection that it comes on.
+//! The body of t3's response, and the connection that it comes on.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,45 +10,49 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::process::tasks::AbortOnDrop;
-use crate::upstream::connection::Link;
+use crate::upstream::connection::UpstreamConnection;
 use crate::upstream::pool::Pool;
 
-/// The body of t3's answer, with the connection that it comes on.
+/// The body of t3's response, with the connection that it comes on.
 #[derive(Debug)]
 pub struct Inbound {
     incoming: Incoming,
     carrier: Carrier,
-    /// What ended it early, held back until what came before has been written.
+    /// The error that ended it early, held back until what came before has been written.
     failure: Option<hyper::Error>,
 }
 
 #[derive(Debug)]
 enum Carrier {
-    /// Driven here, and given to the pool after the last byte, if there is one.
-    Link(Box<Link>, Option<Arc<Pool>>),
+    /// Driven here, and returned to the pool after the last byte, if there is one.
+    UpstreamConnection(Box<UpstreamConnection>, Option<Arc<Pool>>),
     /// Driven by a task of its own, ended with this.
     Task(#[allow(dead_code)] AbortOnDrop),
-    /// Nothing more will come.
+    /// Released.
     Gone,
 }
 
 impl Inbound {
-    /// A body after which `link` may serve another request.
-    pub(super) fn then_kept(link: Box<Link>, incoming: Incoming, pool: &Arc<Pool>) -> Self {
+    /// A body after which `connection` may serve another request.
+    pub(super) fn then_kept(
+        connection: Box<UpstreamConnection>,
+        incoming: Incoming,
+        pool: &Arc<Pool>,
+    ) -> Self {
         let mut body = Self {
             incoming,
-            carrier: Carrier::Link(link, Some(Arc::clone(pool))),
+            carrier: Carrier::UpstreamConnection(connection, Some(Arc::clone(pool))),
             failure: None,
         };
         body.release_at_end();
         body
     }
 
-    /// A body after which `link` is closed.
-    pub(super) fn last_of(link: Box<Link>, incoming: Incoming) -> Self {
+    /// A body after which `connection` is closed.
+    pub(super) fn last_of(connection: Box<UpstreamConnection>, incoming: Incoming) -> Self {
         Self {
             incoming,
-            carrier: Carrier::Link(link, None),
+            carrier: Carrier::UpstreamConnection(connection, None),
             failure: None,
         }
     }
@@ -71,8 +75,9 @@ impl Inbound {
     }
 
     fn release(&mut self) {
-        if let Carrier::Link(link, Some(pool)) = std::mem::replace(&mut self.carrier, Carrier::Gone)
-            && let Some(stream) = link.into_idle()
+        if let Carrier::UpstreamConnection(connection, Some(pool)) =
+            std::mem::replace(&mut self.carrier, Carrier::Gone)
+            && let Some(stream) = connection.into_idle()
         {
             pool.put(stream, Instant::now());
         }
@@ -82,16 +87,16 @@ impl Inbound {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Carrier::Link(link, _) = &mut self.carrier else {
+        let Carrier::UpstreamConnection(connection, _) = &mut self.carrier else {
             return Pin::new(&mut self.incoming).poll_frame(cx);
         };
-        // Only driving the link completes a frame, and that happens here: no waker is needed.
-        // What is there already comes first, as asking for it tells hyper to read on.
+        // Only driving the connection completes a frame, and that happens here: no waker is needed.
+        // What is there already comes first: polling for it makes hyper read on.
         let mut unwoken = Context::from_waker(Waker::noop());
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(&mut unwoken) {
             return Poll::Ready(frame);
         }
-        let _ = link.drive(cx);
+        let _ = connection.drive(cx);
         Pin::new(&mut self.incoming).poll_frame(&mut unwoken)
     }
 }

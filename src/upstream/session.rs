@@ -1,4 +1,4 @@
-//! What t3 says of a session (contract §3).
+//! Asks t3 whether a session is alive (contract §3).
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use http::header::COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
-use crate::upstream::api_call::Call;
+use crate::upstream::api_call::ApiCall;
 use crate::upstream::client::Upstream;
 
-/// How long t3 may take for it. It needs one read of its database (contract §3).
+/// How long t3 may take for it. It takes one read of its database (contract §3).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// By what a session is shown to t3: a field and its value.
+/// The credential of a session: a field and its value.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Proof(HeaderName, HeaderValue);
+pub struct SessionCredential(HeaderName, HeaderValue);
 
-impl Proof {
-    /// The cookie called `name`. `None` where its value cannot stand in a field.
+impl SessionCredential {
+    /// The cookie called `name`. `None` where its value is invalid in a field.
     pub fn cookie(name: &str, value: &[u8]) -> Option<Self> {
         let line = [name.as_bytes(), b"=", value].concat();
         Some(Self(COOKIE, HeaderValue::from_bytes(&line).ok()?))
@@ -29,16 +29,16 @@ impl Proof {
     }
 }
 
-impl std::fmt::Debug for Proof {
+impl std::fmt::Debug for SessionCredential {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Proof(…)")
+        formatter.write_str("SessionCredential(…)")
     }
 }
 
-/// Does t3 know the session? `None` where it says nothing definite.
-pub async fn is_alive(upstream: &Upstream, proof: &Proof) -> Option<bool> {
-    let Proof(field, value) = proof.clone();
-    let call = Call::get("/api/auth/session").with(field, Some(value));
+/// Is the session alive? `None` where t3 gives no definite answer.
+pub async fn is_alive(upstream: &Upstream, proof: &SessionCredential) -> Option<bool> {
+    let SessionCredential(field, value) = proof.clone();
+    let call = ApiCall::get("/api/auth/session").with(field, Some(value));
     let answer = upstream.call(call, ANSWER_TIMEOUT).await.ok()?;
     if answer.status() != StatusCode::OK {
         return None;
