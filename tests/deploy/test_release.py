@@ -55,7 +55,7 @@ def test_the_workflow_runs_the_checks():
     jobs = yaml.safe_load(WORKFLOW)["jobs"]
     lines = {name: [step.get("run", "") for step in job["steps"]] for name, job in jobs.items()}
     assert ".ci/run" in lines["checks"]
-    assert "cargo deny check advisories" in lines["advisories"]
+    assert ".ci/deny advisories" in lines["advisories"]
     assert any("docker build --tag binary ." in one for one in lines["images"])
     assert set(jobs["publish"]["needs"]) == {"checks", "advisories", "images"}
     assert yaml.safe_load(WORKFLOW)["permissions"] == {"contents": "read"}
