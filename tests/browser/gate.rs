@@ -7,7 +7,7 @@ use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::common::scripted::read_head;
+use crate::common::raw_upstream::read_head;
 
 /// Whoever has it was let through before. Set as the real one sets it: for this site's own
 /// requests, and out of a script's reach.

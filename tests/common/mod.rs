@@ -5,8 +5,8 @@
 pub mod browser;
 pub mod http;
 pub mod process;
+pub mod raw_upstream;
 pub mod scrape;
-pub mod scripted;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 
-use crate::common::scripted::{Scripted, drain, read_head};
+use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
 use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config, request};
 
 /// "At once", on a machine that is doing other things too.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-async fn before(upstream: &Scripted) -> Dispatcher {
+async fn before(upstream: &RawUpstream) -> Dispatcher {
     let dir = tempfile::tempdir().expect("a temporary directory");
     Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
 }
@@ -33,10 +33,10 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
 
 #[tokio::test]
 async fn an_early_answer_is_relayed_and_stops_the_upload() {
-    let upstream = Scripted::start(|mut stream, _| async move {
+    let upstream = RawUpstream::start(|mut stream, _, _| async move {
         let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmore";
         let _ = stream.write_all(answer).await;
-        drain(&mut stream).await;
+        read_until_closed(&mut stream).await;
     })
     .await;
     let dispatcher = before(&upstream).await;
@@ -95,7 +95,7 @@ async fn none_of_two_thousand_requests_meets_the_end_of_a_kept_connection() {
 
 #[tokio::test]
 async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_safe() {
-    let upstream = Scripted::start(|mut stream, number| async move {
+    let upstream = RawUpstream::start(|mut stream, _, number| async move {
         // The first connection answers once and ends under the second request.
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
         let _ = stream.write_all(answer.as_bytes()).await;
@@ -135,7 +135,7 @@ async fn what_is_no_answer_becomes_a_502() {
         b"HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n",
         b"HTTP/1.1 200 ",
     ] {
-        let upstream = Scripted::saying(bytes).await;
+        let upstream = RawUpstream::sending(bytes).await;
         let dispatcher = before(&upstream).await;
         let answer = request(dispatcher.addr, "GET /x").await;
         let shown = String::from_utf8_lossy(bytes);

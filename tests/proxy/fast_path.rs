@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
 use crate::common::http::Answer;
-use crate::common::scripted::{Scripted, drain};
+use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PATIENCE, World, config, request};
 
 /// A request that the fast path takes.
@@ -21,7 +21,7 @@ const OTHER: &str =
 /// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
-async fn before(upstream: &Scripted) -> Dispatcher {
+async fn before(upstream: &RawUpstream) -> Dispatcher {
     let dir = tempfile::tempdir().expect("a temporary directory");
     Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
 }
@@ -74,10 +74,10 @@ async fn both_ways_answer_alike() {
         b"\r\n",
         b"",
     ] {
-        let upstream = Scripted::start(move |mut stream, number| async move {
+        let upstream = RawUpstream::start(move |mut stream, _, number| async move {
             let _ = stream.write_all(if number == 0 { HEALTHY } else { bytes }).await;
             let _ = stream.shutdown().await;
-            drain(&mut stream).await;
+            read_until_closed(&mut stream).await;
         })
         .await;
         let dispatcher = before(&upstream).await;
@@ -108,7 +108,7 @@ async fn a_plain_request_s_lines_go_on_in_their_order() {
 #[tokio::test]
 async fn an_answer_in_pieces_is_the_same_answer() {
     let whole = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    let upstream = Scripted::start(move |mut stream, number| async move {
+    let upstream = RawUpstream::start(move |mut stream, _, number| async move {
         if number == 0 {
             let _ = stream.write_all(HEALTHY).await;
         }
@@ -117,7 +117,7 @@ async fn an_answer_in_pieces_is_the_same_answer() {
             // Each byte a segment of its own, as far as the kernel keeps to it.
             tokio::task::yield_now().await;
         }
-        drain(&mut stream).await;
+        read_until_closed(&mut stream).await;
     })
     .await;
     let dispatcher = before(&upstream).await;
@@ -183,11 +183,11 @@ async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
 
 #[tokio::test]
 async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
-    let upstream = Scripted::start(|mut stream, number| async move {
+    let upstream = RawUpstream::start(|mut stream, _, number| async move {
         if number == 0 {
             let _ = stream.write_all(HEALTHY).await;
         }
-        drain(&mut stream).await;
+        read_until_closed(&mut stream).await;
     })
     .await;
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -217,7 +217,7 @@ async fn a_plain_request_whose_client_has_left_is_given_up() {
 async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
     let (asked, answering) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (was_asked, may_answer) = (Arc::clone(&asked), Arc::clone(&answering));
-    let upstream = Scripted::start(move |mut stream, number| {
+    let upstream = RawUpstream::start(move |mut stream, _, number| {
         let (asked, answering) = (Arc::clone(&was_asked), Arc::clone(&may_answer));
         async move {
             if number > 0 {
@@ -227,7 +227,7 @@ async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
                 .await;
-            drain(&mut stream).await;
+            read_until_closed(&mut stream).await;
         }
     })
     .await;

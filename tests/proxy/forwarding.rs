@@ -1,9 +1,9 @@
 //! What is forwarded has the fields, the target and the order that it was sent with.
 
-use crate::common::scripted::Scripted;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, Dispatcher, World, config, request};
 
-async fn before(upstream: &Scripted) -> Dispatcher {
+async fn before(upstream: &RawUpstream) -> Dispatcher {
     let dir = tempfile::tempdir().expect("a temporary directory");
     Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
 }
@@ -57,7 +57,7 @@ async fn an_absolute_target_goes_on_in_origin_form() {
 
 #[tokio::test]
 async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
-    let upstream = Scripted::saying(
+    let upstream = RawUpstream::sending(
         b"HTTP/1.1 200 OK\r\nB: 1\r\nSet-Cookie: a=1; Path=/\r\nConnection: keep-alive, X-Hop\r\n\
         X-Hop: gone\r\nSet-Cookie: b=2\r\nKeep-Alive: timeout=5\r\nA: 2\r\nB: 3\r\n\
         Connection: X-Two\r\nX-Two: gone\r\nProxy-Authenticate: x\r\nDate: today\r\n\

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::common::scripted::{Scripted, drain};
+use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config, request};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -125,7 +125,7 @@ async fn bytes_behind_the_upgrade_wait_for_the_101() {
 
 #[tokio::test]
 async fn a_101_to_another_protocol_is_no_101() {
-    let upstream = Scripted::saying(
+    let upstream = RawUpstream::sending(
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     )
     .await;
@@ -176,7 +176,7 @@ async fn t3_s_death_ends_the_client_s_side() {
 
 #[tokio::test]
 async fn a_stalled_reader_holds_the_sender_up_and_loses_nothing() {
-    let upstream = Scripted::start(|mut stream, _| async move {
+    let upstream = RawUpstream::start(|mut stream, _, _| async move {
         let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
         let _ = stream.write_all(head).await;
         for _ in 0..64 {
@@ -185,7 +185,7 @@ async fn a_stalled_reader_holds_the_sender_up_and_loses_nothing() {
             }
         }
         let _ = stream.shutdown().await;
-        drain(&mut stream).await;
+        read_until_closed(&mut stream).await;
     })
     .await;
     let dir = tempfile::tempdir().expect("a temporary directory");

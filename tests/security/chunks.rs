@@ -4,7 +4,7 @@ use t3_standin::seen::Outcome;
 
 use crate::common::{Client, PAGE, PATIENCE, World};
 use crate::harness::{CLOSES, SMUGGLED, asked, assert_ends, before, each, shown};
-use crate::raw::Recorder;
+use crate::recorder::Recorder;
 
 #[tokio::test]
 async fn row_05_broken_chunks_never_complete_a_request() {

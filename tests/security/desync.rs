@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::common::Client;
 use crate::harness::{CLOSES, before, shown};
-use crate::raw::Recorder;
+use crate::recorder::Recorder;
 
 const CASES: &str = include_str!("desync/cases.json");
 

@@ -9,9 +9,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 
 use crate::common::process::{Process, command, is_release};
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::{HANDSHAKE, until};
-use crate::raw::Raw;
 
 /// `/healthz` while others misbehave, and the memory that these may cost.
 fn healthz() -> Duration {
@@ -184,7 +184,7 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
 #[tokio::test]
 async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let upstream = Raw::start(|mut stream, _, _| async move {
+    let upstream = RawUpstream::start(|mut stream, _, _| async move {
         let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
         let _ = stream.write_all(head).await;
         std::future::pending::<()>().await;

@@ -56,7 +56,7 @@ mod load;
 mod origins;
 mod pairing;
 mod proxies;
-mod raw;
+mod recorder;
 mod revoked;
 mod routing;
 mod secret;

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use crate::common::scripted::drain;
+use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
 use crate::common::{Client, PAGE, World, request};
 use crate::harness::{before, each, load, shown};
-use crate::raw::{HEALTHY, Raw};
 
 /// A CLI that is this script.
 fn cli_of(dir: &std::path::Path, script: &str) -> String {
@@ -50,16 +49,18 @@ async fn row_29_control_characters_of_the_cli_reach_nobody() {
 async fn row_29_control_characters_of_a_set_cookie_reach_nobody() {
     let cases = [&b"\0"[..], b"\rX-Evil: 1", b"\x01", b"\x7f"];
     each(cases, |evil| async move {
-        let own = move |head: &[u8]| match head.starts_with(b"POST ") {
-            true => {
-                let set = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: t3_session=a";
-                [&set[..], evil, b"b; Path=/\r\nConnection: close\r\n\r\n{}"].concat()
-            }
-            false => HEALTHY.to_vec(),
+        let own = move |head: &[u8]| {
+            Some(match head.starts_with(b"POST ") {
+                true => {
+                    let set = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: t3_session=a";
+                    [&set[..], evil, b"b; Path=/\r\nConnection: close\r\n\r\n{}"].concat()
+                }
+                false => HEALTHY.to_vec(),
+            })
         };
-        let upstream = Raw::with_own(own, |mut stream, _, _| async move {
+        let upstream = RawUpstream::with_own_requests(own, |mut stream, _, _| async move {
             let _ = stream.write_all(HEALTHY).await;
-            drain(&mut stream).await;
+            read_until_closed(&mut stream).await;
         })
         .await;
         let dir = tempfile::tempdir().expect("a temporary directory");

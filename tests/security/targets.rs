@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Client, PAGE, World, request};
 use crate::harness::{asked, assert_ends, assert_untouched, before, each, shown};
-use crate::raw::Recorder;
+use crate::recorder::Recorder;
 
 #[tokio::test]
 async fn row_17_the_target_s_bytes_go_on_or_are_refused() {

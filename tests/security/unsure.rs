@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::common::scripted::drain;
+use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
 use crate::common::{Client, World};
 use crate::harness::{HANDSHAKE, before, until};
-use crate::raw::{HEALTHY, Raw};
 use crate::revoked::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
 use crate::upgrades::SWITCHED;
 
@@ -59,15 +58,15 @@ async fn an_answer_that_says_nothing_closes_nothing() {
     let (opened, count) = (Arc::clone(&is_open), Arc::clone(&asked));
     let own = move |_: &[u8]| {
         if !opened.load(Ordering::SeqCst) {
-            return HEALTHY.to_vec();
+            return Some(HEALTHY.to_vec());
         }
         let said = says[count.fetch_add(1, Ordering::SeqCst) % says.len()];
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n";
-        format!("{head}Content-Length: {}\r\n\r\n{said}", said.len()).into_bytes()
+        Some(format!("{head}Content-Length: {}\r\n\r\n{said}", said.len()).into_bytes())
     };
-    let upstream = Raw::with_own(own, |mut stream, _, _| async move {
+    let upstream = RawUpstream::with_own_requests(own, |mut stream, _, _| async move {
         let _ = stream.write_all(SWITCHED).await;
-        drain(&mut stream).await;
+        read_until_closed(&mut stream).await;
     })
     .await;
     let dispatcher = before(upstream.addr, &["--session-check", "50ms"]).await;

@@ -5,12 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::common::scripted::{drain, read_head};
+use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
 use crate::common::{Client, PATIENCE, World};
 use crate::harness::{
     HANDSHAKE, assert_ends, assert_untouched, before, each, load, refused, seen_last, shown,
 };
-use crate::raw::Raw;
 
 pub(crate) const SWITCHED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -18,7 +17,7 @@ pub(crate) const SWITCHED: &[u8] =
 #[tokio::test]
 async fn row_19_any_other_answer_than_101_is_no_tunnel() {
     each([200, 403, 500], |status| async move {
-        let upstream = Raw::start(move |mut stream, mut head, _| async move {
+        let upstream = RawUpstream::start(move |mut stream, mut head, _| async move {
             // It would go on with this connection, were it asked on it again.
             while !head.is_empty() {
                 let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
@@ -44,7 +43,7 @@ async fn row_19_any_other_answer_than_101_is_no_tunnel() {
 #[tokio::test]
 async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let upstream = Raw::start(move |mut stream, head, _| {
+    let upstream = RawUpstream::start(move |mut stream, head, _| {
         let tell = tell.clone();
         async move {
             let mut early = [0; 64];
@@ -54,7 +53,7 @@ async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
             let _ = stream
                 .write_all(b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n")
                 .await;
-            drain(&mut stream).await;
+            read_until_closed(&mut stream).await;
         }
     })
     .await;
@@ -109,7 +108,7 @@ async fn row_22_an_http_2_preface_is_refused() {
 async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
     const LENGTH: usize = 100 << 20;
     let (tell, mut told) = mpsc::unbounded_channel();
-    let upstream = Raw::start(move |mut stream, head, _| {
+    let upstream = RawUpstream::start(move |mut stream, head, _| {
         let tell = tell.clone();
         async move {
             drop(head);

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use crate::common::scripted::{Scripted, read_head};
+use crate::common::raw_upstream::{RawUpstream, read_head};
 use crate::common::{Client, World, request};
 use crate::harness::{HANDSHAKE, before, each};
-use crate::raw::Raw;
 
 #[tokio::test]
 async fn row_40_an_upstream_that_resets_is_a_502() {
-    let upstream = Raw::start(|stream, _, _| async move {
+    let upstream = RawUpstream::start(|stream, _, _| async move {
         stream.set_zero_linger().expect("a TCP socket");
     })
     .await;
@@ -28,7 +27,7 @@ async fn row_40_an_upstream_that_resets_is_a_502() {
 #[tokio::test]
 async fn row_45_there_is_one_100_and_no_more() {
     for (asks, most) in [("\nExpect: 100-continue", 1), ("", 1)] {
-        let upstream = Scripted::saying(
+        let upstream = RawUpstream::sending(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
             HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         )
@@ -74,7 +73,7 @@ async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again(
     ];
     each(cases, |said| async move {
         // It keeps the connection open and would go on with it.
-        let upstream = Raw::start(move |mut stream, mut head, _| async move {
+        let upstream = RawUpstream::start(move |mut stream, mut head, _| async move {
             while !head.is_empty() && stream.write_all(said.as_bytes()).await.is_ok() {
                 head = read_head(&mut stream).await;
             }

@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::common::process::{Process, command};
-use crate::common::scripted::drain;
-use crate::raw::Raw;
+use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 
 /// How long one file may take, in seconds.
 const LIMIT: &str = "20";
@@ -41,7 +40,8 @@ async fn run(file: PathBuf) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let socket = dir.path().join("s1");
     let server = socket.clone();
-    let relay = Raw::start(move |stream, head, _| relay(stream, head, server.clone())).await;
+    let relay =
+        RawUpstream::start(move |stream, head, _| relay(stream, head, server.clone())).await;
     let port = relay.addr.port().to_string();
     let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
     let mut varnishtest = Command::new("varnishtest");
@@ -65,5 +65,5 @@ async fn relay(mut client: TcpStream, head: Vec<u8>, server: PathBuf) {
     {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
     }
-    drain(&mut client).await;
+    read_until_closed(&mut client).await;
 }

@@ -7,7 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, file_with, script};
-use crate::assets::harness::{T3, World};
+use crate::assets::harness::World;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, request};
 
 #[tokio::test]
@@ -22,7 +23,7 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
         for _ in 0..5 {
             assert!(decoded(&world.get(path, "br").await) == body, "{path}");
         }
-        assert_eq!(world.t3.asked(path), 1, "{path}");
+        assert_eq!(world.t3.count_of(path), 1, "{path}");
     }
     let World {
         t3,
@@ -41,7 +42,7 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
 async fn clients_that_come_together_share_one_fetch() {
     let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
     let (answer, closed) = (file("text/javascript", &body), Arc::clone(&gate));
-    let t3 = T3::start(move |_, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, _, _| {
         let (answer, gate) = (answer.clone(), Arc::clone(&closed));
         async move {
             let half = answer.len() / 2;
@@ -69,7 +70,7 @@ async fn clients_that_come_together_share_one_fetch() {
         let answer = client.answer(false).await;
         assert!(answer.complete && decoded(&answer) == body);
     }
-    assert_eq!(world.t3.asked("/assets/a.js"), 1);
+    assert_eq!(world.t3.count_of("/assets/a.js"), 1);
 }
 
 #[tokio::test]
@@ -82,8 +83,11 @@ async fn what_is_kept_was_asked_for_by_nobody_in_particular() {
     let head = "GET /assets/a.js\nAccept-Encoding: br\nCookie: t3_session=x\n\
         If-None-Match: \"x\"\nAccept-Language: de";
     assert_eq!(request(world.addr(), head).await.status, 200);
-    assert!(world.t3.heads("/assets/a.js").is_empty(), "no client's own");
-    assert_eq!(world.t3.asked("/assets/a.js"), 1);
+    assert!(
+        world.t3.client_heads("/assets/a.js").is_empty(),
+        "no client's own"
+    );
+    assert_eq!(world.t3.count_of("/assets/a.js"), 1);
 }
 
 #[tokio::test]
@@ -91,7 +95,7 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
     let (page, body) = (script(3000), script(5000));
     let is_there = Arc::new(AtomicBool::new(false));
     let (served, found) = ((page.clone(), body.clone()), Arc::clone(&is_there));
-    let t3 = T3::start(move |_, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, _, _| {
         let answer = match found.load(Ordering::SeqCst) {
             true => file("text/javascript", &served.1),
             false => file("text/html; charset=utf-8", &served.0),
@@ -106,7 +110,7 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
         let answer = world.get("/assets/gone.js", "br").await;
         assert!(decoded(&answer) == page);
         assert_eq!(answer.all("cache-control"), ["no-cache"]);
-        assert_eq!(world.t3.asked("/assets/gone.js"), turn);
+        assert_eq!(world.t3.count_of("/assets/gone.js"), turn);
     }
     is_there.store(true, Ordering::SeqCst);
     let answer = world.get("/assets/gone.js", "br").await;
@@ -118,8 +122,9 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
 async fn what_depends_on_who_asks_is_not_shared() {
     let body = script(5000);
     let answer = file_with("text/javascript", "Vary: Cookie\r\n", &body);
-    let t3 = T3::start(move |head, mut stream| {
-        let answer = match head.to_lowercase().contains("cookie: t3_session=ada") {
+    let t3 = RawUpstream::of_files(move |mut stream, head, _| {
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let answer = match head.contains("cookie: t3_session=ada") {
             true => answer.clone(),
             false => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec(),
         };
@@ -141,7 +146,7 @@ async fn the_least_recently_used_is_asked_for_again() {
     let files = ["/assets/1", "/assets/2", "/assets/3", "/assets/4"];
     let answer = file("image/png", &[7; 10_000]);
     let world = World::of(
-        T3::with(files.map(|name| (name, answer.clone())).to_vec()).await,
+        RawUpstream::serving(files.map(|name| (name, answer.clone())).to_vec()).await,
         &["--assets-memory", "36KiB"],
     )
     .await;
@@ -155,22 +160,22 @@ async fn the_least_recently_used_is_asked_for_again() {
         assert_eq!(world.get(name, "br").await.body.len(), 10_000);
     }
     assert_eq!(world.get("/assets/1", "br").await.status, 200);
-    assert_eq!(world.t3.asked("/assets/1"), 1, "used lately");
+    assert_eq!(world.t3.count_of("/assets/1"), 1, "used lately");
     assert_eq!(world.get("/assets/2", "br").await.status, 200);
-    assert_eq!(world.t3.asked("/assets/2"), 2, "used longest ago");
+    assert_eq!(world.t3.count_of("/assets/2"), 2, "used longest ago");
 }
 
 #[tokio::test]
 async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
     let (body, is_whole) = (script(200_000), Arc::new(AtomicBool::new(false)));
     let (whole, found) = (file("text/javascript", &body), Arc::clone(&is_whole));
-    let t3 = T3::start(move |head, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, head, _| {
         let length = match found.load(Ordering::SeqCst) {
             true => whole.len(),
             false => whole.len() / 2,
         };
         let page = file("text/html", &whole[whole.len() - 3000..]);
-        let answer = match head.starts_with("GET /page.html") {
+        let answer = match head.starts_with(b"GET /page.html") {
             true => page[..page.len().min(length / 50)].to_vec(),
             false => whole[..length].to_vec(),
         };

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::assets::files::{file, script};
-use crate::assets::harness::{LEISURE, T3, started};
+use crate::assets::harness::{LEISURE, started};
 use crate::common::process::is_release;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::request;
 
 /// The most that compressing a script of 5.4 MB may take besides what serving takes. glibc takes a
@@ -18,7 +19,7 @@ async fn the_warm_up_takes_little_and_gives_it_back() {
     }
     let body = script(5_390_126);
     let page = b"<script src=\"/assets/a.js\"></script>";
-    let t3 = T3::with(vec![
+    let t3 = RawUpstream::serving(vec![
         ("/", file("text/html", page)),
         ("/assets/a.js", file("text/javascript", &body)),
     ])

@@ -10,9 +10,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{T3, World, started};
+use crate::assets::harness::{World, started};
 use crate::common::Client;
 use crate::common::process::is_release;
+use crate::common::raw_upstream::RawUpstream;
 
 /// The longest that another client of the release build may wait meanwhile. In one go, brotli alone
 /// takes more than twice as long.
@@ -23,7 +24,7 @@ async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
     for codings in ["br", "zstd", "gzip"] {
         let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
         let (answer, closed) = (file("text/javascript", &body), Arc::clone(&gate));
-        let t3 = T3::start(move |_, mut stream| {
+        let t3 = RawUpstream::of_files(move |mut stream, _, _| {
             let (answer, gate) = (answer.clone(), Arc::clone(&closed));
             async move {
                 let _ = stream.write_all(&answer[..100_000]).await;
@@ -53,7 +54,7 @@ async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
 #[tokio::test]
 async fn compressing_five_megabytes_holds_nobody_up() {
     let body = script(5_390_126);
-    let t3 = T3::with(vec![("/assets/a.js", file("text/javascript", &body))]).await;
+    let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     // A process of its own: here the test's own work would be waited for too.
     let process = started(&t3, dir.path(), &[]);

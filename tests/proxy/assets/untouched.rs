@@ -1,8 +1,9 @@
 //! What goes through byte for byte: the same with the switch on as with it off.
 
 use crate::assets::files::{file, file_with, script};
-use crate::assets::harness::{T3, World};
+use crate::assets::harness::World;
 use crate::common::http::Answer;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, config, request};
 
 const PLAIN: [&str; 14] = [
@@ -134,7 +135,7 @@ async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
 #[tokio::test]
 async fn with_the_switch_off_nothing_is_looked_at() {
     let body = script(5000);
-    let t3 = T3::with(vec![("/assets/a.js", file("text/javascript", &body))]).await;
+    let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
     let world = World::of(t3, &["--assets", "off"]).await;
     for turn in 1..=2 {
         let answer = world.get("/assets/a.js", "br").await;
@@ -142,9 +143,9 @@ async fn with_the_switch_off_nothing_is_looked_at() {
         for name in ["cache-control", "etag", "vary", "content-encoding"] {
             assert_eq!(answer.header(name), "", "{name}");
         }
-        assert_eq!(world.t3.heads("/assets/a.js").len(), turn);
+        assert_eq!(world.t3.client_heads("/assets/a.js").len(), turn);
     }
-    assert_eq!(world.t3.asked("/"), 0, "nothing is fetched ahead");
+    assert_eq!(world.t3.count_of("/"), 0, "nothing is fetched ahead");
 }
 
 #[tokio::test]

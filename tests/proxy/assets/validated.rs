@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{T3, World, path_of};
+use crate::assets::harness::World;
+use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, request};
 
 #[tokio::test]
@@ -65,7 +66,7 @@ async fn what_the_client_holds_is_not_sent_again() {
 async fn a_page_of_a_new_t3_is_sent() {
     let page = Arc::new(Mutex::new(script(2000)));
     let served = Arc::clone(&page);
-    let t3 = T3::start(move |_, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, _, _| {
         let answer = file("text/html", &served.lock().expect("no panic"));
         async move {
             let _ = stream.write_all(&answer).await;
@@ -99,7 +100,12 @@ async fn only_a_condition_of_this_side_is_kept_from_t3() {
     for (line, reaches_t3) in [(tag.as_str(), false), ("*", false), ("\"t3-s\"", true)] {
         let head = format!("GET /\nIf-None-Match: {line}\nIf-Modified-Since: yesterday");
         request(world.addr(), &head).await;
-        let seen = world.t3.heads("/").pop().expect("asked").to_lowercase();
+        let seen = world
+            .t3
+            .client_heads("/")
+            .pop()
+            .expect("asked")
+            .to_lowercase();
         assert_eq!(seen.contains("if-none-match"), reaches_t3, "{line}");
         assert!(seen.contains("if-modified-since: yesterday"), "{line}");
     }
@@ -107,8 +113,8 @@ async fn only_a_condition_of_this_side_is_kept_from_t3() {
 
 #[tokio::test]
 async fn a_304_of_t3_s_own_goes_on() {
-    let t3 = T3::start(|head, mut stream| async move {
-        let answer = match path_of(&head) {
+    let t3 = RawUpstream::of_files(|mut stream, head, _| async move {
+        let answer = match target_of(&head) {
             "/" => &b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"[..],
             _ => b"HTTP/1.1 304 Not Modified\r\nETag: \"t3-s\"\r\nConnection: close\r\n\r\n",
         };

@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{LEISURE, T3, World, path_of};
+use crate::assets::harness::{LEISURE, World};
 use crate::common::http::Answer;
+use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, PATIENCE, World as Standin, request};
 
 /// The answer in brotli once it has fewer than `below` bytes.
@@ -28,10 +29,10 @@ async fn best(world: &World, path: &str, below: usize) -> Answer {
 }
 
 /// A page that refers to a script called `name`; every other answer is that script.
-fn page_of(name: &'static str) -> impl Fn(String, TcpStream) -> BoxFuture<'static, ()> {
-    move |head, mut stream| {
+fn page_of(name: &'static str) -> impl Fn(TcpStream, Vec<u8>, usize) -> BoxFuture<'static, ()> {
+    move |mut stream, head, _| {
         let page = format!("<script type=\"module\" src=\"/assets/{name}.js\"></script>");
-        let answer = match path_of(&head) {
+        let answer = match target_of(&head) {
             "/" => file("text/html; charset=utf-8", page.as_bytes()),
             _ => file("text/javascript", &script(50_000)),
         };
@@ -44,7 +45,7 @@ fn page_of(name: &'static str) -> impl Fn(String, TcpStream) -> BoxFuture<'stati
 
 #[tokio::test]
 async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
-    let world = World::of(T3::start(page_of("one")).await, &[]).await;
+    let world = World::of(RawUpstream::of_files(page_of("one")).await, &[]).await;
     assert_eq!(world.get("/healthz", "").await.status, 200);
     world.t3.wait_for("/assets/one.js").await;
     let fast = world.get("/assets/two.js", "br").await;
@@ -52,16 +53,16 @@ async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
     assert!(decoded(&answer) == script(50_000));
     let gzip = world.get("/assets/one.js", "gzip").await;
     assert_eq!(gzip.header("content-encoding"), "gzip");
-    assert_eq!(world.t3.asked("/assets/one.js"), 1);
+    assert_eq!(world.t3.count_of("/assets/one.js"), 1);
     // What was asked for in a hurry is made better in the background.
     let again = best(&world, "/assets/two.js", fast.body.len()).await;
     assert!(decoded(&again) == script(50_000));
-    assert_eq!(world.t3.asked("/assets/two.js"), 1);
+    assert_eq!(world.t3.count_of("/assets/two.js"), 1);
 }
 
 #[tokio::test]
 async fn a_t3_that_comes_back_with_another_page_is_looked_at_again() {
-    let world = World::of(T3::start(page_of("old")).await, &[]).await;
+    let world = World::of(RawUpstream::of_files(page_of("old")).await, &[]).await;
     request(world.addr(), "GET /api/x").await;
     world.t3.wait_for("/assets/old.js").await;
     let addr = world.t3.addr;
@@ -75,9 +76,9 @@ async fn a_t3_that_comes_back_with_another_page_is_looked_at_again() {
     while request(dispatcher.addr, "GET /api/x").await.status < 500 {
         assert!(start.elapsed() < PATIENCE, "it is gone");
     }
-    let t3 = T3::at(addr, page_of("new")).await;
+    let t3 = RawUpstream::of_files_at(addr, page_of("new")).await;
     t3.wait_for("/assets/new.js").await;
-    assert_eq!(t3.asked("/assets/old.js"), 0);
+    assert_eq!(t3.count_of("/assets/old.js"), 0);
     drop((dispatcher, dir));
 }
 
@@ -96,11 +97,11 @@ async fn the_command_has_its_run_first() {
 #[tokio::test]
 async fn a_drain_does_not_wait_for_the_best() {
     let gate = Arc::new(Semaphore::new(0));
-    let t3 = T3::start(move |head, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, head, _| {
         let gate = Arc::clone(&gate);
         async move {
             let page = b"<script src=\"/assets/a.js\"></script>";
-            if path_of(&head) == "/" {
+            if target_of(&head) == "/" {
                 let _ = stream.write_all(&file("text/html", page)).await;
                 return;
             }

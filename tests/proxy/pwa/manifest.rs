@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::assets::files::{file, file_with};
-use crate::assets::harness::{T3, World};
+use crate::assets::harness::World;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, Dispatcher, World as Standin, config, request};
 
 const PATH: &str = "/manifest.webmanifest";
@@ -60,7 +61,7 @@ async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
         let world = World::with(vec![(PATH, answer)]).await;
         let manifest = world.get(PATH, "br").await;
         assert_eq!((manifest.status, &manifest.body[..]), (status, body));
-        assert_eq!(world.t3.asked("/apple-touch-icon.png"), 0);
+        assert_eq!(world.t3.count_of("/apple-touch-icon.png"), 0);
     }
     // 404: a t3 that knows what it has not.
     let world = World::with(vec![]).await;
@@ -118,7 +119,7 @@ async fn without_t3_there_is_no_word_on_it_and_the_barred_get_none() {
         let head = format!("GET {PATH}\nX-User: {user}");
         assert_eq!(request(world.addr(), &head).await.status, status, "{user}");
     }
-    let t3 = T3::with(vec![]).await;
+    let t3 = RawUpstream::serving(vec![]).await;
     let gone = t3.addr;
     drop(t3);
     let dir = tempfile::tempdir().expect("a temporary directory");

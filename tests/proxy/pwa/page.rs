@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::{TAGS, load};
 use crate::assets::files::{decoded, file_with, script};
-use crate::assets::harness::{T3, World};
+use crate::assets::harness::World;
+use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, World as Standin, request};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -125,7 +126,7 @@ async fn a_large_page_streams() {
     );
     let gate = Arc::new(Semaphore::new(0));
     let (body, closed) = (rest.clone(), Arc::clone(&gate));
-    let t3 = T3::start(move |_, mut stream| {
+    let t3 = RawUpstream::of_files(move |mut stream, _, _| {
         let (body, gate) = (body.clone(), Arc::clone(&closed));
         async move {
             let length = head.len() + body.len();
@@ -161,7 +162,7 @@ async fn a_page_that_is_cut_short_stays_so() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5000\r\n\
         Connection: close\r\n\r\n<html><head></head><body>";
     for args in [&[][..], &["--assets", "off"]] {
-        let t3 = T3::with(vec![("/", cut.to_vec())]).await;
+        let t3 = RawUpstream::serving(vec![("/", cut.to_vec())]).await;
         let world = World::of(t3, args).await;
         let answer = request(world.addr(), &load("/")).await;
         assert!(
