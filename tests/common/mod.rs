@@ -15,8 +15,6 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use clap::Parser;
-use t3_dispatcher::config::Config;
-use t3_dispatcher::config::options::Options;
 use t3_dispatcher::server::{self, Listeners};
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
@@ -25,12 +23,19 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use t3_dispatcher::config::Config;
+pub use t3_dispatcher::config::options::Options;
+
 pub use self::http::{Client, PATIENCE, request};
 pub use self::scrape::Scrape;
 
 /// A page load's head without its request line, as a browser of today sends it.
 pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-Fetch-Site: none\n\
     Accept: text/html,application/xhtml+xml\nUser-Agent: Mozilla/5.0 (test)";
+
+/// A WebSocket handshake without its request line.
+pub const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 /// A stand-in t3 and a dispatcher in front of it.
 pub struct World {
@@ -106,6 +111,14 @@ impl Dispatcher {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self::on(listener, config).await
+    }
+
+    /// Starts one in front of `upstream` that finds no t3 CLI; `args` are its further options.
+    pub async fn in_front_of(upstream: SocketAddr, args: &[&str]) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let config = config(upstream, dir.path(), args);
+        drop(dir);
+        Self::start(config).await
     }
 
     /// Serves what `listener` accepts.

@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
-use t3_dispatcher::config::options::Options;
 
+use crate::common::Options;
 use crate::common::process::{command, output};
 
 fn said(args: &[&str]) -> String {

@@ -6,10 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::common::process::{Process, command, output};
-use crate::common::{Client, PAGE, PATIENCE, Scrape, World, request};
-
-const UPGRADE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, World, request};
 
 fn requests(scrape: &Scrape, kind: &str, class: &str) -> f64 {
     scrape.get(&format!(
@@ -28,7 +25,7 @@ async fn requests_are_counted_by_kind_and_class_whatever_a_client_sends() {
     request(addr, &format!("GET /\n{PAGE}")).await;
     request(
         addr,
-        &format!("GET /ws\n{UPGRADE}\nOrigin: http://elsewhere"),
+        &format!("GET /ws\n{HANDSHAKE}\nOrigin: http://elsewhere"),
     )
     .await;
     request(addr, "TRACE /").await;
@@ -150,7 +147,7 @@ async fn tunnels_are_open_until_they_end_and_their_bytes_counted_meanwhile() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     client
-        .send_head(&format!("GET /standin/ws-raw\n{UPGRADE}"))
+        .send_head(&format!("GET /standin/ws-raw\n{HANDSHAKE}"))
         .await;
     assert_eq!(client.head().await.expect("a head").status, 101);
     let metrics = world.dispatcher.metrics;

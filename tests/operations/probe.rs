@@ -7,12 +7,9 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::common::{PATIENCE, World, request};
+use crate::common::{HANDSHAKE, PATIENCE, World, request};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 async fn open(world: &World, origin: &str) -> Socket {
     let mut request = format!("ws://{}/probe/ws", world.addr())

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, binary, command, is_release, output};
-use crate::common::{Client, PAGE, PATIENCE, cli_in, request};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, cli_in, request};
 
 #[test]
 fn what_does_not_parse_ends_the_start_with_one_line_and_code_2() {
@@ -93,10 +93,7 @@ async fn a_drain_ends_tunnels_at_its_deadline() {
     let process = Process::start(&mut command);
     let mut client = Client::connect(process.addr).await;
     client
-        .send_head(
-            "GET /standin/ws\nConnection: Upgrade\nUpgrade: websocket\n\
-             Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        )
+        .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
         .await;
     assert_eq!(client.head().await.expect("an answer").status, 101);
     let start = Instant::now();

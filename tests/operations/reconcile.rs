@@ -9,10 +9,7 @@ use serde_json::Value;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, command};
-use crate::common::{Client, PAGE, PATIENCE, Scrape, cli_in, request};
-
-const UPGRADE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, cli_in, request};
 
 /// A close of code 1000, masked with zeros.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
@@ -106,7 +103,7 @@ impl Hour {
 
     async fn open(&mut self, user: &str, cookie: &str) -> Client {
         let mut client = Client::connect(self.process.addr).await;
-        let head = format!("GET /ws\n{UPGRADE}\nX-User: {user}\nCookie: {cookie}");
+        let head = format!("GET /ws\n{HANDSHAKE}\nX-User: {user}\nCookie: {cookie}");
         client.send_head(&head).await;
         assert_eq!(client.head().await.expect("a head").status, 101);
         self.note("opened");

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use crate::common::http::Answer;
-use crate::common::{Client, PAGE, World, request};
-
-const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 
 async fn load(world: &World, further: &str) -> Answer {
     load_by(world, "(test)", further).await

@@ -9,10 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::common::process::{Process, command, is_release};
-use crate::common::{Client, PAGE, PATIENCE, World, cli_in, request};
-
-const UPGRADE: &str = "GET /ws\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nOrigin: http://t3.test";
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, cli_in, request};
 
 /// How long the port accepts before t3 answers (contract §7).
 const SILENCE: Duration = Duration::from_millis(900);
@@ -52,7 +49,9 @@ async fn load_anew(counted: &mut watch::Receiver<usize>) {
 async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
     let mut client = Client::connect(addr).await;
     client
-        .send_head(&format!("{UPGRADE}\nCookie: {cookie}"))
+        .send_head(&format!(
+            "GET /ws\n{HANDSHAKE}\nOrigin: http://t3.test\nCookie: {cookie}"
+        ))
         .await;
     let answer = client.head().await.expect("an answer");
     assert_eq!(answer.status, 101);

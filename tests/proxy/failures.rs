@@ -6,15 +6,10 @@ use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
-use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config, request};
+use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, request};
 
 /// "At once", on a machine that is doing other things too.
 const AT_ONCE: Duration = Duration::from_secs(1);
-
-async fn before(upstream: &RawUpstream) -> Dispatcher {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
-}
 
 #[tokio::test]
 async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
@@ -39,7 +34,7 @@ async fn an_early_answer_is_relayed_and_stops_the_upload() {
         read_until_closed(&mut stream).await;
     })
     .await;
-    let dispatcher = before(&upstream).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client
         .send_head("POST /x\nContent-Length: 1000000000")
@@ -102,7 +97,7 @@ async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_sa
         read_head(&mut stream).await;
     })
     .await;
-    let dispatcher = before(&upstream).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     assert_eq!(client.exchange("GET /1").await.text(), "0");
     assert_eq!(client.exchange("GET /2").await.text(), "1", "tried again");
@@ -136,7 +131,7 @@ async fn what_is_no_answer_becomes_a_502() {
         b"HTTP/1.1 200 ",
     ] {
         let upstream = RawUpstream::sending(bytes).await;
-        let dispatcher = before(&upstream).await;
+        let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         let answer = request(dispatcher.addr, "GET /x").await;
         let shown = String::from_utf8_lossy(bytes);
         assert_eq!(answer.status, 502, "{shown}");
@@ -147,13 +142,12 @@ async fn what_is_no_answer_becomes_a_502() {
 
 #[tokio::test]
 async fn an_unreachable_t3_is_told_to_scripts_at_once_and_to_people_when_they_have_waited() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
     let nobody = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         listener.and_then(|listener| listener.local_addr())
     };
     let nobody = nobody.expect("a port that is free again");
-    let dispatcher = Dispatcher::start(config(nobody, dir.path(), &[])).await;
+    let dispatcher = Dispatcher::in_front_of(nobody, &[]).await;
     let start = Instant::now();
     let script = request(dispatcher.addr, "GET /api/auth/session\nAccept: */*").await;
     assert_eq!(script.status, 503);
@@ -205,8 +199,7 @@ async fn a_connection_that_hangs_is_told_in_time() {
     };
     let filled = tokio::time::timeout(Duration::from_millis(500), filling).await;
     assert!(filled.is_err(), "the backlog is full");
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dispatcher = Dispatcher::start(config(addr, dir.path(), &[])).await;
+    let dispatcher = Dispatcher::in_front_of(addr, &[]).await;
     let start = Instant::now();
     let answer = request(dispatcher.addr, "GET /x").await;
     assert_eq!(answer.status, 503);

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::common::http::Answer;
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
-use crate::common::{Client, Dispatcher, PATIENCE, World, config, request};
+use crate::common::{Client, Dispatcher, PATIENCE, World, request};
 
 /// A request that the fast path takes.
 const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
@@ -20,11 +20,6 @@ const OTHER: &str =
 
 /// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-
-async fn before(upstream: &RawUpstream) -> Dispatcher {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
-}
 
 /// What a client sees of an answer, but for how its connection and its time are told.
 fn seen(answer: &Answer) -> impl PartialEq + std::fmt::Debug + use<> {
@@ -80,7 +75,7 @@ async fn both_ways_answer_alike() {
             read_until_closed(&mut stream).await;
         })
         .await;
-        let dispatcher = before(&upstream).await;
+        let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
         let plain = request(dispatcher.addr, PLAIN).await;
         let other = request(dispatcher.addr, OTHER).await;
@@ -120,7 +115,7 @@ async fn an_answer_in_pieces_is_the_same_answer() {
         read_until_closed(&mut stream).await;
     })
     .await;
-    let dispatcher = before(&upstream).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
     let answer = request(dispatcher.addr, PLAIN).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
@@ -190,9 +185,8 @@ async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
         read_until_closed(&mut stream).await;
     })
     .await;
-    let dir = tempfile::tempdir().expect("a temporary directory");
     let options = ["--response-timeout", "300ms"];
-    let dispatcher = Dispatcher::start(config(upstream.addr, dir.path(), &options)).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &options).await;
     assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
     let answer = tokio::time::timeout(PATIENCE, request(dispatcher.addr, PLAIN)).await;
     let answer = answer.expect("an answer in time");
@@ -231,7 +225,7 @@ async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
         }
     })
     .await;
-    let mut dispatcher = before(&upstream).await;
+    let mut dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut idle = Client::connect(dispatcher.addr).await;
     assert_eq!(idle.exchange("GET /idle").await.status, 200);
     let mut client = Client::connect(dispatcher.addr).await;

@@ -1,12 +1,7 @@
 //! What is forwarded has the fields, the target and the order that it was sent with.
 
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, Dispatcher, World, config, request};
-
-async fn before(upstream: &RawUpstream) -> Dispatcher {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    Dispatcher::start(config(upstream.addr, dir.path(), &[])).await
-}
+use crate::common::{Client, Dispatcher, World, request};
 
 #[tokio::test]
 async fn the_target_and_the_fields_arrive_as_they_were_sent() {
@@ -64,7 +59,7 @@ async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
         Odd: \xff\r\nContent-Length: 2\r\n\r\nok",
     )
     .await;
-    let dispatcher = before(&upstream).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let answer = request(dispatcher.addr, "GET /x").await;
     let lines: Vec<_> = answer
         .headers

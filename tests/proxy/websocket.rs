@@ -11,15 +11,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
-use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config, request};
+use crate::common::{Client, Dispatcher, HANDSHAKE, PAGE, PATIENCE, World, request};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The bound within which the death of one side must reach the other.
 const SECOND: Duration = Duration::from_secs(1);
-
-const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 async fn open(world: &World, path: &str, cookie: &str) -> Socket {
     let mut request = format!("ws://{}{path}", world.addr())
@@ -129,8 +126,7 @@ async fn a_101_to_another_protocol_is_no_101() {
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     )
     .await;
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dispatcher = Dispatcher::start(config(upstream.addr, dir.path(), &[])).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let answer = request(dispatcher.addr, &format!("GET /ws\n{HANDSHAKE}")).await;
     assert_eq!(answer.status, 502);
 }
@@ -188,8 +184,7 @@ async fn a_stalled_reader_holds_the_sender_up_and_loses_nothing() {
         read_until_closed(&mut stream).await;
     })
     .await;
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dispatcher = Dispatcher::start(config(upstream.addr, dir.path(), &[])).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
     assert_eq!(client.head().await.expect("an answer").status, 101);

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::common::process::{command, output};
-use crate::common::{Client, PATIENCE, World};
-use crate::harness::{HANDSHAKE, assert_untouched};
+use crate::common::{Client, HANDSHAKE, PATIENCE, World};
+use crate::harness::assert_untouched;
 
 /// What a bound of half a second may take on a machine that is doing other things too.
 pub(crate) const SOON: Duration = Duration::from_secs(4);

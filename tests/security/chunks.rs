@@ -2,8 +2,8 @@
 
 use t3_standin::seen::Outcome;
 
-use crate::common::{Client, PAGE, PATIENCE, World};
-use crate::harness::{CLOSES, SMUGGLED, asked, assert_ends, before, each, shown};
+use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World};
+use crate::harness::{CLOSES, SMUGGLED, assert_ends, each, shown};
 use crate::recorder::Recorder;
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn row_05_broken_chunks_never_complete_a_request() {
             seen.iter().all(|seen| seen.outcome() != Outcome::Open)
         });
         assert!(over.await, "{shown}");
-        for seen in asked(&world) {
+        for seen in world.asked() {
             assert_eq!(seen.target, b"/standin/digest", "{shown}");
             assert_ne!(seen.outcome(), Outcome::Answered, "{shown}");
         }
@@ -72,7 +72,7 @@ async fn row_05_bare_line_ends_in_a_head() {
     ];
     each(cases, |head| async move {
         let recorder = Recorder::start().await;
-        let dispatcher = before(recorder.upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         client.send(head.as_bytes()).await;
         if client.answer(false).await.status == 400 {
@@ -102,7 +102,7 @@ async fn row_05_bare_line_ends_in_a_head() {
 #[tokio::test]
 async fn row_06_trailers_never_become_fields() {
     let recorder = Recorder::start().await;
-    let dispatcher = before(recorder.upstream.addr, &[]).await;
+    let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     let late = [
         "Cookie: t3_session=late",
@@ -183,7 +183,7 @@ async fn row_07_a_body_of_a_request_that_is_answered_here() {
                     "{head}, late: {late}"
                 );
             }
-            let seen = asked(&world);
+            let seen = world.asked();
             let smuggled = |seen: &t3_standin::seen::Seen| seen.target.ends_with(b"smuggled");
             assert!(!seen.iter().any(smuggled), "{head}, late: {late}");
         }
@@ -194,7 +194,7 @@ async fn row_07_a_body_of_a_request_that_is_answered_here() {
 async fn row_07_a_body_goes_on_with_any_method() {
     each(["GET", "HEAD", "DELETE"], |method| async move {
         let recorder = Recorder::start().await;
-        let dispatcher = before(recorder.upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         client
             .send_head(&format!("{method} /x\nContent-Length: 4"))

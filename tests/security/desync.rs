@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::common::Client;
-use crate::harness::{CLOSES, before, shown};
+use crate::common::{Client, Dispatcher};
+use crate::harness::{CLOSES, shown};
 use crate::recorder::Recorder;
 
 const CASES: &str = include_str!("desync/cases.json");
@@ -75,7 +75,7 @@ fn on_the_wire(case: &Value) -> Vec<u8> {
 
 async fn send(bytes: &[u8]) -> Fate {
     let recorder = Recorder::start().await;
-    let dispatcher = before(recorder.upstream.addr, &[]).await;
+    let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send(bytes).await;
     let Ok(head) = tokio::time::timeout(CLOSES, client.head()).await else {

@@ -1,8 +1,7 @@
 //! What a proxy says of a request, and what follows from it: row 15.
 
 use crate::common::{Client, World, request};
-use crate::harness::{ADA, HEADER};
-use crate::harness::{each, load, seen_last};
+use crate::harness::{ADA, HEADER, each, load, seen_last};
 
 #[tokio::test]
 async fn row_15_what_anyone_claims_of_a_proxy_is_replaced() {

@@ -1,8 +1,7 @@
 //! Where a request ends: rows 1 to 4.
 
 use crate::common::{Client, World};
-use crate::harness::{SMUGGLED, assert_ends, assert_untouched, each};
-use crate::harness::{asked, assert_refused};
+use crate::harness::{SMUGGLED, assert_ends, assert_refused, assert_untouched, each};
 
 #[tokio::test]
 async fn row_01_content_length_beside_transfer_encoding() {
@@ -26,7 +25,7 @@ async fn row_01_content_length_beside_transfer_encoding() {
             return;
         }
         assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-        let seen = asked(&world);
+        let seen = world.asked();
         assert_eq!(seen.len(), 1, "{framing}");
         assert_eq!(seen[0].header("content-length"), None, "{framing}");
     })
@@ -72,7 +71,7 @@ async fn row_02_content_length_twice_the_same_is_one_at_most() {
     if client.answer(false).await.status == 400 {
         return assert_untouched(&world, "two equal lengths");
     }
-    let seen = asked(&world).pop().expect("a request");
+    let seen = world.asked().pop().expect("a request");
     let lengths = seen.headers.iter();
     let lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     assert_eq!(lengths.count(), 1);

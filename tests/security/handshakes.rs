@@ -1,7 +1,7 @@
 //! Handshakes that are none: rows 23 and 24.
 
-use crate::common::{Client, PAGE, World};
-use crate::harness::{HANDSHAKE, assert_untouched, each};
+use crate::common::{Client, HANDSHAKE, PAGE, World};
+use crate::harness::{assert_untouched, each};
 
 #[tokio::test]
 async fn row_23_a_bad_handshake_never_reaches_t3() {

@@ -3,17 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use t3_standin::seen::Seen;
-
 use crate::common::http::Answer;
-use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, config};
+use crate::common::{Client, PAGE, PATIENCE, World};
 
 /// What "closed" may take, on a machine that is doing other things too.
 pub(crate) const CLOSES: Duration = Duration::from_secs(3);
-
-/// A WebSocket handshake without its request line.
-pub(crate) const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\n\
-    Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 /// A request that would be found at the stand-in if a body's bytes became one.
 pub(crate) const SMUGGLED: &str = "GET /standin/smuggled HTTP/1.1\r\nHost: t3.test\r\n\r\n";
@@ -53,21 +47,16 @@ pub(crate) async fn assert_refused(world: &World, head: &str, body: &str, status
     assert_untouched(world, &shown(bytes.as_bytes()));
 }
 
-/// What clients have asked t3 for.
-pub(crate) fn asked(world: &World) -> Vec<Seen> {
-    world.asked()
-}
-
 /// No client's request has reached t3.
 pub(crate) fn assert_untouched(world: &World, of: &str) {
-    let asked = asked(world);
+    let asked = world.asked();
     let asked: Vec<_> = asked.iter().map(|seen| shown(&seen.target)).collect();
     assert!(asked.is_empty(), "t3 was asked for {asked:?} by {of}");
 }
 
 /// The values with which t3 saw `name` in a client's last request.
 pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
-    let seen = asked(world).pop().expect("a request at t3");
+    let seen = world.asked().pop().expect("a request at t3");
     let lines = seen.headers.iter();
     lines
         .filter(|(held, _)| held.eq_ignore_ascii_case(name))
@@ -88,12 +77,6 @@ pub(crate) fn assert_paired(answer: &Answer, expected: bool, of: &str) {
         true => assert!(status == 302 && !cookie.is_empty(), "{status} to {of}"),
         false => assert_eq!((status, &*cookie), (200, ""), "{of}"),
     }
-}
-
-/// A dispatcher in front of `upstream`, with further options.
-pub(crate) async fn before(upstream: SocketAddr, args: &[&str]) -> Dispatcher {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    Dispatcher::start(config(upstream, dir.path(), args)).await
 }
 
 /// Looks again and again until it is so; false where that takes too long.

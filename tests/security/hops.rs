@@ -1,7 +1,7 @@
 //! Fields that belong to one hop: rows 13 and 14.
 
 use crate::common::{World, request};
-use crate::harness::{asked, load, seen_last};
+use crate::harness::{load, seen_last};
 
 #[tokio::test]
 async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
@@ -48,7 +48,7 @@ async fn row_14_fields_of_a_proxy_s_hop() {
     };
     let back: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
     assert!(!back.iter().any(|name| gone(name)), "{back:?}");
-    let seen = asked(&world).pop().expect("a request");
+    let seen = world.asked().pop().expect("a request");
     let there: Vec<_> = seen
         .headers
         .iter()
@@ -66,7 +66,7 @@ async fn what_is_taken_off_leaves_the_order_of_the_rest() {
         X-Forwarded-For: 203.0.113.9\nX-D: 5\nConnection: X-Hop\nX-Hop: 6\nX-E: 7\nX-F: 8";
     let answer = request(world.addr(), &format!("GET /standin/head\n{fields}")).await;
     assert_eq!(answer.status, 200);
-    let seen = asked(&world).pop().expect("a request");
+    let seen = world.asked().pop().expect("a request");
     let names = seen.headers.iter().map(|(name, _)| name.to_lowercase());
     let kept: Vec<_> = names.filter(|name| name.len() == 3).collect();
     assert_eq!(kept, ["x-a", "x-b", "x-c", "x-d", "x-e", "x-f"]);

@@ -1,8 +1,7 @@
 //! Who is paired: the identity header and the users allowed.
 
 use crate::common::World;
-use crate::harness::{ADA, HEADER, assert_paired};
-use crate::harness::{assert_untouched, each, load};
+use crate::harness::{ADA, HEADER, assert_paired, assert_untouched, each, load};
 
 #[tokio::test]
 async fn one_value_of_exactly_that_name_is_an_identity() {

@@ -1,8 +1,7 @@
 //! Lines of a head that are none: row 9.
 
 use crate::common::World;
-use crate::harness::assert_refused;
-use crate::harness::each;
+use crate::harness::{assert_refused, each};
 
 #[tokio::test]
 async fn row_09_lines_that_are_no_fields() {

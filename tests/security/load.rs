@@ -10,8 +10,8 @@ use tokio::net::TcpSocket;
 
 use crate::common::process::{Process, command, is_release};
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, PATIENCE, World, request};
-use crate::harness::{HANDSHAKE, until};
+use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
+use crate::harness::until;
 
 /// `/healthz` while others misbehave, and the memory that these may cost.
 fn healthz() -> Duration {

@@ -1,7 +1,7 @@
 //! Upgrades that another site asks for: row 25.
 
-use crate::common::{Client, PAGE, World, request};
-use crate::harness::{HANDSHAKE, assert_untouched, each};
+use crate::common::{Client, HANDSHAKE, PAGE, World, request};
+use crate::harness::{assert_untouched, each};
 
 const FOREIGN: [&str; 9] = [
     "Origin: https://evil.test",

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
-use crate::common::{Client, PAGE, World, request};
-use crate::harness::{before, each, load, shown};
+use crate::common::{Client, Dispatcher, PAGE, World, request};
+use crate::harness::{each, load, shown};
 
 /// A CLI that is this script.
 fn cli_of(dir: &std::path::Path, script: &str) -> String {
@@ -65,7 +65,8 @@ async fn row_29_control_characters_of_a_set_cookie_reach_nobody() {
         .await;
         let dir = tempfile::tempdir().expect("a temporary directory");
         let bin = cli_of(dir.path(), r#"printf '{"credential":"ABCDEFGHJKLM"}'"#);
-        let dispatcher = before(upstream.addr, &["--mint", "cli", "--t3-bin", &bin]).await;
+        let dispatcher =
+            Dispatcher::in_front_of(upstream.addr, &["--mint", "cli", "--t3-bin", &bin]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         let head = format!("GET /\n{PAGE}\nConnection: close");
         client.send_head(&head).await;

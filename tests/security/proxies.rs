@@ -3,12 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
-use t3_dispatcher::config::options::Options;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::common::{Client, Dispatcher, PAGE, World, config};
-use crate::harness::{ADA, HEADER, assert_paired};
-use crate::harness::{each, load};
+use crate::common::{Client, Dispatcher, Options, PAGE, World, config};
+use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 #[tokio::test]
 async fn only_a_proxy_of_the_list_is_believed() {

@@ -6,8 +6,7 @@ use serde_json::Value;
 use t3_standin::seen::Seen;
 use t3_standin::store::sessions::SessionRow;
 
-use crate::common::{Client, PATIENCE, World, request};
-use crate::harness::HANDSHAKE;
+use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 
 pub(crate) const EVERY: Duration = Duration::from_millis(300);
 

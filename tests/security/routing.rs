@@ -1,7 +1,7 @@
 //! Where a request goes: rows 10 to 12.
 
 use crate::common::{Client, World};
-use crate::harness::{asked, assert_ends, assert_untouched, each, refused, seen_last, shown};
+use crate::harness::{assert_ends, assert_untouched, each, refused, seen_last, shown};
 
 #[tokio::test]
 async fn row_10_host_missing_repeated_empty_or_invalid() {
@@ -80,7 +80,7 @@ async fn row_11_the_authority_of_an_absolute_target_wins() {
         client.send(head.as_bytes()).await;
         assert_eq!(client.answer(false).await.status, 200, "{target}");
         assert_eq!(seen_last(&world, "host"), [host], "{target}");
-        let arrived = asked(&world).pop().expect("a request").target;
+        let arrived = world.asked().pop().expect("a request").target;
         assert_eq!(shown(&arrived), seen);
     }
     let world = World::start().await;

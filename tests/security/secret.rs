@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use crate::common::{PATIENCE, World};
-use crate::harness::{ADA, HEADER, assert_paired};
-use crate::harness::{each, load};
+use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 #[tokio::test]
 async fn an_identity_counts_only_beside_the_secret() {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, PAGE, World, request};
-use crate::harness::{asked, assert_ends, assert_untouched, before, each, shown};
+use crate::common::{Client, Dispatcher, PAGE, World, request};
+use crate::harness::{assert_ends, assert_untouched, each, shown};
 use crate::recorder::Recorder;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn row_17_the_target_s_bytes_go_on_or_are_refused() {
     ];
     each(targets, |target| async move {
         let recorder = Recorder::start().await;
-        let dispatcher = before(recorder.upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         let head = [b"GET ", target, b" HTTP/1.1\r\nHost: t3.test\r\n\r\n"].concat();
         client.send(&head).await;
@@ -67,7 +67,7 @@ async fn row_17_own_paths_match_exactly() {
         "/healthz%00",
     ] {
         let recorder = Recorder::start().await;
-        let dispatcher = before(recorder.upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
         let answer = request(dispatcher.addr, &format!("GET {target}")).await;
         assert_eq!(answer.status, 200, "{target}");
         assert_eq!(recorder.upstream.connections(), 1, "{target} is t3's");
@@ -116,7 +116,7 @@ async fn row_18_the_limit_of_a_head_is_an_option() {
     let mut client = Client::connect(world.addr()).await;
     assert_eq!(client.exchange(&with(10_000)).await.status, 431);
     assert_ends(&mut client, "10,000 bytes").await;
-    assert_eq!(asked(&world).len(), 1);
+    assert_eq!(world.asked().len(), 1);
 }
 
 /// 128 KiB by default: single sign-on's cookies take a good part of it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
-use crate::common::{Client, World};
-use crate::harness::{HANDSHAKE, before, until};
+use crate::common::{Client, Dispatcher, HANDSHAKE, World};
+use crate::harness::until;
 use crate::revoked::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
 use crate::upgrades::SWITCHED;
 
@@ -69,7 +69,7 @@ async fn an_answer_that_says_nothing_closes_nothing() {
         read_until_closed(&mut stream).await;
     })
     .await;
-    let dispatcher = before(upstream.addr, &["--session-check", "50ms"]).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &["--session-check", "50ms"]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client
         .send_head(&format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session=x"))

@@ -6,10 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
-use crate::common::{Client, PATIENCE, World};
-use crate::harness::{
-    HANDSHAKE, assert_ends, assert_untouched, before, each, load, refused, seen_last, shown,
-};
+use crate::common::{Client, Dispatcher, HANDSHAKE, PATIENCE, World};
+use crate::harness::{assert_ends, assert_untouched, each, load, refused, seen_last, shown};
 
 pub(crate) const SWITCHED: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -26,7 +24,7 @@ async fn row_19_any_other_answer_than_101_is_no_tunnel() {
             }
         })
         .await;
-        let dispatcher = before(upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         for number in 1..=2 {
             let answer = client.exchange(&format!("GET /ws\n{HANDSHAKE}")).await;
@@ -57,7 +55,7 @@ async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
         }
     })
     .await;
-    let dispatcher = before(upstream.addr, &[]).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     let head = HANDSHAKE.replace('\n', "\r\n");
     let head = format!("GET /ws HTTP/1.1\r\nHost: h\r\n{head}\r\n\r\n\x01early bytes");
@@ -125,7 +123,7 @@ async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
         }
     })
     .await;
-    let dispatcher = before(upstream.addr, &[]).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
     assert_eq!(client.head().await.expect("an answer").status, 101);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 use crate::common::raw_upstream::{RawUpstream, read_head};
-use crate::common::{Client, World, request};
-use crate::harness::{HANDSHAKE, before, each};
+use crate::common::{Client, Dispatcher, HANDSHAKE, World, request};
+use crate::harness::each;
 
 #[tokio::test]
 async fn row_40_an_upstream_that_resets_is_a_502() {
@@ -14,7 +14,7 @@ async fn row_40_an_upstream_that_resets_is_a_502() {
         stream.set_zero_linger().expect("a TCP socket");
     })
     .await;
-    let dispatcher = before(upstream.addr, &[]).await;
+    let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let start = Instant::now();
     for head in ["GET /x", "POST /x\nContent-Length: 0"] {
         assert_eq!(request(dispatcher.addr, head).await.status, 502);
@@ -32,7 +32,7 @@ async fn row_45_there_is_one_100_and_no_more() {
             HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         )
         .await;
-        let dispatcher = before(upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         client
             .send_head(&format!("POST /x\nContent-Length: 3{asks}"))
@@ -79,7 +79,7 @@ async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again(
             }
         })
         .await;
-        let dispatcher = before(upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         for number in 1..=2 {
             let answer = request(dispatcher.addr, "GET /x").await;
             assert_eq!(answer.status, 502, "{said:.80}");

@@ -1,8 +1,7 @@
 //! What never reaches t3: row 16, and single sign-on's fields and cookies.
 
-use crate::common::{Client, World, request};
-use crate::harness::{ADA, HEADER, asked};
-use crate::harness::{HANDSHAKE, each, load, seen_last};
+use crate::common::{Client, HANDSHAKE, World, request};
+use crate::harness::{ADA, HEADER, each, load, seen_last};
 
 const TWINS: &str = "X_authentik_username: intruder\nX.authentik.username: intruder\nX-authentik_uid: intruder\n\
     X_Authentik-email: intruder\nx.authentik-groups: intruder\nX_Forwarded_For: intruder\nX.Forwarded.For: intruder\n\
@@ -15,7 +14,7 @@ const SSO: &str = "X-authentik-uid: intruder\nX-authentik-email: intruder\nX-aut
 
 /// Nothing of single sign-on is in what t3 saw, whatever it was asked for.
 fn assert_withheld(world: &World) {
-    for seen in asked(world) {
+    for seen in world.asked() {
         for (name, value) in &seen.headers {
             let plain = name.to_lowercase().replace(['_', '.'], "-");
             let of_sso = plain.starts_with("x-authentik") || plain == "x-dispatcher-secret";
@@ -53,7 +52,7 @@ async fn single_sign_on_s_fields_stay_here() {
         let head = format!("GET /ws\n{ADA}{SSO}Cookie: t3_session={session}\n{HANDSHAKE}");
         client.send_head(&head).await;
         assert_eq!(client.head().await.expect("an answer").status, 101);
-        assert!(asked(&world).len() >= 2);
+        assert!(world.asked().len() >= 2);
         assert_withheld(&world);
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::assets::files::{file, file_with};
 use crate::assets::harness::World;
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, Dispatcher, World as Standin, config, request};
+use crate::common::{Client, Dispatcher, World as Standin, request};
 
 const PATH: &str = "/manifest.webmanifest";
 
@@ -122,8 +122,7 @@ async fn without_t3_there_is_no_word_on_it_and_the_barred_get_none() {
     let t3 = RawUpstream::serving(vec![]).await;
     let gone = t3.addr;
     drop(t3);
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let dispatcher = Dispatcher::start(config(gone, dir.path(), &[])).await;
+    let dispatcher = Dispatcher::in_front_of(gone, &[]).await;
     let answer = request(dispatcher.addr, &format!("GET {PATH}")).await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("retry-after"), "1");
