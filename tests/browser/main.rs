@@ -4,5 +4,5 @@
 mod common;
 
 mod cockpit;
-mod gate;
-mod install;
+mod installability;
+mod sign_on_gate;

@@ -6,7 +6,7 @@ mod common;
 mod check;
 mod help;
 mod install;
+mod log_and_metrics;
 mod metrics;
 mod probe;
 mod process;
-mod reconcile;

@@ -3,7 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod crowds;
+mod concurrency;
 mod failures;
 mod healing;
 mod page_load;

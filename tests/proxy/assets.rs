@@ -1,11 +1,11 @@
 //! t3's static files: what a browser gets of them, and what t3 is asked for.
 
-mod coded;
+mod content_coding;
 pub(crate) mod files;
-pub(crate) mod harness;
-mod kept;
-mod memory;
+mod ineligible;
+mod revalidation;
+pub(crate) mod site;
+mod store;
 mod streaming;
-mod untouched;
-mod validated;
-mod warm;
+mod warmup;
+mod warmup_memory;

@@ -1,8 +1,8 @@
 //! t3's page as an app of the home screen: its manifest, its tags, and what a browser makes of it.
 
+mod ineligible;
 mod manifest;
 mod page;
-mod untouched;
 
 /// What is put into t3's page.
 const TAGS: &str = "<link rel=\"manifest\" href=\"/manifest.webmanifest\" \

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{World, started};
+use crate::assets::site::{World, started};
 use crate::common::Client;
 use crate::common::process::is_release;
 use crate::common::raw_upstream::RawUpstream;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::assets::files::{file, file_with};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, Dispatcher, World as Standin, request};
 

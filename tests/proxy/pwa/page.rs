@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::{TAGS, load};
 use crate::assets::files::{decoded, file_with, script};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, World as Standin, request};
 

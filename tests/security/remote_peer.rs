@@ -20,7 +20,7 @@ const INSIDE: &str = "T3_TEST_INSIDE_NAMESPACE";
 async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
     if std::env::var_os(INSIDE).is_none() {
         return run_inside(
-            "elsewhere::a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why",
+            "remote_peer::a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why",
         );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");

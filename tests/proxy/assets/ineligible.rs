@@ -1,7 +1,7 @@
 //! What goes through byte for byte: the same with the switch on as with it off.
 
 use crate::assets::files::{file, file_with, script};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::http::Answer;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, config, request};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{LEISURE, World};
+use crate::assets::site::{LEISURE, World};
 use crate::common::http::Answer;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, PATIENCE, World as Standin, request};

@@ -7,7 +7,7 @@ use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, command};
 use crate::common::{Client, PAGE, cli_in};
-use crate::load::{MOST_KIB, assert_healthy};
+use crate::resource_use::{MOST_KIB, assert_healthy};
 
 /// Runs of the CLI at once: t3's database takes few writers (contract §1).
 const MOST_RUNS: usize = 2;

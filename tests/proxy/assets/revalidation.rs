@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, request};
 

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use crate::bounds::SOON;
 use crate::common::http::Answer;
 use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::assert_untouched;
+use crate::limits::SOON;
 
 /// Reads to the end of the connection, which has to come soon; returns the status, if any came.
 async fn closed_soon(client: &mut Client, of: &str) -> Option<u16> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::process::{Process, command};
 use crate::common::{Client, PATIENCE, request};
 use crate::harness::until;
-use crate::load::{descriptors, ticks};
+use crate::resource_use::{descriptors, ticks};
 
 #[tokio::test]
 async fn row_49_without_descriptors_it_waits_and_comes_back() {

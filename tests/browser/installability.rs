@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::World;
 use crate::common::browser::{Browser, Page};
-use crate::gate::Gate;
+use crate::sign_on_gate::Gate;
 
 const LIVE: &str = "document.documentElement.dataset.state === 'live'";
 

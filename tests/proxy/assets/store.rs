@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, file_with, script};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, request};
 

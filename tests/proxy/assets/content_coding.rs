@@ -1,7 +1,7 @@
 //! Each client gets the coding that it likes best, and the same bytes in the end.
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::{Client, request};
 
 const FOREVER: &str = "private, max-age=31536000, immutable";

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, HANDSHAKE, World};
 use crate::harness::until;
-use crate::revoked::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
+use crate::revoked_session::{EVERY, OPTIONS, assert_alive, open, wait_for_checks};
 use crate::upgrades::SWITCHED;
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::load;
 use crate::assets::files::{file, file_with};
-use crate::assets::harness::World;
+use crate::assets::site::World;
 use crate::common::http::Answer;
 use crate::common::{Dispatcher, config, request};
 

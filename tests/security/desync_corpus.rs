@@ -6,7 +6,7 @@ use crate::common::{Client, Dispatcher};
 use crate::harness::{CLOSES, shown};
 use crate::recorder::Recorder;
 
-const CASES: &str = include_str!("desync/cases.json");
+const CASES: &str = include_str!("desync_corpus/cases.json");
 
 #[derive(Debug, PartialEq)]
 enum Fate {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::assets::files::{file, script};
-use crate::assets::harness::{LEISURE, started};
+use crate::assets::site::{LEISURE, started};
 use crate::common::process::is_release;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::request;
