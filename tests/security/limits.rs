@@ -2,43 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::process::{command, output};
 use crate::common::{Client, HANDSHAKE, PATIENCE, World};
 use crate::harness::assert_untouched;
 
 /// What a bound of half a second may take on a machine that is doing other things too.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
-
-#[test]
-fn the_defaults_are_told() {
-    let help = output(command().arg("--help")).stdout;
-    let help = String::from_utf8(help).expect("text");
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for (flag, variable, default) in [
-        ("--drain-timeout", "DISPATCHER_DRAIN_TIMEOUT", "20s"),
-        ("--identity-header", "DISPATCHER_IDENTITY_HEADER", ""),
-        ("--allowed-users", "DISPATCHER_ALLOWED_USERS", ""),
-        ("--secret-file", "DISPATCHER_SECRET_FILE", ""),
-        ("--trusted-proxies", "DISPATCHER_TRUSTED_PROXIES", ""),
-        ("--header-timeout", "DISPATCHER_HEADER_TIMEOUT", "10s"),
-        ("--header-limit", "DISPATCHER_HEADER_LIMIT", "131072"),
-        ("--max-connections", "DISPATCHER_MAX_CONNECTIONS", "10000"),
-        ("--max-tunnels", "DISPATCHER_MAX_TUNNELS", "256"),
-        ("--idle-timeout", "DISPATCHER_IDLE_TIMEOUT", "2m"),
-        ("--body-timeout", "DISPATCHER_BODY_TIMEOUT", "60s"),
-        ("--session-check", "DISPATCHER_SESSION_CHECK", "15s"),
-    ] {
-        let told = help.split(&format!("{flag} <")).nth(1);
-        let told = told.unwrap_or_else(|| panic!("{flag} is not told"));
-        let told = told.split(" --").next().unwrap_or_default();
-        assert!(
-            told.contains(&format!("[env: {variable}=")),
-            "{flag}: {told}"
-        );
-        let is_told = default.is_empty() || told.contains(&format!("[default: {default}]"));
-        assert!(is_told, "{flag}: {told}");
-    }
-}
 
 #[tokio::test]
 async fn a_kept_connection_is_closed_after_its_idle_time() {

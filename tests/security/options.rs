@@ -1,0 +1,73 @@
+//! The options of the access policy and of the limits: their defaults and their validation.
+
+use clap::Parser;
+
+use crate::common::Options;
+use crate::common::process::{command, output};
+
+#[test]
+fn the_defaults_are_told() {
+    let help = output(command().arg("--help")).stdout;
+    let help = String::from_utf8(help).expect("text");
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (flag, variable, default) in [
+        ("--drain-timeout", "DISPATCHER_DRAIN_TIMEOUT", "20s"),
+        ("--identity-header", "DISPATCHER_IDENTITY_HEADER", ""),
+        ("--allowed-users", "DISPATCHER_ALLOWED_USERS", ""),
+        ("--secret-file", "DISPATCHER_SECRET_FILE", ""),
+        ("--trusted-proxies", "DISPATCHER_TRUSTED_PROXIES", ""),
+        ("--header-timeout", "DISPATCHER_HEADER_TIMEOUT", "10s"),
+        ("--header-limit", "DISPATCHER_HEADER_LIMIT", "131072"),
+        ("--max-connections", "DISPATCHER_MAX_CONNECTIONS", "10000"),
+        ("--max-tunnels", "DISPATCHER_MAX_TUNNELS", "256"),
+        ("--idle-timeout", "DISPATCHER_IDLE_TIMEOUT", "2m"),
+        ("--body-timeout", "DISPATCHER_BODY_TIMEOUT", "60s"),
+        ("--session-check", "DISPATCHER_SESSION_CHECK", "15s"),
+    ] {
+        let told = help.split(&format!("{flag} <")).nth(1);
+        let told = told.unwrap_or_else(|| panic!("{flag} is not told"));
+        let told = told.split(" --").next().unwrap_or_default();
+        assert!(
+            told.contains(&format!("[env: {variable}=")),
+            "{flag}: {told}"
+        );
+        let is_told = default.is_empty() || told.contains(&format!("[default: {default}]"));
+        assert!(is_told, "{flag}: {told}");
+    }
+}
+
+#[test]
+fn what_could_not_guard_the_door_ends_the_start() {
+    for (flag, good, bad) in [
+        ("--identity-header", "X-Remote-User", "X Remote User"),
+        ("--identity-header", "X-Remote-User", ""),
+        ("--trusted-proxies", "10.0.0.0/8,::1", "10.0.0.0/33"),
+        ("--trusted-proxies", "::/0", "traefik"),
+        ("--trusted-proxies", "10.0.0.1", "10.0.0"),
+        ("--secret-file", "/dev/null", ""),
+        ("--header-limit", "131072", "128k"),
+        ("--header-timeout", "10s", "soon"),
+        ("--idle-timeout", "2m", "2"),
+        ("--body-timeout", "60s", "-1s"),
+        ("--session-check", "15s", "never"),
+        ("--max-connections", "10000", "0"),
+        ("--max-tunnels", "256", "many"),
+    ] {
+        let parse = |value| {
+            let named = [
+                "t3-dispatcher",
+                "--identity-header",
+                "X-User",
+                "--header-limit",
+                "65536",
+            ];
+            Options::try_parse_from(named.iter().chain(&[flag, value]))
+        };
+        assert!(
+            parse(good).is_ok(),
+            "{flag} {good}: {:?}",
+            parse(good).err()
+        );
+        assert!(parse(bad).is_err(), "{flag} {bad:?} is taken");
+    }
+}
