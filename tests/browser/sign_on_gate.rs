@@ -60,7 +60,7 @@ async fn guard(mut client: TcpStream, dispatcher: SocketAddr, seen: Arc<Mutex<Ve
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let lower = head.to_lowercase();
     let cookies = lower.lines().find(|line| line.starts_with("cookie:"));
-    let answer = if cookies.is_some_and(|line| line.contains(COOKIE)) {
+    let response = if cookies.is_some_and(|line| line.contains(COOKIE)) {
         return pass(client, dispatcher, &head).await;
     } else if lower.contains("sec-fetch-dest: document") {
         format!("Location: {path}\r\nSet-Cookie: {COOKIE}; Path=/; HttpOnly; SameSite=Lax\r\n")
@@ -70,9 +70,9 @@ async fn guard(mut client: TcpStream, dispatcher: SocketAddr, seen: Arc<Mutex<Ve
         seen.lock().expect("no panic").push(path);
         "Location: http://login.invalid/\r\n".to_owned()
     };
-    let answer =
-        format!("HTTP/1.1 302 Found\r\n{answer}Content-Length: 0\r\nConnection: close\r\n\r\n");
-    let _ = client.write_all(answer.as_bytes()).await;
+    let response =
+        format!("HTTP/1.1 302 Found\r\n{response}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    let _ = client.write_all(response.as_bytes()).await;
 }
 
 async fn pass(mut client: TcpStream, dispatcher: SocketAddr, head: &str) {

@@ -18,19 +18,19 @@ pub struct Client {
 
 /// One answer, as it came.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// Names in lower case, values as they came.
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
     pub trailers: Vec<(String, Vec<u8>)>,
     /// Heads of the interim answers before it.
-    pub interim: Vec<Answer>,
+    pub interim: Vec<Response>,
     /// Did the body end as its framing says?
     pub complete: bool,
 }
 
-impl Answer {
+impl Response {
     /// Every value of `name`, as text.
     pub fn all(&self, name: &str) -> Vec<String> {
         let lines = self.headers.iter().filter(|(held, _)| held == name);
@@ -61,7 +61,7 @@ impl Answer {
 }
 
 /// One request on a connection of its own. `head` has its lines separated by `\n`; `Host` is added.
-pub async fn request(to: SocketAddr, head: &str) -> Answer {
+pub async fn request(to: SocketAddr, head: &str) -> Response {
     Client::connect(to).await.exchange(head).await
 }
 
@@ -80,9 +80,9 @@ impl Client {
     }
 
     /// Sends a head (see [`request`]) and reads the whole answer.
-    pub async fn exchange(&mut self, head: &str) -> Answer {
+    pub async fn exchange(&mut self, head: &str) -> Response {
         self.send_head(head).await;
-        self.answer(head.starts_with("HEAD ")).await
+        self.response(head.starts_with("HEAD ")).await
     }
 
     pub async fn send_head(&mut self, head: &str) {
@@ -102,30 +102,30 @@ impl Client {
     }
 
     /// Reads one answer with its interim ones; `is_head` says that it has no body.
-    pub async fn answer(&mut self, is_head: bool) -> Answer {
+    pub async fn response(&mut self, is_head: bool) -> Response {
         let mut interim = Vec::new();
         loop {
-            let mut answer = self.head().await.expect("an answer before the end");
-            if (100..200).contains(&answer.status) && answer.status != 101 {
-                interim.push(answer);
+            let mut response = self.head().await.expect("a response before the end");
+            if (100..200).contains(&response.status) && response.status != 101 {
+                interim.push(response);
                 continue;
             }
-            answer.interim = interim;
-            let empty = is_head || matches!(answer.status, 101 | 204 | 304);
+            response.interim = interim;
+            let empty = is_head || matches!(response.status, 101 | 204 | 304);
             match empty {
-                true => answer.complete = true,
-                false => self.body(&mut answer).await,
+                true => response.complete = true,
+                false => self.body(&mut response).await,
             }
-            return answer;
+            return response;
         }
     }
 
     /// Reads the head of one answer; nothing if the connection ends before it.
-    pub async fn head(&mut self) -> Option<Answer> {
+    pub async fn head(&mut self) -> Option<Response> {
         loop {
-            if let Some((length, answer)) = parse_head(&self.buffer) {
+            if let Some((length, response)) = parse_head(&self.buffer) {
                 self.buffer.drain(..length);
-                return Some(answer);
+                return Some(response);
             }
             if self.fill().await == 0 {
                 assert!(self.buffer.is_empty(), "cut head: {:?}", self.buffer);
@@ -145,41 +145,41 @@ impl Client {
         self.read_at_least(usize::MAX).await
     }
 
-    async fn body(&mut self, answer: &mut Answer) {
-        if answer.header("transfer-encoding") == "chunked" {
-            self.chunked(answer).await;
-        } else if let Ok(length) = answer.header("content-length").parse::<usize>() {
+    async fn body(&mut self, response: &mut Response) {
+        if response.header("transfer-encoding") == "chunked" {
+            self.chunked(response).await;
+        } else if let Ok(length) = response.header("content-length").parse::<usize>() {
             while self.buffer.len() < length && self.fill().await > 0 {}
-            answer.complete = self.buffer.len() >= length;
+            response.complete = self.buffer.len() >= length;
             let taken = length.min(self.buffer.len());
-            answer.body = self.buffer.drain(..taken).collect();
+            response.body = self.buffer.drain(..taken).collect();
         } else {
-            answer.body = self.rest().await;
-            answer.complete = true;
+            response.body = self.rest().await;
+            response.complete = true;
         }
     }
 
-    async fn chunked(&mut self, answer: &mut Answer) {
+    async fn chunked(&mut self, response: &mut Response) {
         while let Some(line) = self.line().await {
             let size = usize::from_str_radix(line.split(';').next().unwrap_or(""), 16);
             let size = size.expect("a chunk size");
             if size == 0 {
                 while let Some(line) = self.line().await {
                     let Some((name, value)) = line.split_once(": ") else {
-                        answer.complete = line.is_empty();
+                        response.complete = line.is_empty();
                         return;
                     };
                     let trailer = (name.to_lowercase(), value.as_bytes().to_vec());
-                    answer.trailers.push(trailer);
+                    response.trailers.push(trailer);
                 }
                 return;
             }
             while self.buffer.len() < size + 2 && self.fill().await > 0 {}
             if self.buffer.len() < size + 2 {
-                answer.body.append(&mut self.buffer);
+                response.body.append(&mut self.buffer);
                 return;
             }
-            answer.body.extend(self.buffer.drain(..size));
+            response.body.extend(self.buffer.drain(..size));
             self.buffer.drain(..2);
         }
     }
@@ -204,19 +204,19 @@ impl Client {
     }
 }
 
-fn parse_head(bytes: &[u8]) -> Option<(usize, Answer)> {
+fn parse_head(bytes: &[u8]) -> Option<(usize, Response)> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(bytes).expect("an HTTP answer") else {
+    let httparse::Status::Complete(length) = head.parse(bytes).expect("an HTTP response") else {
         return None;
     };
     let headers = head.headers.iter();
-    let answer = Answer {
+    let response = Response {
         status: head.code.expect("a complete head"),
         headers: headers
             .map(|field| (field.name.to_lowercase(), field.value.to_vec()))
             .collect(),
-        ..Answer::default()
+        ..Response::default()
     };
-    Some((length, answer))
+    Some((length, response))
 }

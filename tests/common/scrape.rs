@@ -15,9 +15,9 @@ pub struct Scrape {
 
 impl Scrape {
     pub async fn of(metrics: SocketAddr) -> Self {
-        let answer = request(metrics, "GET /metrics").await;
-        assert_eq!(answer.status, 200);
-        let text = answer.text();
+        let response = request(metrics, "GET /metrics").await;
+        assert_eq!(response.status, 200);
+        let text = response.text();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let series = samples.map(|line| {
             let (name, value) = line.rsplit_once(' ').expect("a sample");

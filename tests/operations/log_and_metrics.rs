@@ -71,16 +71,16 @@ impl Hour {
     }
 
     /// Somebody new loads the page, and is called by their request.
-    async fn visit(&self, user: &str) -> crate::common::http::Answer {
+    async fn visit(&self, user: &str) -> crate::common::http::Response {
         let head = format!("GET /\n{PAGE}\nX-User: {user}\nX-Request-Id: {user}-1");
         request(self.process.addr, &head).await
     }
 
     async fn pair_by_api(&mut self, user: &str) -> String {
-        let answer = self.visit(user).await;
-        assert_eq!(answer.status, 302);
+        let response = self.visit(user).await;
+        assert_eq!(response.status, 302);
         self.note("api");
-        answer.cookie()
+        response.cookie()
     }
 
     async fn pair_by_cli(&mut self, user: &str) {

@@ -171,8 +171,8 @@ async fn bytes_are_counted_both_ways() {
     let world = World::start().await;
     request(world.addr(), "GET /healthz").await;
     let before = world.metrics().await;
-    let answer = request(world.addr(), "GET /standin/bytes/1000000").await;
-    assert_eq!(answer.body.len(), 1_000_000);
+    let response = request(world.addr(), "GET /standin/bytes/1000000").await;
+    assert_eq!(response.body.len(), 1_000_000);
     let after = world.metrics().await;
     let rise = |series: &str| after.get(series) - before.get(series);
     let sent = rise("sent_bytes_total{stream=\"http\"}");
@@ -211,9 +211,9 @@ async fn t3_s_state_is_a_series_and_a_doubt_is_no_change() {
 async fn the_listener_gives_metrics_and_nothing_else() {
     let world = World::start().await;
     let metrics = world.dispatcher.metrics;
-    let answer = request(metrics, "GET /metrics").await;
+    let response = request(metrics, "GET /metrics").await;
     assert!(
-        answer
+        response
             .header("content-type")
             .starts_with("text/plain; version=0.0.4")
     );
@@ -257,7 +257,7 @@ async fn scrapes_are_bounded_and_cost_t3_nothing() {
     assert!(start.elapsed() < PATIENCE);
     assert_eq!(scrape.sum("requests_total"), 1.0, "a scrape is no request");
     for mut client in idle {
-        assert!(client.rest().await.is_empty(), "cut without an answer");
+        assert!(client.rest().await.is_empty(), "cut without a response");
     }
     assert!(world.asked().is_empty());
 }

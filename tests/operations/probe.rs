@@ -75,11 +75,11 @@ async fn it_works_while_t3_is_gone() {
         request(dispatcher.addr, "GET /probe/healthz").await.status,
         200
     );
-    let answer = request(dispatcher.addr, &format!("GET /probe/ws\n{HANDSHAKE}")).await;
-    assert_eq!(answer.status, 101);
+    let response = request(dispatcher.addr, &format!("GET /probe/ws\n{HANDSHAKE}")).await;
+    assert_eq!(response.status, 101);
     // RFC 6455 §1.3.
     assert_eq!(
-        answer.header("sec-websocket-accept"),
+        response.header("sec-websocket-accept"),
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
     drop((addr, dir));
@@ -124,8 +124,8 @@ async fn a_handshake_is_checked_and_whoever_is_barred_stays_so() {
         (format!("GET /probe/ws\n{HANDSHAKE}"), 101),
         ("GET /probe/healthz\nX-User: eve".to_owned(), 200),
     ] {
-        let answer = request(world.addr(), &head).await;
-        assert_eq!(answer.status, status, "{head}");
+        let response = request(world.addr(), &head).await;
+        assert_eq!(response.status, status, "{head}");
     }
     assert_eq!(
         request(world.addr(), "GET /probe/ws")

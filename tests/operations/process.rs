@@ -63,7 +63,7 @@ async fn sigterm_and_sigint_let_the_request_under_way_finish() {
         let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
         let mut client = Client::connect(process.addr).await;
         client.send_head("GET /standin/slow?ms=1000").await;
-        client.head().await.expect("an answer");
+        client.head().await.expect("a response");
         process.signal(signal);
         let addr = process.addr;
         let refused = async { while tokio::net::TcpStream::connect(addr).await.is_ok() {} };
@@ -95,7 +95,7 @@ async fn a_drain_ends_tunnels_at_its_deadline() {
     client
         .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
         .await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     let start = Instant::now();
     process.signal(Signal::TERM);
     client.rest().await;
@@ -154,13 +154,13 @@ async fn no_credential_and_no_cookie_is_in_the_log_at_any_level() {
         .env("T3CODE_HOME", &base_dir)
         .env("RUST_LOG", "trace");
     let process = Process::start(&mut command);
-    let answer = request(
+    let response = request(
         process.addr,
         &format!("GET /\n{PAGE}\nCookie: other=SECRETOTHER1"),
     )
     .await;
-    assert_eq!(answer.status, 302);
-    let cookie = answer.cookie();
+    assert_eq!(response.status, 302);
+    let cookie = response.cookie();
     let again = format!("GET /\n{PAGE}\nCookie: {cookie}\nAuthorization: Bearer SECRETBEARER1");
     assert_eq!(request(process.addr, &again).await.status, 200);
     let spent = standin.requests();

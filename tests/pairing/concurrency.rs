@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::{PAGE, PATIENCE, World, request};
 use t3_standin::journal;
 
 /// By default nobody is joined: the identity header makes a person of a request.
 const IDENTITY: [&str; 2] = ["--identity-header", "X-authentik-username"];
 
-async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> Answer {
+async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> Response {
     request(
         addr,
         &format!("GET {target}\n{PAGE}\nX-authentik-username: {user}"),
@@ -19,15 +19,15 @@ async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> An
 }
 
 /// Loads at the same moment, each a user and a target.
-async fn at_once(world: &World, loads: Vec<(String, String)>) -> Vec<Answer> {
+async fn at_once(world: &World, loads: Vec<(String, String)>) -> Vec<Response> {
     let loads = loads
         .into_iter()
         .map(|(user, target)| tokio::spawn(load_as(world.addr(), user, target)));
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for load in loads.collect::<Vec<_>>() {
-        answers.push(load.await.expect("no panic"));
+        responses.push(load.await.expect("no panic"));
     }
-    answers
+    responses
 }
 
 /// Waits until the dispatcher has a session of its own.
@@ -43,11 +43,11 @@ async fn warmed_up(world: &World) {
         .expect("one run of the command");
 }
 
-fn distinct_sessions(answers: &[Answer]) -> usize {
-    assert!(answers.iter().all(|answer| answer.status == 302));
-    answers
+fn distinct_sessions(responses: &[Response]) -> usize {
+    assert!(responses.iter().all(|response| response.status == 302));
+    responses
         .iter()
-        .map(Answer::cookie)
+        .map(Response::cookie)
         .collect::<HashSet<_>>()
         .len()
 }
@@ -83,8 +83,8 @@ async fn twenty_people_with_the_command_alone_get_twenty_sessions_one_run_at_a_t
     let people = (0..20)
         .map(|n| (format!("person{n}"), "/".to_owned()))
         .collect();
-    let answers = at_once(&world, people).await;
-    assert_eq!(distinct_sessions(&answers), 20);
+    let responses = at_once(&world, people).await;
+    assert_eq!(distinct_sessions(&responses), 20);
     let mut runs = journal::runs(world.standin.base_dir());
     assert_eq!(runs.len(), 20);
     runs.sort_by_key(|run| run.started_us);
@@ -102,8 +102,8 @@ async fn forty_people_with_the_api_get_forty_sessions_each_by_its_name() {
     let people = (0..40)
         .map(|n| (format!("person{n}@h.test"), "/".to_owned()))
         .collect();
-    let answers = at_once(&world, people).await;
-    assert_eq!(distinct_sessions(&answers), 40);
+    let responses = at_once(&world, people).await;
+    assert_eq!(distinct_sessions(&responses), 40);
     let labels: HashSet<_> = world
         .standin
         .sessions()
@@ -125,19 +125,19 @@ async fn ten_tabs_of_one_browser_share_their_session() {
     let tabs = (0..10)
         .map(|n| ("alice".to_owned(), format!("/t/{n}")))
         .collect();
-    let answers = at_once(&world, tabs).await;
-    assert!(distinct_sessions(&answers) <= 2);
+    let responses = at_once(&world, tabs).await;
+    assert!(distinct_sessions(&responses) <= 2);
     assert!(world.exchanges() <= 2);
-    for (n, answer) in answers.iter().enumerate() {
+    for (n, response) in responses.iter().enumerate() {
         assert_eq!(
-            answer.header("location"),
+            response.header("location"),
             format!("/t/{n}"),
             "each its own page"
         );
     }
     // A tab that is a little late still gets the session of the others.
     let late = load_as(world.addr(), "alice".to_owned(), "/t/late".to_owned()).await;
-    assert_eq!(late.cookie(), answers[0].cookie());
+    assert_eq!(late.cookie(), responses[0].cookie());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,9 +149,9 @@ async fn people_never_share_a_session() {
     let people = people
         .map(|user| (user.to_owned(), "/".to_owned()))
         .to_vec();
-    let answers = at_once(&world, people).await;
+    let responses = at_once(&world, people).await;
     // "alice " is alice: what stands around a field's value is none of it.
-    assert_eq!(distinct_sessions(&answers), 3);
+    assert_eq!(distinct_sessions(&responses), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,8 +162,8 @@ async fn without_an_identity_nothing_is_joined() {
         .standin
         .set_faults(|faults| faults.auth_delay_ms = 100);
     let loads = (0..5).map(|n| (String::new(), format!("/t/{n}"))).collect();
-    let answers = at_once(&world, loads).await;
-    assert_eq!(distinct_sessions(&answers), 5);
+    let responses = at_once(&world, loads).await;
+    assert_eq!(distinct_sessions(&responses), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,8 +189,8 @@ async fn where_the_api_mints_nothing_the_command_does() {
         world
             .standin
             .set_faults(|faults| faults.pairing_token_status = Some(status));
-        let answer = request(world.addr(), &format!("GET /\n{PAGE}")).await;
-        assert_eq!(answer.status, 302, "{status}");
+        let response = request(world.addr(), &format!("GET /\n{PAGE}")).await;
+        assert_eq!(response.status, 302, "{status}");
         assert_eq!(
             journal::starts(world.standin.base_dir()).len(),
             2,
@@ -236,17 +236,20 @@ async fn who_would_wait_too_long_is_forwarded_at_once() {
     let people = (0..30)
         .map(|n| (format!("person{n}"), "/".to_owned()))
         .collect();
-    let answers = at_once(&world, people).await;
+    let responses = at_once(&world, people).await;
     assert!(
         start.elapsed() < Duration::from_secs(29),
         "{:?}",
         start.elapsed()
     );
-    let paired = answers.iter().filter(|answer| answer.status == 302).count();
+    let paired = responses
+        .iter()
+        .filter(|response| response.status == 302)
+        .count();
     assert!((8..=10).contains(&paired), "{paired}");
     assert!(
-        answers
+        responses
             .iter()
-            .all(|answer| matches!(answer.status, 200 | 302))
+            .all(|response| matches!(response.status, 200 | 302))
     );
 }

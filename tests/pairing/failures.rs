@@ -6,16 +6,16 @@ use t3_standin::faults::Faults;
 
 use crate::common::{Client, PAGE, PATIENCE, World, request};
 
-async fn load(world: &World, target: &str) -> crate::common::http::Answer {
+async fn load(world: &World, target: &str) -> crate::common::http::Response {
     request(world.addr(), &format!("GET {target}\n{PAGE}")).await
 }
 
 /// Whatever goes wrong, the page load ends at t3, which shows its own pairing screen.
 async fn falls_back(world: &World) {
-    let answer = load(world, "/t/1").await;
-    assert_eq!(answer.status, 200);
-    assert!(answer.text().contains("<html"), "t3's page");
-    assert_eq!(answer.header("set-cookie"), "");
+    let response = load(world, "/t/1").await;
+    assert_eq!(response.status, 200);
+    assert!(response.text().contains("<html"), "t3's page");
+    assert_eq!(response.header("set-cookie"), "");
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn a_cli_that_hangs_is_killed_after_fifteen_seconds_and_others_are_served_
     let meanwhile = request(world.addr(), "GET /standin/1k").await;
     assert_eq!(meanwhile.status, 200);
     assert!(start.elapsed() < Duration::from_secs(5));
-    let answer = client.answer(false).await;
+    let response = client.response(false).await;
     assert_eq!(
-        (answer.status, answer.header("set-cookie").as_str()),
+        (response.status, response.header("set-cookie").as_str()),
         (200, "")
     );
     let took = start.elapsed();

@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 
-async fn load(world: &World, further: &str) -> Answer {
+async fn load(world: &World, further: &str) -> Response {
     load_by(world, "(test)", further).await
 }
 
 /// By a browser of another name: what one browser gets has its bounds.
-async fn load_by(world: &World, browser: &str, further: &str) -> Answer {
+async fn load_by(world: &World, browser: &str, further: &str) -> Response {
     let page = PAGE.replace("(test)", browser);
     request(world.addr(), &format!("GET /\n{page}{further}")).await
 }
 
-async fn upgrade(world: &World, further: &str) -> Answer {
+async fn upgrade(world: &World, further: &str) -> Response {
     let mut client = Client::connect(world.addr()).await;
     let head = format!("GET /ws\n{HANDSHAKE}{further}");
     client.send_head(&head).await;
-    client.head().await.expect("an answer")
+    client.head().await.expect("a response")
 }
 
 async fn is_alive(world: &World, cookie: &str) -> bool {
@@ -39,9 +39,9 @@ async fn a_page_load_with_a_dead_session_gets_a_new_one() {
         &"t3_session=x".repeat(700),
     ] {
         let browser = dead.len().to_string();
-        let answer = load_by(&world, &browser, &format!("\nCookie: {dead}")).await;
-        assert_eq!(answer.status, 302, "{}", dead.len());
-        assert!(is_alive(&world, &answer.cookie()).await);
+        let response = load_by(&world, &browser, &format!("\nCookie: {dead}")).await;
+        assert_eq!(response.status, 302, "{}", dead.len());
+        assert!(is_alive(&world, &response.cookie()).await);
     }
 }
 
@@ -85,8 +85,8 @@ async fn a_fetch_is_never_redirected() {
         "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Site: same-origin",
         "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Site: cross-site",
     ] {
-        let answer = request(world.addr(), &format!("{head}\nCookie: t3_session=dead")).await;
-        assert_eq!(answer.status, 200, "{head}");
+        let response = request(world.addr(), &format!("{head}\nCookie: t3_session=dead")).await;
+        assert_eq!(response.status, 200, "{head}");
     }
 }
 
@@ -97,9 +97,9 @@ async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session() {
     world.standin.wipe_sessions();
     let own =
         format!("\nOrigin: http://t3.test\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d");
-    let answer = upgrade(&world, &own).await;
-    assert_eq!(answer.status, 101);
-    let cookie = answer.cookie();
+    let response = upgrade(&world, &own).await;
+    assert_eq!(response.status, 101);
+    let cookie = response.cookie();
     assert!(is_alive(&world, &cookie).await);
     let seen = world.standin.requests();
     let tries: Vec<_> = seen.iter().filter(|seen| seen.target == b"/ws").collect();
@@ -127,9 +127,9 @@ async fn a_page_of_another_origin_heals_nothing() {
         "\nOrigin: http://t3.test\nAuthorization: Bearer x",
         "",
     ] {
-        let answer = upgrade(&world, further).await;
-        assert_eq!(answer.status, 401, "{further}");
-        assert_eq!(answer.header("set-cookie"), "", "{further}");
+        let response = upgrade(&world, further).await;
+        assert_eq!(response.status, 401, "{further}");
+        assert_eq!(response.header("set-cookie"), "", "{further}");
     }
     assert_eq!(world.exchanges(), 0);
     let made = world
@@ -147,13 +147,13 @@ async fn a_script_that_asks_for_its_dead_session_hears_of_a_new_one() {
     let world = World::start().await;
     let ask = "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Mode: cors";
     let own = format!("{ask}\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead");
-    let answer = request(world.addr(), &own).await;
-    assert_eq!(answer.json()["authenticated"], true);
-    assert!(is_alive(&world, &answer.cookie()).await);
+    let response = request(world.addr(), &own).await;
+    assert_eq!(response.json()["authenticated"], true);
+    assert!(is_alive(&world, &response.cookie()).await);
     let foreign = format!("{ask}\nSec-Fetch-Site: cross-site\nCookie: t3_session=dead");
-    let answer = request(world.addr(), &foreign).await;
-    assert_eq!(answer.json()["authenticated"], false);
-    assert_eq!(answer.header("set-cookie"), "");
+    let response = request(world.addr(), &foreign).await;
+    assert_eq!(response.json()["authenticated"], false);
+    assert_eq!(response.header("set-cookie"), "");
 }
 
 #[tokio::test]
@@ -187,9 +187,9 @@ async fn the_old_endpoint_is_tried_where_the_new_one_is_not_and_remembered() {
         .standin
         .set_faults(|faults| faults.old_endpoint = true);
     for _ in 0..2 {
-        let answer = load(&world, "").await;
-        assert_eq!(answer.status, 302);
-        assert!(is_alive(&world, &answer.cookie()).await);
+        let response = load(&world, "").await;
+        assert_eq!(response.status, 302);
+        assert!(is_alive(&world, &response.cookie()).await);
     }
     let seen = world.standin.requests();
     let count = |path: &[u8]| seen.iter().filter(|seen| seen.target == path).count();

@@ -2,18 +2,18 @@
 
 use crate::common::{PAGE, World, request};
 
-async fn load(world: &World, target: &str) -> crate::common::http::Answer {
+async fn load(world: &World, target: &str) -> crate::common::http::Response {
     request(world.addr(), &format!("GET {target}\n{PAGE}")).await
 }
 
 #[tokio::test]
 async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
     let world = World::with(&["--mint", "cli"]).await;
-    let answer = load(&world, "/t/1?a=b%20c").await;
-    assert_eq!(answer.status, 302);
-    assert_eq!(answer.all("location"), ["/t/1?a=b%20c"]);
-    assert_eq!(answer.header("cache-control"), "no-store");
-    let line = answer.header("set-cookie");
+    let response = load(&world, "/t/1?a=b%20c").await;
+    assert_eq!(response.status, 302);
+    assert_eq!(response.all("location"), ["/t/1?a=b%20c"]);
+    assert_eq!(response.header("cache-control"), "no-store");
+    let line = response.header("set-cookie");
     let (value, attributes) = line.split_once("; ").expect("t3's own line");
     assert!(value.starts_with("t3_session=") && value.len() == "t3_session=".len() + 403);
     assert!(attributes.starts_with("Path=/; Expires="), "{line}");
@@ -21,7 +21,7 @@ async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
         attributes.ends_with(" GMT; HttpOnly; SameSite=Lax"),
         "{line}"
     );
-    let session = format!("GET /api/auth/session\nCookie: {}", answer.cookie());
+    let session = format!("GET /api/auth/session\nCookie: {}", response.cookie());
     let session = request(world.addr(), &session).await;
     assert_eq!(session.json()["authenticated"], true);
     let made = world.standin.sessions();
@@ -40,8 +40,8 @@ async fn t3_s_set_cookie_lines_are_handed_on_as_they_came() {
     world
         .standin
         .set_faults(|faults| faults.extra_set_cookie = further.clone());
-    let answer = load(&world, "/").await;
-    let lines = answer.all("set-cookie");
+    let response = load(&world, "/").await;
+    let lines = response.all("set-cookie");
     assert_eq!(lines.len(), 3, "several lines are not merged");
     assert_eq!(lines[1..], further);
 }
@@ -68,8 +68,8 @@ async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
         format!("GET /ws\n{PAGE}\nConnection: Upgrade\nUpgrade: websocket"),
         "GET /healthz\nAccept: text/html".to_owned(),
     ] {
-        let answer = request(world.addr(), &head).await;
-        assert_ne!(answer.status, 302, "{head}");
+        let response = request(world.addr(), &head).await;
+        assert_ne!(response.status, 302, "{head}");
     }
     assert_eq!(world.cli_starts(), 0);
 }
@@ -86,12 +86,12 @@ async fn the_location_stays_on_this_origin() {
     ] {
         // Another browser each time: one that comes again and again is not paired for ever.
         let page = PAGE.replace("(test)", target);
-        let answer = request(world.addr(), &format!("GET {target}\n{page}")).await;
-        let told = answer.header("location");
+        let response = request(world.addr(), &format!("GET {target}\n{page}")).await;
+        let told = response.header("location");
         assert!(
-            (answer.status == 302 && told == expected) || answer.status == 400,
+            (response.status == 302 && told == expected) || response.status == 400,
             "{target}: {} {told}",
-            answer.status
+            response.status
         );
     }
     for target in ["/\t/evil.test", "/\u{1}evil", "/a\0b"] {

@@ -21,10 +21,10 @@ fn keep_loading(addr: SocketAddr, cookie: String) -> (watch::Receiver<usize>, Jo
         while !count.is_closed() {
             let loads = *count.borrow();
             let start = Instant::now();
-            let answer = request(addr, &format!("GET /\n{PAGE}\nCookie: {cookie}")).await;
-            assert_eq!(answer.status, 200, "load {loads}: {}", answer.text());
+            let response = request(addr, &format!("GET /\n{PAGE}\nCookie: {cookie}")).await;
+            assert_eq!(response.status, 200, "load {loads}: {}", response.text());
             assert!(
-                answer.complete && answer.text().contains("</html>"),
+                response.complete && response.text().contains("</html>"),
                 "load {loads}"
             );
             assert!(
@@ -53,8 +53,8 @@ async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
             "GET /ws\n{HANDSHAKE}\nOrigin: http://t3.test\nCookie: {cookie}"
         ))
         .await;
-    let answer = client.head().await.expect("an answer");
-    assert_eq!(answer.status, 101);
+    let response = client.head().await.expect("a response");
+    assert_eq!(response.status, 101);
     client
 }
 

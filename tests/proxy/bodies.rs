@@ -17,7 +17,7 @@ async fn thirty_megabytes_up_and_twenty_down_arrive_whole() {
     let head = format!("POST /standin/digest\nContent-Length: {}", body.len());
     client.send_head(&head).await;
     client.send(&body).await;
-    let up = client.answer(false).await.json();
+    let up = client.response(false).await.json();
     assert_eq!(up["bytes"], body.len());
     let direct = request(world.standin.addr(), "GET /standin/bytes/20971520").await;
     for target in [
@@ -39,16 +39,16 @@ async fn a_chunked_upload_and_its_trailers_stay_chunked() {
     client
         .send(b"3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nX-Sum: 5\r\n\r\n")
         .await;
-    let answer = client.answer(false).await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "abcde"));
-    assert_eq!(answer.trailers, [("x-sum".to_owned(), b"5".to_vec())]);
+    let response = client.response(false).await;
+    assert_eq!((response.status, response.text().as_str()), (200, "abcde"));
+    assert_eq!(response.trailers, [("x-sum".to_owned(), b"5".to_vec())]);
     assert_eq!(client.rest().await, b"", "who sent chunks begins anew");
     let mut client = Client::connect(world.addr()).await;
     client
         .send_head("GET /standin/head\nTransfer-Encoding: chunked")
         .await;
     client.send(b"1\r\nx\r\n0\r\n\r\n").await;
-    assert_eq!(client.answer(false).await.status, 200);
+    assert_eq!(client.response(false).await.status, 200);
     let seen = world.asked().pop().expect("a request");
     let framing = ("transfer-encoding".to_owned(), b"chunked".to_vec());
     assert!(seen.headers.contains(&framing), "a GET keeps its body");
@@ -60,7 +60,7 @@ async fn the_first_chunk_of_a_slow_answer_comes_at_once() {
     let start = Instant::now();
     let mut client = Client::connect(world.addr()).await;
     client.send_head("GET /standin/slow?ms=3000").await;
-    let head = client.head().await.expect("an answer");
+    let head = client.head().await.expect("a response");
     assert_eq!(head.status, 200);
     let first = client.read_at_least(1).await;
     assert!(String::from_utf8_lossy(&first).contains("first"));
@@ -113,10 +113,10 @@ async fn head_and_bodiless_answers_keep_their_length_and_have_no_body() {
         (200, "4096")
     );
     for status in [204, 304] {
-        let answer = client
+        let response = client
             .exchange(&format!("GET /standin/status/{status}"))
             .await;
-        assert_eq!((answer.status, answer.body.len()), (status, 0));
+        assert_eq!((response.status, response.body.len()), (status, 0));
     }
     let next = client.exchange("GET /standin/bytes/3").await;
     assert_eq!(next.body.len(), 3, "the connection goes on");
@@ -129,9 +129,9 @@ async fn expect_continue_is_answered_once() {
     client
         .send_head("POST /standin/digest\nContent-Length: 3\nExpect: 100-continue")
         .await;
-    let interim = client.head().await.expect("an interim answer");
+    let interim = client.head().await.expect("an interim response");
     assert_eq!(interim.status, 100);
     client.send(b"abc").await;
-    let answer = client.answer(false).await;
-    assert_eq!((answer.status, answer.interim.len()), (200, 0));
+    let response = client.response(false).await;
+    assert_eq!((response.status, response.interim.len()), (200, 0));
 }

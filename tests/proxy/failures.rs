@@ -17,11 +17,11 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
     let addr = world.addr();
     let World { standin, dir, .. } = world;
     standin.kill();
-    let answer = request(addr, "GET /healthz").await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    let response = request(addr, "GET /healthz").await;
+    assert_eq!((response.status, response.text().as_str()), (200, "ok"));
     for other in ["/healthz/", "//healthz", "/healthzz", "/HEALTHZ"] {
-        let answer = request(addr, &format!("GET {other}")).await;
-        assert_eq!(answer.status, 503, "{other} is t3's");
+        let response = request(addr, &format!("GET {other}")).await;
+        assert_eq!(response.status, 503, "{other} is t3's");
     }
     drop(dir);
 }
@@ -29,8 +29,8 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
 #[tokio::test]
 async fn an_early_answer_is_relayed_and_stops_the_upload() {
     let upstream = RawUpstream::start(|mut stream, _, _| async move {
-        let answer = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmore";
-        let _ = stream.write_all(answer).await;
+        let response = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmore";
+        let _ = stream.write_all(response).await;
         read_until_closed(&mut stream).await;
     })
     .await;
@@ -40,8 +40,8 @@ async fn an_early_answer_is_relayed_and_stops_the_upload() {
         .send_head("POST /x\nContent-Length: 1000000000")
         .await;
     client.send(&[b'x'; 100_000]).await;
-    let answer = client.answer(false).await;
-    assert_eq!((answer.status, answer.text().as_str()), (413, "more"));
+    let response = client.response(false).await;
+    assert_eq!((response.status, response.text().as_str()), (413, "more"));
     assert_eq!(client.rest().await, b"", "the connection is closed");
 }
 
@@ -92,8 +92,8 @@ async fn none_of_two_thousand_requests_meets_the_end_of_a_kept_connection() {
 async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_safe() {
     let upstream = RawUpstream::start(|mut stream, _, number| async move {
         // The first connection answers once and ends under the second request.
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
-        let _ = stream.write_all(answer.as_bytes()).await;
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
+        let _ = stream.write_all(response.as_bytes()).await;
         read_head(&mut stream).await;
     })
     .await;
@@ -104,7 +104,7 @@ async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_sa
     client.send_head("POST /3\nContent-Length: 1").await;
     client.send(b"x").await;
     assert_eq!(
-        client.answer(false).await.status,
+        client.response(false).await.status,
         502,
         "a POST is not repeated"
     );
@@ -114,9 +114,9 @@ async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_sa
 async fn an_answer_cut_short_is_never_made_whole() {
     let world = World::start().await;
     for target in ["/standin/cut", "/standin/cut?chunked=1"] {
-        let answer = request(world.addr(), &format!("GET {target}")).await;
-        assert_eq!(answer.status, 200);
-        assert!(!answer.complete, "{target}");
+        let response = request(world.addr(), &format!("GET {target}")).await;
+        assert_eq!(response.status, 200);
+        assert!(!response.complete, "{target}");
     }
 }
 
@@ -132,11 +132,11 @@ async fn what_is_no_answer_becomes_a_502() {
     ] {
         let upstream = RawUpstream::sending(bytes).await;
         let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
-        let answer = request(dispatcher.addr, "GET /x").await;
+        let response = request(dispatcher.addr, "GET /x").await;
         let shown = String::from_utf8_lossy(bytes);
-        assert_eq!(answer.status, 502, "{shown}");
-        assert_eq!(answer.json()["error"], "upstream_unavailable");
-        assert!(answer.text().contains(&upstream.addr.to_string()));
+        assert_eq!(response.status, 502, "{shown}");
+        assert_eq!(response.json()["error"], "upstream_unavailable");
+        assert!(response.text().contains(&upstream.addr.to_string()));
     }
 }
 
@@ -177,9 +177,9 @@ async fn a_t3_that_is_lost_between_two_requests_is_told_too() {
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
     let (addr, upstream) = (world.addr(), world.standin.addr().to_string());
     world.standin.kill();
-    let answer = request(addr, "GET /standin/1k").await;
-    assert!(matches!(answer.status, 502 | 503), "{}", answer.status);
-    assert!(answer.text().contains(&upstream));
+    let response = request(addr, "GET /standin/1k").await;
+    assert!(matches!(response.status, 502 | 503), "{}", response.status);
+    assert!(response.text().contains(&upstream));
     assert_eq!(request(addr, "GET /standin/1k").await.status, 503);
 }
 
@@ -201,8 +201,8 @@ async fn a_connection_that_hangs_is_told_in_time() {
     assert!(filled.is_err(), "the backlog is full");
     let dispatcher = Dispatcher::in_front_of(addr, &[]).await;
     let start = Instant::now();
-    let answer = request(dispatcher.addr, "GET /x").await;
-    assert_eq!(answer.status, 503);
+    let response = request(dispatcher.addr, "GET /x").await;
+    assert_eq!(response.status, 503);
     assert!(
         start.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -214,8 +214,8 @@ async fn a_connection_that_hangs_is_told_in_time() {
 async fn a_t3_that_never_answers_is_a_504_in_time() {
     let world = World::with(&["--response-timeout", "300ms"]).await;
     let start = Instant::now();
-    let answer = request(world.addr(), "GET /standin/hang").await;
-    assert_eq!(answer.status, 504);
+    let response = request(world.addr(), "GET /standin/hang").await;
+    assert_eq!(response.status, 504);
     assert!(start.elapsed() < Duration::from_secs(5));
     let slow = request(world.addr(), "GET /standin/slow?ms=900").await;
     assert!(slow.complete, "the bound is for the head alone");

@@ -7,7 +7,7 @@ use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PATIENCE, World, request};
 
@@ -22,20 +22,20 @@ const OTHER: &str =
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
 /// What a client sees of an answer, but for how its connection and its time are told.
-fn seen(answer: &Answer) -> impl PartialEq + std::fmt::Debug + use<> {
-    let mut headers = answer.headers.clone();
+fn seen(response: &Response) -> impl PartialEq + std::fmt::Debug + use<> {
+    let mut headers = response.headers.clone();
     headers.retain(|(name, _)| !matches!(&**name, "date" | "connection" | "transfer-encoding"));
     headers.sort();
-    let interim: Vec<_> = answer
+    let interim: Vec<_> = response
         .interim
         .iter()
         .map(|head| (head.status, head.headers.clone()))
         .collect();
     (
-        answer.status,
+        response.status,
         headers,
-        answer.body.clone(),
-        answer.complete,
+        response.body.clone(),
+        response.complete,
         interim,
     )
 }
@@ -117,10 +117,10 @@ async fn an_answer_in_pieces_is_the_same_answer() {
     .await;
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
-    let answer = request(dispatcher.addr, PLAIN).await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
-    assert!(answer.complete);
-    assert_eq!(answer.interim.len(), 1);
+    let response = request(dispatcher.addr, PLAIN).await;
+    assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+    assert!(response.complete);
+    assert_eq!(response.interim.len(), 1);
 }
 
 #[tokio::test]
@@ -133,17 +133,17 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
             "GET /api/standin/bytes/300000",
             "GET /api/standin/1k\nConnection: keep-alive, x",
         ] {
-            let answer = client.exchange(head).await;
-            assert_eq!(answer.status, 200, "{head} in round {round}");
-            assert!(answer.complete && answer.body.len() >= 1024, "{head}");
+            let response = client.exchange(head).await;
+            assert_eq!(response.status, 200, "{head} in round {round}");
+            assert!(response.complete && response.body.len() >= 1024, "{head}");
         }
         client
             .send_head("POST /api/standin/digest\nContent-Length: 5")
             .await;
         client.send(b"hello").await;
-        assert_eq!(client.answer(false).await.status, 200);
+        assert_eq!(client.response(false).await.status, 200);
         client.send_head("HEAD /api/standin/1k").await;
-        assert_eq!(client.answer(true).await.status, 200);
+        assert_eq!(client.response(true).await.status, 200);
     }
     drop(client);
     let mut pipelined = Client::connect(world.addr()).await;
@@ -153,11 +153,11 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
         .send([one, two, one, one, two, two, one].concat().as_bytes())
         .await;
     for number in 0..7 {
-        let answer = pipelined.answer(false).await;
+        let response = pipelined.response(false).await;
         assert_eq!(
-            (answer.status, answer.body.len()),
+            (response.status, response.body.len()),
             (200, 1024),
-            "answer {number}"
+            "response {number}"
         );
     }
 }
@@ -170,10 +170,10 @@ async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
     client
         .send(b"GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\nGET /api/standin/1k HT")
         .await;
-    assert_eq!(client.answer(false).await.body.len(), 1024);
+    assert_eq!(client.response(false).await.body.len(), 1024);
     tokio::task::yield_now().await;
     client.send(b"TP/1.1\r\nHost: t3.test\r\n\r\n").await;
-    assert_eq!(client.answer(false).await.body.len(), 1024);
+    assert_eq!(client.response(false).await.body.len(), 1024);
 }
 
 #[tokio::test]
@@ -188,10 +188,10 @@ async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
     let options = ["--response-timeout", "300ms"];
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &options).await;
     assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
-    let answer = tokio::time::timeout(PATIENCE, request(dispatcher.addr, PLAIN)).await;
-    let answer = answer.expect("an answer in time");
-    assert_eq!(answer.status, 504);
-    assert_eq!(answer.json()["error"], "upstream_unavailable");
+    let response = tokio::time::timeout(PATIENCE, request(dispatcher.addr, PLAIN)).await;
+    let response = response.expect("a response in time");
+    assert_eq!(response.status, 504);
+    assert_eq!(response.json()["error"], "upstream_unavailable");
 }
 
 #[tokio::test]
@@ -234,8 +234,8 @@ async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
     dispatcher.begin_drain();
     assert_eq!(idle.rest().await, b"", "an idle connection ends at once");
     answering.notify_one();
-    let answer = client.answer(false).await;
-    let connection = answer.header("connection");
-    assert_eq!((answer.status, connection.as_str()), (200, "close"));
+    let response = client.response(false).await;
+    let connection = response.header("connection");
+    assert_eq!((response.status, connection.as_str()), (200, "close"));
     assert_eq!(client.rest().await, b"");
 }

@@ -10,8 +10,8 @@ async fn the_target_and_the_fields_arrive_as_they_were_sent() {
     let fields = "X-Odd: \u{e9}\nX-Twice: 1\nAccept-Language: de\nX-Twice: 2\nX-Empty:\nX-Request-Id: of-a-test\n\
         Connection: close, X-Hop\nX-Hop: gone\nConnection: X-Hop-Too\nX-Hop-Too: gone\n\
         Keep-Alive: timeout=9\nProxy-Authorization: Basic eA==\nTE: gzip";
-    let answer = request(world.addr(), &format!("GET {target}\n{fields}")).await;
-    assert_eq!(answer.status, 200);
+    let response = request(world.addr(), &format!("GET {target}\n{fields}")).await;
+    assert_eq!(response.status, 200);
     let seen = world.asked().pop().expect("one request");
     assert_eq!(String::from_utf8_lossy(&seen.target), target);
     let seen: Vec<_> = seen
@@ -45,7 +45,7 @@ async fn an_absolute_target_goes_on_in_origin_form() {
     client
         .send(b"GET http://other.test/standin/head?q HTTP/1.1\r\nHost: other.test\r\n\r\n")
         .await;
-    assert_eq!(client.answer(false).await.status, 200);
+    assert_eq!(client.response(false).await.status, 200);
     let seen = world.asked().pop().expect("one request");
     assert_eq!(seen.target, b"/standin/head?q");
 }
@@ -60,8 +60,8 @@ async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
     )
     .await;
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
-    let answer = request(dispatcher.addr, "GET /x").await;
-    let lines: Vec<_> = answer
+    let response = request(dispatcher.addr, "GET /x").await;
+    let lines: Vec<_> = response
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_slice()))
@@ -77,18 +77,18 @@ async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
         ("content-length", b"2"),
     ];
     assert_eq!(lines, expected);
-    assert_eq!(answer.text(), "ok");
+    assert_eq!(response.text(), "ok");
 }
 
 #[tokio::test]
 async fn interim_answers_come_before_the_answer() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
-    let answer = client.exchange("GET /standin/early-hints").await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.interim.len(), 1, "{answer:?}");
-    assert_eq!(answer.interim[0].status, 103);
-    assert!(!answer.interim[0].header("link").is_empty());
+    let response = client.exchange("GET /standin/early-hints").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.interim.len(), 1, "{response:?}");
+    assert_eq!(response.interim[0].status, 103);
+    assert!(!response.interim[0].header("link").is_empty());
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn pipelined_requests_are_answered_in_order() {
             .await;
     }
     for length in [5, 70_000, 0, 7] {
-        assert_eq!(client.answer(false).await.body.len(), length);
+        assert_eq!(client.response(false).await.body.len(), length);
     }
 }
 

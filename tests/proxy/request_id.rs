@@ -23,8 +23,8 @@ async fn a_sane_name_goes_on_and_any_other_is_replaced() {
         ("X-Request-Id: 7b2c-1\nX-Request-Id: 7b2c-1", false),
         ("Accept: */*", false),
     ] {
-        let answer = request(world.addr(), &format!("GET /standin/1k\n{lines}")).await;
-        assert!(answer.all("x-request-id").is_empty(), "t3's own answer");
+        let response = request(world.addr(), &format!("GET /standin/1k\n{lines}")).await;
+        assert!(response.all("x-request-id").is_empty(), "t3's own response");
         let told = seen(&world, "x-request-id");
         assert_eq!(told.len(), 1, "{lines}: {told:?}");
         assert_eq!(told[0] == "7b2c-1", is_taken, "{lines}: {told:?}");
@@ -60,10 +60,10 @@ async fn whoever_sees_an_error_of_the_dispatcher_can_say_which() {
         (format!("GET /api/x\nX-User: eve\n{named}"), 403, true),
         (format!("GET /standin/drop\n{named}"), 502, true),
     ] {
-        let answer = request(addr, &head).await;
-        assert_eq!(answer.status, status, "{head}");
-        assert_eq!(answer.header("x-request-id"), "quoted-1", "{head}");
-        assert_eq!(answer.text().contains("quoted-1"), is_shown, "{head}");
+        let response = request(addr, &head).await;
+        assert_eq!(response.status, status, "{head}");
+        assert_eq!(response.header("x-request-id"), "quoted-1", "{head}");
+        assert_eq!(response.text().contains("quoted-1"), is_shown, "{head}");
     }
     let page = request(addr, &format!("GET /\n{PAGE}\nX-User: alice\n{named}")).await;
     assert_eq!(page.status, 302);

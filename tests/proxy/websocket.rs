@@ -114,7 +114,7 @@ async fn bytes_behind_the_upgrade_wait_for_the_101() {
     let head = HANDSHAKE.replace('\n', "\r\n");
     let head = format!("GET /standin/ws-raw HTTP/1.1\r\nHost: h\r\n{head}\r\n\r\nearly");
     client.send(head.as_bytes()).await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     assert_eq!(client.read_at_least(5).await, b"early");
     client.stream.shutdown().await.expect("open");
     assert_eq!(client.rest().await, b"bye", "a half-close is passed on");
@@ -127,8 +127,8 @@ async fn a_101_to_another_protocol_is_no_101() {
     )
     .await;
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
-    let answer = request(dispatcher.addr, &format!("GET /ws\n{HANDSHAKE}")).await;
-    assert_eq!(answer.status, 502);
+    let response = request(dispatcher.addr, &format!("GET /ws\n{HANDSHAKE}")).await;
+    assert_eq!(response.status, 502);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_client_s_death_ends_t3_s_side() {
         client
             .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
             .await;
-        assert_eq!(client.head().await.expect("an answer").status, 101);
+        assert_eq!(client.head().await.expect("a response").status, 101);
         let open = world
             .standin
             .wait_for_connections(PATIENCE, |_, open| open == 1);
@@ -163,7 +163,7 @@ async fn t3_s_death_ends_the_client_s_side() {
     client
         .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
         .await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     let World { standin, .. } = world;
     standin.kill();
     let rest = tokio::time::timeout(SECOND, client.rest()).await;
@@ -187,7 +187,7 @@ async fn a_stalled_reader_holds_the_sender_up_and_loses_nothing() {
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     // Others are served while this one does not read.
     assert_eq!(request(dispatcher.addr, "GET /healthz").await.status, 200);
     client.stream.shutdown().await.expect("open");

@@ -18,13 +18,13 @@ async fn row_01_content_length_beside_transfer_encoding() {
         client
             .send(format!("{head}5\r\nhello\r\n0\r\n\r\n{SMUGGLED}").as_bytes())
             .await;
-        let answer = client.answer(false).await;
+        let response = client.response(false).await;
         assert_ends(&mut client, framing).await;
-        if answer.status == 400 {
+        if response.status == 400 {
             assert_untouched(&world, framing);
             return;
         }
-        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        assert_eq!((response.status, response.text().as_str()), (200, "hello"));
         let seen = world.asked();
         assert_eq!(seen.len(), 1, "{framing}");
         assert_eq!(seen[0].header("content-length"), None, "{framing}");
@@ -68,7 +68,7 @@ async fn row_02_content_length_twice_the_same_is_one_at_most() {
         .send_head("POST /standin/digest\nContent-Length: 5\nContent-Length: 5")
         .await;
     client.send(b"hello").await;
-    if client.answer(false).await.status == 400 {
+    if client.response(false).await.status == 400 {
         return assert_untouched(&world, "two equal lengths");
     }
     let seen = world.asked().pop().expect("a request");

@@ -79,9 +79,9 @@ async fn send(bytes: &[u8]) -> Fate {
     let mut client = Client::connect(dispatcher.addr).await;
     client.send(bytes).await;
     let Ok(head) = tokio::time::timeout(CLOSES, client.head()).await else {
-        return Fate::Wrong("no answer".to_owned());
+        return Fate::Wrong("no response".to_owned());
     };
-    let status = head.map_or(0, |answer| answer.status);
+    let status = head.map_or(0, |response| response.status);
     let brought = recorder.connections();
     if let Some(why) = brought.iter().find_map(|bytes| ambiguity(bytes)) {
         return Fate::Wrong(why);

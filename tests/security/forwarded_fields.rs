@@ -12,8 +12,8 @@ async fn row_15_what_anyone_claims_of_a_proxy_is_replaced() {
     let unbelieved = [&HEADER[..], &["--trusted-proxies", "127.0.0.2/32"]].concat();
     for options in [&[][..], &unbelieved] {
         let world = World::with(options).await;
-        let answer = request(world.addr(), &format!("GET /standin/head\n{claims}")).await;
-        assert_eq!(answer.status, 200);
+        let response = request(world.addr(), &format!("GET /standin/head\n{claims}")).await;
+        assert_eq!(response.status, 200);
         assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
         assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
@@ -39,8 +39,8 @@ async fn row_15_what_a_believed_proxy_says_is_kept_and_appended() {
         let world = World::with(options).await;
         let told = "X-Forwarded-For: 203.0.113.9\nX-Forwarded-Proto: https\n\
             X-Forwarded-Host: cockpit.test\nX-Forwarded-For: 198.51.100.7";
-        let answer = request(world.addr(), &format!("GET /standin/head\n{ADA}{told}")).await;
-        assert_eq!(answer.status, 200);
+        let response = request(world.addr(), &format!("GET /standin/head\n{ADA}{told}")).await;
+        assert_eq!(response.status, 200);
         let seen = seen_last(&world, "x-forwarded-for").join(", ");
         assert_eq!(seen, "203.0.113.9, 198.51.100.7, 127.0.0.1");
         assert_eq!(seen_last(&world, "x-forwarded-proto"), ["https"]);
@@ -80,9 +80,9 @@ async fn the_session_cookie_is_secure_behind_believed_https() {
         );
         client.send_head(&head).await;
         client.send(body.as_bytes()).await;
-        for answer in [paired, client.answer(false).await] {
-            let lines = answer.all("set-cookie");
-            assert_eq!(lines.len(), 3, "{answer:?}");
+        for response in [paired, client.response(false).await] {
+            let lines = response.all("set-cookie");
+            assert_eq!(lines.len(), 3, "{response:?}");
             let (line, added) = match lines[0].strip_suffix("; Secure") {
                 Some(line) => (line, true),
                 None => (&*lines[0], false),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::{Client, PAGE, PATIENCE, World};
 
 /// What "closed" may take, on a machine that is doing other things too.
@@ -23,21 +23,21 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 
 /// Sends `bytes` on a connection of its own. One answer has to come, with one of `statuses`, and
 /// then the end of the connection.
-pub(crate) async fn refused(to: SocketAddr, bytes: &[u8], statuses: &[u16]) -> Answer {
+pub(crate) async fn refused(to: SocketAddr, bytes: &[u8], statuses: &[u16]) -> Response {
     let mut client = Client::connect(to).await;
     client.send(bytes).await;
-    let answer = client.answer(bytes.starts_with(b"HEAD ")).await;
-    let status = answer.status;
+    let response = client.response(bytes.starts_with(b"HEAD ")).await;
+    let status = response.status;
     assert!(statuses.contains(&status), "{status} to {}", shown(bytes));
     assert_ends(&mut client, &shown(bytes)).await;
-    answer
+    response
 }
 
 /// The connection ends, and nothing more comes before that.
 pub(crate) async fn assert_ends(client: &mut Client, of: &str) {
     let rest = tokio::time::timeout(CLOSES, client.rest()).await;
     let rest = rest.unwrap_or_else(|_| panic!("left open: {of}"));
-    assert_eq!(shown(&rest), "", "said after the answer to {of}");
+    assert_eq!(shown(&rest), "", "said after the response to {of}");
 }
 
 /// Is refused with the connection closed, and t3 hears nothing of it.
@@ -65,14 +65,14 @@ pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
 }
 
 /// Loads a page without a session; `fields` are added to a browser's own, each ended by `\n`.
-pub(crate) async fn load(to: SocketAddr, fields: &str) -> Answer {
+pub(crate) async fn load(to: SocketAddr, fields: &str) -> Response {
     crate::common::request(to, &format!("GET /\n{fields}{PAGE}")).await
 }
 
 /// What a page load without a session came to.
 #[track_caller]
-pub(crate) fn assert_paired(answer: &Answer, expected: bool, of: &str) {
-    let (status, cookie) = (answer.status, answer.header("set-cookie"));
+pub(crate) fn assert_paired(response: &Response, expected: bool, of: &str) {
+    let (status, cookie) = (response.status, response.header("set-cookie"));
     match expected {
         true => assert!(status == 302 && !cookie.is_empty(), "{status} to {of}"),
         false => assert_eq!((status, &*cookie), (200, ""), "{of}"),

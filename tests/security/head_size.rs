@@ -24,7 +24,7 @@ async fn row_18_heads_that_are_too_long() {
         let head = format!("GET {target} HTTP/1.1\r\nHost: t3.test\r\n{fields}\r\n");
         // Whoever refuses it need not read it all.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, head.as_bytes()).await;
-        let status = client.answer(false).await.status;
+        let status = client.response(false).await.status;
         assert!(matches!(status, 414 | 431), "{status}");
         assert!(
             start.elapsed() < Duration::from_secs(2),
@@ -55,10 +55,10 @@ async fn row_18_the_limit_of_a_head_is_an_option() {
 async fn row_18_a_hundred_kibibytes_are_no_reason_to_refuse() {
     let world = World::start().await;
     let lines = "Cookie: authentik_x=".to_owned() + &"x".repeat(10_000) + "\n";
-    let answer = request(
+    let response = request(
         world.addr(),
         &format!("GET /t/1\n{}{PAGE}", lines.repeat(10)),
     )
     .await;
-    assert_eq!(answer.status, 302);
+    assert_eq!(response.status, 302);
 }

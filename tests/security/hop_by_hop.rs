@@ -8,8 +8,8 @@ async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
     let world = World::start().await;
     let nominated = "Connection: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host, \
         Content-Length, X-Real-IP\nX-Forwarded-For: 203.0.113.99";
-    let answer = request(world.addr(), &format!("GET /standin/head\n{nominated}")).await;
-    assert_eq!(answer.status, 200);
+    let response = request(world.addr(), &format!("GET /standin/head\n{nominated}")).await;
+    assert_eq!(response.status, 200);
     assert_eq!(seen_last(&world, "host"), ["t3.test"]);
     assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
@@ -22,8 +22,8 @@ async fn row_13_a_session_is_judged_on_what_is_forwarded() {
     for field in ["Cookie: t3_session=x", "Authorization: Bearer x"] {
         let world = World::start().await;
         let name = field.split(':').next().unwrap_or_default();
-        let answer = load(world.addr(), &format!("Connection: {name}\n{field}\n")).await;
-        match answer.status {
+        let response = load(world.addr(), &format!("Connection: {name}\n{field}\n")).await;
+        match response.status {
             302 => assert_eq!(world.exchanges(), 1),
             200 => assert_eq!(seen_last(&world, name).len(), 1, "{name} was not looked at"),
             other => panic!("{other} to a nominated {name}"),
@@ -37,8 +37,8 @@ async fn row_14_fields_of_a_proxy_s_hop() {
     let fields = "Proxy-Connection: keep-alive\nProxy-Authorization: Basic eA==\n\
         Proxy-Authenticate: Basic\nProxy-Authentication-Info: x\nKeep-Alive: timeout=9\n\
         TE: gzip\nUpgrade: h2c\nX-Kept: yes";
-    let answer = request(world.addr(), &format!("GET /standin/hop\n{fields}")).await;
-    assert_eq!(answer.header("x-kept"), "yes");
+    let response = request(world.addr(), &format!("GET /standin/hop\n{fields}")).await;
+    assert_eq!(response.header("x-kept"), "yes");
     let gone = |name: &str| {
         name.starts_with("proxy-")
             || matches!(
@@ -46,7 +46,7 @@ async fn row_14_fields_of_a_proxy_s_hop() {
                 "keep-alive" | "te" | "upgrade" | "x-hop-one" | "x-hop-two"
             )
     };
-    let back: Vec<_> = answer.headers.iter().map(|(name, _)| name).collect();
+    let back: Vec<_> = response.headers.iter().map(|(name, _)| name).collect();
     assert!(!back.iter().any(|name| gone(name)), "{back:?}");
     let seen = world.asked().pop().expect("a request");
     let there: Vec<_> = seen
@@ -64,8 +64,8 @@ async fn what_is_taken_off_leaves_the_order_of_the_rest() {
     let world = World::start().await;
     let fields = "X-A: 1\nCookie: authentik_x=1\nX-B: 2\nX-authentik-uid: 3\nX-C: 4\n\
         X-Forwarded-For: 203.0.113.9\nX-D: 5\nConnection: X-Hop\nX-Hop: 6\nX-E: 7\nX-F: 8";
-    let answer = request(world.addr(), &format!("GET /standin/head\n{fields}")).await;
-    assert_eq!(answer.status, 200);
+    let response = request(world.addr(), &format!("GET /standin/head\n{fields}")).await;
+    assert_eq!(response.status, 200);
     let seen = world.asked().pop().expect("a request");
     let names = seen.headers.iter().map(|(name, _)| name.to_lowercase());
     let kept: Vec<_> = names.filter(|name| name.len() == 3).collect();

@@ -54,7 +54,7 @@ async fn row_10_hosts_that_are_fine() {
         let mut client = Client::connect(world.addr()).await;
         let head = format!("GET /standin/head HTTP/1.1\r\nHost: {host}\r\n\r\n");
         client.send(head.as_bytes()).await;
-        assert_eq!(client.answer(false).await.status, 200, "{host}");
+        assert_eq!(client.response(false).await.status, 200, "{host}");
         assert_eq!(seen_last(&world, "host"), [host]);
     })
     .await;
@@ -78,7 +78,7 @@ async fn row_11_the_authority_of_an_absolute_target_wins() {
         let mut client = Client::connect(world.addr()).await;
         let head = format!("GET {target} HTTP/1.1\r\nHost: t3.test\r\n\r\n");
         client.send(head.as_bytes()).await;
-        assert_eq!(client.answer(false).await.status, 200, "{target}");
+        assert_eq!(client.response(false).await.status, 200, "{target}");
         assert_eq!(seen_last(&world, "host"), [host], "{target}");
         let arrived = world.asked().pop().expect("a request").target;
         assert_eq!(shown(&arrived), seen);
@@ -105,11 +105,11 @@ async fn row_12_connect_trace_and_the_asterisk() {
         let mut client = Client::connect(world.addr()).await;
         let head = format!("{line} HTTP/1.1\r\nHost: t3.test\r\n\r\n");
         client.send(head.as_bytes()).await;
-        let answer = client.answer(false).await;
+        let response = client.response(false).await;
         assert!(
-            matches!(answer.status, 400 | 405 | 501),
+            matches!(response.status, 400 | 405 | 501),
             "{line}: {}",
-            answer.status
+            response.status
         );
         assert_untouched(&world, line);
         if !line.starts_with("TRACE") {

@@ -39,8 +39,8 @@ async fn one_value_of_exactly_that_name_is_an_identity() {
     ];
     each(cases, |(fields, expected)| async move {
         let world = World::with(&HEADER).await;
-        let answer = load(world.addr(), fields).await;
-        assert_paired(&answer, expected, fields);
+        let response = load(world.addr(), fields).await;
+        assert_paired(&response, expected, fields);
         assert_eq!(world.exchanges(), usize::from(expected), "{fields}");
     })
     .await;
@@ -75,17 +75,21 @@ async fn only_users_that_are_named_are_paired() {
     ];
     each(cases, |(user, expected)| async move {
         let world = World::with(&[HEADER, options].concat()).await;
-        let answer = load(world.addr(), &format!("X-authentik-username: {user}\n")).await;
+        let response = load(world.addr(), &format!("X-authentik-username: {user}\n")).await;
         if expected || user.is_empty() {
-            return assert_paired(&answer, expected, user);
+            return assert_paired(&response, expected, user);
         }
-        assert_eq!(answer.status, 403, "{user}");
+        assert_eq!(response.status, 403, "{user}");
         assert!(
-            answer.header("content-type").starts_with("text/html"),
+            response.header("content-type").starts_with("text/html"),
             "{user}"
         );
-        assert_eq!(answer.header("cache-control"), "no-store", "{user}");
-        assert!(answer.text().contains(user), "{user}: {}", answer.text());
+        assert_eq!(response.header("cache-control"), "no-store", "{user}");
+        assert!(
+            response.text().contains(user),
+            "{user}: {}",
+            response.text()
+        );
         assert_eq!(world.exchanges(), 0, "{user}");
         assert_untouched(&world, user);
     })
@@ -96,16 +100,16 @@ async fn only_users_that_are_named_are_paired() {
 async fn the_page_of_who_is_not_allowed_shows_a_name_and_nothing_else() {
     let world = World::with(&[HEADER, ["--allowed-users", "ada"]].concat()).await;
     let user = "<script>alert(1)</script>&\"'";
-    let answer = load(world.addr(), &format!("X-authentik-username: {user}\n")).await;
-    assert_eq!(answer.status, 403);
+    let response = load(world.addr(), &format!("X-authentik-username: {user}\n")).await;
+    assert_eq!(response.status, 403);
     assert!(
-        !answer.text().contains("<script>alert"),
+        !response.text().contains("<script>alert"),
         "{}",
-        answer.text()
+        response.text()
     );
     assert!(
-        answer.text().contains("&lt;script&gt;"),
+        response.text().contains("&lt;script&gt;"),
         "{}",
-        answer.text()
+        response.text()
     );
 }

@@ -40,8 +40,8 @@ async fn the_number_of_connections_is_bounded() {
     assert!(early.is_err(), "the third is served beside the two");
     assert_eq!(first.exchange("GET /healthz").await.status, 200);
     drop(second);
-    let answer = tokio::time::timeout(SOON, third.answer(false)).await;
-    assert_eq!(answer.expect("its turn came").status, 200);
+    let response = tokio::time::timeout(SOON, third.response(false)).await;
+    assert_eq!(response.expect("its turn came").status, 200);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn the_number_of_tunnels_is_bounded_for_each_identity() {
             "GET /ws\nX-authentik-username: {user}\nCookie: t3_session={session}\n{HANDSHAKE}"
         );
         client.send_head(&head).await;
-        let status = client.head().await.expect("an answer").status;
+        let status = client.head().await.expect("a response").status;
         (client, status)
     };
     let (first, one) = open("ada").await;
@@ -97,7 +97,7 @@ async fn no_bound_ends_a_tunnel() {
     client
         .send_head(&format!("GET /standin/ws-raw\n{HANDSHAKE}"))
         .await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     for turn in 0..3 {
         tokio::time::sleep(Duration::from_millis(500)).await;
         client.send(b"still here").await;

@@ -33,9 +33,9 @@ async fn row_29_control_characters_of_the_cli_reach_nobody() {
             let script = format!(r#"printf '{{"credential":"ABCDEFGHJKLM{evil}"}}'"#);
             let world =
                 World::with(&["--mint", "cli", "--t3-bin", &cli_of(dir.path(), &script)]).await;
-            let answer = load(world.addr(), "").await;
+            let response = load(world.addr(), "").await;
             assert_eq!(
-                (answer.status, &*answer.header("set-cookie")),
+                (response.status, &*response.header("set-cookie")),
                 (200, ""),
                 "{evil}"
             );
@@ -85,8 +85,8 @@ async fn row_31_another_site_starts_navigations_and_nothing_else() {
     let page = |site: &str| PAGE.replace("Site: none", &format!("Site: {site}"));
     for site in ["cross-site", "same-site", "same-origin", "none"] {
         let world = World::start().await;
-        let answer = request(world.addr(), &format!("GET /\n{}", page(site))).await;
-        assert_eq!(answer.status, 302, "a navigation, {site}");
+        let response = request(world.addr(), &format!("GET /\n{}", page(site))).await;
+        assert_eq!(response.status, 302, "a navigation, {site}");
     }
     let world = World::start().await;
     let html = "Accept: text/html";
@@ -108,9 +108,9 @@ async fn row_31_another_site_starts_navigations_and_nothing_else() {
         format!("POST /\n{cross}\nContent-Length: 0"),
         format!("OPTIONS /\n{cross}"),
     ] {
-        let answer = request(world.addr(), &head).await;
-        assert_ne!(answer.status, 302, "{head}");
-        assert_eq!(answer.header("set-cookie"), "", "{head}");
+        let response = request(world.addr(), &head).await;
+        assert_ne!(response.status, 302, "{head}");
+        assert_eq!(response.header("set-cookie"), "", "{head}");
     }
     assert_eq!(world.exchanges(), 0);
 }
@@ -135,13 +135,13 @@ async fn row_33_a_bad_cookie_is_no_loop() {
         let world = World::start().await;
         let mut cookies = stuck.clone();
         for turn in 0.. {
-            let answer = load(world.addr(), &format!("Cookie: {cookies}\n")).await;
-            if answer.status != 302 {
-                assert_eq!(answer.status, 200, "{stuck:.60}");
+            let response = load(world.addr(), &format!("Cookie: {cookies}\n")).await;
+            if response.status != 302 {
+                assert_eq!(response.status, 200, "{stuck:.60}");
                 return;
             }
             assert!(turn < 2, "sent round again with {stuck:.60}");
-            cookies = format!("{stuck}; {}", answer.cookie());
+            cookies = format!("{stuck}; {}", response.cookie());
         }
     })
     .await;
@@ -156,9 +156,9 @@ async fn row_35_a_cli_that_is_killed_leaves_the_page_to_t3() {
             let world =
                 World::with(&["--mint", "cli", "--t3-bin", &cli_of(dir.path(), script)]).await;
             let start = Instant::now();
-            let answer = load(world.addr(), "").await;
+            let response = load(world.addr(), "").await;
             assert_eq!(
-                (answer.status, &*answer.header("set-cookie")),
+                (response.status, &*response.header("set-cookie")),
                 (200, ""),
                 "{script}"
             );

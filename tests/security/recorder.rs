@@ -27,8 +27,8 @@ impl Recorder {
             };
             async move {
                 note(&head);
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                let _ = stream.write_all(answer).await;
+                let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                let _ = stream.write_all(response).await;
                 let mut chunk = [0; 4096];
                 while let Ok(read @ 1..) = stream.read(&mut chunk).await {
                     note(&chunk[..read]);

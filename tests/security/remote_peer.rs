@@ -37,8 +37,11 @@ async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
     let port = process.addr.port();
     let elsewhere = format!("{ADDRESS}:{port}").parse().expect("an address");
     for _ in 0..3 {
-        let answer = load(elsewhere, "X-authentik-username: ada\n").await;
-        assert_eq!((answer.status, &*answer.header("set-cookie")), (200, ""));
+        let response = load(elsewhere, "X-authentik-username: ada\n").await;
+        assert_eq!(
+            (response.status, &*response.header("set-cookie")),
+            (200, "")
+        );
     }
     assert_eq!(request(elsewhere, "GET /standin/1k").await.status, 200);
     let here = format!("127.0.0.1:{port}").parse().expect("an address");

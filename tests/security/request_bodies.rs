@@ -42,7 +42,7 @@ async fn row_05_broken_chunks_never_complete_a_request() {
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, SMUGGLED.as_bytes()).await;
         let head = tokio::time::timeout(CLOSES, client.head()).await;
         let head = head.unwrap_or_else(|_| panic!("left open: {}", shown(body.as_bytes())));
-        let status = head.map(|answer| answer.status);
+        let status = head.map(|response| response.status);
         let shown = shown(body.as_bytes());
         assert!(matches!(status, None | Some(400)), "{status:?} to {shown}");
         let over = tokio::time::timeout(CLOSES, client.rest()).await;
@@ -75,7 +75,7 @@ async fn row_05_bare_line_ends_in_a_head() {
         let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         client.send(head.as_bytes()).await;
-        if client.answer(false).await.status == 400 {
+        if client.response(false).await.status == 400 {
             assert_ends(&mut client, &shown(head.as_bytes())).await;
             assert!(recorder.connections().is_empty());
             return;
@@ -124,7 +124,7 @@ async fn row_06_trailers_never_become_fields() {
     client
         .send(format!("2\r\nab\r\n0\r\nX-Sum: 1\r\n{trailers}\r\n\r\n").as_bytes())
         .await;
-    client.answer(false).await;
+    client.response(false).await;
     let is_whole = |bytes: &[u8]| bytes.windows(5).any(|end| end == b"\r\n0\r\n");
     recorder
         .wait_for(|all| is_whole(&all.concat()) && all.concat().ends_with(b"\r\n\r\n"))
@@ -162,10 +162,10 @@ async fn row_07_a_body_of_a_request_that_is_answered_here() {
             if !late {
                 client.send(SMUGGLED.as_bytes()).await;
             }
-            let answer = client.answer(head.starts_with("HEAD ")).await;
+            let response = client.response(head.starts_with("HEAD ")).await;
             // A page load that brings a body may be t3's to answer.
-            let known = answer.status == status || status == 302 && answer.status == 200;
-            assert!(known, "{}: {head}", answer.status);
+            let known = response.status == status || status == 302 && response.status == 200;
+            assert!(known, "{}: {head}", response.status);
             let next = format!(
                 "{}GET /standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\n",
                 match late {
@@ -175,7 +175,7 @@ async fn row_07_a_body_of_a_request_that_is_answered_here() {
             );
             let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, next.as_bytes()).await;
             let next = tokio::time::timeout(CLOSES, client.head()).await;
-            let next = next.expect("an answer or the end");
+            let next = next.expect("a response or the end");
             if let Some(next) = next {
                 assert_eq!(
                     next.header("content-length"),

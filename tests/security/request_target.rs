@@ -35,7 +35,7 @@ async fn row_17_the_target_s_bytes_go_on_or_are_refused() {
         let mut client = Client::connect(dispatcher.addr).await;
         let head = [b"GET ", target, b" HTTP/1.1\r\nHost: t3.test\r\n\r\n"].concat();
         client.send(&head).await;
-        let status = client.answer(false).await.status;
+        let status = client.response(false).await.status;
         let brought = recorder.connections().concat();
         if status == 400 {
             assert_ends(&mut client, &shown(target)).await;
@@ -66,8 +66,8 @@ async fn row_17_own_paths_match_exactly() {
     ] {
         let recorder = Recorder::start().await;
         let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
-        let answer = request(dispatcher.addr, &format!("GET {target}")).await;
-        assert_eq!(answer.status, 200, "{target}");
+        let response = request(dispatcher.addr, &format!("GET {target}")).await;
+        assert_eq!(response.status, 200, "{target}");
         assert_eq!(recorder.upstream.connections(), 1, "{target} is t3's");
     }
 }

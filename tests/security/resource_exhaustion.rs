@@ -29,8 +29,8 @@ async fn row_49_without_descriptors_it_waits_and_comes_back() {
     let spent = ticks(&process) - spent;
     assert!(spent < 20, "{spent} ticks of the processor for waiting");
     drop(held);
-    let answer = tokio::time::timeout(PATIENCE, request(process.addr, "GET /healthz")).await;
-    assert_eq!(answer.expect("it comes back").status, 200);
+    let response = tokio::time::timeout(PATIENCE, request(process.addr, "GET /healthz")).await;
+    assert_eq!(response.expect("it comes back").status, 200);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn row_27_tunnels_leave_no_descriptor_and_spin_never() {
         client
             .send_head(&format!("GET /standin/ws\n{HANDSHAKE}"))
             .await;
-        assert_eq!(client.head().await.expect("an answer").status, 101);
+        assert_eq!(client.head().await.expect("a response").status, 101);
         tunnels.push(client);
     }
     assert!(descriptors(&process) >= before + 80);
@@ -120,7 +120,7 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
             .filter(|seen| seen.target.ends_with(b"200000000"));
         downloads.count() == 20
     });
-    assert!(came.await, "all 20 answers are under way");
+    assert!(came.await, "all 20 responses are under way");
     let mut most = 0;
     for _ in 0..10 {
         for client in &mut held[20..] {
@@ -174,10 +174,14 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
         "{spent} ticks of the processor in half a second"
     );
     for number in 0..400 {
-        let answer = client.answer(false).await;
+        let response = client.response(false).await;
         // On a machine that is busy enough, t3 is late.
-        let is_whole = answer.status == 504 || answer.body.len() == 4000;
-        assert!(answer.complete && is_whole, "{number}: {}", answer.status);
+        let is_whole = response.status == 504 || response.body.len() == 4000;
+        assert!(
+            response.complete && is_whole,
+            "{number}: {}",
+            response.status
+        );
     }
 }
 
@@ -197,7 +201,7 @@ async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     for _ in 0..10 {
         let mut client = Client::connect(process.addr).await;
         client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
-        assert_eq!(client.head().await.expect("an answer").status, 101);
+        assert_eq!(client.head().await.expect("a response").status, 101);
         let sending = client.stream.write_all(&[0; 64 << 20]);
         let stalled = tokio::time::timeout(Duration::from_millis(200), sending).await;
         assert!(stalled.is_err(), "64 MiB went somewhere");

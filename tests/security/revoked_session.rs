@@ -20,7 +20,7 @@ pub(crate) async fn open(world: &World, credential: &str) -> Client {
     client
         .send_head(&format!("GET /ws\n{HANDSHAKE}\n{credential}"))
         .await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     client
 }
 
@@ -64,7 +64,7 @@ async fn revoke(world: &World, session_id: &str) {
     client.send_head(&head).await;
     client.send(body.as_bytes()).await;
     assert_eq!(
-        client.answer(false).await.json()["revoked"],
+        client.response(false).await.json()["revoked"],
         Value::Bool(true)
     );
 }

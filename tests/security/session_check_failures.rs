@@ -74,7 +74,7 @@ async fn an_answer_that_says_nothing_closes_nothing() {
     client
         .send_head(&format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session=x"))
         .await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     is_open.store(true, Ordering::SeqCst);
     assert!(until(|| asked.load(Ordering::SeqCst) > 2 * says.len()).await);
     let end = tokio::time::timeout(Duration::from_millis(100), client.read_at_least(1)).await;

@@ -27,8 +27,8 @@ async fn an_identity_counts_only_beside_the_secret() {
     each(cases, |(fields, expected)| async move {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let world = behind_secret(dir.path(), "s3cret of 1\n").await;
-        let answer = load(world.addr(), &format!("{ADA}{fields}")).await;
-        assert_paired(&answer, expected, fields);
+        let response = load(world.addr(), &format!("{ADA}{fields}")).await;
+        assert_paired(&response, expected, fields);
         let alone = load(world.addr(), fields).await;
         assert_paired(&alone, false, "the secret without an identity");
     })

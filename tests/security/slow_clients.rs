@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::assert_untouched;
 use crate::limits::SOON;
@@ -12,7 +12,10 @@ use crate::limits::SOON;
 /// Reads to the end of the connection, which has to come soon; returns the status, if any came.
 async fn closed_soon(client: &mut Client, of: &str) -> Option<u16> {
     let end = async {
-        let head = client.head().await.map(|answer: Answer| answer.status);
+        let head = client
+            .head()
+            .await
+            .map(|response: Response| response.status);
         client.rest().await;
         head
     };
@@ -86,7 +89,7 @@ async fn row_38_a_slow_body_ends_and_one_that_moves_does_not() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         moving.send(&[b'x'; 200]).await;
     }
-    assert_eq!(moving.answer(false).await.json()["bytes"], 2000);
+    assert_eq!(moving.response(false).await.json()["bytes"], 2000);
     // A byte now and then is no more than a stall.
     let mut trickling = Client::connect(world.addr()).await;
     trickling
@@ -118,7 +121,7 @@ async fn row_38_slow_reading_ends_and_reading_on_does_not() {
     // This one pauses for less than the bound, again and again, for longer than the bound.
     let mut reading = Client::connect(world.addr()).await;
     reading.send_head("GET /standin/bytes/20000000").await;
-    let head = reading.head().await.expect("an answer");
+    let head = reading.head().await.expect("a response");
     assert_eq!(head.header("content-length"), "20000000");
     let mut read = 0;
     while read < 20_000_000 {

@@ -22,8 +22,8 @@ async fn only_a_proxy_of_the_list_is_believed() {
     each(cases, |(proxies, from, expected)| async move {
         let world = World::with(&[HEADER, ["--trusted-proxies", proxies]].concat()).await;
         let mut client = connect_from(from.into(), world.addr()).await;
-        let answer = client.exchange(&format!("GET /\n{ADA}{PAGE}")).await;
-        assert_paired(&answer, expected, &format!("{from:?} of {proxies}"));
+        let response = client.exchange(&format!("GET /\n{ADA}{PAGE}")).await;
+        assert_paired(&response, expected, &format!("{from:?} of {proxies}"));
     })
     .await;
 }
@@ -49,8 +49,8 @@ async fn an_ipv4_peer_of_an_ipv6_socket_is_that_peer() {
         let config = config(world.standin.addr(), world.dir.path(), &named);
         let dispatcher = Dispatcher::on(listener, config).await;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let answer = load(addr, ADA).await;
-        assert_paired(&answer, expected, &format!("{named:?}"));
+        let response = load(addr, ADA).await;
+        assert_paired(&response, expected, &format!("{named:?}"));
         drop(dispatcher);
     })
     .await;

@@ -18,8 +18,8 @@ async fn row_19_any_other_answer_than_101_is_no_tunnel() {
         let upstream = RawUpstream::start(move |mut stream, mut head, _| async move {
             // It would go on with this connection, were it asked on it again.
             while !head.is_empty() {
-                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
-                let _ = stream.write_all(answer.as_bytes()).await;
+                let response = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
+                let _ = stream.write_all(response.as_bytes()).await;
                 head = read_head(&mut stream).await;
             }
         })
@@ -27,9 +27,9 @@ async fn row_19_any_other_answer_than_101_is_no_tunnel() {
         let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         let mut client = Client::connect(dispatcher.addr).await;
         for number in 1..=2 {
-            let answer = client.exchange(&format!("GET /ws\n{HANDSHAKE}")).await;
-            assert_eq!((answer.status, answer.text().as_str()), (status, "no"));
-            assert_eq!(answer.header("upgrade"), "");
+            let response = client.exchange(&format!("GET /ws\n{HANDSHAKE}")).await;
+            assert_eq!((response.status, response.text().as_str()), (status, "no"));
+            assert_eq!(response.header("upgrade"), "");
             assert_eq!(upstream.connections(), number, "not used again");
         }
         assert_eq!(client.exchange("GET /x").await.status, status);
@@ -60,7 +60,7 @@ async fn row_20_bytes_behind_the_request_stay_here_until_the_101() {
     let head = HANDSHAKE.replace('\n', "\r\n");
     let head = format!("GET /ws HTTP/1.1\r\nHost: h\r\n{head}\r\n\r\n\x01early bytes");
     client.send(head.as_bytes()).await;
-    assert_eq!(client.answer(false).await.status, 403);
+    assert_eq!(client.response(false).await.status, 403);
     assert_eq!(
         told.recv().await,
         Some((true, true)),
@@ -80,13 +80,13 @@ async fn row_22_other_upgrades_are_taken_off_and_the_request_is_served() {
     each(upgrades, |fields| async move {
         let world = World::start().await;
         let mut client = Client::connect(world.addr()).await;
-        let answer = client
+        let response = client
             .exchange(&format!("GET /standin/head\n{fields}"))
             .await;
-        assert_eq!(answer.status, 200, "{fields}");
+        assert_eq!(response.status, 200, "{fields}");
         for name in ["upgrade", "http2-settings"] {
             assert_eq!(seen_last(&world, name), [""; 0], "{fields}");
-            assert_eq!(answer.header(name), "", "{fields}");
+            assert_eq!(response.header(name), "", "{fields}");
         }
         assert_eq!(client.exchange("GET /standin/1k").await.status, 200);
     })
@@ -126,7 +126,7 @@ async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
     let mut frame = vec![0x82, 0xff];
     frame.extend((LENGTH as u64).to_be_bytes());
     frame.extend([1, 2, 3, 4]);
@@ -148,6 +148,6 @@ async fn a_page_load_still_pairs_beside_all_this() {
     client
         .send(b"GET /standin/1k HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         .await;
-    assert_eq!(client.answer(false).await.status, 200);
+    assert_eq!(client.response(false).await.status, 200);
     assert_ends(&mut client, &shown(b"Connection: close")).await;
 }

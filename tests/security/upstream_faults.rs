@@ -38,13 +38,13 @@ async fn row_45_there_is_one_100_and_no_more() {
             .send_head(&format!("POST /x\nContent-Length: 3{asks}"))
             .await;
         client.send(b"abc").await;
-        let answer = client.answer(false).await;
-        assert_eq!((answer.status, &*answer.text()), (200, "ok"));
-        let continues = answer
+        let response = client.response(false).await;
+        assert_eq!((response.status, &*response.text()), (200, "ok"));
+        let continues = response
             .interim
             .iter()
             .filter(|interim| interim.status == 100);
-        assert!(continues.count() <= most, "{:?}", answer.interim);
+        assert!(continues.count() <= most, "{:?}", response.interim);
     }
 }
 
@@ -81,8 +81,8 @@ async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again(
         .await;
         let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
         for number in 1..=2 {
-            let answer = request(dispatcher.addr, "GET /x").await;
-            assert_eq!(answer.status, 502, "{said:.80}");
+            let response = request(dispatcher.addr, "GET /x").await;
+            assert_eq!(response.status, 502, "{said:.80}");
             assert_eq!(upstream.connections(), number, "{said:.80}");
         }
     })

@@ -64,10 +64,10 @@ async fn row_23_a_bad_handshake_never_reaches_t3() {
         );
         client.send_head(&head).await;
         client.send(body.as_bytes()).await;
-        let answer = client.answer(method == "HEAD").await;
-        assert!(matches!(answer.status, 400 | 426), "{} to {fields}", answer.status);
-        if answer.status == 426 {
-            assert_eq!(answer.header("sec-websocket-version"), "13");
+        let response = client.response(method == "HEAD").await;
+        assert!(matches!(response.status, 400 | 426), "{} to {fields}", response.status);
+        if response.status == 426 {
+            assert_eq!(response.header("sec-websocket-version"), "13");
         }
         assert_untouched(&world, fields);
         assert!(!world.standin.is_wedged(), "{fields}");
@@ -87,7 +87,7 @@ async fn row_23_an_upgrade_by_http_1_0_is_none() {
     let head =
         format!("GET /ws HTTP/1.0\r\nHost: h\r\n{head}\r\nCookie: t3_session={session}\r\n\r\n");
     client.send(head.as_bytes()).await;
-    let status = client.answer(false).await.status;
+    let status = client.response(false).await.status;
     assert!(matches!(status, 400 | 426), "{status}");
     assert_eq!(world.standin.open_websockets(), 0);
 }
@@ -100,9 +100,9 @@ async fn row_24_an_upgrade_dressed_as_a_page_load_pairs_nobody() {
         client
             .send_head(&format!("GET {target}\n{PAGE}\n{HANDSHAKE}"))
             .await;
-        let answer = client.head().await.expect("an answer");
-        assert_ne!(answer.status, 302, "{target}");
-        assert_eq!(answer.header("set-cookie"), "", "{target}");
+        let response = client.head().await.expect("a response");
+        assert_ne!(response.status, 302, "{target}");
+        assert_eq!(response.header("set-cookie"), "", "{target}");
         assert_eq!(world.exchanges(), 0, "{target}");
     })
     .await;

@@ -27,8 +27,8 @@ async fn row_25_a_foreign_origin_is_refused_behind_single_sign_on() {
             "GET /ws\n{HANDSHAKE}\n{origin}\nX-authentik-username: ada\n\
              X-Forwarded-Proto: https\nCookie: t3_session={session}"
         );
-        let answer = request(world.addr(), &head).await;
-        assert_eq!(answer.status, 403, "{origin}");
+        let response = request(world.addr(), &head).await;
+        assert_eq!(response.status, 403, "{origin}");
         assert_untouched(&world, origin);
     })
     .await;
@@ -55,7 +55,7 @@ async fn row_25_its_own_origin_and_none_are_let_through() {
         let mut client = Client::connect(world.addr()).await;
         client.send_head(&head).await;
         assert_eq!(
-            client.head().await.expect("an answer").status,
+            client.head().await.expect("a response").status,
             101,
             "{fields}"
         );
@@ -72,9 +72,9 @@ async fn row_25_no_session_is_made_for_a_foreign_origin() {
                 "GET /ws\n{PAGE}\n{cookie}Origin: https://evil.test\n\
                  Sec-Fetch-Site: cross-site\nX-authentik-username: ada\n{HANDSHAKE}"
             );
-            let answer = request(world.addr(), &head).await;
-            assert!(matches!(answer.status, 401 | 403), "{}", answer.status);
-            assert_eq!(answer.header("set-cookie"), "");
+            let response = request(world.addr(), &head).await;
+            assert!(matches!(response.status, 401 | 403), "{}", response.status);
+            assert_eq!(response.header("set-cookie"), "");
         }
         assert_eq!(world.exchanges(), 0);
     }

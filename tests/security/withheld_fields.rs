@@ -51,7 +51,7 @@ async fn single_sign_on_s_fields_stay_here() {
         let mut client = Client::connect(world.addr()).await;
         let head = format!("GET /ws\n{ADA}{SSO}Cookie: t3_session={session}\n{HANDSHAKE}");
         client.send_head(&head).await;
-        assert_eq!(client.head().await.expect("an answer").status, 101);
+        assert_eq!(client.head().await.expect("a response").status, 101);
         assert!(world.asked().len() >= 2);
         assert_withheld(&world);
     }
@@ -124,8 +124,8 @@ async fn forty_eight_kibibytes_of_such_cookies_do_not_make_t3_refuse() {
         .map(|n| format!("authentik_proxy_{n}={}", "x".repeat(2020)))
         .collect();
     let line = format!("Cookie: a=1; {}; b=2\n", grown.join("; "));
-    let answer = request(world.addr(), &format!("GET /standin/head\n{line}")).await;
-    assert_eq!(answer.status, 200);
+    let response = request(world.addr(), &format!("GET /standin/head\n{line}")).await;
+    assert_eq!(response.status, 200);
     assert_eq!(seen_last(&world, "cookie"), ["a=1; b=2"]);
     assert_eq!(load(world.addr(), &line).await.status, 302, "and it pairs");
     let session = world
@@ -135,5 +135,5 @@ async fn forty_eight_kibibytes_of_such_cookies_do_not_make_t3_refuse() {
     let mut client = Client::connect(world.addr()).await;
     let head = format!("GET /ws\n{line}Cookie: t3_session={session}\n{HANDSHAKE}");
     client.send_head(&head).await;
-    assert_eq!(client.head().await.expect("an answer").status, 101);
+    assert_eq!(client.head().await.expect("a response").status, 101);
 }

@@ -29,13 +29,13 @@ async fn every_client_gets_the_same_bytes_in_the_coding_it_likes_best() {
             ("", ""),
         ] {
             let what = format!("{path} {codings:?}");
-            let answer = world.get(path, codings).await;
-            assert_eq!(answer.status, 200, "{what}");
-            assert_eq!(answer.header("content-encoding"), expected, "{what}");
-            assert_eq!(answer.all("vary"), ["Accept-Encoding"], "{what}");
-            assert!(answer.complete && decoded(&answer) == *plain, "{what}");
+            let response = world.get(path, codings).await;
+            assert_eq!(response.status, 200, "{what}");
+            assert_eq!(response.header("content-encoding"), expected, "{what}");
+            assert_eq!(response.all("vary"), ["Accept-Encoding"], "{what}");
+            assert!(response.complete && decoded(&response) == *plain, "{what}");
             if !expected.is_empty() {
-                assert!(answer.body.len() < plain.len() / 2, "{what}");
+                assert!(response.body.len() < plain.len() / 2, "{what}");
             }
         }
         let any = world.get(path, "gzip, deflate, br, zstd").await;
@@ -69,14 +69,18 @@ async fn a_name_with_a_hash_is_for_ever_and_other_names_are_not() {
         ("/icon.png", "no-cache", "", ""),
     ] {
         for turn in ["first", "again"] {
-            let answer = world.get(path, "br").await;
-            assert_eq!(answer.status, 200, "{path}");
-            assert_eq!(answer.all("cache-control"), [caching], "{path} {turn}");
-            assert_eq!(answer.header("content-encoding"), coding, "{path} {turn}");
-            assert_eq!(answer.header("vary"), vary, "{path} {turn}");
-            assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
-            assert_eq!(answer.all("date").len(), 1, "{path} {turn}");
-            let has_tag = !answer.header("etag").is_empty();
+            let response = world.get(path, "br").await;
+            assert_eq!(response.status, 200, "{path}");
+            assert_eq!(response.all("cache-control"), [caching], "{path} {turn}");
+            assert_eq!(response.header("content-encoding"), coding, "{path} {turn}");
+            assert_eq!(response.header("vary"), vary, "{path} {turn}");
+            assert_eq!(
+                response.header("access-control-allow-origin"),
+                "*",
+                "{path}"
+            );
+            assert_eq!(response.all("date").len(), 1, "{path} {turn}");
+            let has_tag = !response.header("etag").is_empty();
             assert_eq!(has_tag, caching == "no-cache", "{path} {turn}");
         }
     }
@@ -99,10 +103,10 @@ async fn a_head_is_answered_as_its_get_without_the_body() {
             let head = client.exchange(&format!("HEAD {lines}")).await;
             assert_eq!(head.status, 200);
             assert_eq!(again.body, get.body);
-            let fields = |mut answer: crate::common::http::Answer| {
-                answer.headers.retain(|(name, _)| name != "date");
-                answer.headers.sort();
-                answer.headers
+            let fields = |mut response: crate::common::http::Response| {
+                response.headers.retain(|(name, _)| name != "date");
+                response.headers.sort();
+                response.headers
             };
             assert_eq!(fields(head), fields(again), "{path} {codings}");
         }

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 
 /// An answer as t3 gives one to a file (contract §6).
 pub(crate) fn file(content_type: &str, body: &[u8]) -> Vec<u8> {
@@ -33,16 +33,16 @@ pub(crate) fn script(length: usize) -> Vec<u8> {
     text
 }
 
-/// The body of `answer` as it was before its coding.
-pub(crate) fn decoded(answer: &Answer) -> Vec<u8> {
+/// The body of `response` as it was before its coding.
+pub(crate) fn decoded(response: &Response) -> Vec<u8> {
     let mut plain = Vec::new();
-    let body = &answer.body[..];
-    let read = match answer.header("content-encoding").as_str() {
+    let body = &response.body[..];
+    let read = match response.header("content-encoding").as_str() {
         "br" => brotli::Decompressor::new(body, 4096).read_to_end(&mut plain),
         "zstd" => zstd::stream::read::Decoder::new(body)
             .and_then(|mut decoder| decoder.read_to_end(&mut plain)),
         "gzip" => flate2::read::GzDecoder::new(body).read_to_end(&mut plain),
-        "" => return answer.body.clone(),
+        "" => return response.body.clone(),
         other => panic!("coded as {other}"),
     };
     read.expect("a whole body");

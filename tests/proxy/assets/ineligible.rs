@@ -2,7 +2,7 @@
 
 use crate::assets::files::{file, file_with, script};
 use crate::assets::site::World;
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, config, request};
 
@@ -34,8 +34,8 @@ async fn assert_untouched(on: &World, off: &Dispatcher, head: &str) {
     assert_eq!(touched.body, plain.body, "{head}");
 }
 
-fn fields(answer: &Answer) -> Vec<(String, Vec<u8>)> {
-    let mut fields = answer.headers.clone();
+fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
+    let mut fields = response.headers.clone();
     fields.retain(|(name, _)| !matches!(&**name, "connection" | "date" | "transfer-encoding"));
     fields.sort();
     fields
@@ -97,8 +97,8 @@ async fn answers_that_say_themselves_how_to_keep_them_are_left_alone() {
         "Content-Range: bytes 0-4999/5000\r\n",
         "Vary: *\r\n",
     ] {
-        let answer = file_with("text/javascript", lines, &body);
-        let files = vec![("/assets/a.js", answer.clone()), ("/x.js", answer)];
+        let response = file_with("text/javascript", lines, &body);
+        let files = vec![("/assets/a.js", response.clone()), ("/x.js", response)];
         let (on, off) = both(files).await;
         for path in ["/assets/a.js", "/x.js"] {
             assert_untouched(&on, &off, &format!("GET {path}\nAccept-Encoding: br")).await;
@@ -112,11 +112,11 @@ async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
         Connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let endless = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nhello";
     let of_status = |status: &str| {
-        let answer = file("text/html", &script(5000));
-        let text = String::from_utf8(answer).expect("ASCII");
+        let response = file("text/html", &script(5000));
+        let text = String::from_utf8(response).expect("ASCII");
         text.replacen("200 OK", status, 1).into_bytes()
     };
-    for answer in [
+    for response in [
         chunked.to_vec(),
         endless.to_vec(),
         of_status("404 Not Found"),
@@ -125,7 +125,7 @@ async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
         file("application/octet-stream", &script(5000)),
         file("text/html", &script(1_100_000)),
     ] {
-        let (on, off) = both(vec![("/x.html", answer)]).await;
+        let (on, off) = both(vec![("/x.html", response)]).await;
         for method in ["GET", "HEAD"] {
             assert_untouched(&on, &off, &format!("{method} /x.html\nAccept-Encoding: br")).await;
         }
@@ -138,10 +138,10 @@ async fn with_the_switch_off_nothing_is_looked_at() {
     let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
     let world = World::of(t3, &["--assets", "off"]).await;
     for turn in 1..=2 {
-        let answer = world.get("/assets/a.js", "br").await;
-        assert!(answer.body == body);
+        let response = world.get("/assets/a.js", "br").await;
+        assert!(response.body == body);
         for name in ["cache-control", "etag", "vary", "content-encoding"] {
-            assert_eq!(answer.header(name), "", "{name}");
+            assert_eq!(response.header(name), "", "{name}");
         }
         assert_eq!(world.t3.client_heads("/assets/a.js").len(), turn);
     }
@@ -157,6 +157,6 @@ async fn a_get_with_a_body_is_left_alone() {
             .send_head("GET /sw.js\nAccept-Encoding: br\nContent-Length: 1")
             .await;
         client.send(b"x").await;
-        assert_eq!(client.answer(false).await.header("content-encoding"), "");
+        assert_eq!(client.response(false).await.header("content-encoding"), "");
     }
 }

@@ -44,14 +44,14 @@ async fn what_the_client_holds_is_not_sent_again() {
             for method in ["GET", "HEAD"] {
                 let head =
                     format!("{method} {path}\nAccept-Encoding: {codings}\nIf-None-Match: {line}");
-                let answer = request(world.addr(), &head).await;
+                let response = request(world.addr(), &head).await;
                 let what = format!("{method} {path} {codings} {line}");
-                assert_eq!(answer.status, expected, "{what}");
-                assert_eq!(answer.header("etag"), tag, "{what}");
-                assert_eq!(answer.header("cache-control"), "no-cache", "{what}");
-                assert_eq!(answer.header("vary"), first.header("vary"), "{what}");
-                assert_eq!(answer.all("date").len(), 1, "{what}");
-                let has_type = !answer.header("content-type").is_empty();
+                assert_eq!(response.status, expected, "{what}");
+                assert_eq!(response.header("etag"), tag, "{what}");
+                assert_eq!(response.header("cache-control"), "no-cache", "{what}");
+                assert_eq!(response.header("vary"), first.header("vary"), "{what}");
+                assert_eq!(response.all("date").len(), 1, "{what}");
+                let has_type = !response.header("content-type").is_empty();
                 assert_eq!(has_type, expected == 200, "{what}");
             }
         }
@@ -67,9 +67,9 @@ async fn a_page_of_a_new_t3_is_sent() {
     let page = Arc::new(Mutex::new(script(2000)));
     let served = Arc::clone(&page);
     let t3 = RawUpstream::of_files(move |mut stream, _, _| {
-        let answer = file("text/html", &served.lock().expect("no panic"));
+        let response = file("text/html", &served.lock().expect("no panic"));
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
     })
     .await;
@@ -87,10 +87,10 @@ async fn a_page_of_a_new_t3_is_sent() {
     assert_eq!(request(world.addr(), &again).await.status, 304);
     let new = script(2001);
     *page.lock().expect("no panic") = new.clone();
-    let answer = request(world.addr(), &again).await;
-    assert_eq!(answer.status, 200);
-    assert!(decoded(&answer) == new);
-    assert_ne!(answer.header("etag"), first.header("etag"));
+    let response = request(world.addr(), &again).await;
+    assert_eq!(response.status, 200);
+    assert!(decoded(&response) == new);
+    assert_ne!(response.header("etag"), first.header("etag"));
 }
 
 #[tokio::test]
@@ -114,18 +114,18 @@ async fn only_a_condition_of_this_side_is_kept_from_t3() {
 #[tokio::test]
 async fn a_304_of_t3_s_own_goes_on() {
     let t3 = RawUpstream::of_files(|mut stream, head, _| async move {
-        let answer = match target_of(&head) {
+        let response = match target_of(&head) {
             "/" => &b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"[..],
             _ => b"HTTP/1.1 304 Not Modified\r\nETag: \"t3-s\"\r\nConnection: close\r\n\r\n",
         };
-        let _ = stream.write_all(answer).await;
+        let _ = stream.write_all(response).await;
     })
     .await;
     let world = World::of(t3, &[]).await;
-    let answer = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
+    let response = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
     assert_eq!(
-        (answer.status, answer.header("etag").as_str()),
+        (response.status, response.header("etag").as_str()),
         (304, "\"t3-s\"")
     );
-    assert_eq!(answer.header("cache-control"), "");
+    assert_eq!(response.header("cache-control"), "");
 }

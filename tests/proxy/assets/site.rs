@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::process::{Process, command};
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, cli_in, config, request};
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// `GET path` by a client that takes `codings`.
-    pub(crate) async fn get(&self, path: &str, codings: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, codings: &str) -> Response {
         let head = format!("GET {path}\nAccept-Encoding: {codings}");
         request(self.addr(), &head).await
     }

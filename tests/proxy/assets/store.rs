@@ -32,8 +32,11 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
     } = world;
     drop(t3);
     for path in ["/assets/a.js", "/assets/a.png"] {
-        let answer = request(dispatcher.addr, &format!("GET {path}\nAccept-Encoding: br")).await;
-        assert!(answer.status == 200 && decoded(&answer) == body, "{path}");
+        let response = request(dispatcher.addr, &format!("GET {path}\nAccept-Encoding: br")).await;
+        assert!(
+            response.status == 200 && decoded(&response) == body,
+            "{path}"
+        );
     }
     drop(dir);
 }
@@ -41,14 +44,14 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
 #[tokio::test]
 async fn clients_that_come_together_share_one_fetch() {
     let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
-    let (answer, closed) = (file("text/javascript", &body), Arc::clone(&gate));
+    let (response, closed) = (file("text/javascript", &body), Arc::clone(&gate));
     let t3 = RawUpstream::of_files(move |mut stream, _, _| {
-        let (answer, gate) = (answer.clone(), Arc::clone(&closed));
+        let (response, gate) = (response.clone(), Arc::clone(&closed));
         async move {
-            let half = answer.len() / 2;
-            let _ = stream.write_all(&answer[..half]).await;
+            let half = response.len() / 2;
+            let _ = stream.write_all(&response[..half]).await;
             let _ = gate.acquire().await;
-            let _ = stream.write_all(&answer[half..]).await;
+            let _ = stream.write_all(&response[half..]).await;
         }
     })
     .await;
@@ -67,8 +70,8 @@ async fn clients_that_come_together_share_one_fetch() {
     drop(first);
     gate.add_permits(1000);
     for client in &mut clients {
-        let answer = client.answer(false).await;
-        assert!(answer.complete && decoded(&answer) == body);
+        let response = client.response(false).await;
+        assert!(response.complete && decoded(&response) == body);
     }
     assert_eq!(world.t3.count_of("/assets/a.js"), 1);
 }
@@ -96,40 +99,40 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
     let is_there = Arc::new(AtomicBool::new(false));
     let (served, found) = ((page.clone(), body.clone()), Arc::clone(&is_there));
     let t3 = RawUpstream::of_files(move |mut stream, _, _| {
-        let answer = match found.load(Ordering::SeqCst) {
+        let response = match found.load(Ordering::SeqCst) {
             true => file("text/javascript", &served.1),
             false => file("text/html; charset=utf-8", &served.0),
         };
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
     })
     .await;
     let world = World::of(t3, &[]).await;
     for turn in 1..=3 {
-        let answer = world.get("/assets/gone.js", "br").await;
-        assert!(decoded(&answer) == page);
-        assert_eq!(answer.all("cache-control"), ["no-cache"]);
+        let response = world.get("/assets/gone.js", "br").await;
+        assert!(decoded(&response) == page);
+        assert_eq!(response.all("cache-control"), ["no-cache"]);
         assert_eq!(world.t3.count_of("/assets/gone.js"), turn);
     }
     is_there.store(true, Ordering::SeqCst);
-    let answer = world.get("/assets/gone.js", "br").await;
-    assert!(decoded(&answer) == body);
-    assert!(answer.header("cache-control").ends_with("immutable"));
+    let response = world.get("/assets/gone.js", "br").await;
+    assert!(decoded(&response) == body);
+    assert!(response.header("cache-control").ends_with("immutable"));
 }
 
 #[tokio::test]
 async fn what_depends_on_who_asks_is_not_shared() {
     let body = script(5000);
-    let answer = file_with("text/javascript", "Vary: Cookie\r\n", &body);
+    let response = file_with("text/javascript", "Vary: Cookie\r\n", &body);
     let t3 = RawUpstream::of_files(move |mut stream, head, _| {
         let head = String::from_utf8_lossy(&head).to_lowercase();
-        let answer = match head.contains("cookie: t3_session=ada") {
-            true => answer.clone(),
+        let response = match head.contains("cookie: t3_session=ada") {
+            true => response.clone(),
             false => b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec(),
         };
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
     })
     .await;
@@ -144,9 +147,9 @@ async fn what_depends_on_who_asks_is_not_shared() {
 async fn the_least_recently_used_is_asked_for_again() {
     // Three of these fit, with what keeping each costs.
     let files = ["/assets/1", "/assets/2", "/assets/3", "/assets/4"];
-    let answer = file("image/png", &[7; 10_000]);
+    let response = file("image/png", &[7; 10_000]);
     let world = World::of(
-        RawUpstream::serving(files.map(|name| (name, answer.clone())).to_vec()).await,
+        RawUpstream::serving(files.map(|name| (name, response.clone())).to_vec()).await,
         &["--assets-memory", "36KiB"],
     )
     .await;
@@ -175,26 +178,26 @@ async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
             false => whole.len() / 2,
         };
         let page = file("text/html", &whole[whole.len() - 3000..]);
-        let answer = match head.starts_with(b"GET /page.html") {
+        let response = match head.starts_with(b"GET /page.html") {
             true => page[..page.len().min(length / 50)].to_vec(),
             false => whole[..length].to_vec(),
         };
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
     })
     .await;
     let world = World::of(t3, &[]).await;
     for codings in ["br", "zstd", "gzip", "identity"] {
-        let answer = world.get("/assets/a.js", codings).await;
-        assert!(!answer.complete, "{codings}");
+        let response = world.get("/assets/a.js", codings).await;
+        assert!(!response.complete, "{codings}");
     }
     let page = world.get("/page.html", "br").await;
     assert_eq!((page.status, page.header("etag").as_str()), (502, ""));
     is_whole.store(true, Ordering::SeqCst);
     for codings in ["br", "zstd", "gzip", "identity"] {
-        let answer = world.get("/assets/a.js", codings).await;
-        assert!(answer.complete && decoded(&answer) == body, "{codings}");
+        let response = world.get("/assets/a.js", codings).await;
+        assert!(response.complete && decoded(&response) == body, "{codings}");
     }
     assert_eq!(world.get("/page.html", "br").await.status, 200);
 }

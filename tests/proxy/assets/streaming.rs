@@ -23,13 +23,13 @@ const STALL: Duration = Duration::from_millis(150);
 async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
     for codings in ["br", "zstd", "gzip"] {
         let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
-        let (answer, closed) = (file("text/javascript", &body), Arc::clone(&gate));
+        let (response, closed) = (file("text/javascript", &body), Arc::clone(&gate));
         let t3 = RawUpstream::of_files(move |mut stream, _, _| {
-            let (answer, gate) = (answer.clone(), Arc::clone(&closed));
+            let (response, gate) = (response.clone(), Arc::clone(&closed));
             async move {
-                let _ = stream.write_all(&answer[..100_000]).await;
+                let _ = stream.write_all(&response[..100_000]).await;
                 let _ = gate.acquire().await;
-                let _ = stream.write_all(&answer[100_000..]).await;
+                let _ = stream.write_all(&response[100_000..]).await;
             }
         })
         .await;
@@ -69,7 +69,7 @@ async fn compressing_five_megabytes_holds_nobody_up() {
         assert!(client.rest().await.len() > 100_000, "{codings}");
     }
     stop.store(true, Ordering::SeqCst);
-    let worst = asking.await.expect("answers");
+    let worst = asking.await.expect("responses");
     println!("the longest wait of another client: {worst:?}");
     assert!(worst < STALL || !is_release(), "{worst:?}");
 }
@@ -84,7 +84,7 @@ fn longest_wait(addr: SocketAddr, stop: &AtomicBool) -> Duration {
         let request = b"GET /healthz HTTP/1.1\r\nHost: t3.test\r\n\r\n";
         stream.write_all(request).expect("an open connection");
         let read = stream.read(&mut buffer).expect("an open connection");
-        assert!(buffer[..read].ends_with(b"ok"), "one answer");
+        assert!(buffer[..read].ends_with(b"ok"), "one response");
         worst = worst.max(asked.elapsed());
         std::thread::sleep(Duration::from_millis(1));
     }

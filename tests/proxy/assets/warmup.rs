@@ -11,17 +11,17 @@ use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
 use crate::assets::site::{LEISURE, World};
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, PATIENCE, World as Standin, request};
 
 /// The answer in brotli once it has fewer than `below` bytes.
-async fn best(world: &World, path: &str, below: usize) -> Answer {
+async fn best(world: &World, path: &str, below: usize) -> Response {
     let start = Instant::now();
     loop {
-        let answer = world.get(path, "gzip, br, zstd").await;
-        if answer.header("content-encoding") == "br" && answer.body.len() < below {
-            return answer;
+        let response = world.get(path, "gzip, br, zstd").await;
+        if response.header("content-encoding") == "br" && response.body.len() < below {
+            return response;
         }
         assert!(start.elapsed() < LEISURE, "{path} is never at its best");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -32,12 +32,12 @@ async fn best(world: &World, path: &str, below: usize) -> Answer {
 fn page_of(name: &'static str) -> impl Fn(TcpStream, Vec<u8>, usize) -> BoxFuture<'static, ()> {
     move |mut stream, head, _| {
         let page = format!("<script type=\"module\" src=\"/assets/{name}.js\"></script>");
-        let answer = match target_of(&head) {
+        let response = match target_of(&head) {
             "/" => file("text/html; charset=utf-8", page.as_bytes()),
             _ => file("text/javascript", &script(50_000)),
         };
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
         .boxed()
     }
@@ -49,8 +49,8 @@ async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
     assert_eq!(world.get("/healthz", "").await.status, 200);
     world.t3.wait_for("/assets/one.js").await;
     let fast = world.get("/assets/two.js", "br").await;
-    let answer = best(&world, "/assets/one.js", fast.body.len()).await;
-    assert!(decoded(&answer) == script(50_000));
+    let response = best(&world, "/assets/one.js", fast.body.len()).await;
+    assert!(decoded(&response) == script(50_000));
     let gzip = world.get("/assets/one.js", "gzip").await;
     assert_eq!(gzip.header("content-encoding"), "gzip");
     assert_eq!(world.t3.count_of("/assets/one.js"), 1);
@@ -105,8 +105,8 @@ async fn a_drain_does_not_wait_for_the_best() {
                 let _ = stream.write_all(&file("text/html", page)).await;
                 return;
             }
-            let answer = file("text/javascript", &script(5_000_000));
-            let _ = stream.write_all(&answer[..100_000]).await;
+            let response = file("text/javascript", &script(5_000_000));
+            let _ = stream.write_all(&response[..100_000]).await;
             let _ = gate.acquire().await;
         }
     })

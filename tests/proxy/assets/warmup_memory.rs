@@ -34,9 +34,9 @@ async fn the_warm_up_takes_little_and_gives_it_back() {
         "GET /assets/a.js\nAccept-Encoding: br, zstd, gzip",
     );
     let stored = loop {
-        let answer = request(process.addr, head).await;
-        if answer.header("content-encoding") == "br" {
-            break answer.body.len();
+        let response = request(process.addr, head).await;
+        if response.header("content-encoding") == "br" {
+            break response.body.len();
         }
         assert!(begun.elapsed() < LEISURE, "never at its best");
         tokio::time::sleep(Duration::from_millis(100)).await;

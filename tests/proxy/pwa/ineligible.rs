@@ -3,13 +3,13 @@
 use super::load;
 use crate::assets::files::{file, file_with};
 use crate::assets::site::World;
-use crate::common::http::Answer;
+use crate::common::http::Response;
 use crate::common::{Dispatcher, config, request};
 
 const PAGE: &[u8] = b"<html><head><title>x</title></head><body>y</body></html>";
 
-fn fields(answer: &Answer) -> Vec<(String, Vec<u8>)> {
-    let mut fields = answer.headers.clone();
+fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
+    let mut fields = response.headers.clone();
     // Where t3 gives none, the moment's.
     fields.retain(|(name, _)| name != "date");
     fields.sort();
@@ -17,9 +17,9 @@ fn fields(answer: &Answer) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Asks a dispatcher with the switch on and one with it off: the answers must be the same.
-async fn assert_same(answer: Vec<u8>, path: &'static str) {
+async fn assert_same(response: Vec<u8>, path: &'static str) {
     for assets in ["on", "off"] {
-        let on = World::with(vec![(path, answer.clone())]).await;
+        let on = World::with(vec![(path, response.clone())]).await;
         let args = ["--pwa", "off", "--assets", assets];
         let off = Dispatcher::start(config(on.t3.addr, on.dir.path(), &args)).await;
         let args = ["--assets", assets];
@@ -28,7 +28,7 @@ async fn assert_same(answer: Vec<u8>, path: &'static str) {
             request(on.addr, &load(path)).await,
             request(off.addr, &load(path)).await,
         );
-        let what = format!("{path} {}", String::from_utf8_lossy(&answer));
+        let what = format!("{path} {}", String::from_utf8_lossy(&response));
         assert_eq!(touched.status, plain.status, "{what}");
         assert_eq!(fields(&touched), fields(&plain), "{what}");
         assert_eq!(touched.body, plain.body, "{what}");
@@ -78,12 +78,12 @@ async fn errors_and_redirections_are_left_alone() {
         "503 Later",
     ] {
         let page = String::from_utf8_lossy(PAGE);
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\
              Location: /x\r\nConnection: close\r\n\r\n{page}",
             PAGE.len()
         );
-        assert_same(answer.into_bytes(), "/").await;
+        assert_same(response.into_bytes(), "/").await;
     }
 }
 
@@ -102,9 +102,9 @@ async fn a_page_that_has_a_manifest_or_no_sound_head_keeps_its_bytes() {
             let world = World::with(vec![("/", file("text/html", page.as_bytes()))]).await;
             let args = ["--assets", assets];
             let on = Dispatcher::start(config(world.t3.addr, world.dir.path(), &args)).await;
-            let answer = request(on.addr, &load("/")).await;
-            assert!(answer.status == 200 && answer.complete, "{page}");
-            assert_eq!(answer.text(), page, "{assets}");
+            let response = request(on.addr, &load("/")).await;
+            assert!(response.status == 200 && response.complete, "{page}");
+            assert_eq!(response.text(), page, "{assets}");
         }
     }
 }

@@ -12,21 +12,21 @@ const PATH: &str = "/manifest.webmanifest";
 #[tokio::test]
 async fn it_names_the_app_and_t3_s_own_icon() {
     let world = Standin::start().await;
-    let answer = request(world.addr(), &format!("GET {PATH}")).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "application/manifest+json");
-    assert_eq!(answer.header("cache-control"), "no-cache");
+    let response = request(world.addr(), &format!("GET {PATH}")).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), "application/manifest+json");
+    assert_eq!(response.header("cache-control"), "no-cache");
     let icon = json!({ "src": "/apple-touch-icon.png", "type": "image/png", "sizes": "180x180" });
     let expected = json!({
         "id": "/", "name": "T3 Code", "short_name": "T3 Code", "start_url": "/", "scope": "/",
         "display": "standalone", "theme_color": "#0a0a0a", "background_color": "#0a0a0a",
         "icons": [icon],
     });
-    assert_eq!(answer.json(), expected);
+    assert_eq!(response.json(), expected);
     let head = request(world.addr(), &format!("HEAD {PATH}")).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     for name in ["content-type", "content-length", "cache-control"] {
-        assert_eq!(head.all(name), answer.all(name), "{name}");
+        assert_eq!(head.all(name), response.all(name), "{name}");
     }
     assert_eq!(world.exchanges(), 0, "nobody is paired for it");
 }
@@ -52,13 +52,13 @@ async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
         "etag: \"x\"\r\ncontent-encoding: br\r\n",
         b"\x0b\x01",
     );
-    for (answer, status, body) in [
+    for (response, status, body) in [
         (file("application/manifest+json", own), 200, &own[..]),
         (file("application/json", own), 200, own),
         (coded, 200, b"\x0b\x01"),
         (error, 500, b"no"),
     ] {
-        let world = World::with(vec![(PATH, answer)]).await;
+        let world = World::with(vec![(PATH, response)]).await;
         let manifest = world.get(PATH, "br").await;
         assert_eq!((manifest.status, &manifest.body[..]), (status, body));
         assert_eq!(world.t3.count_of("/apple-touch-icon.png"), 0);
@@ -80,9 +80,9 @@ async fn no_way_leads_past_it() {
         "/manifest.webmanifest?v=2",
         "/standin/1k",
     ] {
-        let answer = client.exchange(&format!("GET {path}")).await;
-        assert_eq!(answer.status, 200, "{path}");
-        let is_manifest = answer.header("content-type") == "application/manifest+json";
+        let response = client.exchange(&format!("GET {path}")).await;
+        assert_eq!(response.status, 200, "{path}");
+        let is_manifest = response.header("content-type") == "application/manifest+json";
         assert_eq!(is_manifest, path.starts_with(PATH), "{path}");
     }
     for other in [
@@ -90,9 +90,9 @@ async fn no_way_leads_past_it() {
         "/Manifest.webmanifest",
         "/x/manifest.webmanifest",
     ] {
-        let answer = request(world.addr(), &format!("GET {other}")).await;
+        let response = request(world.addr(), &format!("GET {other}")).await;
         assert!(
-            answer.header("content-type").starts_with("text/html"),
+            response.header("content-type").starts_with("text/html"),
             "{other}"
         );
     }
@@ -105,9 +105,9 @@ async fn no_way_leads_past_it() {
 #[tokio::test]
 async fn switched_off_there_is_none() {
     let world = Standin::with(&["--pwa", "off"]).await;
-    let answer = request(world.addr(), &format!("GET {PATH}")).await;
+    let response = request(world.addr(), &format!("GET {PATH}")).await;
     assert!(
-        answer.text().contains("<title>T3 Code (stand-in)"),
+        response.text().contains("<title>T3 Code (stand-in)"),
         "t3's fallback"
     );
 }
@@ -123,7 +123,7 @@ async fn without_t3_there_is_no_word_on_it_and_the_barred_get_none() {
     let gone = t3.addr;
     drop(t3);
     let dispatcher = Dispatcher::in_front_of(gone, &[]).await;
-    let answer = request(dispatcher.addr, &format!("GET {PATH}")).await;
-    assert_eq!(answer.status, 503);
-    assert_eq!(answer.header("retry-after"), "1");
+    let response = request(dispatcher.addr, &format!("GET {PATH}")).await;
+    assert_eq!(response.status, 503);
+    assert_eq!(response.header("retry-after"), "1");
 }

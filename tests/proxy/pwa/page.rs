@@ -35,17 +35,17 @@ async fn every_word_about_the_page_is_about_the_one_with_tags() {
     let mut tags = Vec::new();
     for codings in ["br", "zstd", "gzip", "identity"] {
         let head = format!("{}\nAccept-Encoding: {codings}", load("/"));
-        let answer = request(world.addr(), &head).await;
-        assert!(answer.status == 200 && answer.complete, "{codings}");
-        assert_eq!(decoded(&answer), tagged(&plain).as_bytes(), "{codings}");
-        let length = answer.body.len().to_string();
-        assert_eq!(answer.all("content-length"), [length], "{codings}");
+        let response = request(world.addr(), &head).await;
+        assert!(response.status == 200 && response.complete, "{codings}");
+        assert_eq!(decoded(&response), tagged(&plain).as_bytes(), "{codings}");
+        let length = response.body.len().to_string();
+        assert_eq!(response.all("content-length"), [length], "{codings}");
         assert_eq!(
-            answer.header("content-security-policy"),
+            response.header("content-security-policy"),
             "script-src 'nonce-r4nd0m'"
         );
-        assert_eq!(answer.header("cache-control"), "no-cache");
-        let tag = answer.header("etag");
+        assert_eq!(response.header("cache-control"), "no-cache");
+        let tag = response.header("etag");
         assert!(tag.starts_with('"'), "strong: {tag}");
         let asked_again = request(world.addr(), &format!("{head}\nIf-None-Match: {tag}")).await;
         assert_eq!(
@@ -65,7 +65,7 @@ async fn every_word_about_the_page_is_about_the_one_with_tags() {
             "content-type",
             "vary",
         ] {
-            assert_eq!(only_head.all(name), answer.all(name), "{codings} {name}");
+            assert_eq!(only_head.all(name), response.all(name), "{codings} {name}");
         }
         tags.push(tag);
     }
@@ -95,14 +95,14 @@ async fn a_page_is_tagged_whichever_way_it_goes() {
             ("Accept: */*", 0),
         ] {
             for path in ["/", "/t/1?a=b"] {
-                let answer = request(
+                let response = request(
                     world.addr(),
                     &format!("GET {path}\nCookie: {cookie}\n{line}"),
                 )
                 .await;
-                let text = String::from_utf8(decoded(&answer)).expect("text");
+                let text = String::from_utf8(decoded(&response)).expect("text");
                 assert!(
-                    answer.complete && text.ends_with("</html>\n"),
+                    response.complete && text.ends_with("</html>\n"),
                     "{args:?} {line} {path}"
                 );
                 assert_eq!(text.matches(TAGS).count(), count, "{args:?} {line} {path}");
@@ -110,9 +110,9 @@ async fn a_page_is_tagged_whichever_way_it_goes() {
             }
         }
         let head = format!("HEAD /\nAccept: text/html\nCookie: {cookie}");
-        let answer = request(world.addr(), &head).await;
-        assert!(answer.status == 200 && answer.header("content-type") == HTML);
-        let length = answer.header("content-length");
+        let response = request(world.addr(), &head).await;
+        assert!(response.status == 200 && response.header("content-type") == HTML);
+        let length = response.header("content-length");
         // Not known without the body, and then not said (RFC 9110 §8.6).
         assert_eq!(length.is_empty(), !args.is_empty(), "{args:?} {length}");
     }
@@ -144,9 +144,9 @@ async fn a_large_page_streams() {
     let world = World::of(t3, &[]).await;
     let mut client = Client::connect(world.addr()).await;
     client.send_head(&load("/")).await;
-    let answer = client.head().await.expect("a head");
-    assert_eq!(answer.all("content-length"), [""; 0]);
-    assert_eq!(answer.header("transfer-encoding"), "chunked");
+    let response = client.head().await.expect("a head");
+    assert_eq!(response.all("content-length"), [""; 0]);
+    assert_eq!(response.header("transfer-encoding"), "chunked");
     let early = client.read_at_least(head.len() + TAGS.len() + 1000).await;
     let early = String::from_utf8_lossy(&early).into_owned();
     assert!(early.contains(&tagged(head)), "{early}");
@@ -164,10 +164,10 @@ async fn a_page_that_is_cut_short_stays_so() {
     for args in [&[][..], &["--assets", "off"]] {
         let t3 = RawUpstream::serving(vec![("/", cut.to_vec())]).await;
         let world = World::of(t3, args).await;
-        let answer = request(world.addr(), &load("/")).await;
+        let response = request(world.addr(), &load("/")).await;
         assert!(
-            answer.status >= 500 || !answer.complete,
-            "{args:?}: {answer:?}"
+            response.status >= 500 || !response.complete,
+            "{args:?}: {response:?}"
         );
         let again = request(world.addr(), &load("/")).await;
         assert_ne!(again.status, 304, "{args:?}");
@@ -176,15 +176,15 @@ async fn a_page_that_is_cut_short_stays_so() {
 
 #[tokio::test]
 async fn trailers_and_a_tag_of_t3_s_own_come_through() {
-    let answer =
+    let response =
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: \"t3-s\"\r\nTrailer: x-sum\r\n\
         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
         6\r\n<head>\r\n7\r\n</head>\r\n4\r\n<bod\r\n0\r\nx-sum: 1\r\n\r\n";
-    let world = World::with(vec![("/", answer.to_vec())]).await;
-    let answer = request(world.addr(), &format!("{}\nTE: trailers", load("/"))).await;
-    assert_eq!(answer.text(), format!("<head>{TAGS}</head><bod"));
-    assert!(answer.complete);
-    assert_eq!(answer.trailers, [("x-sum".to_owned(), b"1".to_vec())]);
+    let world = World::with(vec![("/", response.to_vec())]).await;
+    let response = request(world.addr(), &format!("{}\nTE: trailers", load("/"))).await;
+    assert_eq!(response.text(), format!("<head>{TAGS}</head><bod"));
+    assert!(response.complete);
+    assert_eq!(response.trailers, [("x-sum".to_owned(), b"1".to_vec())]);
     // Of the same meaning, and not of the same bytes.
-    assert_eq!(answer.all("etag"), ["W/\"t3-s\""]);
+    assert_eq!(response.all("etag"), ["W/\"t3-s\""]);
 }
