@@ -1,4 +1,4 @@
-//! A real browser opens the cockpit without a cookie and ends on a live WebSocket.
+//! A real browser opens the cockpit without a cookie, and its WebSocket becomes live.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_first_visit_ends_on_a_live_websocket() {
     }
 }
 
-/// A tab whose session died, and whose t3 then went and came back, is live again by itself.
+/// A tab whose session is dead and whose t3 was restarted becomes live again by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_left_open_heals() {
     let Some(browser) = Browser::launch().await else {

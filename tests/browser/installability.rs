@@ -1,4 +1,4 @@
-//! Is it an app? In Chromium's own judgement, and through a gate that asks for a cookie.
+//! Chromium's own verdict on whether the page is an installable app, from behind single sign-on.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::sign_on_gate::Gate;
 
 const LIVE: &str = "document.documentElement.dataset.state === 'live'";
 
-/// What a test's own browser profile is to Chromium, whatever the page: one that leaves nothing.
+/// The error that every page has in a test's own browser profile.
 const OF_THE_PROFILE: &str = "in-incognito";
 
 async fn manifest(page: &Page) -> Value {
@@ -18,7 +18,7 @@ async fn manifest(page: &Page) -> Value {
     manifest.unwrap_or_else(|error| panic!("Page.getAppManifest: {error}"))
 }
 
-/// Why Chromium would not install it.
+/// The reasons why Chromium would not install it.
 async fn hindrances(page: &Page) -> Vec<Value> {
     let found = page
         .command("Page.getInstallabilityErrors", json!({}))
@@ -53,7 +53,7 @@ async fn chromium_would_install_it_from_behind_the_gate() {
         !away.iter().any(|path| path.contains("manifest")),
         "{away:?}"
     );
-    // With the cookies of both: the gate's, and t3's.
+    // With the gate's cookie and t3's.
     let asked = world.asked();
     let asked: Vec<_> = asked
         .iter()
@@ -66,7 +66,7 @@ async fn chromium_would_install_it_from_behind_the_gate() {
     }
 }
 
-/// The judgement can be another: this is what it says of t3's page as it is.
+/// The counter-test: without the dispatcher's tags Chromium's verdict is another.
 #[tokio::test(flavor = "multi_thread")]
 async fn switched_off_chromium_would_not() {
     let Some(browser) = Browser::launch().await else {

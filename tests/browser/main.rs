@@ -1,4 +1,4 @@
-//! A real Chromium in front of the dispatcher.
+//! The dispatcher driven by a real Chromium.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! A gate as single sign-on is one: without its cookie nothing passes.
+//! A double of a single sign-on proxy: without its cookie nothing passes.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -9,11 +9,11 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::common::raw_upstream::read_head;
 
-/// Whoever has it was let through before. Set as the real one sets it: for this site's own
-/// requests, and out of a script's reach.
+/// The cookie of a browser that has signed in. With the attributes of a real one: for this site's own
+/// requests only, and out of a script's reach.
 const COOKIE: &str = "gate=open";
 
-/// It stands in front of a dispatcher, and ends with the test.
+/// A proxy in front of a dispatcher. Ends with the test.
 pub(crate) struct Gate {
     pub(crate) addr: SocketAddr,
     turned_away: Arc<Mutex<Vec<String>>>,
@@ -21,8 +21,8 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// In front of `dispatcher`. A page load without the cookie gets it and comes again, as after
-    /// a login; anything else is sent to a login on another site.
+    /// Starts one in front of `dispatcher`. It sets its cookie on a page load without one and redirects, as
+    /// after a login; it redirects anything else to a login on another site.
     pub(crate) async fn before(dispatcher: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("a bound socket");
@@ -41,7 +41,7 @@ impl Gate {
         }
     }
 
-    /// The paths of those that were sent to the login.
+    /// The paths of the requests that were redirected to the login.
     pub(crate) fn turned_away(&self) -> Vec<String> {
         self.turned_away.lock().expect("no panic").clone()
     }
@@ -53,7 +53,7 @@ impl Drop for Gate {
     }
 }
 
-/// One request, or one WebSocket, a connection.
+/// Serves one request or one WebSocket.
 async fn guard(mut client: TcpStream, dispatcher: SocketAddr, seen: Arc<Mutex<Vec<String>>>) {
     let bytes = read_head(&mut client).await;
     let head = String::from_utf8_lossy(&bytes).into_owned();
@@ -76,7 +76,7 @@ async fn guard(mut client: TcpStream, dispatcher: SocketAddr, seen: Arc<Mutex<Ve
 }
 
 async fn pass(mut client: TcpStream, dispatcher: SocketAddr, head: &str) {
-    // Each request is looked at: no second one on a connection.
+    // One request for each connection, as only the first is checked.
     let is_of_hop = |line: &&str| !line.to_lowercase().starts_with("connection:");
     let head = match head.to_lowercase().contains("\r\nupgrade:") {
         true => head.to_owned(),

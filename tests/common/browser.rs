@@ -35,7 +35,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// `None` where there is no Chromium to launch, which `CI=true` turns into a failure.
+    /// `None` if there is no Chromium to launch; a failure if `CI=true`.
     pub(crate) async fn launch() -> Option<Self> {
         let Some(program) = find_program() else {
             let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
@@ -52,7 +52,7 @@ impl Browser {
         })
     }
 
-    /// A new tab in a context of its own: no cookie is shared with any other.
+    /// A new tab in a context of its own: it shares no cookies with the others.
     pub(crate) async fn page(&self) -> Page {
         let context = self
             .devtools
@@ -126,7 +126,7 @@ impl Drop for Process {
 fn follow(stderr: ChildStderr) -> (oneshot::Receiver<String>, mpsc::Receiver<()>) {
     let (address, url) = oneshot::channel();
     let (open, closed) = mpsc::channel();
-    // Read to the end, as a full pipe would block the browser.
+    // Reads to the end, as a full pipe would block the browser.
     std::thread::spawn(move || {
         let (_open, mut address) = (open, Some(address));
         for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {

@@ -1,4 +1,4 @@
-//! A client that writes what it is told and reports every byte of what it is answered.
+//! An HTTP/1.1 client that sends exact bytes and reports every byte of the response.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Longer than anything here takes on a loaded machine; a test that reaches it has failed.
+/// The bound of every wait: longer than anything here takes on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection.
@@ -16,7 +16,7 @@ pub struct Client {
     buffer: Vec<u8>,
 }
 
-/// One answer, as it came.
+/// One response, as it was received.
 #[derive(Debug, Clone, Default)]
 pub struct Response {
     pub status: u16,
@@ -24,7 +24,7 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
     pub trailers: Vec<(String, Vec<u8>)>,
-    /// Heads of the interim answers before it.
+    /// Heads of the interim responses before it.
     pub interim: Vec<Response>,
     /// Did the body end as its framing says?
     pub complete: bool,
@@ -60,7 +60,7 @@ impl Response {
     }
 }
 
-/// One request on a connection of its own. `head` has its lines separated by `\n`; `Host` is added.
+/// One request on a new connection. The lines of `head` are separated by `\n`; `Host` is added.
 pub async fn request(to: SocketAddr, head: &str) -> Response {
     Client::connect(to).await.exchange(head).await
 }
@@ -72,14 +72,14 @@ impl Client {
         Self::over(stream)
     }
 
-    /// Speaks on a connection that is there already.
+    /// Uses a connection that is open already.
     pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket");
         let buffer = Vec::new();
         Self { stream, buffer }
     }
 
-    /// Sends a head (see [`request`]) and reads the whole answer.
+    /// Sends a head (see [`request`]) and reads the whole response.
     pub async fn exchange(&mut self, head: &str) -> Response {
         self.send_head(head).await;
         self.response(head.starts_with("HEAD ")).await
@@ -101,7 +101,7 @@ impl Client {
         sent.expect("sent in time").expect("an open connection");
     }
 
-    /// Reads one answer with its interim ones; `is_head` says that it has no body.
+    /// Reads one response with the interim ones before it. A response to HEAD (`is_head`) has no body.
     pub async fn response(&mut self, is_head: bool) -> Response {
         let mut interim = Vec::new();
         loop {
@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Reads the head of one answer; nothing if the connection ends before it.
+    /// Reads the head of one response; `None` if the connection ends before it.
     pub async fn head(&mut self) -> Option<Response> {
         loop {
             if let Some((length, response)) = parse_head(&self.buffer) {

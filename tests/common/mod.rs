@@ -1,4 +1,4 @@
-//! What the flow tests share: a stand-in t3 with its CLI, and the dispatcher in front of it.
+//! The harness of the integration tests: a stand-in t3 with its CLI, and the dispatcher in front of it.
 
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
@@ -29,7 +29,7 @@ pub use t3_dispatcher::config::options::Options;
 pub use self::http::{Client, PATIENCE, request};
 pub use self::scrape::Scrape;
 
-/// A page load's head without its request line, as a browser of today sends it.
+/// A page load's head without its request line, as current browsers send it.
 pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-Fetch-Site: none\n\
     Accept: text/html,application/xhtml+xml\nUser-Agent: Mozilla/5.0 (test)";
 
@@ -47,7 +47,7 @@ pub struct World {
 /// A dispatcher that runs in the test's own runtime.
 pub struct Dispatcher {
     pub addr: SocketAddr,
-    /// Where its metrics are.
+    /// The address of `/metrics`.
     pub metrics: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<std::io::Result<()>>,
@@ -78,12 +78,12 @@ impl World {
         self.dispatcher.addr
     }
 
-    /// What is counted now.
+    /// The metrics at this moment.
     pub async fn metrics(&self) -> Scrape {
         Scrape::of(self.dispatcher.metrics).await
     }
 
-    /// What clients have asked t3 for. The dispatcher's own requests carry t3's address as `Host`.
+    /// The clients' requests that t3 has received. The dispatcher's own carry t3's address as `Host`.
     pub fn asked(&self) -> Vec<Seen> {
         let own = self.standin.addr().to_string();
         let mut seen = self.standin.requests();
@@ -91,7 +91,7 @@ impl World {
         seen
     }
 
-    /// How often a credential was exchanged, or tried to be.
+    /// How many exchanges of a credential t3 has been asked for.
     pub fn exchanges(&self) -> usize {
         let requests = self.standin.requests();
         let exchange = |target: &[u8]| target.starts_with(b"/api/auth/browser-session");
@@ -142,7 +142,7 @@ impl Dispatcher {
         }
     }
 
-    /// Asks for the drain and waits until it is over.
+    /// Starts the drain and waits until it is over.
     pub async fn drain(mut self) {
         self.begin_drain();
         let drained = tokio::time::timeout(PATIENCE, self.running).await;

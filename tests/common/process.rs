@@ -1,4 +1,4 @@
-//! The dispatcher's own binary in a process of its own.
+//! The dispatcher's binary in a process of its own.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -24,7 +24,7 @@ pub fn binary() -> OsString {
     std::env::var_os("DISPATCHER_BINARY").unwrap_or_else(built)
 }
 
-/// Do the figures of the release build hold for the binary under test?
+/// Whether the bounds of the release build apply to the binary under test.
 pub fn is_release() -> bool {
     !cfg!(debug_assertions) || std::env::var_os("DISPATCHER_BINARY").is_some()
 }
@@ -37,12 +37,12 @@ pub fn command() -> Command {
     command
         .env("DISPATCHER_HOST", "127.0.0.1")
         .env("DISPATCHER_PORT", "0")
-        // Its default port is one for all.
+        // The default port is the same for every process.
         .env("DISPATCHER_METRICS_PORT", "0");
     command
 }
 
-/// Runs a start that must end by itself, and soon.
+/// Runs a command that must end by itself.
 pub fn output(command: &mut Command) -> Output {
     let child = command
         .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-//! What Prometheus would see.
+//! A scrape of `/metrics`, as Prometheus does it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ impl Scrape {
         Self { text, series }
     }
 
-    /// Scrapes until `holds`; what it waits for must come.
+    /// Scrapes until `holds` is true; fails after [`PATIENCE`].
     pub async fn until(metrics: SocketAddr, holds: impl Fn(&Self) -> bool) -> Self {
         let start = Instant::now();
         loop {
@@ -40,14 +40,14 @@ impl Scrape {
         }
     }
 
-    /// The value of a series by its name, without what all names begin with, and its labels.
+    /// The value of a series: its name without the common prefix, with its labels.
     pub fn get(&self, series: &str) -> f64 {
         let name = format!("t3_dispatcher_{series}");
         let value = self.series.get(&name);
         *value.unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
     }
 
-    /// The sum of all series whose name begins so.
+    /// The sum of all series whose name begins with `prefix`.
     pub fn sum(&self, prefix: &str) -> f64 {
         let prefix = format!("t3_dispatcher_{prefix}");
         let series = self.series.iter();

@@ -1,4 +1,4 @@
-//! `t3-dispatcher check`: whatever stands in the way, its step is red and the cure names it.
+//! `t3-dispatcher check`: each fault fails its own step, and the cure names the cause.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use t3_standin::faults::Faults;
 use crate::common::process::{command, output};
 use crate::common::{World, cli_in};
 
-/// Runs a check of `world`'s t3.
+/// Runs `check` against `world`'s t3.
 async fn check(world: &World, args: &[&str]) -> Output {
     let mut command = command();
     command
@@ -29,7 +29,7 @@ async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
     (value, run.status.code())
 }
 
-/// The steps with that outcome.
+/// The steps with this outcome.
 fn steps(report: &Value, outcome: &str) -> Vec<String> {
     let steps = report["steps"].as_array().expect("steps").iter();
     steps
@@ -77,7 +77,7 @@ async fn it_takes_next_to_no_time_of_its_own() {
     world
         .standin
         .set_faults(|faults| faults.cli_delay_ms = delay.as_millis() as u64);
-    // The session is issued and revoked by the command.
+    // The CLI issues the session and revokes it.
     let of_cli = delay * 2;
     let mut best = Duration::MAX;
     for _ in 0..3 {
@@ -90,7 +90,7 @@ async fn it_takes_next_to_no_time_of_its_own() {
     assert!(best < of_cli + Duration::from_secs(1), "{best:?}");
 }
 
-/// What goes wrong, how credentials are minted, the step that is red, and what it says.
+/// A name, the fault, `--mint`, the step that fails, and a word of its report.
 type Case = (
     &'static str,
     fn(&mut Faults),

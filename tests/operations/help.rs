@@ -1,4 +1,4 @@
-//! The command line explains itself: help, completions, man pages.
+//! The command line's own documentation: help, completions.
 
 use std::process::{Command, Stdio};
 

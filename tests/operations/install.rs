@@ -1,4 +1,4 @@
-//! `install`: the binary copies itself to where an init container puts it.
+//! `t3-dispatcher install`: the binary copies itself, as an init container does.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -13,7 +13,7 @@ fn install(target: &Path) -> Output {
     output(command().arg("install").arg(target))
 }
 
-/// The folder's own name for what it holds.
+/// The names in a folder.
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).expect("a folder");
     let name = |entry: Result<fs::DirEntry, _>| entry.expect("an entry").file_name();

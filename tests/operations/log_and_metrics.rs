@@ -1,5 +1,4 @@
-//! An hour of operation, its time compressed: the log and the metrics tell the same story, and it
-//! is the one that was played.
+//! The log and the metrics of one run agree with each other and with what was done.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -11,17 +10,17 @@ use t3_standin::server::{Options as StandinOptions, Standin};
 use crate::common::process::{Process, command};
 use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, cli_in, request};
 
-/// A close of code 1000, masked with zeros.
+/// A close frame with code 1000, masked with zeros.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
-/// The dispatcher's binary in front of a stand-in that comes and goes.
+/// The dispatcher's binary in front of a stand-in that is restarted.
 struct Hour {
     process: Process,
     metrics: SocketAddr,
     standin: Option<Standin>,
     upstream: SocketAddr,
     dir: tempfile::TempDir,
-    /// What was played, by the names that the log has for it.
+    /// How often each event was caused, by its name in the log.
     played: BTreeMap<&'static str, usize>,
 }
 
@@ -60,7 +59,7 @@ impl Hour {
         self.standin.as_ref().expect("t3 is there")
     }
 
-    /// Until t3 is up and the dispatcher has what it pairs with.
+    /// Waits until t3 is up and the dispatcher has its admin session.
     async fn until_up(&self) {
         let issued = "cli_runs_total{command=\"session_issue\",outcome=\"ok\"}";
         let is_up = "upstream_state{state=\"up\"}";
@@ -70,7 +69,7 @@ impl Hour {
         .await;
     }
 
-    /// Somebody new loads the page, and is called by their request.
+    /// A page load by a new user, with a request id made from the user's name.
     async fn visit(&self, user: &str) -> crate::common::http::Response {
         let head = format!("GET /\n{PAGE}\nX-User: {user}\nX-Request-Id: {user}-1");
         request(self.process.addr, &head).await
@@ -110,7 +109,7 @@ impl Hour {
         client
     }
 
-    /// Each of the ways in which a socket ends, once.
+    /// Ends a tunnel in each of the client's ways, once.
     async fn tunnels(&mut self, user: &str, cookie: &str) {
         let mut closing = self.open(user, cookie).await;
         closing.send(&CLOSE).await;
@@ -126,7 +125,7 @@ impl Hour {
         Scrape::until(self.metrics, |scrape| scrape.get("open_tunnels") == 0.0).await;
     }
 
-    /// t3 is killed under an open socket and comes back.
+    /// Kills t3 under an open tunnel and starts it again.
     async fn restart(&mut self, user: &str, cookie: &str) {
         let mut lost = self.open(user, cookie).await;
         self.standin.take().expect("t3 is there").kill();
@@ -144,13 +143,13 @@ impl Hour {
     }
 }
 
-/// A port that was free a moment ago: 0 is no port for metrics.
+/// A port that was free a moment ago, as port 0 means no metrics.
 fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound socket")
 }
 
-/// The lines whose message is or begins with that.
+/// The lines whose message begins with `message`.
 fn lines<'a>(log: &'a [Value], message: &str) -> Vec<&'a Value> {
     let said = |line: &&Value| {
         let said = line["message"].as_str().unwrap_or_default();
@@ -226,7 +225,7 @@ fn compare_pairings(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Valu
         (played["failed"], counted)
     );
     assert_eq!(scrape.sum("pairings_failed_total"), counted);
-    // Who failed used up a credential of its own.
+    // A failed pairing used up a credential of its own.
     assert_eq!(
         scrape.get("exchanges_total{endpoint=\"browser-session\"}"),
         paired.len() as f64
@@ -265,7 +264,7 @@ fn compare_states(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]
             "{state}"
         );
     }
-    // No line of a request: what there is besides is said once, or of a failure.
+    // No line for each request.
     let requests = log.iter().filter(|line| line["message"] == "request");
     assert_eq!(requests.count(), 0);
 }

@@ -1,4 +1,4 @@
-//! The program as its operator meets it: subcommands, process, metrics, logs, probes.
+//! Operations: subcommands, process, metrics, log, probes.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! /metrics on its own listener: what is counted, what it costs, who gets it.
+//! `/metrics` on its own listener: what is counted, what a scrape costs, who may scrape.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -189,7 +189,7 @@ async fn t3_s_state_is_a_series_and_a_doubt_is_no_change() {
     let is = |state: &str| format!("upstream_state{{state=\"{state}\"}}");
     let into = |state: &str| format!("upstream_state_changes_total{{state=\"{state}\"}}");
     Scrape::until(metrics, |scrape| scrape.get(&is("up")) == 1.0).await;
-    // An answer that is none puts t3 in doubt, and it is found well.
+    // A broken response leads to a probe, which finds t3 up.
     assert_eq!(request(world.addr(), "GET /standin/drop").await.status, 502);
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
     let scrape = world.metrics().await;
@@ -228,7 +228,7 @@ async fn the_listener_gives_metrics_and_nothing_else() {
     ] {
         assert_eq!(request(metrics, ask).await.status, status, "{ask}");
     }
-    // The public port has them not: the path is t3's there.
+    // The public port has no metrics: the path is forwarded to t3.
     let public = request(world.addr(), "GET /metrics").await;
     assert!(
         !public.text().contains("t3_dispatcher"),
@@ -247,7 +247,7 @@ async fn scrapes_are_bounded_and_cost_t3_nothing() {
     for _ in 0..8 {
         idle.push(Client::connect(metrics).await);
     }
-    // Those who say nothing hold all places, and are cut for it.
+    // Silent connections hold all places until they are closed.
     let start = std::time::Instant::now();
     let scrape = Scrape::of(metrics).await;
     assert!(
@@ -272,7 +272,7 @@ fn a_named_port_must_be_free_and_the_default_one_need_not() {
     let log = String::from_utf8_lossy(&refused.stdout).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{log}");
     assert!(log.contains("DISPATCHER_METRICS_PORT"), "{log}");
-    // Taken by this, or by somebody else on this machine.
+    // Taken by this socket, or by another process on this machine.
     let _taken = TcpListener::bind("127.0.0.1:9464");
     let mut default = command();
     default.env_remove("DISPATCHER_METRICS_PORT");

@@ -1,4 +1,4 @@
-//! The probes of /probe/: they end at the dispatcher, whatever t3 does.
+//! `/probe/`: served by the dispatcher, whatever t3's state.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -98,7 +98,7 @@ async fn there_are_64_at_a_time() {
     let mut last = open_ones.pop().expect("64 of them");
     last.close(None).await.expect("open");
     while let Some(Ok(_)) = last.next().await {}
-    // Its place is given back right after its end.
+    // Its place is free right after its end.
     let start = std::time::Instant::now();
     while request(world.addr(), &format!("GET /probe/ws\n{HANDSHAKE}"))
         .await

@@ -1,4 +1,4 @@
-//! The process: its options, its signals, how fast it is there and how little it takes.
+//! The process: options, signals, drain, time to start, memory.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ async fn a_drain_ends_tunnels_at_its_deadline() {
     assert!(log.contains("ws close") && log.contains("drained"), "{log}");
 }
 
-/// PID 1 gets no default handling of signals, and nobody above it collects its children.
+/// PID 1 has no default signal handlers, and has no parent that reaps its children.
 #[tokio::test]
 async fn it_drains_as_pid_1_too() {
     let allowed = Command::new("unshare")
@@ -183,7 +183,7 @@ async fn no_credential_and_no_cookie_is_in_the_log_at_any_level() {
     }
 }
 
-/// The figures hold for the release build; any build must come near them.
+/// The bounds of the release build, and wider ones for debug builds.
 #[tokio::test]
 async fn it_serves_soon_after_its_start_and_is_small() {
     let mut times = Vec::new();

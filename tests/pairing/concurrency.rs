@@ -1,4 +1,4 @@
-//! Many at once: each person gets a session, each browser one, and t3's command one run at a time.
+//! Many page loads at once: a session for each person, one for each browser, one CLI run at a time.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::common::http::Response;
 use crate::common::{PAGE, PATIENCE, World, request};
 use t3_standin::journal;
 
-/// By default nobody is joined: the identity header makes a person of a request.
+/// Only requests with an identity share a pairing.
 const IDENTITY: [&str; 2] = ["--identity-header", "X-authentik-username"];
 
 async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> Response {
@@ -18,7 +18,7 @@ async fn load_as(addr: std::net::SocketAddr, user: String, target: String) -> Re
     .await
 }
 
-/// Loads at the same moment, each a user and a target.
+/// Loads at the same moment, each by a user and for a target.
 async fn at_once(world: &World, loads: Vec<(String, String)>) -> Vec<Response> {
     let loads = loads
         .into_iter()
@@ -30,7 +30,7 @@ async fn at_once(world: &World, loads: Vec<(String, String)>) -> Vec<Response> {
     responses
 }
 
-/// Waits until the dispatcher has a session of its own.
+/// Waits until the dispatcher has its admin session.
 async fn warmed_up(world: &World) {
     let base = world.standin.base_dir().to_owned();
     let warm = async {
@@ -135,7 +135,7 @@ async fn ten_tabs_of_one_browser_share_their_session() {
             "each its own page"
         );
     }
-    // A tab that is a little late still gets the session of the others.
+    // A tab that comes a little later still gets the session of the others.
     let late = load_as(world.addr(), "alice".to_owned(), "/t/late".to_owned()).await;
     assert_eq!(late.cookie(), responses[0].cookie());
 }
@@ -150,7 +150,7 @@ async fn people_never_share_a_session() {
         .map(|user| (user.to_owned(), "/".to_owned()))
         .to_vec();
     let responses = at_once(&world, people).await;
-    // "alice " is alice: what stands around a field's value is none of it.
+    // "alice " is alice: whitespace around a field's value is not part of it.
     assert_eq!(distinct_sessions(&responses), 3);
 }
 

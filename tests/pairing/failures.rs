@@ -1,4 +1,4 @@
-//! Whatever fails in pairing leaves the page to t3's own pairing screen, and nothing behind.
+//! A failure of pairing leaves the page to t3's own pairing screen, and no process behind.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ async fn load(world: &World, target: &str) -> crate::common::http::Response {
     request(world.addr(), &format!("GET {target}\n{PAGE}")).await
 }
 
-/// Whatever goes wrong, the page load ends at t3, which shows its own pairing screen.
+/// The page load is forwarded to t3, which shows its own pairing screen.
 async fn falls_back(world: &World) {
     let response = load(world, "/t/1").await;
     assert_eq!(response.status, 200);
@@ -123,8 +123,7 @@ async fn a_client_that_leaves_while_the_cli_runs_leaves_no_process_behind() {
     assert_children_gone(&world).await;
 }
 
-/// Waits until nothing is left of any run of the CLI: no process of its group, not even a dead one
-/// that nobody has collected.
+/// Waits until nothing is left of any run of the CLI: no process of its group, not even a zombie.
 async fn assert_children_gone(world: &World) {
     let gone = async {
         while !left_behind(world).is_empty() {

@@ -1,4 +1,4 @@
-//! Sessions that have died come to life again: on a page load, a reconnect, a question.
+//! Healing: a dead session is replaced on a page load, a WebSocket reconnect or a session request.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ async fn load(world: &World, further: &str) -> Response {
     load_by(world, "(test)", further).await
 }
 
-/// By a browser of another name: what one browser gets has its bounds.
+/// By a browser of another name, as the loop guard limits what one browser gets.
 async fn load_by(world: &World, browser: &str, further: &str) -> Response {
     let page = PAGE.replace("(test)", browser);
     request(world.addr(), &format!("GET /\n{page}{further}")).await
@@ -161,14 +161,14 @@ async fn the_cookie_s_real_name_is_learnt_and_learnt_again() {
     let world = World::start().await;
     let first = load(&world, "").await.cookie();
     assert!(first.starts_with("t3_session="));
-    // Without being told, from the exchange alone.
+    // From the exchange alone.
     world
         .standin
         .set_faults(|faults| faults.cookie_name = "t3_session_0a1b2c3d4e5f".to_owned());
     let second = load(&world, &format!("\nCookie: {first}")).await;
     let second = match second.status {
         302 => second.cookie(),
-        // The old one was found alive less than 30 s ago.
+        // The old one was found alive less than 30 s before.
         _ => load_by(&world, "other", "").await.cookie(),
     };
     assert!(second.starts_with("t3_session_0a1b2c3d4e5f="), "{second}");

@@ -1,4 +1,4 @@
-//! Pairing: sessions for page loads, many at once, repaired when they die, and across restarts of t3.
+//! Pairing: sessions for page loads, healing of dead ones, failures, concurrency, restarts of t3.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! A page load without a session comes back with one, and nothing else runs t3's command.
+//! A page load without a session is redirected with one; nothing else runs the t3 CLI.
 
 use crate::common::{PAGE, World, request};
 
@@ -84,7 +84,7 @@ async fn the_location_stays_on_this_origin() {
         ("/%09/evil.test", "/%09/evil.test"),
         ("http://evil.test//worse", "/worse"),
     ] {
-        // Another browser each time: one that comes again and again is not paired for ever.
+        // Another browser each time, as the loop guard limits the pairings of one browser.
         let page = PAGE.replace("(test)", target);
         let response = request(world.addr(), &format!("GET {target}\n{page}")).await;
         let told = response.header("location");

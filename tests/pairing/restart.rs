@@ -1,4 +1,4 @@
-//! t3 goes and comes back: nobody sees an error, nothing hangs, and an open tab is live again.
+//! Restarts of t3: no request fails or hangs, and an open tab becomes live again.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use crate::common::process::{Process, command, is_release};
 use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, cli_in, request};
 
-/// How long the port accepts before t3 answers (contract §7).
+/// How long t3's port accepts connections before t3 responds (contract §7).
 const SILENCE: Duration = Duration::from_millis(900);
 
-/// Loads the page again and again, until nobody counts along.
+/// Loads the page again and again until the receiver of the count is dropped.
 fn keep_loading(addr: SocketAddr, cookie: String) -> (watch::Receiver<usize>, JoinHandle<()>) {
     let (count, counted) = watch::channel(0);
     let loading = tokio::spawn(async move {
@@ -37,15 +37,15 @@ fn keep_loading(addr: SocketAddr, cookie: String) -> (watch::Receiver<usize>, Jo
     (counted, loading)
 }
 
-/// Waits until a page that was asked for after this call has been loaded.
+/// Waits for a page load that began after this call.
 async fn load_anew(counted: &mut watch::Receiver<usize>) {
-    // One load may have been under way already.
+    // One load may be under way already.
     let enough = *counted.borrow() + 2;
     let reached = tokio::time::timeout(PATIENCE, counted.wait_for(|loads| *loads >= enough)).await;
     assert!(reached.expect("in time").is_ok(), "a load failed");
 }
 
-/// A tab of the cockpit: it opens its socket, and when that ends it opens it again (contract §9).
+/// Opens a cockpit tab's WebSocket; a tab opens it again when it ends (contract §9).
 async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
     let mut client = Client::connect(addr).await;
     client
@@ -119,12 +119,12 @@ async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fet
         dispatcher,
     } = world;
     standin.kill();
-    // A kept connection may be served until the runtime gets to it.
+    // A kept connection may still be served for a moment.
     let start = Instant::now();
     while request(addr, "GET /api/x").await.status < 502 {
         assert!(start.elapsed() < PATIENCE, "it was killed");
     }
-    // A probe turns the doubt into knowledge.
+    // A probe decides whether it is down.
     let start = Instant::now();
     let mut ready = request(addr, "GET /readyz").await;
     while ready.text() != "down" {
@@ -155,7 +155,7 @@ async fn nobody_probes_a_t3_that_is_up() {
     world.standin.clear_requests();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut seen = world.standin.requests();
-    // The page's files may be fetched ahead meanwhile.
+    // The warm-up may fetch the page's files meanwhile.
     seen.retain(|seen| {
         seen.target.starts_with(b"/.well-known") || seen.target.starts_with(b"/api")
     });
@@ -188,7 +188,7 @@ async fn memory_stays_small_in_all_of_it() {
     }
     let peak = process.peak_resident();
     println!("peak of {peak} KiB resident");
-    // The figure holds for the release build; any build must come near it.
+    // The bound of the release build, and a wider one for debug builds.
     let most = if is_release() { 16 } else { 32 } * 1024;
     assert!(peak < most, "{peak} KiB");
     process.signal(Signal::TERM);

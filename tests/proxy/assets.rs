@@ -1,4 +1,4 @@
-//! t3's static files: what a browser gets of them, and what t3 is asked for.
+//! t3's static files: compression, caching, revalidation, warm-up.
 
 mod content_coding;
 pub(crate) mod files;

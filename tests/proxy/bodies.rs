@@ -1,4 +1,4 @@
-//! Bodies arrive whole, framed as they were, and as they come.
+//! Bodies are forwarded whole, with their framing, and as a stream.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::common::{Client, PATIENCE, World, request};
 
-/// "At once", on a machine that is doing other things too.
+/// "At once" on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -76,8 +76,8 @@ async fn an_answer_that_comes_while_uploading_is_not_held_back_by_the_upload() {
     client
         .send_head("POST /standin/echo\nTransfer-Encoding: chunked")
         .await;
-    // Far more than all buffers on the way hold, sent without reading a byte of what comes back,
-    // is stopped by back-pressure; what is read then makes room for the rest.
+    // Far more than all buffers on the way hold, sent without reading the response, is stopped by
+    // back-pressure; reading then makes room for the rest.
     let (mut reading, mut writing) = client.stream.into_split();
     let chunk = vec![b'y'; 1 << 20];
     let sending = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Whatever the other side does wrong is told as such, bounded, and harms nobody else.
+//! Failures of t3 or of the client: each ends in time, with the right response, and affects no other request.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
 use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, request};
 
-/// "At once", on a machine that is doing other things too.
+/// "At once" on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_client_that_leaves_ends_its_upstream_request() {
 #[tokio::test]
 async fn none_of_two_thousand_requests_meets_the_end_of_a_kept_connection() {
     let world = World::start().await;
-    // Shorter than the pool's own limit: t3 is the one to close, at any moment.
+    // Shorter than the pool's own limit, so that t3 closes first, at any moment.
     world.standin.set_faults(|faults| faults.keepalive_ms = 20);
     let mut clients = tokio::task::JoinSet::new();
     for worker in 0..16_u64 {
@@ -91,7 +91,7 @@ async fn none_of_two_thousand_requests_meets_the_end_of_a_kept_connection() {
 #[tokio::test]
 async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_safe() {
     let upstream = RawUpstream::start(|mut stream, _, number| async move {
-        // The first connection answers once and ends under the second request.
+        // The first connection serves one request and ends under the second.
         let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
         let _ = stream.write_all(response.as_bytes()).await;
         read_head(&mut stream).await;
@@ -183,7 +183,7 @@ async fn a_t3_that_is_lost_between_two_requests_is_told_too() {
     assert_eq!(request(addr, "GET /standin/1k").await.status, 503);
 }
 
-/// Nobody accepts: once the backlog is full, further connections wait for ever.
+/// Without an accept, further connections hang once the backlog is full.
 #[tokio::test]
 async fn a_connection_that_hangs_is_told_in_time() {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");

@@ -1,4 +1,4 @@
-//! A plain request and one that is not get the same answer, whatever t3 says and however it comes.
+//! The fast path gives the same responses as the hyper path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PATIENCE, World, request};
 
-/// A request that the fast path takes.
+/// A request that takes the fast path.
 const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
 
-/// The same, with a field that it leaves to the other way and that says nothing.
+/// The same, with a field that has no effect but makes it take the hyper path.
 const OTHER: &str =
     "GET /api/x\nAccept: */*\nX-Request-Id: of-both\nConnection: keep-alive, x-nothing";
 
-/// What t3 says first: only of a t3 that is surely up, the fast path asks anything.
+/// t3's first response: the fast path is only taken once t3 is known to be up.
 const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
-/// What a client sees of an answer, but for how its connection and its time are told.
+/// What a client sees of a response, apart from its connection fields and its date.
 fn seen(response: &Response) -> impl PartialEq + std::fmt::Debug + use<> {
     let mut headers = response.headers.clone();
     headers.retain(|(name, _)| !matches!(&**name, "date" | "connection" | "transfer-encoding"));
@@ -88,7 +88,7 @@ async fn both_ways_answer_alike() {
 async fn a_plain_request_s_lines_go_on_in_their_order() {
     let world = World::start().await;
     assert_eq!(request(world.addr(), OTHER).await.status, 200);
-    // hyper's map of fields brings lines of one name together.
+    // hyper's header map groups the lines of one name.
     for (head, expected) in [(PLAIN, "1 2 3"), (OTHER, "1 3 2")] {
         let head = head.replace("/api/x", "/api/standin/head") + "\nX-A: 1\nX-B: 2\nX-A: 3";
         let seen = request(world.addr(), &head).await.json();
@@ -109,7 +109,7 @@ async fn an_answer_in_pieces_is_the_same_answer() {
         }
         for byte in whole {
             let _ = stream.write_all(std::slice::from_ref(byte)).await;
-            // Each byte a segment of its own, as far as the kernel keeps to it.
+            // Each byte in a segment of its own, as far as the kernel permits.
             tokio::task::yield_now().await;
         }
         read_until_closed(&mut stream).await;
@@ -166,7 +166,7 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
 async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
-    // The second comes in two pieces: its beginning with the first, the rest much later.
+    // The second arrives in two pieces: its beginning with the first request, the rest later.
     client
         .send(b"GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\nGET /api/standin/1k HT")
         .await;

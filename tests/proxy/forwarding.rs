@@ -1,4 +1,4 @@
-//! What is forwarded has the fields, the target and the order that it was sent with.
+//! Forwarding keeps the target, the fields and their order.
 
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, Dispatcher, World, request};

@@ -1,8 +1,8 @@
-//! What a request is called: on to t3, on the dispatcher's own error pages, and nowhere else.
+//! `X-Request-Id`: forwarded to t3 and shown on the dispatcher's own error pages only.
 
 use crate::common::{PAGE, World, request};
 
-/// What t3 was told of the last request.
+/// The values of `name` in the last request that t3 received.
 fn seen(world: &World, name: &str) -> Vec<String> {
     let seen = world.asked().pop().expect("a request");
     let lines = seen.headers.iter();

@@ -1,4 +1,4 @@
-//! A WebSocket goes through byte for byte, and the end of either side ends the other.
+//! A WebSocket is forwarded byte for byte, and the end of either side ends the other.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::common::{Client, Dispatcher, HANDSHAKE, PAGE, PATIENCE, World, reques
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The bound within which the death of one side must reach the other.
+/// How long the end of one side may take to reach the other.
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn open(world: &World, path: &str, cookie: &str) -> Socket {

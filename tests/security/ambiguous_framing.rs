@@ -1,4 +1,4 @@
-//! Where a request ends: rows 1 to 4.
+//! Ambiguous `Content-Length` and `Transfer-Encoding`: rows 1 to 4.
 
 use crate::common::{Client, World};
 use crate::harness::{SMUGGLED, assert_ends, assert_refused, assert_untouched, each};
@@ -59,7 +59,7 @@ async fn row_02_content_length_that_is_no_single_number() {
     .await;
 }
 
-/// Either is right: to refuse it, or to make one of it (RFC 9110 §8.6).
+/// It may be refused or merged into one (RFC 9110 §8.6).
 #[tokio::test]
 async fn row_02_content_length_twice_the_same_is_one_at_most() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! The desync corpus, raw: what is severe is refused, what goes on can be read in one way only.
+//! The desync corpus: severe cases are refused, ambiguous ones refused or made unambiguous.
 
 use serde_json::Value;
 
@@ -10,9 +10,9 @@ const CASES: &str = include_str!("desync_corpus/cases.json");
 
 #[derive(Debug, PartialEq)]
 enum Fate {
-    /// A 4xx or 5xx of the dispatcher's own, then the end; t3 has seen no byte.
+    /// A 4xx or 5xx of the dispatcher's, then the end of the connection; t3 has received nothing.
     Refused,
-    /// It went on, and everybody reads it the same way.
+    /// It was forwarded in an unambiguous form.
     Clean,
     /// Anything else.
     Wrong(String),
@@ -37,7 +37,7 @@ async fn ambiguous_cases_are_refused_or_made_plain() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// How many cases of `tier` have a fate that `fits`, and which have not.
+/// The number of cases of `tier` with an outcome that `fits`, and the others.
 async fn judge(tier: &str, fits: impl Fn(&Fate) -> bool) -> (usize, Vec<String>) {
     let cases: Vec<Value> = serde_json::from_str(CASES).expect("JSON");
     let (mut fitting, mut wrong) = (0, Vec::new());
@@ -52,7 +52,7 @@ async fn judge(tier: &str, fits: impl Fn(&Fate) -> bool) -> (usize, Vec<String>)
     (fitting, wrong)
 }
 
-/// The case's head; with a `Host` where it has none, as that alone would be a reason to refuse.
+/// The case's head, with a `Host` added if it has none, as its absence alone is a reason to refuse.
 fn on_the_wire(case: &Value) -> Vec<u8> {
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let (method, uri) = (text(&case["method"]), text(&case["uri"]));
@@ -96,7 +96,7 @@ async fn send(bytes: &[u8]) -> Fate {
     }
 }
 
-/// What in a request's head could be read in two ways.
+/// The part of a request's head that is ambiguous, if any.
 fn ambiguity(bytes: &[u8]) -> Option<String> {
     let end = bytes.windows(4).position(|end| end == b"\r\n\r\n");
     let Some(end) = end else {

@@ -1,4 +1,4 @@
-//! What a proxy says of a request, and what follows from it: row 15.
+//! `X-Forwarded-*` and `Forwarded`: replaced, or kept from a trusted proxy: row 15.
 
 use crate::common::{Client, World, request};
 use crate::harness::{ADA, HEADER, each, load, seen_last};
@@ -48,7 +48,7 @@ async fn row_15_what_a_believed_proxy_says_is_kept_and_appended() {
     }
 }
 
-/// What t3 sets is handed on with `Secure` behind https, and as it is anywhere else.
+/// t3's session cookie gets `Secure` behind https, and is unchanged otherwise.
 #[tokio::test]
 async fn the_session_cookie_is_secure_behind_believed_https() {
     let trusted = [&HEADER[..], &["--trusted-proxies", "127.0.0.1/32"]].concat();

@@ -1,4 +1,4 @@
-//! What the rows share: raw bytes in, the answer and the end of the connection out.
+//! Assertions and options shared by the rows.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use crate::common::http::Response;
 use crate::common::{Client, PAGE, PATIENCE, World};
 
-/// What "closed" may take, on a machine that is doing other things too.
+/// How long a close may take on a busy machine.
 pub(crate) const CLOSES: Duration = Duration::from_secs(3);
 
-/// A request that would be found at the stand-in if a body's bytes became one.
+/// A request that the stand-in would record if a body's bytes were parsed as one.
 pub(crate) const SMUGGLED: &str = "GET /standin/smuggled HTTP/1.1\r\nHost: t3.test\r\n\r\n";
 
-/// The options behind single sign-on, and a request's field of somebody who has passed it.
+/// The options behind single sign-on.
 pub(crate) const HEADER: [&str; 2] = ["--identity-header", "X-authentik-username"];
 pub(crate) const ADA: &str = "X-authentik-username: ada\n";
 
-/// `bytes` as a test's message shows them.
+/// `bytes` escaped for a test's message.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     bytes[..bytes.len().min(200)].escape_ascii().to_string()
 }
 
-/// Sends `bytes` on a connection of its own. One answer has to come, with one of `statuses`, and
+/// Sends `bytes` on a new connection. There has to be one response with one of `statuses`, and
 /// then the end of the connection.
 pub(crate) async fn refused(to: SocketAddr, bytes: &[u8], statuses: &[u16]) -> Response {
     let mut client = Client::connect(to).await;
@@ -33,28 +33,28 @@ pub(crate) async fn refused(to: SocketAddr, bytes: &[u8], statuses: &[u16]) -> R
     response
 }
 
-/// The connection ends, and nothing more comes before that.
+/// Asserts that the connection ends, with no more bytes before that.
 pub(crate) async fn assert_ends(client: &mut Client, of: &str) {
     let rest = tokio::time::timeout(CLOSES, client.rest()).await;
     let rest = rest.unwrap_or_else(|_| panic!("left open: {of}"));
     assert_eq!(shown(&rest), "", "said after the response to {of}");
 }
 
-/// Is refused with the connection closed, and t3 hears nothing of it.
+/// Asserts that the request is refused, the connection closed, and nothing forwarded to t3.
 pub(crate) async fn assert_refused(world: &World, head: &str, body: &str, statuses: &[u16]) {
     let bytes = format!("{head}\r\n\r\n{body}{SMUGGLED}");
     refused(world.addr(), bytes.as_bytes(), statuses).await;
     assert_untouched(world, &shown(bytes.as_bytes()));
 }
 
-/// No client's request has reached t3.
+/// Asserts that no client's request has reached t3.
 pub(crate) fn assert_untouched(world: &World, of: &str) {
     let asked = world.asked();
     let asked: Vec<_> = asked.iter().map(|seen| shown(&seen.target)).collect();
     assert!(asked.is_empty(), "t3 was asked for {asked:?} by {of}");
 }
 
-/// The values with which t3 saw `name` in a client's last request.
+/// The values of `name` in a client's last request at t3.
 pub(crate) fn seen_last(world: &World, name: &str) -> Vec<String> {
     let seen = world.asked().pop().expect("a request at t3");
     let lines = seen.headers.iter();
@@ -69,7 +69,7 @@ pub(crate) async fn load(to: SocketAddr, fields: &str) -> Response {
     crate::common::request(to, &format!("GET /\n{fields}{PAGE}")).await
 }
 
-/// What a page load without a session came to.
+/// Asserts whether a page load was paired.
 #[track_caller]
 pub(crate) fn assert_paired(response: &Response, expected: bool, of: &str) {
     let (status, cookie) = (response.status, response.header("set-cookie"));
@@ -79,7 +79,7 @@ pub(crate) fn assert_paired(response: &Response, expected: bool, of: &str) {
     }
 }
 
-/// Looks again and again until it is so; false where that takes too long.
+/// Waits until `what` is true; false after [`PATIENCE`].
 pub(crate) async fn until(what: impl Fn() -> bool) -> bool {
     let met = async {
         while !what() {
@@ -89,7 +89,7 @@ pub(crate) async fn until(what: impl Fn() -> bool) -> bool {
     tokio::time::timeout(PATIENCE, met).await.is_ok()
 }
 
-/// Checks every case, and fails after the last one if any failed.
+/// Runs `check` for every case, and fails after the last one if any failed.
 pub(crate) async fn each<T, F>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) -> F)
 where
     F: Future<Output = ()> + Send + 'static,

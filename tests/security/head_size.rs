@@ -22,7 +22,7 @@ async fn row_18_heads_that_are_too_long() {
         let mut client = Client::connect(world.addr()).await;
         let start = Instant::now();
         let head = format!("GET {target} HTTP/1.1\r\nHost: t3.test\r\n{fields}\r\n");
-        // Whoever refuses it need not read it all.
+        // The connection may be closed before all is sent.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, head.as_bytes()).await;
         let status = client.response(false).await.status;
         assert!(matches!(status, 414 | 431), "{status}");
@@ -50,7 +50,7 @@ async fn row_18_the_limit_of_a_head_is_an_option() {
     assert_eq!(world.asked().len(), 1);
 }
 
-/// 128 KiB by default: single sign-on's cookies take a good part of it.
+/// The default is 128 KiB, as single sign-on's cookies can be large.
 #[tokio::test]
 async fn row_18_a_hundred_kibibytes_are_no_reason_to_refuse() {
     let world = World::start().await;

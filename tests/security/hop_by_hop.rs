@@ -1,4 +1,4 @@
-//! Fields that belong to one hop: rows 13 and 14.
+//! Hop-by-hop fields: rows 13 and 14.
 
 use crate::common::{World, request};
 use crate::harness::{load, seen_last};
@@ -16,7 +16,7 @@ async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
     assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
 }
 
-/// What is taken off was not there when the session was looked for, and the other way round.
+/// A field that is removed must not count for the session, and one that counts must not be removed.
 #[tokio::test]
 async fn row_13_a_session_is_judged_on_what_is_forwarded() {
     for field in ["Cookie: t3_session=x", "Authorization: Bearer x"] {
@@ -58,7 +58,7 @@ async fn row_14_fields_of_a_proxy_s_hop() {
     assert_eq!(seen_last(&world, "x-kept"), ["yes"]);
 }
 
-/// Taking a field off must not move another into its place.
+/// Removing a field must not move another into its place.
 #[tokio::test]
 async fn what_is_taken_off_leaves_the_order_of_the_rest() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! Where a request goes: rows 10 to 12.
+//! `Host`, absolute targets, CONNECT, TRACE and `*`: rows 10 to 12.
 
 use crate::common::{Client, World};
 use crate::harness::{assert_ends, assert_untouched, each, refused, seen_last, shown};

@@ -1,4 +1,4 @@
-//! Who is paired: the identity header and the users allowed.
+//! Who is paired: the identity header and the allowed users.
 
 use crate::common::World;
 use crate::harness::{ADA, HEADER, assert_paired, assert_untouched, each, load};

@@ -1,11 +1,11 @@
-//! How many and how much: every bound is an option, and what is within it is left alone.
+//! The limits that are options: idle time, connections, tunnels.
 
 use std::time::{Duration, Instant};
 
 use crate::common::{Client, HANDSHAKE, PATIENCE, World};
 use crate::harness::assert_untouched;
 
-/// What a bound of half a second may take on a machine that is doing other things too.
+/// How long a bound of half a second may take on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(4);
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn a_kept_connection_is_closed_after_its_idle_time() {
     let world = World::with(&["--idle-timeout", "2s", "--header-timeout", "10s"]).await;
     let mut client = Client::connect(world.addr()).await;
     assert_eq!(client.exchange("GET /healthz").await.status, 200);
-    // The second request's idle time is its own.
+    // The idle time begins anew after the second request.
     tokio::time::sleep(Duration::from_millis(1000)).await;
     let start = Instant::now();
     assert_eq!(client.exchange("GET /healthz").await.status, 200);
@@ -25,7 +25,7 @@ async fn a_kept_connection_is_closed_after_its_idle_time() {
     );
 }
 
-/// Above it the newest wait in the backlog, and are served when their turn comes.
+/// Further connections wait in the backlog and are served later.
 #[tokio::test]
 async fn the_number_of_connections_is_bounded() {
     let world = World::with(&["--max-connections", "2"]).await;

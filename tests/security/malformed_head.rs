@@ -1,4 +1,4 @@
-//! Lines of a head that are none: row 9.
+//! Malformed request lines and field lines: row 9.
 
 use crate::common::World;
 use crate::harness::{assert_refused, each};

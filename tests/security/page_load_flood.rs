@@ -1,4 +1,4 @@
-//! Everybody at once: row 36.
+//! A thousand page loads at once: row 36.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::common::process::{Process, command};
 use crate::common::{Client, PAGE, cli_in};
 use crate::resource_use::{MOST_KIB, assert_healthy};
 
-/// Runs of the CLI at once: t3's database takes few writers (contract §1).
+/// The most CLI runs at once: t3's database takes few writers (contract §1).
 const MOST_RUNS: usize = 2;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn row_36_a_thousand_cookieless_page_loads_at_once() {
     assert!(most_at_once(&base_dir) > 0, "some did run");
 }
 
-/// The most runs of the CLI that were under way at any moment.
+/// The most CLI runs that were under way at any moment.
 fn most_at_once(base_dir: &Path) -> usize {
     let ends = t3_standin::journal::runs(base_dir);
     let starts = t3_standin::journal::starts(base_dir);

@@ -1,4 +1,4 @@
-//! What mints a session, and what becomes of it: rows 29 to 35.
+//! Which requests get a session, and what of the CLI's and t3's output reaches a client: rows 29 to 35.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PAGE, World, request};
 use crate::harness::{each, load, shown};
 
-/// A CLI that is this script.
+/// A CLI that runs `script`.
 fn cli_of(dir: &std::path::Path, script: &str) -> String {
     let path = dir.join("fake-t3");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("writable");
@@ -78,8 +78,8 @@ async fn row_29_control_characters_of_a_set_cookie_reach_nobody() {
     .await;
 }
 
-/// A person who follows a link from elsewhere lands in the cockpit: that is what a link is for,
-/// and the page that they see is t3's own. Nothing else that another site starts mints.
+/// A navigation from another site is paired, as it shows t3's own page. No other request that another
+/// site can start gets a session.
 #[tokio::test]
 async fn row_31_another_site_starts_navigations_and_nothing_else() {
     let page = |site: &str| PAGE.replace("Site: none", &format!("Site: {site}"));
@@ -115,8 +115,8 @@ async fn row_31_another_site_starts_navigations_and_nothing_else() {
     assert_eq!(world.exchanges(), 0);
 }
 
-/// A cookie that the browser keeps whatever it is told, as one of another path, sends nobody
-/// round in circles.
+/// A cookie that the browser keeps in spite of `Set-Cookie`, such as one of another path, causes no
+/// redirect loop.
 #[tokio::test]
 async fn row_33_a_bad_cookie_is_no_loop() {
     let long = format!("t3_session={}", "x".repeat(8 << 10));

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::common::raw_upstream::RawUpstream;
 use crate::harness::until;
 
-/// An upstream that answers 200 `ok` to the first head of each connection and keeps every byte.
+/// Responds 200 `ok` to the first head of each connection and keeps every byte.
 pub(crate) struct Recorder {
     pub(crate) upstream: RawUpstream,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -39,13 +39,13 @@ impl Recorder {
         Self { upstream, kept }
     }
 
-    /// What each connection has brought so far.
+    /// The bytes received so far, by connection.
     pub(crate) fn connections(&self) -> Vec<Vec<u8>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.clone()
     }
 
-    /// Waits until what has arrived is as wanted.
+    /// Waits until `what` is true of the bytes received.
     pub(crate) async fn wait_for(&self, what: impl Fn(&[Vec<u8>]) -> bool) {
         let met = until(|| what(&self.connections())).await;
         assert!(met, "arrived: {:?}", self.connections());

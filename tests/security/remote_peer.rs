@@ -1,4 +1,4 @@
-//! A peer that is not on this machine, in a network namespace where one can be made up.
+//! A peer that is not on loopback is not paired without an identity header.
 
 use std::process::Command;
 
@@ -9,13 +9,13 @@ use crate::common::process::{Process, command};
 use crate::common::{cli_in, request};
 use crate::harness::load;
 
-/// Of the range for documentation (RFC 5737): no machine has it.
+/// From the range for documentation (RFC 5737).
 const ADDRESS: &str = "192.0.2.1";
 
 const INSIDE: &str = "T3_TEST_INSIDE_NAMESPACE";
 
-/// Without an identity header a peer from elsewhere is served, but not paired, and one line of
-/// the log says what to set.
+/// Without an identity header a remote peer is served but not paired, and one line of
+/// the log names the option to set.
 #[tokio::test]
 async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
     if std::env::var_os(INSIDE).is_none() {
@@ -57,7 +57,7 @@ async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
     assert!(warnings[0].contains("WARN"), "{log}");
 }
 
-/// Runs this very test again where the loopback has an address that is none of the loopback's.
+/// Runs this test again in a network namespace whose loopback interface has a second address.
 fn run_inside(test: &str) {
     let prepare = format!("ip link set lo up && ip addr add {ADDRESS}/32 dev lo");
     for user in [&[][..], &["--map-root-user"]] {

@@ -1,4 +1,4 @@
-//! Bodies that are broken, that bring trailers, or that nobody asked for: rows 5 to 7.
+//! Request bodies: broken chunks, trailers, and bodies that are not read: rows 5 to 7.
 
 use t3_standin::seen::Outcome;
 
@@ -37,7 +37,7 @@ async fn row_05_broken_chunks_never_complete_a_request() {
         client
             .send_head("POST /standin/digest\nTransfer-Encoding: chunked")
             .await;
-        // Whoever refuses it may close before it is all sent.
+        // The connection may be closed before all is sent.
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, body.as_bytes()).await;
         let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, SMUGGLED.as_bytes()).await;
         let head = tokio::time::timeout(CLOSES, client.head()).await;
@@ -59,7 +59,7 @@ async fn row_05_broken_chunks_never_complete_a_request() {
     .await;
 }
 
-/// A head's lines may end in a bare LF only if t3 cannot tell (RFC 9112 §2.2); a bare CR never.
+/// A bare LF may be accepted if it is forwarded as CRLF (RFC 9112 §2.2); a bare CR never.
 #[tokio::test]
 async fn row_05_bare_line_ends_in_a_head() {
     let cases = [
@@ -145,7 +145,7 @@ async fn row_06_trailers_never_become_fields() {
     }
 }
 
-/// A body that nobody reads is read past, or the connection ends: its bytes are never a request.
+/// The bytes of a body that is not read are never parsed as a request.
 #[tokio::test]
 async fn row_07_a_body_of_a_request_that_is_answered_here() {
     for (head, status) in [
@@ -163,7 +163,7 @@ async fn row_07_a_body_of_a_request_that_is_answered_here() {
                 client.send(SMUGGLED.as_bytes()).await;
             }
             let response = client.response(head.starts_with("HEAD ")).await;
-            // A page load that brings a body may be t3's to answer.
+            // A page load with a body may be forwarded to t3.
             let known = response.status == status || status == 302 && response.status == 200;
             assert!(known, "{}: {head}", response.status);
             let next = format!(

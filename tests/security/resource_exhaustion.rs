@@ -1,4 +1,4 @@
-//! What the machine does wrong: row 49.
+//! Exhausted resources of the machine: file descriptors, a full disk for the log: row 49.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl Drop for Killed {
     }
 }
 
-/// The address on which a process that cannot say so listens, by the kernel's own tables.
+/// The address on which a process listens, by the kernel's tables, as it cannot log it.
 async fn listens_on(pid: u32) -> SocketAddr {
     let find = || {
         let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;

@@ -1,4 +1,4 @@
-//! What clients may cost: rows 27, 38 and 39.
+//! Memory, processor time and descriptors that misbehaving clients cost: rows 27, 38 and 39.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,14 +13,14 @@ use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 use crate::harness::until;
 
-/// `/healthz` while others misbehave, and the memory that these may cost.
+/// How long `/healthz` may take while other clients misbehave.
 fn healthz() -> Duration {
     Duration::from_millis(if is_release() { 100 } else { 500 })
 }
 
 pub(crate) const MOST_KIB: u64 = 64 * 1024;
 
-/// A stand-in with the dispatcher's own binary in front.
+/// A stand-in with the dispatcher's binary in front.
 async fn processes(dir: &std::path::Path) -> (Standin, Process) {
     let standin = Standin::start(StandinOptions::new(dir.join("t3"))).await;
     let standin = standin.expect("a free port");
@@ -81,7 +81,7 @@ async fn row_27_tunnels_leave_no_descriptor_and_spin_never() {
         match number % 4 {
             0 => drop(client),
             1 => client.stream.set_zero_linger().expect("a TCP socket"),
-            // Half a goodbye, and half a frame with it.
+            // A half-close.
             2 => client.stream.shutdown().await.expect("open"),
             _ => client.send(&[0x81, 0xfe, 0x10]).await,
         }
@@ -124,7 +124,7 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
     let mut most = 0;
     for _ in 0..10 {
         for client in &mut held[20..] {
-            // Whoever is closed by now has been dealt with.
+            // A connection that is closed by now needs no more bytes.
             let _ = client.stream.write_all(b"x").await;
         }
         assert_healthy(process.addr).await;
@@ -152,13 +152,13 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
     socket.set_recv_buffer_size(4096).expect("a small buffer");
     let stream = socket.connect(process.addr).await;
     let mut client = Client::over(stream.expect("a listener"));
-    // More answers than the buffers on their way take. No read ends within a request: whoever sends
-    // a head in pieces is served by hyper.
+    // More responses than the buffers on the way hold. The requests are 128 bytes each so that no read ends
+    // within one: a head that arrives in pieces is left to hyper.
     let mut one = format!("{ask} HTTP/1.1\r\nHost: t3.test\r\nX-Long: ");
     one.push_str(&"x".repeat(128 - one.len() - 4));
     one.push_str("\r\n\r\n");
     client.send(one.repeat(400).as_bytes()).await;
-    // Beyond the time that t3 has for an answer, which must be nobody's concern any more.
+    // Beyond the response timeout, which must not matter any more.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut spent = u64::MAX;
     for _ in 0..20 {
@@ -175,7 +175,7 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
     );
     for number in 0..400 {
         let response = client.response(false).await;
-        // On a machine that is busy enough, t3 is late.
+        // On a busy machine t3 may exceed the response timeout.
         let is_whole = response.status == 504 || response.body.len() == 4000;
         assert!(
             response.complete && is_whole,
@@ -213,8 +213,8 @@ async fn row_39_a_sender_of_frames_against_a_stalled_peer_costs_little() {
     drop(dir);
 }
 
-/// Closing such a connection is not enough: the kernel would keep what waits in it, megabytes,
-/// for as long as the client acknowledges but reads nothing.
+/// A close is not enough: the kernel would keep the unsent megabytes for as long as the client
+/// acknowledges but reads nothing.
 #[tokio::test]
 async fn row_38_who_was_cut_for_reading_nothing_is_gone_from_the_kernel_too() {
     let world = World::with(&["--body-timeout", "500ms"]).await;

@@ -1,4 +1,4 @@
-//! A session that t3 has ended ends its open tunnels.
+//! A session that is revoked or expires ends its open tunnels.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ pub(crate) const EVERY: Duration = Duration::from_millis(300);
 
 pub(crate) const OPTIONS: [&str; 2] = ["--session-check", "300ms"];
 
-/// One check, the answer to it, and a machine that is doing other things too.
+/// How long one check and its effect may take on a busy machine.
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(world: &World, credential: &str) -> Client {
@@ -24,7 +24,7 @@ pub(crate) async fn open(world: &World, credential: &str) -> Client {
     client
 }
 
-/// One message there and one back.
+/// Sends one message and receives its reply.
 pub(crate) async fn assert_alive(client: &mut Client) {
     // `{"_tag":"Ping"}` in one masked frame whose mask is zero.
     let mut frame = vec![0x81, 0x80 | 15, 0, 0, 0, 0];

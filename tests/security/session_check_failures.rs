@@ -1,4 +1,4 @@
-//! A failure to ask whether a session lives ends no tunnel.
+//! A session check that fails ends no tunnel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,8 +36,8 @@ async fn a_check_that_fails_closes_nothing() {
     assert_alive(&mut tunnel).await;
 }
 
-/// An answer that does not say whether the session lives is no answer: t3 gives its page to
-/// every GET that it does not know (contract §6).
+/// A response that does not tell whether the session is alive counts as a failure: t3 sends its page for
+/// every unknown path (contract §6).
 #[tokio::test]
 async fn an_answer_that_says_nothing_closes_nothing() {
     let says = [
@@ -50,7 +50,7 @@ async fn an_answer_that_says_nothing_closes_nothing() {
         r#"{"authenticated":"false"}"#,
         r#"{"authenticated":fal"#,
     ];
-    // Before the tunnel is open the dispatcher asks whether t3 is up at all.
+    // Before the tunnel is open the dispatcher's requests are probes.
     let (is_open, asked) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicUsize::new(0)),

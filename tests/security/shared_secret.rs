@@ -1,4 +1,4 @@
-//! The secret beside which alone an identity counts.
+//! The shared secret: without it no identity counts.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ async fn the_secret_is_read_again_when_its_file_changes() {
     let world = behind_secret(dir.path(), "first").await;
     let with = |secret: &str| format!("{ADA}X-Dispatcher-Secret: {secret}\n");
     assert_paired(&load(world.addr(), &with("first")).await, true, "first");
-    // As a mounted secret changes: a new file takes the name.
+    // A mounted secret changes in this way: a new file takes the name.
     let new = dir.path().join("new");
     std::fs::write(&new, "the second\n").expect("writable");
     std::fs::rename(&new, dir.path().join("secret")).expect("writable");
@@ -64,7 +64,7 @@ async fn a_secret_that_is_gone_lets_nobody_in() {
     std::fs::remove_file(dir.path().join("secret")).expect("writable");
     let refused = async {
         for number in 0.. {
-            // Another browser each time: one alone would soon be refused for its own sake.
+            // Another browser each time, as the loop guard limits one browser.
             let other = format!("User-Agent: {number}\n{fields}");
             if load(world.addr(), &other).await.status == 200 {
                 return;

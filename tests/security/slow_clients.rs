@@ -1,4 +1,4 @@
-//! Who is slow: row 38.
+//! Slow clients: row 38.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::common::{Client, PATIENCE, World, request};
 use crate::harness::assert_untouched;
 use crate::limits::SOON;
 
-/// Reads to the end of the connection, which has to come soon; returns the status, if any came.
+/// Reads to the end of the connection, within [`SOON`]; returns the status, if there is one.
 async fn closed_soon(client: &mut Client, of: &str) -> Option<u16> {
     let end = async {
         let head = client
@@ -27,7 +27,7 @@ fn is_download(seen: &t3_standin::seen::Seen) -> bool {
     seen.target.ends_with(b"200000000")
 }
 
-/// A head that comes a byte at a time gets no more time than one that does not come.
+/// A head that arrives a byte at a time gets no more time than one that does not arrive.
 #[tokio::test]
 async fn row_38_slow_headers_end() {
     let world = World::with(&["--header-timeout", "500ms"]).await;
@@ -59,7 +59,7 @@ async fn row_38_slow_headers_of_a_later_request_end_too() {
     let world = World::with(&["--header-timeout", "500ms"]).await;
     let mut client = Client::connect(world.addr()).await;
     assert_eq!(client.exchange("GET /standin/1k").await.status, 200);
-    // Between two requests the other bound holds.
+    // Between two requests the idle timeout applies.
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(client.exchange("GET /standin/1k").await.status, 200);
     client.send(b"GET /standin/1k HTTP/1.1\r\nHo").await;
@@ -90,7 +90,7 @@ async fn row_38_a_slow_body_ends_and_one_that_moves_does_not() {
         moving.send(&[b'x'; 200]).await;
     }
     assert_eq!(moving.response(false).await.json()["bytes"], 2000);
-    // A byte now and then is no more than a stall.
+    // A byte now and then counts as a stall.
     let mut trickling = Client::connect(world.addr()).await;
     trickling
         .send_head("POST /standin/digest\nContent-Length: 1000")
@@ -115,10 +115,10 @@ async fn row_38_slow_reading_ends_and_reading_on_does_not() {
         seen.iter().any(t3_standin::seen::Seen::aborted)
     });
     assert!(gone.await, "t3 still has to wait for it");
-    // What was on the way arrives; then the connection is found closed, and the answer cut.
+    // What was on the way arrives; then the connection is closed and the response cut.
     let rest = tokio::time::timeout(SOON, stalled.rest()).await;
     assert!(rest.expect("closed").len() < 200_000_000);
-    // This one pauses for less than the bound, again and again, for longer than the bound.
+    // Pauses shorter than the bound, longer than it in total.
     let mut reading = Client::connect(world.addr()).await;
     reading.send_head("GET /standin/bytes/20000000").await;
     let head = reading.head().await.expect("a response");
@@ -134,7 +134,7 @@ async fn row_38_slow_reading_ends_and_reading_on_does_not() {
     }
 }
 
-/// An answer that t3 takes its time for is not the client's fault.
+/// A slow response of t3 is not the client's fault.
 #[tokio::test]
 async fn row_38_waiting_for_t3_is_not_slow_reading() {
     let world = World::with(&["--body-timeout", "300ms", "--header-timeout", "300ms"]).await;

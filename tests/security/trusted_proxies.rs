@@ -28,7 +28,7 @@ async fn only_a_proxy_of_the_list_is_believed() {
     .await;
 }
 
-/// A socket of both families names an IPv4 peer `::ffff:127.0.0.1`.
+/// A dual-stack socket reports an IPv4 peer as `::ffff:127.0.0.1`.
 #[tokio::test]
 async fn an_ipv4_peer_of_an_ipv6_socket_is_that_peer() {
     let cases = [

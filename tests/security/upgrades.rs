@@ -1,4 +1,4 @@
-//! What asks for another protocol: rows 19 to 22 and 26.
+//! Upgrades: refused ones, other protocols, early bytes, large frames: rows 19 to 22 and 26.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) const SWITCHED: &[u8] =
 async fn row_19_any_other_answer_than_101_is_no_tunnel() {
     each([200, 403, 500], |status| async move {
         let upstream = RawUpstream::start(move |mut stream, mut head, _| async move {
-            // It would go on with this connection, were it asked on it again.
+            // It would serve more requests on this connection.
             while !head.is_empty() {
                 let response = format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nno");
                 let _ = stream.write_all(response.as_bytes()).await;
@@ -101,7 +101,7 @@ async fn row_22_an_http_2_preface_is_refused() {
     assert_untouched(&world, "a preface");
 }
 
-/// t3 takes frames of 100 MiB (contract §5); nothing on the way may be of another opinion.
+/// t3 accepts frames of 100 MiB (contract §5), and so must the dispatcher.
 #[tokio::test]
 async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
     const LENGTH: usize = 100 << 20;

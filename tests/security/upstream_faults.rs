@@ -1,4 +1,4 @@
-//! What t3 does wrong: rows 40 to 48.
+//! Faults of t3: resets, extra interim responses, invalid responses: rows 40 to 48.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ async fn row_47_what_is_no_clean_answer_is_a_502_on_a_connection_not_used_again(
         long.leak(),
     ];
     each(cases, |said| async move {
-        // It keeps the connection open and would go on with it.
+        // It keeps the connection open and would serve more requests on it.
         let upstream = RawUpstream::start(move |mut stream, mut head, _| async move {
             while !head.is_empty() && stream.write_all(said.as_bytes()).await.is_ok() {
                 head = read_head(&mut stream).await;

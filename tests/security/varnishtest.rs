@@ -1,4 +1,4 @@
-//! Rows that need a raw upstream and read better as varnishtest files: `vtc/*.vtc`.
+//! Runs the varnishtest files, `vtc/*.vtc`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -34,8 +34,8 @@ async fn the_varnishtest_files() {
     assert!(!files.is_empty() && failed.is_empty(), "{failed:#?}");
 }
 
-/// Runs one file with a dispatcher of its own. Between it and the file's server stands a relay
-/// that answers the dispatcher's own requests, of which the file knows nothing.
+/// Runs one file with a dispatcher of its own. A relay between the dispatcher and the file's server
+/// responds to the dispatcher's own requests, which the file does not expect.
 async fn run(file: PathBuf) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let socket = dir.path().join("s1");
@@ -54,7 +54,7 @@ async fn run(file: PathBuf) -> Output {
     output.expect("no panic").expect("varnishtest runs")
 }
 
-/// Hands on what was read and then every byte, both ways, until both sides are done.
+/// Forwards `head` and then every byte, both ways, until both sides are done.
 async fn relay(mut client: TcpStream, head: Vec<u8>, server: PathBuf) {
     let Ok(mut server) = UnixStream::connect(server).await else {
         return;

@@ -1,4 +1,4 @@
-//! Handshakes that are none: rows 23 and 24.
+//! Invalid WebSocket handshakes: rows 23 and 24.
 
 use crate::common::{Client, HANDSHAKE, PAGE, World};
 use crate::harness::{assert_untouched, each};

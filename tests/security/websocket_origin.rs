@@ -1,4 +1,4 @@
-//! Upgrades that another site asks for: row 25.
+//! WebSocket upgrades from another origin: row 25.
 
 use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 use crate::harness::{assert_untouched, each};

@@ -1,4 +1,4 @@
-//! What never reaches t3: row 16, and single sign-on's fields and cookies.
+//! Fields and cookies that are never forwarded to t3: single sign-on's, and lookalike names: row 16.
 
 use crate::common::{Client, HANDSHAKE, World, request};
 use crate::harness::{ADA, HEADER, each, load, seen_last};
@@ -12,7 +12,7 @@ const SSO: &str = "X-authentik-uid: intruder\nX-authentik-email: intruder\nX-aut
     X-authentik-groups: intruder\nX-authentik-jwt: intruder\nX-authentik-meta-jwks: intruder\n\
     X-authentik-entitlements: intruder\nX-Authentik-Anything: intruder\nX-Dispatcher-Secret: intruder\n";
 
-/// Nothing of single sign-on is in what t3 saw, whatever it was asked for.
+/// No request that t3 received has a field of single sign-on.
 fn assert_withheld(world: &World) {
     for seen in world.asked() {
         for (name, value) in &seen.headers {
@@ -116,7 +116,7 @@ async fn single_sign_on_s_cookies_stay_here_and_the_rest_of_the_line_as_it_is() 
     );
 }
 
-/// They have grown past the 16 KiB that t3 takes for a whole head (contract §7).
+/// More than the 16 KiB that t3 accepts as a whole head (contract §7).
 #[tokio::test]
 async fn forty_eight_kibibytes_of_such_cookies_do_not_make_t3_refuse() {
     let world = World::start().await;

@@ -19,7 +19,7 @@ pub(super) type Log = watch::Receiver<Vec<Value>>;
 type Sessions = Arc<Mutex<HashMap<String, watch::Sender<Vec<Value>>>>>;
 type Reply = oneshot::Sender<Result<Value, Value>>;
 
-/// The way to the browser; one connection for all its tabs.
+/// The connection to the browser; one for all its tabs.
 #[derive(Clone)]
 pub(super) struct DevTools {
     requests: mpsc::UnboundedSender<(Value, Reply)>,
@@ -42,7 +42,7 @@ impl DevTools {
         Self { requests, sessions }
     }
 
-    /// One call, in a tab's session or, without one, to the browser; bounded by whoever waits.
+    /// One call, in a tab's session or, without one, to the browser. The caller bounds the wait.
     pub(super) async fn call(
         &self,
         session: Option<&str>,

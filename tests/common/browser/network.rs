@@ -1,4 +1,4 @@
-//! What a tab went through, told by its events.
+//! The requests, responses and errors of a tab, from its DevTools events.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::page::Page;
 
-/// One answer the tab got; a redirect counts, and so does a WebSocket's 101.
+/// One response that the tab received; redirects and a WebSocket's 101 count too.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) url: String,
@@ -29,7 +29,7 @@ impl Page {
         responses(&self.log.borrow())
     }
 
-    /// What the page complained about: `console.error`, exceptions nobody caught, failed loads.
+    /// The page's errors: `console.error`, uncaught exceptions, failed loads.
     pub(crate) fn console_errors(&self) -> Vec<String> {
         self.log.borrow().iter().filter_map(complaint).collect()
     }
@@ -45,7 +45,7 @@ fn responses(log: &[Value]) -> Vec<Response> {
             "Network.webSocketHandshakeResponseReceived" => ("response", ""),
             _ => return None,
         };
-        // An inline picture crosses no network.
+        // A `data:` image crosses no network.
         let answer = params.get(response).filter(|answer| {
             !answer["url"]
                 .as_str()
@@ -81,7 +81,7 @@ fn bytes(value: &Value) -> u64 {
 }
 
 impl Response {
-    /// The wire tells more than what the page was given: a 304, the cookies.
+    /// The raw head has more than the page is shown: a 304, the cookies.
     fn new(response: &Value, wire: &Value) -> Self {
         let status = wire["statusCode"].as_u64().or(response["status"].as_u64());
         let headers = [&response["headers"], &wire["headers"]];
@@ -97,7 +97,7 @@ impl Response {
         }
     }
 
-    /// Adds what other events tell of the last answer to a request.
+    /// Adds what later events report of the last response to a request.
     fn complete(&mut self, log: &[Value], id: &str) {
         if let Some(finished) = about(log, id, "Network.loadingFinished").next() {
             self.encoded_bytes = bytes(finished);
@@ -111,7 +111,7 @@ impl Response {
     }
 }
 
-/// What an event complains about, if it does.
+/// The error that an event reports, if any.
 fn complaint(event: &Value) -> Option<String> {
     let params = &event["params"];
     match event["method"].as_str()? {

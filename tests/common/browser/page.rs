@@ -1,4 +1,4 @@
-//! One tab: where it goes, and what it shows.
+//! One tab: navigation, and what it shows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::devtools::{DevTools, Log, REPLY};
 
-/// How long a page that failed may take to tell its state.
+/// How long a page that failed may take to report its state.
 const STATE_REPLY: Duration = Duration::from_secs(5);
 const STATE: &str =
     "`${location.href} \"${document.title}\" ${document.body?.innerText.slice(0, 500)}`";
 
-/// A mutation wakes it at once; the interval sees what is not in the DOM. What throws is not yet true.
+/// Evaluated at each DOM mutation and at an interval for the rest. An expression that throws is not true yet.
 const WATCH: &str = "new Promise(resolve => {
     const look = async () => {
         let value;
@@ -26,7 +26,7 @@ const WATCH: &str = "new Promise(resolve => {
     look();
 })";
 
-/// Where a test stands for its user; an open tab ends with its browser at the latest.
+/// A tab. It is closed with its browser at the latest.
 pub(crate) struct Page {
     devtools: DevTools,
     context: Value,
@@ -37,7 +37,7 @@ pub(crate) struct Page {
 
 impl Page {
     pub(super) async fn open(devtools: &DevTools, context: &Value) -> Self {
-        // In a window of its own a tab stays visible, whatever its siblings do.
+        // In a window of its own a tab stays visible.
         let params =
             json!({ "url": "about:blank", "browserContextId": context, "newWindow": true });
         let target = devtools.browser("Target.createTarget", params).await["targetId"].take();
@@ -92,10 +92,10 @@ impl Page {
         let seen = self.log.borrow().len();
         let result = self.must("Page.navigate", json!({ "url": url })).await;
         let error = result["errorText"].as_str();
-        // An error status without a body is answered with the browser's own page: a document all the same.
+        // For an error status without a body the browser shows a page of its own: a document all the same.
         let failed = error.filter(|error| *error != "net::ERR_HTTP_RESPONSE_CODE_FAILURE");
         assert!(failed.is_none(), "{url}: {failed:?}");
-        // Without a loader the document stayed, and only its fragment changed.
+        // Without a loader the document is the same, and only its fragment changed.
         if result["loaderId"].is_string() {
             self.loaded(seen).await;
         }
@@ -120,7 +120,7 @@ impl Page {
         }
     }
 
-    /// The expression's value once it is truthy, in whatever document is there by then.
+    /// Waits until the expression is truthy, in whichever document the tab shows then; returns its value.
     pub(crate) async fn wait_for(&self, expression: &str, limit: Duration) -> Value {
         let watch = WATCH.replace("EXPRESSION", expression);
         let deadline = Instant::now() + limit;
@@ -137,7 +137,7 @@ impl Page {
             match result {
                 Ok(value) => return value,
                 Err(error) if error["exceptionId"].is_u64() => panic!("{expression}: {error}"),
-                // The document went away: the next one is asked.
+                // The document was replaced: evaluate in the next one.
                 Err(_) => drop(timeout_at(deadline, renewed).await),
             }
         }

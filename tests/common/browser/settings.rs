@@ -1,10 +1,10 @@
-//! What a test sets for a tab: its cookies, headers, screen and network.
+//! Settings of a tab: cookies, headers, screen and network.
 
 use serde_json::{Map, Value, json};
 
 use super::page::Page;
 
-/// `Network.emulateNetworkConditions` takes it for "as fast as it goes".
+/// `Network.emulateNetworkConditions`: no limit.
 pub(crate) const UNLIMITED: f64 = -1.0;
 
 impl Page {
@@ -14,7 +14,7 @@ impl Page {
         serde_json::from_value(reply["cookies"].take()).expect("a list of cookies")
     }
 
-    /// Empties the jar this tab shares with its siblings.
+    /// Deletes the cookies that this tab shares with the others of its context.
     pub(crate) async fn clear_cookies(&self) {
         self.must("Network.clearBrowserCookies", json!({})).await;
     }

@@ -1,4 +1,4 @@
-//! Each client gets the coding that it likes best, and the same bytes in the end.
+//! Content negotiation: each client gets the coding that it prefers, and the same content.
 
 use crate::assets::files::{decoded, file, script};
 use crate::assets::site::World;

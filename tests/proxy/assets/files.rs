@@ -1,10 +1,10 @@
-//! Files as t3 sends them, and what undoes a coding.
+//! Responses with files as t3 sends them, and the decoder of their content codings.
 
 use std::io::Read;
 
 use crate::common::http::Response;
 
-/// An answer as t3 gives one to a file (contract §6).
+/// t3's response with a file (contract §6).
 pub(crate) fn file(content_type: &str, body: &[u8]) -> Vec<u8> {
     file_with(content_type, "", body)
 }
@@ -33,7 +33,7 @@ pub(crate) fn script(length: usize) -> Vec<u8> {
     text
 }
 
-/// The body of `response` as it was before its coding.
+/// The body of `response` without its content coding.
 pub(crate) fn decoded(response: &Response) -> Vec<u8> {
     let mut plain = Vec::new();
     let body = &response.body[..];

@@ -1,4 +1,4 @@
-//! What goes through byte for byte: the same with the switch on as with it off.
+//! Requests and responses that `--assets on` leaves byte for byte as they are.
 
 use crate::assets::files::{file, file_with, script};
 use crate::assets::site::World;
@@ -23,7 +23,7 @@ const PLAIN: [&str; 14] = [
     "/data.json",
 ];
 
-/// Asks both dispatchers; the answers must be the same, whichever way the fast one goes.
+/// The responses of both dispatchers must be the same, by the fast path too.
 async fn assert_untouched(on: &World, off: &Dispatcher, head: &str) {
     let (touched, plain) = (
         request(on.addr(), head).await,

@@ -1,4 +1,4 @@
-//! What has no hash in its name: asked for each time, and sent only if it has changed.
+//! Revalidation: a file without a hash in its name is sent again only if it has changed.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! A t3 whose every byte a test gives, and the dispatcher in front of it.
+//! A raw upstream that serves a test's files, and the dispatcher in front of it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::common::process::{Process, command};
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, cli_in, config, request};
 
-/// Longer than a thread of the lowest priority takes for a file on busy cores.
+/// The bound of background compression: a thread of the lowest priority, on busy cores.
 pub(crate) const LEISURE: Duration = Duration::from_secs(300);
 
 /// The dispatcher in front of it.
@@ -40,7 +40,7 @@ impl World {
         self.dispatcher.addr
     }
 
-    /// `GET path` by a client that takes `codings`.
+    /// `GET path` by a client that accepts `codings`.
     pub(crate) async fn get(&self, path: &str, codings: &str) -> Response {
         let head = format!("GET {path}\nAccept-Encoding: {codings}");
         request(self.addr(), &head).await

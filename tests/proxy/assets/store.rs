@@ -1,4 +1,4 @@
-//! What t3 is asked for once, and what it is asked for again.
+//! The store: which files are fetched from t3 once, and which again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +64,7 @@ async fn clients_that_come_together_share_one_fetch() {
             .await;
         clients.push(client);
     }
-    // One of them leaves in the middle.
+    // One of them leaves during the transfer.
     let mut first = clients.remove(0);
     assert_eq!(first.head().await.expect("a head").status, 200);
     drop(first);
@@ -145,7 +145,7 @@ async fn what_depends_on_who_asks_is_not_shared() {
 
 #[tokio::test]
 async fn the_least_recently_used_is_asked_for_again() {
-    // Three of these fit, with what keeping each costs.
+    // Three of these fit, overhead included.
     let files = ["/assets/1", "/assets/2", "/assets/3", "/assets/4"];
     let response = file("image/png", &[7; 10_000]);
     let world = World::of(

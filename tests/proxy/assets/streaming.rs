@@ -1,4 +1,4 @@
-//! What is compressed on the way comes as t3 sends it, and holds nobody up.
+//! Compression on the fly streams, and does not delay other clients.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -39,7 +39,7 @@ async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
         client.send_head(&head).await;
         let head = client.head().await.expect("a head");
         assert_eq!(head.header("transfer-encoding"), "chunked", "{codings}");
-        // All that t3 has sent is worth more than this, coded.
+        // What t3 has sent so far is more than this even when compressed.
         let early = client.read_at_least(10_000).await;
         assert!(early.len() >= 10_000, "{codings}");
         gate.add_permits(1000);
@@ -56,7 +56,7 @@ async fn compressing_five_megabytes_holds_nobody_up() {
     let body = script(5_390_126);
     let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
     let dir = tempfile::tempdir().expect("a temporary directory");
-    // A process of its own: here the test's own work would be waited for too.
+    // In a process of its own, as the test's work would delay it in this one.
     let process = started(&t3, dir.path(), &[]);
     let addr = process.addr;
     let stop = Arc::new(AtomicBool::new(false));
@@ -74,7 +74,7 @@ async fn compressing_five_megabytes_holds_nobody_up() {
     assert!(worst < STALL || !is_release(), "{worst:?}");
 }
 
-/// Asks until told to stop; the longest that an answer took.
+/// Requests `/healthz` until told to stop; returns the longest time to a response.
 fn longest_wait(addr: SocketAddr, stop: &AtomicBool) -> Duration {
     let mut stream = TcpStream::connect(addr).expect("a listener");
     stream.set_nodelay(true).expect("a TCP socket");

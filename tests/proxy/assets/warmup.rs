@@ -1,4 +1,4 @@
-//! What t3's page refers to is there, at its best, before anybody asks.
+//! The warm-up fetches the files that t3's page refers to, and compresses them as well as it can.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, PATIENCE, World as Standin, request};
 
-/// The answer in brotli once it has fewer than `below` bytes.
+/// Waits for a response in brotli of fewer than `below` bytes.
 async fn best(world: &World, path: &str, below: usize) -> Response {
     let start = Instant::now();
     loop {
@@ -28,7 +28,7 @@ async fn best(world: &World, path: &str, below: usize) -> Response {
     }
 }
 
-/// A page that refers to a script called `name`; every other answer is that script.
+/// A page that refers to a script called `name`; every other response is that script.
 fn page_of(name: &'static str) -> impl Fn(TcpStream, Vec<u8>, usize) -> BoxFuture<'static, ()> {
     move |mut stream, head, _| {
         let page = format!("<script type=\"module\" src=\"/assets/{name}.js\"></script>");
@@ -54,7 +54,7 @@ async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
     let gzip = world.get("/assets/one.js", "gzip").await;
     assert_eq!(gzip.header("content-encoding"), "gzip");
     assert_eq!(world.t3.count_of("/assets/one.js"), 1);
-    // What was asked for in a hurry is made better in the background.
+    // A file that was compressed quickly on request is compressed better in the background.
     let again = best(&world, "/assets/two.js", fast.body.len()).await;
     assert!(decoded(&again) == script(50_000));
     assert_eq!(world.t3.count_of("/assets/two.js"), 1);

@@ -1,4 +1,4 @@
-//! What the warm-up takes, and what is left of it.
+//! The memory that the warm-up takes.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use crate::common::process::is_release;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::request;
 
-/// The most that compressing a script of 5.4 MB may take besides what serving takes. glibc takes a
-/// fifth more than musl, and keeps half of it.
+/// The most memory that compressing a script of 5.4 MB may add to a serving process. With glibc it is a
+/// fifth more than with musl, and half of it is kept.
 const MOST_KIB: u64 = 72 * 1024;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What no tag is put into: byte for byte as without the switch.
+//! Responses that `--pwa on` leaves byte for byte as they are.
 
 use super::load;
 use crate::assets::files::{file, file_with};
@@ -10,13 +10,13 @@ const PAGE: &[u8] = b"<html><head><title>x</title></head><body>y</body></html>";
 
 fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
     let mut fields = response.headers.clone();
-    // Where t3 gives none, the moment's.
+    // Without one of t3's it is the time of the response.
     fields.retain(|(name, _)| name != "date");
     fields.sort();
     fields
 }
 
-/// Asks a dispatcher with the switch on and one with it off: the answers must be the same.
+/// The responses with the option on and with it off must be the same.
 async fn assert_same(response: Vec<u8>, path: &'static str) {
     for assets in ["on", "off"] {
         let on = World::with(vec![(path, response.clone())]).await;

@@ -1,4 +1,4 @@
-//! The manifest: the dispatcher's, unless t3 has one.
+//! The manifest: the dispatcher's, unless t3 has its own.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
         assert_eq!((manifest.status, &manifest.body[..]), (status, body));
         assert_eq!(world.t3.count_of("/apple-touch-icon.png"), 0);
     }
-    // 404: a t3 that knows what it has not.
+    // A t3 that responds 404 to a path it does not know.
     let world = World::with(vec![]).await;
     assert_eq!(world.get(PATH, "br").await.json()["name"], "T3 Code");
 }
@@ -72,7 +72,7 @@ async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
 async fn no_way_leads_past_it() {
     let world = Standin::with(&["--assets", "off"]).await;
     let mut client = Client::connect(world.addr()).await;
-    // The first of a connection, behind a plain one, and before one.
+    // First on the connection, behind a request on the fast path, and before one.
     for path in [
         PATH,
         "/standin/1k",

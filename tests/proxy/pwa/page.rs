@@ -1,4 +1,4 @@
-//! t3's page: its tags, and that every word about the page is about the one that the browser gets.
+//! The page with its tags: length, validators and codings are those of the changed page.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ async fn every_word_about_the_page_is_about_the_one_with_tags() {
         }
         tags.push(tag);
     }
-    // What a script fetches is t3's page as it is, and another representation.
+    // A script that fetches the page gets it unchanged: another representation.
     let fetched = world.get("/", "identity").await;
     assert_eq!(fetched.text(), plain);
     assert!(!tags.contains(&fetched.header("etag")));
@@ -113,7 +113,7 @@ async fn a_page_is_tagged_whichever_way_it_goes() {
         let response = request(world.addr(), &head).await;
         assert!(response.status == 200 && response.header("content-type") == HTML);
         let length = response.header("content-length");
-        // Not known without the body, and then not said (RFC 9110 §8.6).
+        // Not known without the body, and then left out (RFC 9110 §8.6).
         assert_eq!(length.is_empty(), !args.is_empty(), "{args:?} {length}");
     }
 }
@@ -185,6 +185,6 @@ async fn trailers_and_a_tag_of_t3_s_own_come_through() {
     assert_eq!(response.text(), format!("<head>{TAGS}</head><bod"));
     assert!(response.complete);
     assert_eq!(response.trailers, [("x-sum".to_owned(), b"1".to_vec())]);
-    // Of the same meaning, and not of the same bytes.
+    // Equivalent content, not the same bytes: a weak validator.
     assert_eq!(response.all("etag"), ["W/\"t3-s\""]);
 }
