@@ -68,7 +68,7 @@ async fn chromium_would_install_it_from_behind_the_gate() {
 
 /// The counter-test: without the dispatcher's tags Chromium's verdict is another.
 #[tokio::test(flavor = "multi_thread")]
-async fn switched_off_chromium_would_not() {
+async fn with_pwa_off_chromium_would_not() {
     let Some(browser) = Browser::launch().await else {
         return;
     };

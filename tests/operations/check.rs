@@ -44,7 +44,7 @@ fn live_sessions(world: &World) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_t3_in_good_health_is_well_and_nothing_is_left_of_the_check() {
+async fn a_healthy_t3_passes_and_the_check_leaves_no_session() {
     let world = World::with(&["--mint", "cli"]).await;
     for mint in ["auto", "api", "cli"] {
         let (report, code) = json(&world, &["--mint", mint]).await;
@@ -71,7 +71,7 @@ async fn a_t3_in_good_health_is_well_and_nothing_is_left_of_the_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_takes_next_to_no_time_of_its_own() {
+async fn it_adds_less_than_a_second_to_the_cli_s_time() {
     let world = World::with(&["--mint", "cli"]).await;
     let delay = Duration::from_millis(300);
     world
@@ -202,7 +202,7 @@ const CASES: [Case; 15] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_is_the_red_step_and_its_cure_names_the_cause() {
+async fn each_fault_fails_its_step_and_the_cure_names_the_cause() {
     let cases = CASES.map(|(name, set, mint, red, word)| async move {
         let world = World::with(&["--mint", "cli"]).await;
         world.standin.set_faults(set);
@@ -228,7 +228,7 @@ async fn each_fault_is_the_red_step_and_its_cure_names_the_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_command_steps_in_for_the_api_both_are_told() {
+async fn a_fallback_to_the_cli_is_reported_as_a_failure_of_the_api() {
     let world = World::with(&["--mint", "cli"]).await;
     world
         .standin
@@ -246,7 +246,7 @@ async fn where_the_command_steps_in_for_the_api_both_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_dies_at_once_is_the_websocket_s() {
+async fn a_session_that_expires_at_once_fails_the_websocket_step() {
     let world = World::with(&["--mint", "cli"]).await;
     world
         .standin
@@ -257,7 +257,7 @@ async fn a_session_that_dies_at_once_is_the_websocket_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_only_another_version_is_well() {
+async fn other_versions_of_t3_pass() {
     for set in [
         |faults: &mut Faults| faults.old_endpoint = true,
         |faults: &mut Faults| faults.cookie_name = "t3_session_3773_0123456789ab".to_owned(),
@@ -273,7 +273,7 @@ async fn what_is_only_another_version_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_named_and_the_rest_skipped() {
+async fn a_missing_part_is_named_and_later_steps_are_skipped() {
     let world = World::with(&["--mint", "cli"]).await;
     let (report, code) = json(&world, &["--t3-bin", "/no/such/t3"]).await;
     assert_eq!(code, Some(1));

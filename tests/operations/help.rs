@@ -52,7 +52,7 @@ fn the_examples_of_the_help_parse() {
 }
 
 #[test]
-fn completions_are_a_script_that_knows_the_options() {
+fn completions_know_the_options_and_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = said(&["completions", shell]);
         for word in ["metrics-port", "check", "identity-header"] {

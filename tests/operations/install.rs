@@ -25,7 +25,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_copy_is_whole_executable_and_alone() {
+fn the_copy_is_whole_and_executable_and_nothing_else_is_left() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let target = dir.path().join("t3-dispatcher");
     // The narrowest umask: the mode must not depend on it.
@@ -46,7 +46,7 @@ fn the_copy_is_whole_executable_and_alone() {
 }
 
 #[test]
-fn what_was_there_is_replaced_and_not_written_into() {
+fn an_existing_file_is_replaced_and_not_written_into() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (target, before) = (dir.path().join("t3-dispatcher"), dir.path().join("before"));
     fs::write(&target, "old").expect("a file");
@@ -70,7 +70,7 @@ fn a_copy_can_install_itself_over_itself() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_told_in_one_line_and_nothing_is_left() {
+fn an_error_is_one_line_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     fs::create_dir(dir.path().join("folder")).expect("a folder");
     fs::write(dir.path().join("file"), "").expect("a file");

@@ -14,17 +14,17 @@ use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, cli_in, request};
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
 /// The dispatcher's binary in front of a stand-in that is restarted.
-struct Hour {
+struct Scenario {
     process: Process,
     metrics: SocketAddr,
     standin: Option<Standin>,
     upstream: SocketAddr,
     dir: tempfile::TempDir,
     /// How often each event was caused, by its name in the log.
-    played: BTreeMap<&'static str, usize>,
+    expected: BTreeMap<&'static str, usize>,
 }
 
-impl Hour {
+impl Scenario {
     async fn begin() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let base_dir = dir.path().join("t3");
@@ -39,20 +39,20 @@ impl Hour {
             .env("DISPATCHER_IDENTITY_HEADER", "X-User")
             .env("DISPATCHER_METRICS_PORT", metrics.port().to_string())
             .env("LOG_FORMAT", "json");
-        let hour = Self {
+        let scenario = Self {
             process: Process::start(&mut command),
             metrics,
             upstream: standin.addr(),
             standin: Some(standin),
             dir,
-            played: BTreeMap::new(),
+            expected: BTreeMap::new(),
         };
-        hour.until_up().await;
-        hour
+        scenario.until_up().await;
+        scenario
     }
 
-    fn note(&mut self, what: &'static str) {
-        *self.played.entry(what).or_default() += 1;
+    fn expect_one(&mut self, what: &'static str) {
+        *self.expected.entry(what).or_default() += 1;
     }
 
     fn standin(&self) -> &Standin {
@@ -78,7 +78,7 @@ impl Hour {
     async fn pair_by_api(&mut self, user: &str) -> String {
         let response = self.visit(user).await;
         assert_eq!(response.status, 302);
-        self.note("api");
+        self.expect_one("api");
         response.cookie()
     }
 
@@ -88,7 +88,7 @@ impl Hour {
         assert_eq!(self.visit(user).await.status, 302);
         self.standin()
             .set_faults(|faults| faults.pairing_token_status = None);
-        self.note("cli");
+        self.expect_one("cli");
     }
 
     async fn fail_to_pair(&mut self, user: &str) {
@@ -97,7 +97,7 @@ impl Hour {
         assert_eq!(self.visit(user).await.status, 200);
         self.standin()
             .set_faults(|faults| faults.refuse_exchange = false);
-        self.note("failed");
+        self.expect_one("failed");
     }
 
     async fn open(&mut self, user: &str, cookie: &str) -> Client {
@@ -105,7 +105,7 @@ impl Hour {
         let head = format!("GET /ws\n{HANDSHAKE}\nX-User: {user}\nCookie: {cookie}");
         client.send_head(&head).await;
         assert_eq!(client.head().await.expect("a head").status, 101);
-        self.note("opened");
+        self.expect_one("opened");
         client
     }
 
@@ -115,9 +115,9 @@ impl Hour {
         closing.send(&CLOSE).await;
         closing.rest().await;
         drop(closing);
-        self.note("graceful");
+        self.expect_one("graceful");
         drop(self.open(user, cookie).await);
-        self.note("downstream_closed");
+        self.expect_one("downstream_closed");
         self.until_closed().await;
     }
 
@@ -131,15 +131,15 @@ impl Hour {
         self.standin.take().expect("t3 is there").kill();
         lost.rest().await;
         drop(lost);
-        self.note("upstream_closed");
+        self.expect_one("upstream_closed");
         let is_down = "upstream_state{state=\"down\"}";
         Scrape::until(self.metrics, |scrape| scrape.get(is_down) == 1.0).await;
-        self.note("down");
+        self.expect_one("down");
         let mut options = StandinOptions::new(self.dir.path().join("t3"));
         options.listen = self.upstream;
         self.standin = Some(Standin::start(options).await.expect("its port again"));
         self.until_up().await;
-        self.note("up");
+        self.expect_one("up");
     }
 }
 
@@ -163,28 +163,28 @@ fn with(lines: &[&Value], key: &str, value: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_and_the_metrics_tell_what_was_played() {
-    let mut hour = Hour::begin().await;
-    hour.note("up");
+async fn log_and_metrics_agree_with_what_was_done() {
+    let mut scenario = Scenario::begin().await;
+    scenario.expect_one("up");
     for round in 0..6 {
         let user = format!("alice{round}");
-        let cookie = hour.pair_by_api(&user).await;
-        hour.pair_by_cli(&format!("bob{round}")).await;
-        hour.fail_to_pair(&format!("carol{round}")).await;
-        hour.tunnels(&user, &cookie).await;
+        let cookie = scenario.pair_by_api(&user).await;
+        scenario.pair_by_cli(&format!("bob{round}")).await;
+        scenario.fail_to_pair(&format!("carol{round}")).await;
+        scenario.tunnels(&user, &cookie).await;
         if round % 2 == 0 {
-            hour.restart(&user, &cookie).await;
+            scenario.restart(&user, &cookie).await;
         }
     }
-    hour.until_closed().await;
-    let scrape = Scrape::of(hour.metrics).await;
-    let sessions = hour.standin().sessions().into_iter();
+    scenario.until_closed().await;
+    let scrape = Scrape::of(scenario.metrics).await;
+    let sessions = scenario.standin().sessions().into_iter();
     let of_browsers = sessions.filter(|session| session.method == "browser-session-cookie");
     let made = of_browsers.count();
-    hour.process.signal(Signal::TERM);
-    let Hour {
-        process, played, ..
-    } = hour;
+    scenario.process.signal(Signal::TERM);
+    let Scenario {
+        process, expected, ..
+    } = scenario;
     let ended = tokio::task::spawn_blocking(|| process.end());
     let ended = tokio::time::timeout(PATIENCE, ended).await;
     let (code, log) = ended.expect("in time").expect("no panic");
@@ -193,24 +193,28 @@ async fn the_log_and_the_metrics_tell_what_was_played() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
-    compare_pairings(&played, &scrape, &log);
-    compare_tunnels(&played, &scrape, &log);
-    compare_states(&played, &scrape, &log);
-    assert_eq!(played["api"] + played["cli"], made, "sessions that t3 made");
+    compare_pairings(&expected, &scrape, &log);
+    compare_tunnels(&expected, &scrape, &log);
+    compare_states(&expected, &scrape, &log);
+    assert_eq!(
+        expected["api"] + expected["cli"],
+        made,
+        "sessions that t3 made"
+    );
 }
 
-fn compare_pairings(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+fn compare_pairings(expected: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
     let paired = lines(log, "paired");
     for way in ["api", "cli"] {
         let counted = scrape.get(&format!("pairings_total{{way=\"{way}\"}}"));
         let logged = with(&paired, "way", way);
         assert_eq!(
-            (played[way], played[way] as f64),
+            (expected[way], expected[way] as f64),
             (logged, counted),
             "{way}"
         );
     }
-    assert_eq!(paired.len(), played["api"] + played["cli"]);
+    assert_eq!(paired.len(), expected["api"] + expected["cli"]);
     for line in &paired {
         for key in ["user", "way", "endpoint", "fallback", "ms", "request_id"] {
             assert!(!line[key].is_null(), "{key} in {line}");
@@ -222,7 +226,7 @@ fn compare_pairings(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Valu
     let counted = scrape.get("pairings_failed_total{cause=\"exchange_refused\"}");
     assert_eq!(
         (failed.len(), failed.len() as f64),
-        (played["failed"], counted)
+        (expected["failed"], counted)
     );
     assert_eq!(scrape.sum("pairings_failed_total"), counted);
     // A failed pairing used up a credential of its own.
@@ -232,20 +236,23 @@ fn compare_pairings(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Valu
     );
 }
 
-fn compare_tunnels(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+fn compare_tunnels(expected: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
     let closed = lines(log, "ws close");
     let causes = ["graceful", "downstream_closed", "upstream_closed"];
     for cause in causes {
         let series = format!("tunnel_duration_seconds_count{{cause=\"{cause}\"}}");
         let (logged, counted) = (with(&closed, "cause", cause), scrape.get(&series));
         assert_eq!(
-            (played[cause], played[cause] as f64),
+            (expected[cause], expected[cause] as f64),
             (logged, counted),
             "{cause}"
         );
     }
-    assert_eq!(closed.len(), played["opened"]);
-    assert_eq!(scrape.get("tunnels_opened_total"), played["opened"] as f64);
+    assert_eq!(closed.len(), expected["opened"]);
+    assert_eq!(
+        scrape.get("tunnels_opened_total"),
+        expected["opened"] as f64
+    );
     for line in &closed {
         for key in ["user", "ip", "dur_ms", "cause", "request_id"] {
             assert!(!line[key].is_null(), "{key} in {line}");
@@ -253,13 +260,13 @@ fn compare_tunnels(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value
     }
 }
 
-fn compare_states(played: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
+fn compare_states(expected: &BTreeMap<&str, usize>, scrape: &Scrape, log: &[Value]) {
     for state in ["up", "down"] {
         let series = format!("upstream_state_changes_total{{state=\"{state}\"}}");
         let logged = lines(log, &format!("t3 is {state}")).len();
         let counted = scrape.get(&series);
         assert_eq!(
-            (played[state], played[state] as f64),
+            (expected[state], expected[state] as f64),
             (logged, counted),
             "{state}"
         );

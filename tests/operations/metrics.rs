@@ -48,7 +48,7 @@ async fn requests_are_counted_by_kind_and_class_whatever_a_client_sends() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_of_files_is_counted_and_what_is_kept_of_them_is_told() {
+async fn saved_and_stored_bytes_of_files_are_counted() {
     let world = World::start().await;
     let addr = world.addr();
     let whole = request(addr, "GET /").await;
@@ -183,7 +183,7 @@ async fn bytes_are_counted_both_ways() {
 }
 
 #[tokio::test]
-async fn t3_s_state_is_a_series_and_a_doubt_is_no_change() {
+async fn t3_s_state_is_a_series_and_a_successful_probe_is_no_change() {
     let world = World::start().await;
     let metrics = world.dispatcher.metrics;
     let is = |state: &str| format!("upstream_state{{state=\"{state}\"}}");
@@ -208,7 +208,7 @@ async fn t3_s_state_is_a_series_and_a_doubt_is_no_change() {
 }
 
 #[tokio::test]
-async fn the_listener_gives_metrics_and_nothing_else() {
+async fn the_listener_serves_metrics_and_nothing_else() {
     let world = World::start().await;
     let metrics = world.dispatcher.metrics;
     let response = request(metrics, "GET /metrics").await;

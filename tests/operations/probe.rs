@@ -110,7 +110,7 @@ async fn there_are_64_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_handshake_is_checked_and_whoever_is_barred_stays_so() {
+async fn a_handshake_is_checked_and_users_not_allowed_are_refused() {
     let world = World::with(&["--identity-header", "x-user", "--allowed-users", "alice"]).await;
     let bad = HANDSHAKE.replace("dGhlIHNhbXBsZSBub25jZQ==", "short");
     let old = HANDSHAKE.replace("13", "8");

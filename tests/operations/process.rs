@@ -10,7 +10,7 @@ use crate::common::process::{Process, binary, command, is_release, output};
 use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, cli_in, request};
 
 #[test]
-fn what_does_not_parse_ends_the_start_with_one_line_and_code_2() {
+fn an_invalid_option_ends_the_start_with_one_line_and_code_2() {
     for (name, value) in [
         ("DISPATCHER_PORT", "eighty"),
         ("DISPATCHER_HOST", "not an address"),
@@ -36,7 +36,7 @@ fn what_does_not_parse_ends_the_start_with_one_line_and_code_2() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told() {
+fn a_port_that_is_taken_is_logged() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = taken.local_addr().expect("bound");
     let output = output(command().env("DISPATCHER_PORT", addr.port().to_string()));

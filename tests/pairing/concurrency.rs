@@ -53,7 +53,7 @@ fn distinct_sessions(responses: &[Response]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_load_costs_no_run_of_a_slow_command() {
+async fn a_page_load_needs_no_run_of_the_cli() {
     let world = World::start().await;
     world
         .standin
@@ -77,7 +77,7 @@ async fn a_page_load_costs_no_run_of_a_slow_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_people_with_the_command_alone_get_twenty_sessions_one_run_at_a_time() {
+async fn twenty_people_by_the_cli_get_twenty_sessions_one_run_at_a_time() {
     let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
     world.standin.set_faults(|faults| faults.cli_lock = true);
     let people = (0..20)
@@ -96,7 +96,7 @@ async fn twenty_people_with_the_command_alone_get_twenty_sessions_one_run_at_a_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forty_people_with_the_api_get_forty_sessions_each_by_its_name() {
+async fn forty_people_by_the_api_get_forty_sessions_each_with_their_name() {
     let world = World::with(&IDENTITY).await;
     warmed_up(&world).await;
     let people = (0..40)
@@ -155,7 +155,7 @@ async fn people_never_share_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_identity_nothing_is_joined() {
+async fn without_an_identity_no_pairing_is_shared() {
     let world = World::start().await;
     warmed_up(&world).await;
     world
@@ -182,7 +182,7 @@ async fn a_run_that_found_the_database_locked_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_api_mints_nothing_the_command_does() {
+async fn the_cli_mints_if_the_api_does_not() {
     for status in [404, 403, 500] {
         let world = World::start().await;
         warmed_up(&world).await;
@@ -211,7 +211,7 @@ async fn where_the_api_mints_nothing_the_command_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_of_its_own_that_t3_refuses_is_replaced() {
+async fn an_admin_session_that_t3_refuses_is_replaced() {
     let world = World::with(&["--mint", "api"]).await;
     warmed_up(&world).await;
     world.standin.wipe_sessions();
@@ -225,7 +225,7 @@ async fn a_session_of_its_own_that_t3_refuses_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_would_wait_too_long_is_forwarded_at_once() {
+async fn a_page_load_that_would_wait_too_long_is_forwarded_at_once() {
     let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
     world
         .standin

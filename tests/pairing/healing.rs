@@ -46,7 +46,7 @@ async fn a_page_load_with_a_dead_session_gets_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_living_session_is_asked_for_once_in_a_while_and_any_failure_leaves_it_alone() {
+async fn a_live_session_is_checked_once_and_a_failed_check_leaves_it_alone() {
     let world = World::start().await;
     let session = world
         .standin
@@ -143,7 +143,7 @@ async fn a_page_of_another_origin_heals_nothing() {
 }
 
 #[tokio::test]
-async fn a_script_that_asks_for_its_dead_session_hears_of_a_new_one() {
+async fn a_script_s_request_for_a_dead_session_gets_a_new_one() {
     let world = World::start().await;
     let ask = "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Mode: cors";
     let own = format!("{ask}\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead");
@@ -157,7 +157,7 @@ async fn a_script_that_asks_for_its_dead_session_hears_of_a_new_one() {
 }
 
 #[tokio::test]
-async fn the_cookie_s_real_name_is_learnt_and_learnt_again() {
+async fn the_cookie_s_name_is_learned_and_learned_again() {
     let world = World::start().await;
     let first = load(&world, "").await.cookie();
     assert!(first.starts_with("t3_session="));
@@ -181,7 +181,7 @@ async fn the_cookie_s_real_name_is_learnt_and_learnt_again() {
 }
 
 #[tokio::test]
-async fn the_old_endpoint_is_tried_where_the_new_one_is_not_and_remembered() {
+async fn the_old_endpoint_is_used_if_there_is_no_new_one_and_remembered() {
     let world = World::start().await;
     world
         .standin

@@ -31,7 +31,7 @@ async fn a_cookieless_page_load_is_sent_back_with_a_session_that_works() {
 }
 
 #[tokio::test]
-async fn t3_s_set_cookie_lines_are_handed_on_as_they_came() {
+async fn t3_s_set_cookie_lines_are_forwarded_unchanged() {
     let world = World::with(&["--mint", "cli"]).await;
     let further = vec![
         "b=2; Path=/x; Secure".to_owned(),

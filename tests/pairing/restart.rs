@@ -68,7 +68,7 @@ async fn start_again(addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_under_load_is_noticed_by_nobody() {
+async fn a_restart_under_load_fails_no_request() {
     let world = World::start().await;
     let addr = world.addr();
     let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
@@ -149,7 +149,7 @@ async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fet
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_probes_a_t3_that_is_up() {
+async fn a_t3_that_is_up_is_not_probed() {
     let world = World::start().await;
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
     world.standin.clear_requests();
@@ -163,7 +163,7 @@ async fn nobody_probes_a_t3_that_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_stays_small_in_all_of_it() {
+async fn two_hundred_pairings_take_little_memory() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let base_dir = dir.path().join("t3");
     let standin = Standin::start(StandinOptions::new(&base_dir))

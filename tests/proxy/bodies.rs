@@ -55,7 +55,7 @@ async fn a_chunked_upload_and_its_trailers_stay_chunked() {
 }
 
 #[tokio::test]
-async fn the_first_chunk_of_a_slow_answer_comes_at_once() {
+async fn the_first_chunk_of_a_slow_response_comes_at_once() {
     let world = World::start().await;
     let start = Instant::now();
     let mut client = Client::connect(world.addr()).await;
@@ -70,7 +70,7 @@ async fn the_first_chunk_of_a_slow_answer_comes_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_while_uploading_is_not_held_back_by_the_upload() {
+async fn a_response_during_the_upload_is_not_held_back() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     client
@@ -104,7 +104,7 @@ async fn an_answer_that_comes_while_uploading_is_not_held_back_by_the_upload() {
 }
 
 #[tokio::test]
-async fn head_and_bodiless_answers_keep_their_length_and_have_no_body() {
+async fn head_and_bodiless_responses_keep_their_length_and_have_no_body() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     let head = client.exchange("HEAD /standin/bytes/4096").await;

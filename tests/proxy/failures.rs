@@ -27,7 +27,7 @@ async fn healthz_is_the_dispatcher_s_own_whatever_t3_does() {
 }
 
 #[tokio::test]
-async fn an_early_answer_is_relayed_and_stops_the_upload() {
+async fn an_early_response_is_relayed_and_stops_the_upload() {
     let upstream = RawUpstream::start(|mut stream, _, _| async move {
         let response = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmore";
         let _ = stream.write_all(response).await;
@@ -111,7 +111,7 @@ async fn a_request_that_met_a_closed_connection_is_tried_once_more_if_that_is_sa
 }
 
 #[tokio::test]
-async fn an_answer_cut_short_is_never_made_whole() {
+async fn a_response_cut_short_is_never_made_whole() {
     let world = World::start().await;
     for target in ["/standin/cut", "/standin/cut?chunked=1"] {
         let response = request(world.addr(), &format!("GET {target}")).await;
@@ -121,7 +121,7 @@ async fn an_answer_cut_short_is_never_made_whole() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_becomes_a_502() {
+async fn an_invalid_response_becomes_a_502() {
     for bytes in [
         &b""[..],
         b"rubbish\r\n\r\n",
@@ -141,7 +141,7 @@ async fn what_is_no_answer_becomes_a_502() {
 }
 
 #[tokio::test]
-async fn an_unreachable_t3_is_told_to_scripts_at_once_and_to_people_when_they_have_waited() {
+async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pages() {
     let nobody = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         listener.and_then(|listener| listener.local_addr())
@@ -172,7 +172,7 @@ async fn an_unreachable_t3_is_told_to_scripts_at_once_and_to_people_when_they_ha
 }
 
 #[tokio::test]
-async fn a_t3_that_is_lost_between_two_requests_is_told_too() {
+async fn a_t3_that_is_lost_between_two_requests_is_a_502_or_503() {
     let world = World::start().await;
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
     let (addr, upstream) = (world.addr(), world.standin.addr().to_string());
@@ -185,7 +185,7 @@ async fn a_t3_that_is_lost_between_two_requests_is_told_too() {
 
 /// Without an accept, further connections hang once the backlog is full.
 #[tokio::test]
-async fn a_connection_that_hangs_is_told_in_time() {
+async fn a_connection_that_hangs_is_a_503_in_time() {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     let any = "127.0.0.1:0".parse().expect("an address");
     socket.bind(any).expect("a free port");

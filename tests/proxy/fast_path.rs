@@ -12,10 +12,10 @@ use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, Dispatcher, PATIENCE, World, request};
 
 /// A request that takes the fast path.
-const PLAIN: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
+const FAST_PATH: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
 
 /// The same, with a field that has no effect but makes it take the hyper path.
-const OTHER: &str =
+const HYPER_PATH: &str =
     "GET /api/x\nAccept: */*\nX-Request-Id: of-both\nConnection: keep-alive, x-nothing";
 
 /// t3's first response: the fast path is only taken once t3 is known to be up.
@@ -41,7 +41,7 @@ fn seen(response: &Response) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 #[tokio::test]
-async fn both_ways_answer_alike() {
+async fn both_paths_give_the_same_response() {
     for bytes in [
         &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\nhello"[..],
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
@@ -76,20 +76,20 @@ async fn both_ways_answer_alike() {
         })
         .await;
         let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
-        assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
-        let plain = request(dispatcher.addr, PLAIN).await;
-        let other = request(dispatcher.addr, OTHER).await;
-        assert_ne!(plain.status, 400, "{}", bytes.escape_ascii());
-        assert_eq!(seen(&plain), seen(&other), "{}", bytes.escape_ascii());
+        assert_eq!(request(dispatcher.addr, HYPER_PATH).await.status, 204);
+        let fast = request(dispatcher.addr, FAST_PATH).await;
+        let hyper = request(dispatcher.addr, HYPER_PATH).await;
+        assert_ne!(fast.status, 400, "{}", bytes.escape_ascii());
+        assert_eq!(seen(&fast), seen(&hyper), "{}", bytes.escape_ascii());
     }
 }
 
 #[tokio::test]
-async fn a_plain_request_s_lines_go_on_in_their_order() {
+async fn the_fast_path_keeps_the_order_of_lines() {
     let world = World::start().await;
-    assert_eq!(request(world.addr(), OTHER).await.status, 200);
+    assert_eq!(request(world.addr(), HYPER_PATH).await.status, 200);
     // hyper's header map groups the lines of one name.
-    for (head, expected) in [(PLAIN, "1 2 3"), (OTHER, "1 3 2")] {
+    for (head, expected) in [(FAST_PATH, "1 2 3"), (HYPER_PATH, "1 3 2")] {
         let head = head.replace("/api/x", "/api/standin/head") + "\nX-A: 1\nX-B: 2\nX-A: 3";
         let seen = request(world.addr(), &head).await.json();
         let lines = seen["headers"].as_array().expect("lines").iter();
@@ -101,7 +101,7 @@ async fn a_plain_request_s_lines_go_on_in_their_order() {
 }
 
 #[tokio::test]
-async fn an_answer_in_pieces_is_the_same_answer() {
+async fn a_response_in_single_bytes_is_the_same_response() {
     let whole = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let upstream = RawUpstream::start(move |mut stream, _, number| async move {
         if number == 0 {
@@ -116,15 +116,15 @@ async fn an_answer_in_pieces_is_the_same_answer() {
     })
     .await;
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &[]).await;
-    assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
-    let response = request(dispatcher.addr, PLAIN).await;
+    assert_eq!(request(dispatcher.addr, HYPER_PATH).await.status, 204);
+    let response = request(dispatcher.addr, FAST_PATH).await;
     assert_eq!((response.status, response.text().as_str()), (200, "hello"));
     assert!(response.complete);
     assert_eq!(response.interim.len(), 1);
 }
 
 #[tokio::test]
-async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
+async fn the_path_is_chosen_for_each_request_of_a_connection() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     for round in 0..3 {
@@ -163,7 +163,7 @@ async fn the_way_is_chosen_anew_for_every_request_of_a_connection() {
 }
 
 #[tokio::test]
-async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
+async fn a_request_in_two_pieces_behind_another_is_served() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     // The second arrives in two pieces: its beginning with the first request, the rest later.
@@ -177,7 +177,7 @@ async fn a_plain_request_behind_another_goes_the_way_of_the_first_or_its_own() {
 }
 
 #[tokio::test]
-async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
+async fn the_response_timeout_applies_on_the_fast_path() {
     let upstream = RawUpstream::start(|mut stream, _, number| async move {
         if number == 0 {
             let _ = stream.write_all(HEALTHY).await;
@@ -187,15 +187,15 @@ async fn a_plain_request_is_answered_in_time_whatever_t3_does() {
     .await;
     let options = ["--response-timeout", "300ms"];
     let dispatcher = Dispatcher::in_front_of(upstream.addr, &options).await;
-    assert_eq!(request(dispatcher.addr, OTHER).await.status, 204);
-    let response = tokio::time::timeout(PATIENCE, request(dispatcher.addr, PLAIN)).await;
+    assert_eq!(request(dispatcher.addr, HYPER_PATH).await.status, 204);
+    let response = tokio::time::timeout(PATIENCE, request(dispatcher.addr, FAST_PATH)).await;
     let response = response.expect("a response in time");
     assert_eq!(response.status, 504);
     assert_eq!(response.json()["error"], "upstream_unavailable");
 }
 
 #[tokio::test]
-async fn a_plain_request_whose_client_has_left_is_given_up() {
+async fn the_fast_path_gives_up_when_the_client_leaves() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     client.send_head("GET /api/standin/hang").await;
@@ -208,7 +208,7 @@ async fn a_plain_request_whose_client_has_left_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_drain_lets_a_plain_request_finish_and_says_that_it_is_the_last() {
+async fn a_drain_lets_a_fast_path_request_finish_and_closes_its_connection() {
     let (asked, answering) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (was_asked, may_answer) = (Arc::clone(&asked), Arc::clone(&answering));
     let upstream = RawUpstream::start(move |mut stream, _, number| {

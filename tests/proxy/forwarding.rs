@@ -51,7 +51,7 @@ async fn an_absolute_target_goes_on_in_origin_form() {
 }
 
 #[tokio::test]
-async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
+async fn response_fields_come_back_unchanged_without_hop_by_hop_ones() {
     let upstream = RawUpstream::sending(
         b"HTTP/1.1 200 OK\r\nB: 1\r\nSet-Cookie: a=1; Path=/\r\nConnection: keep-alive, X-Hop\r\n\
         X-Hop: gone\r\nSet-Cookie: b=2\r\nKeep-Alive: timeout=5\r\nA: 2\r\nB: 3\r\n\
@@ -81,7 +81,7 @@ async fn the_answer_s_fields_come_back_as_they_were_without_t3_s_hop() {
 }
 
 #[tokio::test]
-async fn interim_answers_come_before_the_answer() {
+async fn interim_responses_come_before_the_final_one() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     let response = client.exchange("GET /standin/early-hints").await;
@@ -106,7 +106,7 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn an_http_1_0_client_gets_what_it_understands() {
+async fn an_http_1_0_client_gets_no_chunks() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     client

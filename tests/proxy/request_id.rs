@@ -13,7 +13,7 @@ fn seen(world: &World, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_sane_name_goes_on_and_any_other_is_replaced() {
+async fn a_valid_id_is_forwarded_and_any_other_replaced() {
     let world = World::start().await;
     let mut made = Vec::new();
     for (lines, is_taken) in [
@@ -38,7 +38,7 @@ async fn a_sane_name_goes_on_and_any_other_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_trace_s_context_is_not_touched() {
+async fn trace_context_is_forwarded_unchanged() {
     let world = World::start().await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let lines = format!("traceparent: {parent}\ntracestate: a=1,b=2");
@@ -50,7 +50,7 @@ async fn a_trace_s_context_is_not_touched() {
 }
 
 #[tokio::test]
-async fn whoever_sees_an_error_of_the_dispatcher_can_say_which() {
+async fn error_pages_show_the_id() {
     let world = World::with(&["--identity-header", "x-user", "--allowed-users", "alice"]).await;
     let addr = world.addr();
     let named = "X-Request-Id: quoted-1";

@@ -84,7 +84,7 @@ async fn the_session_of_a_pairing_opens_the_cockpit_s_socket() {
 }
 
 #[tokio::test]
-async fn a_refused_upgrade_is_t3_s_plain_answer_and_the_client_goes_on() {
+async fn a_refused_upgrade_is_t3_s_response_and_the_connection_stays_open() {
     let world = World::start().await;
     let mut client = Client::connect(world.addr()).await;
     let refused = client.exchange(&format!("GET /ws\n{HANDSHAKE}")).await;
@@ -121,7 +121,7 @@ async fn bytes_behind_the_upgrade_wait_for_the_101() {
 }
 
 #[tokio::test]
-async fn a_101_to_another_protocol_is_no_101() {
+async fn a_101_to_another_protocol_is_a_502() {
     let upstream = RawUpstream::sending(
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     )

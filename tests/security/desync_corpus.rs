@@ -9,7 +9,7 @@ use crate::recorder::Recorder;
 const CASES: &str = include_str!("desync_corpus/cases.json");
 
 #[derive(Debug, PartialEq)]
-enum Fate {
+enum Outcome {
     /// A 4xx or 5xx of the dispatcher's, then the end of the connection; t3 has received nothing.
     Refused,
     /// It was forwarded in an unambiguous form.
@@ -20,15 +20,15 @@ enum Fate {
 
 #[tokio::test]
 async fn severe_cases_are_refused() {
-    let (refused, wrong) = judge("Severe", |fate| *fate == Fate::Refused).await;
+    let (refused, wrong) = judge("Severe", |outcome| *outcome == Outcome::Refused).await;
     println!("{refused} severe cases refused, {} not", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(refused, 58);
 }
 
 #[tokio::test]
-async fn ambiguous_cases_are_refused_or_made_plain() {
-    let fits = |fate: &Fate| matches!(fate, Fate::Refused | Fate::Clean);
+async fn ambiguous_cases_are_refused_or_made_unambiguous() {
+    let fits = |outcome: &Outcome| matches!(outcome, Outcome::Refused | Outcome::Clean);
     let (fitting, wrong) = judge("Ambiguous", fits).await;
     println!(
         "{fitting} ambiguous cases refused or made plain, {} not",
@@ -38,15 +38,19 @@ async fn ambiguous_cases_are_refused_or_made_plain() {
 }
 
 /// The number of cases of `tier` with an outcome that `fits`, and the others.
-async fn judge(tier: &str, fits: impl Fn(&Fate) -> bool) -> (usize, Vec<String>) {
+async fn judge(tier: &str, fits: impl Fn(&Outcome) -> bool) -> (usize, Vec<String>) {
     let cases: Vec<Value> = serde_json::from_str(CASES).expect("JSON");
     let (mut fitting, mut wrong) = (0, Vec::new());
     for case in cases.iter().filter(|case| case["tier"] == tier) {
         let bytes = on_the_wire(case);
-        let fate = send(&bytes).await;
-        match fits(&fate) {
+        let outcome = send(&bytes).await;
+        match fits(&outcome) {
             true => fitting += 1,
-            false => wrong.push(format!("{}: {fate:?} of {}", case["name"], shown(&bytes))),
+            false => wrong.push(format!(
+                "{}: {outcome:?} of {}",
+                case["name"],
+                shown(&bytes)
+            )),
         }
     }
     (fitting, wrong)
@@ -73,26 +77,26 @@ fn on_the_wire(case: &Value) -> Vec<u8> {
     head.chars().flat_map(bytes).collect()
 }
 
-async fn send(bytes: &[u8]) -> Fate {
+async fn send(bytes: &[u8]) -> Outcome {
     let recorder = Recorder::start().await;
     let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
     let mut client = Client::connect(dispatcher.addr).await;
     client.send(bytes).await;
     let Ok(head) = tokio::time::timeout(CLOSES, client.head()).await else {
-        return Fate::Wrong("no response".to_owned());
+        return Outcome::Wrong("no response".to_owned());
     };
     let status = head.map_or(0, |response| response.status);
     let brought = recorder.connections();
     if let Some(why) = brought.iter().find_map(|bytes| ambiguity(bytes)) {
-        return Fate::Wrong(why);
+        return Outcome::Wrong(why);
     }
     if !brought.is_empty() {
-        return Fate::Clean;
+        return Outcome::Clean;
     }
     let closed = tokio::time::timeout(CLOSES, client.rest()).await.is_ok();
     match (status, closed) {
-        (400..=599, true) => Fate::Refused,
-        _ => Fate::Wrong(format!("{status}, closed: {closed}")),
+        (400..=599, true) => Outcome::Refused,
+        _ => Outcome::Wrong(format!("{status}, closed: {closed}")),
     }
 }
 

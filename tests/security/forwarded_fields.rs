@@ -50,7 +50,7 @@ async fn row_15_what_a_believed_proxy_says_is_kept_and_appended() {
 
 /// t3's session cookie gets `Secure` behind https, and is unchanged otherwise.
 #[tokio::test]
-async fn the_session_cookie_is_secure_behind_believed_https() {
+async fn the_session_cookie_is_secure_behind_trusted_https() {
     let trusted = [&HEADER[..], &["--trusted-proxies", "127.0.0.1/32"]].concat();
     let cases = [
         (HEADER.to_vec(), "X-Forwarded-Proto: https\n", true),

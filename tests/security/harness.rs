@@ -14,6 +14,8 @@ pub(crate) const SMUGGLED: &str = "GET /standin/smuggled HTTP/1.1\r\nHost: t3.te
 
 /// The options behind single sign-on.
 pub(crate) const HEADER: [&str; 2] = ["--identity-header", "X-authentik-username"];
+
+/// The identity field of a user who has signed in.
 pub(crate) const ADA: &str = "X-authentik-username: ada\n";
 
 /// `bytes` escaped for a test's message.
@@ -98,5 +100,5 @@ where
     for case in cases {
         wrong += usize::from(tokio::spawn(check(case)).await.is_err());
     }
-    assert_eq!(wrong, 0, "as many cases went wrong, each told above");
+    assert_eq!(wrong, 0, "cases failed, each reported above");
 }

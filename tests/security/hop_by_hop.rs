@@ -60,7 +60,7 @@ async fn row_14_fields_of_a_proxy_s_hop() {
 
 /// Removing a field must not move another into its place.
 #[tokio::test]
-async fn what_is_taken_off_leaves_the_order_of_the_rest() {
+async fn removed_fields_leave_the_order_of_the_rest() {
     let world = World::start().await;
     let fields = "X-A: 1\nCookie: authentik_x=1\nX-B: 2\nX-authentik-uid: 3\nX-C: 4\n\
         X-Forwarded-For: 203.0.113.9\nX-D: 5\nConnection: X-Hop\nX-Hop: 6\nX-E: 7\nX-F: 8";

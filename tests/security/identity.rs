@@ -97,7 +97,7 @@ async fn only_users_that_are_named_are_paired() {
 }
 
 #[tokio::test]
-async fn the_page_of_who_is_not_allowed_shows_a_name_and_nothing_else() {
+async fn the_403_page_escapes_the_name() {
     let world = World::with(&[HEADER, ["--allowed-users", "ada"]].concat()).await;
     let user = "<script>alert(1)</script>&\"'";
     let response = load(world.addr(), &format!("X-authentik-username: {user}\n")).await;

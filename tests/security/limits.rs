@@ -82,7 +82,7 @@ async fn the_number_of_tunnels_is_bounded_for_each_identity() {
 }
 
 #[tokio::test]
-async fn no_bound_ends_a_tunnel() {
+async fn no_timeout_ends_a_tunnel() {
     let options = [
         "--header-timeout",
         "200ms",

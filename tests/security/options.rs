@@ -6,7 +6,7 @@ use crate::common::Options;
 use crate::common::process::{command, output};
 
 #[test]
-fn the_defaults_are_told() {
+fn help_names_the_defaults() {
     let help = output(command().arg("--help")).stdout;
     let help = String::from_utf8(help).expect("text");
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -25,7 +25,7 @@ fn the_defaults_are_told() {
         ("--session-check", "DISPATCHER_SESSION_CHECK", "15s"),
     ] {
         let told = help.split(&format!("{flag} <")).nth(1);
-        let told = told.unwrap_or_else(|| panic!("{flag} is not told"));
+        let told = told.unwrap_or_else(|| panic!("{flag} is not in the help"));
         let told = told.split(" --").next().unwrap_or_default();
         assert!(
             told.contains(&format!("[env: {variable}=")),
@@ -37,7 +37,7 @@ fn the_defaults_are_told() {
 }
 
 #[test]
-fn what_could_not_guard_the_door_ends_the_start() {
+fn invalid_values_end_the_start() {
     for (flag, good, bad) in [
         ("--identity-header", "X-Remote-User", "X Remote User"),
         ("--identity-header", "X-Remote-User", ""),

@@ -17,10 +17,10 @@ const INSIDE: &str = "T3_TEST_INSIDE_NAMESPACE";
 /// Without an identity header a remote peer is served but not paired, and one line of
 /// the log names the option to set.
 #[tokio::test]
-async fn a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why() {
+async fn a_remote_peer_is_not_paired_and_one_warning_names_the_option() {
     if std::env::var_os(INSIDE).is_none() {
         return run_inside(
-            "remote_peer::a_peer_from_elsewhere_is_not_paired_and_one_warning_says_why",
+            "remote_peer::a_remote_peer_is_not_paired_and_one_warning_names_the_option",
         );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");

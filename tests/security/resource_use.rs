@@ -18,6 +18,7 @@ fn healthz() -> Duration {
     Duration::from_millis(if is_release() { 100 } else { 500 })
 }
 
+/// The most resident memory while many clients misbehave.
 pub(crate) const MOST_KIB: u64 = 64 * 1024;
 
 /// A stand-in with the dispatcher's binary in front.
@@ -81,7 +82,7 @@ async fn row_27_tunnels_leave_no_descriptor_and_spin_never() {
         match number % 4 {
             0 => drop(client),
             1 => client.stream.set_zero_linger().expect("a TCP socket"),
-            // A half-close.
+            // A half-close; 3 is half a frame.
             2 => client.stream.shutdown().await.expect("open"),
             _ => client.send(&[0x81, 0xfe, 0x10]).await,
         }

@@ -39,7 +39,7 @@ async fn a_check_that_fails_closes_nothing() {
 /// A response that does not tell whether the session is alive counts as a failure: t3 sends its page for
 /// every unknown path (contract §6).
 #[tokio::test]
-async fn an_answer_that_says_nothing_closes_nothing() {
+async fn a_response_without_a_verdict_closes_nothing() {
     let says = [
         "<!doctype html><html></html>",
         "",

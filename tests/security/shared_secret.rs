@@ -52,7 +52,7 @@ async fn the_secret_is_read_again_when_its_file_changes() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_gone_lets_nobody_in() {
+async fn a_secret_whose_file_is_gone_lets_nobody_in() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let world = behind_secret(dir.path(), "first").await;
     let fields = format!("{ADA}X-Dispatcher-Secret: first\n");

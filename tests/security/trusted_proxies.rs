@@ -8,7 +8,7 @@ use crate::common::{Client, Dispatcher, PAGE, World, config};
 use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 #[tokio::test]
-async fn only_a_proxy_of_the_list_is_believed() {
+async fn only_a_proxy_of_the_list_is_trusted() {
     let cases = [
         ("127.0.0.2/32", [127, 0, 0, 2], true),
         ("127.0.0.2/32", [127, 0, 0, 1], false),

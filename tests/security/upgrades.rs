@@ -141,7 +141,7 @@ async fn row_26_a_frame_of_a_hundred_mebibytes_goes_through() {
 }
 
 #[tokio::test]
-async fn a_page_load_still_pairs_beside_all_this() {
+async fn a_page_load_is_paired_and_connection_close_honoured() {
     let world = World::start().await;
     assert_eq!(load(world.addr(), "").await.status, 302);
     let mut client = Client::connect(world.addr()).await;

@@ -38,7 +38,7 @@ async fn row_16_twins_of_a_field_go_with_it_or_without() {
 }
 
 #[tokio::test]
-async fn single_sign_on_s_fields_stay_here() {
+async fn single_sign_on_s_fields_are_withheld() {
     for options in [&[][..], &HEADER] {
         let world = World::with(options).await;
         let head = format!("GET /standin/head\n{ADA}{SSO}");
@@ -58,7 +58,7 @@ async fn single_sign_on_s_fields_stay_here() {
 }
 
 #[tokio::test]
-async fn another_identity_header_stays_here_too() {
+async fn another_identity_header_is_withheld_too() {
     let world = World::with(&["--identity-header", "Remote-User"]).await;
     let fields = "Remote-User: ada\nRemote_User: ada\nRemote.User: ada";
     let head = format!("GET /standin/head\n{fields}");
@@ -70,7 +70,7 @@ async fn another_identity_header_stays_here_too() {
 }
 
 #[tokio::test]
-async fn single_sign_on_s_cookies_stay_here_and_the_rest_of_the_line_as_it_is() {
+async fn single_sign_on_s_cookies_are_withheld_and_the_rest_of_the_line_unchanged() {
     let cases = [
         ("authentik_proxy_1=x; a=1", "a=1"),
         ("a=1; authentik_proxy_1=x", "a=1"),

@@ -1,15 +1,15 @@
 //! Content negotiation: each client gets the coding that it prefers, and the same content.
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::{Client, request};
 
 const FOREVER: &str = "private, max-age=31536000, immutable";
 
 #[tokio::test]
-async fn every_client_gets_the_same_bytes_in_the_coding_it_likes_best() {
+async fn every_client_gets_the_same_content_in_its_preferred_coding() {
     let (body, page) = (script(200_000), script(3391));
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/assets/a.js", file("text/javascript", &body)),
         ("/page.html", file("text/html; charset=utf-8", &page)),
     ])
@@ -49,9 +49,9 @@ async fn every_client_gets_the_same_bytes_in_the_coding_it_likes_best() {
 }
 
 #[tokio::test]
-async fn a_name_with_a_hash_is_for_ever_and_other_names_are_not() {
+async fn hashed_names_are_immutable_and_others_are_not() {
     let icon = vec![7; 5000];
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/assets/a.js", file("text/javascript", &script(5000))),
         ("/assets/small.js", file("text/javascript", b"tiny")),
         ("/assets/a.woff2", file("font/woff2", &icon)),
@@ -88,7 +88,7 @@ async fn a_name_with_a_hash_is_for_ever_and_other_names_are_not() {
 
 #[tokio::test]
 async fn a_head_is_answered_as_its_get_without_the_body() {
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/assets/a.js", file("text/javascript", &script(5000))),
         ("/assets/a.png", file("image/png", &script(5000))),
         ("/page.html", file("text/html", &script(5000))),

@@ -1,12 +1,12 @@
 //! Requests and responses that `--assets on` leaves byte for byte as they are.
 
 use crate::assets::files::{file, file_with, script};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::http::Response;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, config, request};
 
-const PLAIN: [&str; 14] = [
+const PATHS: [&str; 14] = [
     "/api/x",
     "/api",
     "/API/x",
@@ -24,7 +24,7 @@ const PLAIN: [&str; 14] = [
 ];
 
 /// The responses of both dispatchers must be the same, by the fast path too.
-async fn assert_untouched(on: &World, off: &Dispatcher, head: &str) {
+async fn assert_untouched(on: &Site, off: &Dispatcher, head: &str) {
     let (touched, plain) = (
         request(on.addr(), head).await,
         request(off.addr, head).await,
@@ -41,17 +41,17 @@ fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
     fields
 }
 
-async fn both(files: Vec<(&'static str, Vec<u8>)>) -> (World, Dispatcher) {
-    let on = World::with(files).await;
+async fn both(files: Vec<(&'static str, Vec<u8>)>) -> (Site, Dispatcher) {
+    let on = Site::with(files).await;
     let off = config(on.t3.addr, on.dir.path(), &["--assets", "off"]);
     (on, Dispatcher::start(off).await)
 }
 
 #[tokio::test]
-async fn other_rooms_odd_paths_and_odd_requests_are_left_alone() {
+async fn dynamic_prefixes_unusual_paths_and_unusual_requests_are_left_alone() {
     let body = script(5000);
     let script_at = |path| (path, file("text/javascript", &body));
-    let mut files: Vec<_> = PLAIN.map(script_at).to_vec();
+    let mut files: Vec<_> = PATHS.map(script_at).to_vec();
     let json = file("application/json", &body);
     files.pop();
     files.extend([
@@ -60,7 +60,7 @@ async fn other_rooms_odd_paths_and_odd_requests_are_left_alone() {
         script_at("/sw.js"),
     ]);
     let (on, off) = both(files).await;
-    for path in PLAIN {
+    for path in PATHS {
         assert_untouched(&on, &off, &format!("GET {path}\nAccept-Encoding: br")).await;
     }
     for path in ["/assets/a.js", "/sw.js"] {
@@ -84,7 +84,7 @@ async fn other_rooms_odd_paths_and_odd_requests_are_left_alone() {
 }
 
 #[tokio::test]
-async fn answers_that_say_themselves_how_to_keep_them_are_left_alone() {
+async fn responses_with_caching_or_coding_of_their_own_are_left_alone() {
     let body = script(5000);
     for lines in [
         "Cache-Control: no-store\r\n",
@@ -107,7 +107,7 @@ async fn answers_that_say_themselves_how_to_keep_them_are_left_alone() {
 }
 
 #[tokio::test]
-async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
+async fn other_statuses_and_responses_of_unknown_length_are_left_alone() {
     let chunked = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\
         Connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let endless = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nhello";
@@ -133,10 +133,10 @@ async fn other_statuses_and_answers_of_unknown_length_are_left_alone() {
 }
 
 #[tokio::test]
-async fn with_the_switch_off_nothing_is_looked_at() {
+async fn with_assets_off_nothing_is_changed_or_fetched() {
     let body = script(5000);
     let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
-    let world = World::of(t3, &["--assets", "off"]).await;
+    let world = Site::of(t3, &["--assets", "off"]).await;
     for turn in 1..=2 {
         let response = world.get("/assets/a.js", "br").await;
         assert!(response.body == body);

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, request};
 
 #[tokio::test]
-async fn what_the_client_holds_is_not_sent_again() {
+async fn a_file_that_the_client_has_is_a_304() {
     let icon = script(5000);
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/", file("text/html; charset=utf-8", &script(3391))),
         ("/icon.png", file("image/png", &icon)),
     ])
@@ -63,7 +63,7 @@ async fn what_the_client_holds_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_new_t3_is_sent() {
+async fn a_changed_page_is_sent() {
     let page = Arc::new(Mutex::new(script(2000)));
     let served = Arc::clone(&page);
     let t3 = RawUpstream::of_files(move |mut stream, _, _| {
@@ -73,7 +73,7 @@ async fn a_page_of_a_new_t3_is_sent() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let cookie = format!("{PAGE}\nCookie: t3_session=x\nAccept-Encoding: br");
     let first = request(world.addr(), &format!("GET /t/1?a=b\n{cookie}")).await;
     assert_eq!(
@@ -94,8 +94,8 @@ async fn a_page_of_a_new_t3_is_sent() {
 }
 
 #[tokio::test]
-async fn only_a_condition_of_this_side_is_kept_from_t3() {
-    let world = World::with(vec![("/", file("text/html", &script(2000)))]).await;
+async fn only_the_dispatcher_s_own_validators_are_withheld_from_t3() {
+    let world = Site::with(vec![("/", file("text/html", &script(2000)))]).await;
     let tag = world.get("/", "br").await.header("etag");
     for (line, reaches_t3) in [(tag.as_str(), false), ("*", false), ("\"t3-s\"", true)] {
         let head = format!("GET /\nIf-None-Match: {line}\nIf-Modified-Since: yesterday");
@@ -112,7 +112,7 @@ async fn only_a_condition_of_this_side_is_kept_from_t3() {
 }
 
 #[tokio::test]
-async fn a_304_of_t3_s_own_goes_on() {
+async fn a_304_of_t3_s_own_is_forwarded() {
     let t3 = RawUpstream::of_files(|mut stream, head, _| async move {
         let response = match target_of(&head) {
             "/" => &b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"[..],
@@ -121,7 +121,7 @@ async fn a_304_of_t3_s_own_goes_on() {
         let _ = stream.write_all(response).await;
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let response = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
     assert_eq!(
         (response.status, response.header("etag").as_str()),

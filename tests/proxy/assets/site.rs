@@ -12,16 +12,16 @@ use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Dispatcher, cli_in, config, request};
 
 /// The bound of background compression: a thread of the lowest priority, on busy cores.
-pub(crate) const LEISURE: Duration = Duration::from_secs(300);
+pub(crate) const COMPRESSION_BOUND: Duration = Duration::from_secs(300);
 
-/// The dispatcher in front of it.
-pub(crate) struct World {
+/// The upstream and the dispatcher in front of it.
+pub(crate) struct Site {
     pub(crate) t3: RawUpstream,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) dir: TempDir,
 }
 
-impl World {
+impl Site {
     pub(crate) async fn of(t3: RawUpstream, args: &[&str]) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let dispatcher = Dispatcher::start(config(t3.addr, dir.path(), args)).await;

@@ -7,14 +7,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, file_with, script};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, request};
 
 #[tokio::test]
-async fn t3_is_asked_once_and_need_not_be_there_any_more() {
+async fn a_stored_file_is_fetched_once_and_served_without_t3() {
     let body = script(100_000);
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/assets/a.js", file("text/javascript", &body)),
         ("/assets/a.png", file("image/png", &body)),
     ])
@@ -25,7 +25,7 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
         }
         assert_eq!(world.t3.count_of(path), 1, "{path}");
     }
-    let World {
+    let Site {
         t3,
         dispatcher,
         dir,
@@ -42,7 +42,7 @@ async fn t3_is_asked_once_and_need_not_be_there_any_more() {
 }
 
 #[tokio::test]
-async fn clients_that_come_together_share_one_fetch() {
+async fn concurrent_clients_share_one_fetch() {
     let (body, gate) = (script(300_000), Arc::new(Semaphore::new(0)));
     let (response, closed) = (file("text/javascript", &body), Arc::clone(&gate));
     let t3 = RawUpstream::of_files(move |mut stream, _, _| {
@@ -55,7 +55,7 @@ async fn clients_that_come_together_share_one_fetch() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let mut clients = Vec::new();
     for _ in 0..20 {
         let mut client = Client::connect(world.addr()).await;
@@ -77,8 +77,8 @@ async fn clients_that_come_together_share_one_fetch() {
 }
 
 #[tokio::test]
-async fn what_is_kept_was_asked_for_by_nobody_in_particular() {
-    let world = World::with(vec![(
+async fn the_fetch_for_the_store_has_no_client_s_fields() {
+    let world = Site::with(vec![(
         "/assets/a.js",
         file("text/javascript", &script(5000)),
     )])
@@ -94,7 +94,7 @@ async fn what_is_kept_was_asked_for_by_nobody_in_particular() {
 }
 
 #[tokio::test]
-async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
+async fn html_at_the_name_of_an_asset_is_neither_stored_nor_immutable() {
     let (page, body) = (script(3000), script(5000));
     let is_there = Arc::new(AtomicBool::new(false));
     let (served, found) = ((page.clone(), body.clone()), Arc::clone(&is_there));
@@ -108,7 +108,7 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     for turn in 1..=3 {
         let response = world.get("/assets/gone.js", "br").await;
         assert!(decoded(&response) == page);
@@ -122,7 +122,7 @@ async fn a_page_under_a_missing_name_is_neither_kept_nor_for_ever() {
 }
 
 #[tokio::test]
-async fn what_depends_on_who_asks_is_not_shared() {
+async fn a_response_that_varies_by_cookie_is_not_shared() {
     let body = script(5000);
     let response = file_with("text/javascript", "Vary: Cookie\r\n", &body);
     let t3 = RawUpstream::of_files(move |mut stream, head, _| {
@@ -136,7 +136,7 @@ async fn what_depends_on_who_asks_is_not_shared() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let head = "GET /assets/a.js\nAccept-Encoding: br\nCookie: t3_session=ada";
     let of_ada = request(world.addr(), head).await;
     assert!(of_ada.status == 200 && decoded(&of_ada) == body);
@@ -144,11 +144,11 @@ async fn what_depends_on_who_asks_is_not_shared() {
 }
 
 #[tokio::test]
-async fn the_least_recently_used_is_asked_for_again() {
+async fn the_least_recently_used_file_is_evicted() {
     // Three of these fit, overhead included.
     let files = ["/assets/1", "/assets/2", "/assets/3", "/assets/4"];
     let response = file("image/png", &[7; 10_000]);
-    let world = World::of(
+    let world = Site::of(
         RawUpstream::serving(files.map(|name| (name, response.clone())).to_vec()).await,
         &["--assets-memory", "36KiB"],
     )
@@ -169,7 +169,7 @@ async fn the_least_recently_used_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
+async fn a_file_cut_short_is_cut_short_for_all_and_not_stored() {
     let (body, is_whole) = (script(200_000), Arc::new(AtomicBool::new(false)));
     let (whole, found) = (file("text/javascript", &body), Arc::clone(&is_whole));
     let t3 = RawUpstream::of_files(move |mut stream, head, _| {
@@ -187,7 +187,7 @@ async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     for codings in ["br", "zstd", "gzip", "identity"] {
         let response = world.get("/assets/a.js", codings).await;
         assert!(!response.complete, "{codings}");

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::site::{World, started};
+use crate::assets::site::{Site, started};
 use crate::common::Client;
 use crate::common::process::is_release;
 use crate::common::raw_upstream::RawUpstream;
@@ -33,7 +33,7 @@ async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
             }
         })
         .await;
-        let world = World::of(t3, &[]).await;
+        let world = Site::of(t3, &[]).await;
         let mut client = Client::connect(world.addr()).await;
         let head = format!("GET /assets/a.js\nAccept-Encoding: {codings}");
         client.send_head(&head).await;
@@ -52,7 +52,7 @@ async fn the_first_bytes_are_there_before_t3_has_sent_the_last() {
 }
 
 #[tokio::test]
-async fn compressing_five_megabytes_holds_nobody_up() {
+async fn compressing_five_megabytes_delays_no_other_client() {
     let body = script(5_390_126);
     let t3 = RawUpstream::serving(vec![("/assets/a.js", file("text/javascript", &body))]).await;
     let dir = tempfile::tempdir().expect("a temporary directory");

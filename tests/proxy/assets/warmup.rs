@@ -10,20 +10,23 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::site::{LEISURE, World};
+use crate::assets::site::{COMPRESSION_BOUND, Site};
 use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, target_of};
-use crate::common::{PAGE, PATIENCE, World as Standin, request};
+use crate::common::{PAGE, PATIENCE, World, request};
 
 /// Waits for a response in brotli of fewer than `below` bytes.
-async fn best(world: &World, path: &str, below: usize) -> Response {
+async fn best(world: &Site, path: &str, below: usize) -> Response {
     let start = Instant::now();
     loop {
         let response = world.get(path, "gzip, br, zstd").await;
         if response.header("content-encoding") == "br" && response.body.len() < below {
             return response;
         }
-        assert!(start.elapsed() < LEISURE, "{path} is never at its best");
+        assert!(
+            start.elapsed() < COMPRESSION_BOUND,
+            "{path} is never at its best"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -44,8 +47,8 @@ fn page_of(name: &'static str) -> impl Fn(TcpStream, Vec<u8>, usize) -> BoxFutur
 }
 
 #[tokio::test]
-async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
-    let world = World::of(RawUpstream::of_files(page_of("one")).await, &[]).await;
+async fn the_page_s_files_are_fetched_once_and_compressed_best() {
+    let world = Site::of(RawUpstream::of_files(page_of("one")).await, &[]).await;
     assert_eq!(world.get("/healthz", "").await.status, 200);
     world.t3.wait_for("/assets/one.js").await;
     let fast = world.get("/assets/two.js", "br").await;
@@ -61,12 +64,12 @@ async fn the_page_s_files_are_fetched_once_and_are_at_their_best() {
 }
 
 #[tokio::test]
-async fn a_t3_that_comes_back_with_another_page_is_looked_at_again() {
-    let world = World::of(RawUpstream::of_files(page_of("old")).await, &[]).await;
+async fn a_t3_that_comes_back_is_warmed_up_again() {
+    let world = Site::of(RawUpstream::of_files(page_of("old")).await, &[]).await;
     request(world.addr(), "GET /api/x").await;
     world.t3.wait_for("/assets/old.js").await;
     let addr = world.t3.addr;
-    let World {
+    let Site {
         t3,
         dispatcher,
         dir,
@@ -83,8 +86,8 @@ async fn a_t3_that_comes_back_with_another_page_is_looked_at_again() {
 }
 
 #[tokio::test]
-async fn the_command_has_its_run_first() {
-    let world = Standin::start().await;
+async fn the_cli_runs_before_the_warm_up() {
+    let world = World::start().await;
     let page = request(world.addr(), &format!("GET /\n{PAGE}")).await;
     assert_eq!(page.status, 302);
     let fetched = |seen: &[t3_standin::seen::Seen]| {
@@ -95,7 +98,7 @@ async fn the_command_has_its_run_first() {
 }
 
 #[tokio::test]
-async fn a_drain_does_not_wait_for_the_best() {
+async fn a_drain_does_not_wait_for_the_warm_up() {
     let gate = Arc::new(Semaphore::new(0));
     let t3 = RawUpstream::of_files(move |mut stream, head, _| {
         let gate = Arc::clone(&gate);
@@ -111,7 +114,7 @@ async fn a_drain_does_not_wait_for_the_best() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     world.t3.wait_for("/assets/a.js").await;
     let start = Instant::now();
     world.dispatcher.drain().await;

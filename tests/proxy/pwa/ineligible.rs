@@ -2,7 +2,7 @@
 
 use super::load;
 use crate::assets::files::{file, file_with};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::http::Response;
 use crate::common::{Dispatcher, config, request};
 
@@ -19,7 +19,7 @@ fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
 /// The responses with the option on and with it off must be the same.
 async fn assert_same(response: Vec<u8>, path: &'static str) {
     for assets in ["on", "off"] {
-        let on = World::with(vec![(path, response.clone())]).await;
+        let on = Site::with(vec![(path, response.clone())]).await;
         let args = ["--pwa", "off", "--assets", assets];
         let off = Dispatcher::start(config(on.t3.addr, on.dir.path(), &args)).await;
         let args = ["--assets", assets];
@@ -36,7 +36,7 @@ async fn assert_same(response: Vec<u8>, path: &'static str) {
 }
 
 #[tokio::test]
-async fn what_is_no_page_of_t3_s_is_left_alone() {
+async fn responses_that_are_no_page_are_left_alone() {
     let html = "text/html; charset=utf-8";
     for path in [
         "/api/x",
@@ -88,7 +88,7 @@ async fn errors_and_redirections_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_page_that_has_a_manifest_or_no_sound_head_keeps_its_bytes() {
+async fn a_page_with_a_manifest_or_a_broken_head_is_left_alone() {
     for page in [
         "<head><link rel=manifest href=/own></head><body>",
         "<head><link crossorigin REL='icon MANIFEST'></head>",
@@ -99,7 +99,7 @@ async fn a_page_that_has_a_manifest_or_no_sound_head_keeps_its_bytes() {
         "",
     ] {
         for assets in ["on", "off"] {
-            let world = World::with(vec![("/", file("text/html", page.as_bytes()))]).await;
+            let world = Site::with(vec![("/", file("text/html", page.as_bytes()))]).await;
             let args = ["--assets", assets];
             let on = Dispatcher::start(config(world.t3.addr, world.dir.path(), &args)).await;
             let response = request(on.addr, &load("/")).await;

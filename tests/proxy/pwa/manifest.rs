@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use crate::assets::files::{file, file_with};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, Dispatcher, World as Standin, request};
+use crate::common::{Client, Dispatcher, World, request};
 
 const PATH: &str = "/manifest.webmanifest";
 
 #[tokio::test]
 async fn it_names_the_app_and_t3_s_own_icon() {
-    let world = Standin::start().await;
+    let world = World::start().await;
     let response = request(world.addr(), &format!("GET {PATH}")).await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), "application/manifest+json");
@@ -28,12 +28,12 @@ async fn it_names_the_app_and_t3_s_own_icon() {
     for name in ["content-type", "content-length", "cache-control"] {
         assert_eq!(head.all(name), response.all(name), "{name}");
     }
-    assert_eq!(world.exchanges(), 0, "nobody is paired for it");
+    assert_eq!(world.exchanges(), 0, "no pairing for it");
 }
 
 #[tokio::test]
-async fn it_has_no_icon_where_t3_has_none() {
-    let world = World::with(vec![
+async fn it_has_no_icon_if_t3_has_none() {
+    let world = Site::with(vec![
         (PATH, file("text/html; charset=utf-8", b"<head></head>")),
         ("/apple-touch-icon.png", file("text/html", b"<head></head>")),
     ])
@@ -44,7 +44,7 @@ async fn it_has_no_icon_where_t3_has_none() {
 }
 
 #[tokio::test]
-async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
+async fn t3_s_own_manifest_and_errors_are_forwarded() {
     let own = br#"{ "name": "t3's own" }"#;
     let error = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno".to_vec();
     let coded = file_with(
@@ -58,19 +58,19 @@ async fn one_of_t3_s_own_goes_through_and_so_do_its_errors() {
         (coded, 200, b"\x0b\x01"),
         (error, 500, b"no"),
     ] {
-        let world = World::with(vec![(PATH, response)]).await;
+        let world = Site::with(vec![(PATH, response)]).await;
         let manifest = world.get(PATH, "br").await;
         assert_eq!((manifest.status, &manifest.body[..]), (status, body));
         assert_eq!(world.t3.count_of("/apple-touch-icon.png"), 0);
     }
     // A t3 that responds 404 to a path it does not know.
-    let world = World::with(vec![]).await;
+    let world = Site::with(vec![]).await;
     assert_eq!(world.get(PATH, "br").await.json()["name"], "T3 Code");
 }
 
 #[tokio::test]
-async fn no_way_leads_past_it() {
-    let world = Standin::with(&["--assets", "off"]).await;
+async fn exactly_its_path_is_served_beside_fast_path_requests() {
+    let world = World::with(&["--assets", "off"]).await;
     let mut client = Client::connect(world.addr()).await;
     // First on the connection, behind a request on the fast path, and before one.
     for path in [
@@ -103,8 +103,8 @@ async fn no_way_leads_past_it() {
 }
 
 #[tokio::test]
-async fn switched_off_there_is_none() {
-    let world = Standin::with(&["--pwa", "off"]).await;
+async fn with_pwa_off_there_is_none() {
+    let world = World::with(&["--pwa", "off"]).await;
     let response = request(world.addr(), &format!("GET {PATH}")).await;
     assert!(
         response.text().contains("<title>T3 Code (stand-in)"),
@@ -113,8 +113,8 @@ async fn switched_off_there_is_none() {
 }
 
 #[tokio::test]
-async fn without_t3_there_is_no_word_on_it_and_the_barred_get_none() {
-    let world = Standin::with(&["--identity-header", "x-user", "--allowed-users", "alice"]).await;
+async fn it_is_a_403_for_users_not_allowed_and_a_503_without_t3() {
+    let world = World::with(&["--identity-header", "x-user", "--allowed-users", "alice"]).await;
     for (user, status) in [("alice", 200), ("mallory", 403)] {
         let head = format!("GET {PATH}\nX-User: {user}");
         assert_eq!(request(world.addr(), &head).await.status, status, "{user}");

@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::{TAGS, load};
 use crate::assets::files::{decoded, file_with, script};
-use crate::assets::site::World;
+use crate::assets::site::Site;
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, World as Standin, request};
+use crate::common::{Client, World, request};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -27,11 +27,11 @@ fn tagged(page: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_word_about_the_page_is_about_the_one_with_tags() {
+async fn length_and_validators_are_those_of_the_tagged_page() {
     let plain = page(3000);
     let policy =
         "content-security-policy: script-src 'nonce-r4nd0m'\r\nrepr-digest: sha-256=:x:\r\n";
-    let world = World::with(vec![("/", file_with(HTML, policy, plain.as_bytes()))]).await;
+    let world = Site::with(vec![("/", file_with(HTML, policy, plain.as_bytes()))]).await;
     let mut tags = Vec::new();
     for codings in ["br", "zstd", "gzip", "identity"] {
         let head = format!("{}\nAccept-Encoding: {codings}", load("/"));
@@ -76,9 +76,9 @@ async fn every_word_about_the_page_is_about_the_one_with_tags() {
 }
 
 #[tokio::test]
-async fn a_page_is_tagged_whichever_way_it_goes() {
+async fn a_page_is_tagged_with_assets_on_and_off() {
     for args in [&[][..], &["--assets", "off"]] {
-        let world = Standin::with(args).await;
+        let world = World::with(args).await;
         let first = request(world.addr(), &format!("GET /\n{}", crate::common::PAGE)).await;
         assert_eq!(first.status, 302);
         let cookie = first.cookie();
@@ -141,7 +141,7 @@ async fn a_large_page_streams() {
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let mut client = Client::connect(world.addr()).await;
     client.send_head(&load("/")).await;
     let response = client.head().await.expect("a head");
@@ -163,7 +163,7 @@ async fn a_page_that_is_cut_short_stays_so() {
         Connection: close\r\n\r\n<html><head></head><body>";
     for args in [&[][..], &["--assets", "off"]] {
         let t3 = RawUpstream::serving(vec![("/", cut.to_vec())]).await;
-        let world = World::of(t3, args).await;
+        let world = Site::of(t3, args).await;
         let response = request(world.addr(), &load("/")).await;
         assert!(
             response.status >= 500 || !response.complete,
@@ -175,12 +175,12 @@ async fn a_page_that_is_cut_short_stays_so() {
 }
 
 #[tokio::test]
-async fn trailers_and_a_tag_of_t3_s_own_come_through() {
+async fn trailers_and_t3_s_etag_are_forwarded() {
     let response =
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nETag: \"t3-s\"\r\nTrailer: x-sum\r\n\
         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
         6\r\n<head>\r\n7\r\n</head>\r\n4\r\n<bod\r\n0\r\nx-sum: 1\r\n\r\n";
-    let world = World::with(vec![("/", response.to_vec())]).await;
+    let world = Site::with(vec![("/", response.to_vec())]).await;
     let response = request(world.addr(), &format!("{}\nTE: trailers", load("/"))).await;
     assert_eq!(response.text(), format!("<head>{TAGS}</head><bod"));
     assert!(response.complete);
