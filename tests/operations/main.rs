@@ -4,6 +4,7 @@
 mod common;
 
 mod check;
+mod check_faults;
 mod help;
 mod install;
 mod log_and_metrics;
