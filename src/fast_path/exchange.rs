@@ -11,7 +11,7 @@ use crate::fast_path::splice::Pipe;
 use crate::fast_path::{Lane, buffers, local_response};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::process::tasks::Tasks;
-use crate::responses::Audience;
+use crate::responses::ErrorFormat;
 use crate::state::Services;
 use crate::state::client::Client;
 
@@ -86,7 +86,7 @@ impl<'a> Exchange<'a> {
             Broken::Silent => Outcome::Unanswered,
             Broken::Failed(failure) => {
                 let id = plain.id(&self.ends.lane.came, &self.services.request_ids);
-                let answer = self.services.failed(&failure, Audience::Script, &id);
+                let answer = self.services.failed(&failure, ErrorFormat::Json, &id);
                 self.count(plain, answer.status().as_u16(), Instant::now());
                 let is_last = self.tasks.is_draining();
                 match self

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::http_rules::{navigation, transform};
 use crate::pwa::rewritten_body::Rewritten;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 
 /// A manifest is fetched without cookies unless the link says otherwise, and single sign-on lets
 /// nobody in without them.
@@ -43,19 +43,19 @@ impl Tags {
     }
 
     /// Puts them into a page of t3's as it streams by. Any other answer stays as it is.
-    pub fn put_into(self, answer: Answer) -> Answer {
+    pub fn put_into(self, answer: ClientResponse) -> ClientResponse {
         if answer.status() != StatusCode::OK || !is_page(answer.headers()) {
             return answer;
         }
         let (mut head, body) = answer.into_parts();
         let body = match body {
-            AnswerBody::Relayed(page) => {
+            ResponseBody::Relayed(page) => {
                 tell_of_other_bytes(&mut head.headers);
-                AnswerBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
+                ResponseBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
             }
             body => body,
         };
-        Answer::from_parts(head, body)
+        ClientResponse::from_parts(head, body)
     }
 }
 

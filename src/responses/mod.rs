@@ -8,30 +8,30 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKI
 use http::{HeaderValue, Response, StatusCode, Uri};
 
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
-use crate::responses::body::AnswerBody;
+use crate::responses::body::ResponseBody;
 use crate::responses::text::{escaped, location};
 use crate::upstream::health_probe::State;
 
 /// An answer to a client.
-pub type Answer = Response<AnswerBody>;
+pub type ClientResponse = Response<ResponseBody>;
 
 /// How a failure is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
+pub enum ErrorFormat {
     /// A person, in place of the page.
-    Person,
+    Page,
     /// A script.
-    Script,
+    Json,
 }
 
 /// 200 `ok`: the process serves.
-pub fn healthy() -> Answer {
+pub fn healthy() -> ClientResponse {
     plain(StatusCode::OK, "text/plain; charset=utf-8", "ok")
 }
 
 /// 302 to the page that was asked for, with t3's `Set-Cookie` lines as they came.
-pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
-    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> ClientResponse {
+    let mut answer = Response::new(ResponseBody::Own(Bytes::new()));
     *answer.status_mut() = StatusCode::FOUND;
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location(target));
@@ -43,14 +43,14 @@ pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> Answer {
 }
 
 /// 101: another protocol follows, which the caller names.
-pub fn switching() -> Answer {
-    let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+pub fn switching() -> ClientResponse {
+    let mut answer = Response::new(ResponseBody::Own(Bytes::new()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     answer
 }
 
 /// What /readyz tells of t3: 200 only where it is up.
-pub fn ready(state: State) -> Answer {
+pub fn ready(state: State) -> ClientResponse {
     let status = match state {
         State::Up | State::Doubtful => StatusCode::OK,
         State::Starting | State::Down => StatusCode::SERVICE_UNAVAILABLE,
@@ -59,12 +59,17 @@ pub fn ready(state: State) -> Answer {
 }
 
 /// t3 gave no answer to a request: `status` says how, `address` who.
-pub fn no_answer(status: StatusCode, address: &str, audience: Audience, id: &RequestId) -> Answer {
+pub fn no_answer(
+    status: StatusCode,
+    address: &str,
+    error_format: ErrorFormat,
+    id: &RequestId,
+) -> ClientResponse {
     let what = match status {
         StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
         _ => "did not answer",
     };
-    unavailable(status, address, what, audience, id)
+    unavailable(status, address, what, error_format, id)
 }
 
 /// t3 is not up, and the request was not sent. A script is told when to come again.
@@ -72,14 +77,14 @@ pub fn not_up(
     status: StatusCode,
     address: &str,
     state: State,
-    audience: Audience,
+    error_format: ErrorFormat,
     id: &RequestId,
-) -> Answer {
+) -> ClientResponse {
     let what = match state {
         State::Down => "did not answer: nobody listens there",
         _ => "did not answer yet: it is starting",
     };
-    let mut answer = unavailable(status, address, what, audience, id);
+    let mut answer = unavailable(status, address, what, error_format, id);
     let headers = answer.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
@@ -90,18 +95,18 @@ fn unavailable(
     status: StatusCode,
     address: &str,
     what: &str,
-    audience: Audience,
+    error_format: ErrorFormat,
     id: &RequestId,
-) -> Answer {
-    let mut answer = match audience {
-        Audience::Person => plain(
+) -> ClientResponse {
+    let mut answer = match error_format {
+        ErrorFormat::Page => plain(
             status,
             "text/html; charset=utf-8",
             PAGE.replace("{address}", address)
                 .replace("{what}", what)
                 .replace("{request_id}", &id.to_string()),
         ),
-        Audience::Script => plain(
+        ErrorFormat::Json => plain(
             status,
             "application/json",
             serde_json::json!({
@@ -117,17 +122,17 @@ fn unavailable(
 }
 
 /// 403 for somebody who is known and not on the list: who single sign-on says it is.
-pub fn barred(user: &str, audience: Audience, id: &RequestId) -> Answer {
+pub fn barred(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
     let status = StatusCode::FORBIDDEN;
-    let mut answer = match audience {
-        Audience::Person => plain(
+    let mut answer = match error_format {
+        ErrorFormat::Page => plain(
             status,
             "text/html; charset=utf-8",
             BARRED
                 .replace("{request_id}", &id.to_string())
                 .replace("{user}", &escaped(user)),
         ),
-        Audience::Script => plain(
+        ErrorFormat::Json => plain(
             status,
             "application/json",
             serde_json::json!({
@@ -143,21 +148,21 @@ pub fn barred(user: &str, audience: Audience, id: &RequestId) -> Answer {
 }
 
 /// A request that is refused as it stands.
-pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> Answer {
+pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> ClientResponse {
     let mut answer = plain(status, "text/plain; charset=utf-8", why);
     answer.headers_mut().insert(X_REQUEST_ID, id.value());
     answer
 }
 
 /// An error is of the moment; by `id` whoever sees it can say which it was.
-fn uncached(answer: &mut Answer, id: &RequestId) {
+fn uncached(answer: &mut ClientResponse, id: &RequestId) {
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, id.value());
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(AnswerBody::Own(body.into()));
+fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> ClientResponse {
+    let mut answer = Response::new(ResponseBody::Own(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
