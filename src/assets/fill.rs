@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 
 use crate::assets::broadcast_body::{Growing, Reader};
 use crate::assets::cacheability::{self, File};
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 use crate::assets::encoder::{Encoder, Setting};
 use crate::assets::single_flight::{Flight, Lead};
 use crate::assets::transcode::Pump;

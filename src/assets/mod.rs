@@ -4,17 +4,13 @@
 //! What carries its content's hash in its name is kept here and by the browser; everything else is
 //! asked for each time, and sent only if it has changed.
 
-pub mod background;
 pub mod broadcast_body;
 pub mod cacheability;
-pub mod coding;
 pub mod compressor;
-pub mod eligibility;
 pub mod encoder;
 pub mod etag;
 pub mod fill;
 pub mod negotiation;
-pub mod page_references;
 pub mod response_fields;
 pub mod revalidate;
 pub mod single_flight;
@@ -31,9 +27,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::sync::Semaphore;
 
-use crate::assets::background::{Best, Needed};
-use crate::assets::coding::Coding;
 use crate::assets::compressor::Worker;
+use crate::assets::compressor::{Best, Needed};
+use crate::assets::encoder::Coding;
 use crate::assets::negotiation::Liked;
 use crate::assets::single_flight::Flights;
 use crate::assets::store::{Kept, Store};
@@ -115,10 +111,10 @@ impl Assets {
     /// head `tags` are put first.
     pub fn ask<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<Ask<'a>> {
         let assets = self.0.as_ref()?;
-        eligibility::is_eligible(head).then(|| Ask {
+        cacheability::is_eligible(head).then(|| Ask {
             assets,
             head,
-            name: eligibility::hashed_name(head),
+            name: cacheability::hashed_name(head),
             liked: negotiation::liked(&head.headers),
             tags,
         })

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::assets::cacheability::{self, File};
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 use crate::assets::etag::{self, Tag};
 use crate::assets::store::Kept;
 use crate::assets::{Ask, encoder, response_fields};

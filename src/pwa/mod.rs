@@ -3,9 +3,7 @@
 //! t3 up to v0.0.28 ships neither. Where a later one does, its own are left as they are.
 
 pub mod html_insertion;
-pub mod html_sink;
 pub mod icon;
-pub mod rewritten_body;
 pub mod tags;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

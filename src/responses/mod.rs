@@ -1,7 +1,6 @@
 //! The few answers that the dispatcher writes itself.
 
 pub mod body;
-pub mod text;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
@@ -9,8 +8,12 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::responses::body::ResponseBody;
-use crate::responses::text::{escaped, location};
 use crate::upstream::health_probe::State;
+
+const BARRED: &str = include_str!("barred.html");
+
+/// Reloads after a second or two, without a script so that no policy can forbid it.
+const PAGE: &str = include_str!("waiting.html");
 
 /// An answer to a client.
 pub type ClientResponse = Response<ResponseBody>;
@@ -169,7 +172,54 @@ fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>)
     answer
 }
 
-const BARRED: &str = include_str!("barred.html");
+/// The path and query that were asked for, as a reference that cannot leave this origin: a
+/// browser reads a leading `//` or `/\` as the start of a host name (CWE-601).
+fn location(target: &Uri) -> HeaderValue {
+    let asked = target
+        .path_and_query()
+        .map_or("/", |path_and_query| path_and_query.as_str());
+    let path = asked.trim_start_matches(['/', '\\']);
+    HeaderValue::try_from(format!("/{path}")).unwrap_or(HeaderValue::from_static("/"))
+}
 
-/// Reloads after a second or two, without a script so that no policy can forbid it.
-const PAGE: &str = include_str!("waiting.html");
+/// Text as it may stand in HTML.
+fn escaped(text: &str) -> String {
+    let escape = |character| match character {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '\'' => "&#39;".to_owned(),
+        plain => plain.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_location_never_leaves_this_origin() {
+        for (target, expected) in [
+            ("/", "/"),
+            ("/t/1?a=b%20c", "/t/1?a=b%20c"),
+            ("/?", "/?"),
+            ("/?next=//evil", "/?next=//evil"),
+            ("//evil/", "/evil/"),
+            ("///evil", "/evil"),
+            ("/\\evil", "/evil"),
+            ("/\\/evil", "/evil"),
+            ("/%09/evil", "/%09/evil"),
+            ("/%2f/evil", "/%2f/evil"),
+            ("http://evil/", "/"),
+            ("http://evil//worse", "/worse"),
+            ("*", "/*"),
+        ] {
+            let Ok(uri) = target.parse::<Uri>() else {
+                continue;
+            };
+            assert_eq!(location(&uri), expected, "{target}");
+        }
+    }
+}
