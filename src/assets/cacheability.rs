@@ -1,16 +1,30 @@
-//! What t3's answer is, by its head: a file whose bytes may be cached and coded, or not. Pure.
+//! Which requests and which of t3's responses are for a static file that may be cached and coded. Pure.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, EXPIRES, PRAGMA,
-    SET_COOKIE, TRAILER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    EXPIRES, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+
+use crate::http_rules::paths::{HASHED, is_file_path, is_static_path};
+use crate::http_rules::{navigation, transform};
 
 /// Below this a coded body saves nothing: it is one packet either way.
 const SMALLEST_TO_CODE: u64 = 1024;
 
+/// Fields with which a request asks for more than the file, or for less.
+const REQUEST_FIELDS: [HeaderName; 5] = [
+    AUTHORIZATION,
+    RANGE,
+    IF_RANGE,
+    IF_MATCH,
+    IF_UNMODIFIED_SINCE,
+];
+
 /// Fields by which an answer is no plain file, or says itself how it may be kept.
-const SPECIAL: [HeaderName; 9] = [
+const RESPONSE_FIELDS: [HeaderName; 9] = [
     CACHE_CONTROL,
     CONTENT_ENCODING,
     CONTENT_RANGE,
@@ -33,12 +47,33 @@ pub(super) struct File {
     pub(super) is_codable: bool,
 }
 
+/// May the answer to a request without a body be a static file?
+pub(super) fn is_eligible(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD)
+        && (is_file_path(head.uri.path())
+            || (is_static_path(head.uri.path()) && navigation::wants_document(&head.headers)))
+        && REQUEST_FIELDS
+            .iter()
+            .all(|name| !head.headers.contains_key(name))
+        && !transform::is_forbidden(&head.headers)
+}
+
+/// The name under which a file is kept: its path, where that carries the content's hash and no
+/// query says more.
+pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
+    let path = head.uri.path();
+    let is_hashed = path.len() > HASHED.len() && path.starts_with(HASHED);
+    (is_hashed && head.uri.query().is_none()).then_some(path)
+}
+
 /// The file that `answer` brings, if it is one and t3 does not say itself how it may be kept. t3
 /// knows the length of its files (contract §6): what comes without one is something else.
 pub(super) fn file_of<B>(answer: &Response<B>) -> Option<File> {
     let headers = answer.headers();
     let is_plain = answer.status() == StatusCode::OK
-        && SPECIAL.iter().all(|name| !headers.contains_key(name))
+        && RESPONSE_FIELDS
+            .iter()
+            .all(|name| !headers.contains_key(name))
         && !varies_by_everything(headers);
     if !is_plain {
         return None;
@@ -105,6 +140,8 @@ fn essence(content_type: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
     use crate::http_rules::header_policy::from_lines;
 
@@ -184,6 +221,76 @@ mod tests {
         ] {
             let headers = from_lines(&[("content-type", content_type)]);
             assert_eq!(is_web_file(&headers), expected, "{content_type}");
+        }
+    }
+
+    fn head(method: &str, target: &str, lines: &[(&str, &str)]) -> Parts {
+        let builder = Request::builder().method(method).uri(target);
+        let add = |builder: http::request::Builder, (name, value): &(&str, &str)| {
+            builder.header(*name, *value)
+        };
+        let request = lines.iter().fold(builder, add).body(());
+        request.expect("a test's request").into_parts().0
+    }
+
+    #[test]
+    fn only_a_plain_question_for_a_file_is_eligible() {
+        for (method, lines, expected) in [
+            ("GET", vec![], true),
+            ("HEAD", vec![], true),
+            ("GET", vec![("if-none-match", "\"x\"")], true),
+            ("GET", vec![("cookie", "t3_session=x")], true),
+            ("GET", vec![("cache-control", "no-cache")], true),
+            ("POST", vec![], false),
+            ("OPTIONS", vec![], false),
+            ("GET", vec![("authorization", "Bearer x")], false),
+            ("GET", vec![("range", "bytes=0-1")], false),
+            ("GET", vec![("if-range", "\"x\"")], false),
+            ("GET", vec![("if-match", "\"x\"")], false),
+            ("GET", vec![("if-unmodified-since", "x")], false),
+            (
+                "GET",
+                vec![("cache-control", "max-age=0, No-Transform")],
+                false,
+            ),
+        ] {
+            let head = head(method, "/a.js", &lines);
+            assert_eq!(is_eligible(&head), expected, "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_file_can_be_only_a_page_is_looked_for() {
+        let html = [("accept", "text/html")];
+        for (target, alone, as_page) in [
+            ("/", true, true),
+            ("/favicon.ico", true, true),
+            ("/t/1", false, true),
+            ("/a.b/c", false, true),
+            ("/api/a.js", false, false),
+        ] {
+            assert_eq!(is_eligible(&head("GET", target, &[])), alone, "{target}");
+            assert_eq!(
+                is_eligible(&head("GET", target, &html)),
+                as_page,
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_bare_name_below_assets_carries_a_hash() {
+        for (target, expected) in [
+            ("/assets/a.js", Some("/assets/a.js")),
+            ("http://other.test/assets/a.js", Some("/assets/a.js")),
+            ("/assets/a.js?1", None),
+            ("/assets/", None),
+            ("/assets", None),
+            ("/Assets/a.js", None),
+            ("/a/assets/a.js", None),
+        ] {
+            let head = head("GET", target, &[]);
+            assert_eq!(hashed_name(&head), expected, "{target}");
         }
     }
 }

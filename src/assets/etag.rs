@@ -4,7 +4,7 @@ use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 
 /// Hexadecimal digits of a tag: 128 bits of the content's SHA-256.
 const DIGITS: usize = 32;

@@ -8,14 +8,13 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 
 use crate::assets::broadcast_body::{Growing, Reader};
 use crate::assets::cacheability::{self, File};
-use crate::assets::coding::Coding;
-use crate::assets::encoder::{Encoder, Setting};
+use crate::assets::encoder::{Coding, Encoder, Setting};
 use crate::assets::single_flight::{Flight, Lead};
 use crate::assets::transcode::Pump;
 use crate::assets::{Ask, Inner, response_fields};
 use crate::http_rules::header_policy;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
@@ -44,7 +43,7 @@ impl Ask<'_> {
         name: &str,
         coding: Coding,
         limit: Duration,
-    ) -> Option<Result<Answer, Failure>> {
+    ) -> Option<Result<ClientResponse, Failure>> {
         loop {
             if let Some(answer) = self.kept() {
                 return Some(Ok(answer));
@@ -59,7 +58,7 @@ impl Ask<'_> {
                             Some(Ok(self.reading(&fields, reader)))
                         }
                         Ok(Fetched::Answered(answer)) => {
-                            let answer = answer.map(AnswerBody::Relayed);
+                            let answer = answer.map(ResponseBody::Relayed);
                             Some(self.settle(answer, limit).await)
                         }
                         Ok(Fetched::Personal) => None,
@@ -70,8 +69,8 @@ impl Ask<'_> {
         }
     }
 
-    fn reading(&self, fields: &HeaderMap, reader: Reader) -> Answer {
-        self.answer(fields, AnswerBody::made(reader))
+    fn reading(&self, fields: &HeaderMap, reader: Reader) -> ClientResponse {
+        self.answer(fields, ResponseBody::made(reader))
     }
 }
 

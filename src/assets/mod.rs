@@ -4,17 +4,13 @@
 //! What carries its content's hash in its name is kept here and by the browser; everything else is
 //! asked for each time, and sent only if it has changed.
 
-pub mod background;
 pub mod broadcast_body;
 pub mod cacheability;
-pub mod coding;
 pub mod compressor;
-pub mod eligibility;
 pub mod encoder;
 pub mod etag;
 pub mod fill;
 pub mod negotiation;
-pub mod page_references;
 pub mod response_fields;
 pub mod revalidate;
 pub mod single_flight;
@@ -31,9 +27,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::sync::Semaphore;
 
-use crate::assets::background::{Best, Needed};
-use crate::assets::coding::Coding;
-use crate::assets::compressor::Worker;
+use crate::assets::compressor::{Best, Needed, Worker};
+use crate::assets::encoder::Coding;
 use crate::assets::negotiation::Liked;
 use crate::assets::single_flight::Flights;
 use crate::assets::store::{Kept, Store};
@@ -41,8 +36,8 @@ use crate::config::assets::AssetsConfig;
 use crate::metrics::Metrics;
 use crate::process::tasks::Tasks;
 use crate::pwa::tags::Tags;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::forward::Interim;
@@ -115,10 +110,10 @@ impl Assets {
     /// head `tags` are put first.
     pub fn ask<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<Ask<'a>> {
         let assets = self.0.as_ref()?;
-        eligibility::is_eligible(head).then(|| Ask {
+        cacheability::is_eligible(head).then(|| Ask {
             assets,
             head,
-            name: eligibility::hashed_name(head),
+            name: cacheability::hashed_name(head),
             liked: negotiation::liked(&head.headers),
             tags,
         })
@@ -134,7 +129,7 @@ impl Assets {
 
 impl Ask<'_> {
     /// The answer, where no t3 is needed for it.
-    pub fn kept(&self) -> Option<Answer> {
+    pub fn kept(&self) -> Option<ClientResponse> {
         let liked = |coding| self.liked.has(coding);
         let kept = self.assets.store.get(self.name?, liked)?;
         Some(self.answer_with(kept))
@@ -142,7 +137,11 @@ impl Ask<'_> {
 
     /// The answer, by t3. Its head must come within `limit`, as must the body of what is looked at
     /// as a whole.
-    pub async fn get(self, limit: Duration, interim: &Arc<Interim>) -> Result<Answer, Failure> {
+    pub async fn get(
+        self,
+        limit: Duration,
+        interim: &Arc<Interim>,
+    ) -> Result<ClientResponse, Failure> {
         if let Some(name) = self.name
             && let Some(coding) = self.coding_while_waiting()
             && let Some(outcome) = self.shared(name, coding, limit).await
@@ -172,18 +171,18 @@ impl Ask<'_> {
         }
     }
 
-    fn answer_with(&self, kept: Kept) -> Answer {
+    fn answer_with(&self, kept: Kept) -> ClientResponse {
         self.count_saved(kept.whole, kept.body.len());
         let length = HeaderValue::from(kept.body.len());
-        let mut answer = self.answer(&kept.fields, AnswerBody::Own(kept.body));
+        let mut answer = self.answer(&kept.fields, ResponseBody::Own(kept.body));
         answer.headers_mut().insert(CONTENT_LENGTH, length);
         answer
     }
 
     /// A 200 with `body`, or without it where only the head was asked for.
-    fn answer(&self, fields: &HeaderMap, body: AnswerBody) -> Answer {
+    fn answer(&self, fields: &HeaderMap, body: ResponseBody) -> ClientResponse {
         let body = match self.is_head() {
-            true => AnswerBody::Own(Bytes::new()),
+            true => ResponseBody::Own(Bytes::new()),
             false => body,
         };
         let mut answer = Response::new(body);

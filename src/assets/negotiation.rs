@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 
 /// The codings that a client likes best, all equally; empty where that is the body as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 use crate::http_rules::transform;
 
 /// A name with its content's hash is the same for ever, for the person that asked.

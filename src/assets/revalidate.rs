@@ -9,12 +9,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::assets::cacheability::{self, File};
-use crate::assets::coding::Coding;
+use crate::assets::encoder::{self, Coding};
 use crate::assets::etag::{self, Tag};
 use crate::assets::store::Kept;
-use crate::assets::{Ask, encoder, response_fields};
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::assets::{Ask, response_fields};
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 use crate::upstream::error::Failure;
 use crate::upstream::forward::{self, Interim};
 use crate::upstream::request_body::Outbound;
@@ -38,19 +38,19 @@ impl Ask<'_> {
         &self,
         limit: Duration,
         interim: &Arc<Interim>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ClientResponse, Failure> {
         let upstream = &self.assets.upstream;
         let method = self.head.method.clone();
         let answer = forward::forward(upstream, self.request(method), limit, interim)
             .await?
-            .map(AnswerBody::Relayed);
+            .map(ResponseBody::Relayed);
         match self.plan(&answer) {
             Plan::Whole(_) if self.is_head() => {
                 // t3 says nothing by which the content could be told: it has to be read.
                 let request = self.request(Method::GET);
                 let answer = forward::forward(upstream, request, limit, interim)
                     .await?
-                    .map(AnswerBody::Relayed);
+                    .map(ResponseBody::Relayed);
                 self.settle(answer, limit).await
             }
             _ => self.settle(answer, limit).await,
@@ -58,7 +58,11 @@ impl Ask<'_> {
     }
 
     /// Makes of t3's `answer` what the client gets.
-    pub(super) async fn settle(&self, answer: Answer, limit: Duration) -> Result<Answer, Failure> {
+    pub(super) async fn settle(
+        &self,
+        answer: ClientResponse,
+        limit: Duration,
+    ) -> Result<ClientResponse, Failure> {
         let plan = self.plan(&answer);
         let mut answer = match self.tags {
             Some(tags) => tags.put_into(answer),
@@ -83,7 +87,7 @@ impl Ask<'_> {
         Ok(answer)
     }
 
-    fn plan(&self, answer: &Answer) -> Plan {
+    fn plan(&self, answer: &ClientResponse) -> Plan {
         match cacheability::file_of(answer) {
             Some(file) if self.name.is_some() && !file.is_page => Plan::Immutable(file),
             Some(file)
@@ -96,7 +100,7 @@ impl Ask<'_> {
     }
 
     /// A file of which all is known: 304 where the client holds it already.
-    async fn whole(&self, file: File, mut headers: HeaderMap, content: Bytes) -> Answer {
+    async fn whole(&self, file: File, mut headers: HeaderMap, content: Bytes) -> ClientResponse {
         let tag = Tag::of(&content);
         let coding = self.liked.codings().next().filter(|_| file.is_codable);
         let coding = coding.unwrap_or(Coding::Identity);
@@ -115,13 +119,13 @@ impl Ask<'_> {
         self.count_saved(whole, if is_held { 0 } else { body.len() });
         if is_held {
             response_fields::of_not_modified(&mut headers);
-            let mut answer = Response::new(AnswerBody::Own(Bytes::new()));
+            let mut answer = Response::new(ResponseBody::Own(Bytes::new()));
             *answer.status_mut() = StatusCode::NOT_MODIFIED;
             *answer.headers_mut() = headers;
             return answer;
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        self.answer(&headers, AnswerBody::Own(body))
+        self.answer(&headers, ResponseBody::Own(body))
     }
 
     /// `content` in `coding`, kept under its hash: the same bytes each time, as a strong tag

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::assets::broadcast_body::{Growing, Reader};
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 
 /// The files that are being fetched, by name and by the coding that was asked for.
 #[derive(Debug, Default)]

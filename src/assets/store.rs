@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
 
-use crate::assets::coding::Coding;
+use crate::assets::encoder::Coding;
 use crate::metrics::Metrics;
 
 /// What keeping one body costs besides its bytes, about.

@@ -23,7 +23,7 @@ use crate::connection::client_io::ClientIo;
 use crate::connection::deadline_watch::{Watched, watch};
 use crate::fast_path::ClientConnection;
 use crate::process::tasks::Tasks;
-use crate::responses::body::{AnswerBody, BodyError};
+use crate::responses::body::{BodyError, ResponseBody};
 use crate::router::Router;
 use crate::router::context::Opened;
 use crate::state::Services;
@@ -160,7 +160,7 @@ where
 
 /// A response's body, at whose end the client's next request may come.
 struct TimedBody {
-    body: AnswerBody,
+    body: ResponseBody,
     client: Arc<Client>,
 }
 

@@ -11,7 +11,7 @@ use crate::fast_path::splice::Pipe;
 use crate::fast_path::{ClientConnection, buffers, local_response};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::process::tasks::Tasks;
-use crate::responses::Audience;
+use crate::responses::ErrorFormat;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::upstream::error::Failure;
@@ -102,7 +102,7 @@ impl<'a> Exchange<'a> {
     /// Reports that t3 gave no response, and sends the client one.
     async fn fail(&mut self, request: EligibleRequest, failure: &Failure) -> ExchangeEnd {
         let id = request.id(&self.io.connection.unread, &self.services.request_ids);
-        let response = self.services.failed(failure, Audience::Script, &id);
+        let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
         let is_last = self.tasks.is_draining();
         let message = local_response::message(response, is_last);

@@ -3,15 +3,15 @@
 use http::header::{CONNECTION, CONTENT_LENGTH};
 
 use crate::fast_path::head_writer::write_line;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 
 /// The whole message; it says so where the connection ends after it.
-pub(super) fn message(answer: Answer, is_last: bool) -> Vec<u8> {
+pub(super) fn message(answer: ClientResponse, is_last: bool) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = match body {
-        AnswerBody::Own(body) => body,
-        AnswerBody::Relayed(_) | AnswerBody::Made(_) => bytes::Bytes::new(),
+        ResponseBody::Own(body) => body,
+        ResponseBody::Relayed(_) | ResponseBody::Made(_) => bytes::Bytes::new(),
     };
     let mut message = Vec::with_capacity(512 + body.len());
     let reason = head.status.canonical_reason().unwrap_or_default();

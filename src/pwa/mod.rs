@@ -3,9 +3,7 @@
 //! t3 up to v0.0.28 ships neither. Where a later one does, its own are left as they are.
 
 pub mod html_insertion;
-pub mod html_sink;
 pub mod icon;
-pub mod rewritten_body;
 pub mod tags;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -15,8 +13,8 @@ use serde_json::json;
 
 use crate::pwa::icon::Icon;
 use crate::pwa::tags::Tags;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
 use crate::upstream::client::Upstream;
 
 /// The colour of t3's own page before it has loaded, around it and behind it.
@@ -57,7 +55,7 @@ impl Pwa {
     }
 
     /// The manifest, with the icon that t3 has now.
-    pub async fn manifest(&self, upstream: &Upstream) -> Answer {
+    pub async fn manifest(&self, upstream: &Upstream) -> ClientResponse {
         let icon = Icon::of_t3(upstream).await;
         let icons: Vec<_> = icon.iter().map(Icon::json).collect();
         let manifest = json!({
@@ -71,7 +69,7 @@ impl Pwa {
             "background_color": COLOUR,
             "icons": icons,
         });
-        let mut answer = Response::new(AnswerBody::Own(manifest.to_string().into()));
+        let mut answer = Response::new(ResponseBody::Own(manifest.to_string().into()));
         let headers = answer.headers_mut();
         let json = HeaderValue::from_static("application/manifest+json");
         headers.insert(CONTENT_TYPE, json);

@@ -1,16 +1,22 @@
 //! t3's page with what makes it an app of the home screen in its head. Pure.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
 
 use crate::http_rules::{navigation, transform};
-use crate::pwa::rewritten_body::Rewritten;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
+use crate::pwa::html_insertion::Insertion;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
+use crate::upstream::response_body::Inbound;
 
 /// A manifest is fetched without cookies unless the link says otherwise, and single sign-on lets
 /// nobody in without them.
@@ -43,19 +49,19 @@ impl Tags {
     }
 
     /// Puts them into a page of t3's as it streams by. Any other answer stays as it is.
-    pub fn put_into(self, answer: Answer) -> Answer {
+    pub fn put_into(self, answer: ClientResponse) -> ClientResponse {
         if answer.status() != StatusCode::OK || !is_page(answer.headers()) {
             return answer;
         }
         let (mut head, body) = answer.into_parts();
         let body = match body {
-            AnswerBody::Relayed(page) => {
+            ResponseBody::Relayed(page) => {
                 tell_of_other_bytes(&mut head.headers);
-                AnswerBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
+                ResponseBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
             }
             body => body,
         };
-        Answer::from_parts(head, body)
+        ClientResponse::from_parts(head, body)
     }
 }
 
@@ -90,12 +96,83 @@ fn tell_of_other_bytes(headers: &mut HeaderMap) {
     }
 }
 
+/// A page from t3 with something put into its head.
+#[derive(Debug)]
+struct Rewritten {
+    page: Inbound,
+    insertion: Insertion,
+    last: Option<Frame<Bytes>>,
+    is_over: bool,
+}
+
+impl Rewritten {
+    /// `page` with `html` at the end of its head, unless an element that the CSS selector `unless`
+    /// means comes before that.
+    fn new(page: Inbound, html: &'static str, unless: &'static str) -> Self {
+        Self {
+            page,
+            insertion: Insertion::new(html, unless),
+            last: None,
+            is_over: false,
+        }
+    }
+
+    /// What goes on for a frame that has come, or for the end; nothing while all is held back.
+    fn onward(&mut self, frame: Option<Frame<Bytes>>) -> Option<Frame<Bytes>> {
+        let data = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => self.insertion.push(data),
+            // Trailers come behind all that was held back.
+            Some(Err(trailers)) => {
+                self.last = Some(trailers);
+                self.insertion.finish()
+            }
+            None => {
+                self.is_over = true;
+                self.insertion.finish()
+            }
+        };
+        (!data.is_empty()).then(|| Frame::data(data))
+    }
+}
+
+impl Body for Rewritten {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    /// A page that is cut short is cut short here too: what was held back does not come.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        loop {
+            if let Some(trailers) = self.last.take() {
+                return Poll::Ready(Some(Ok(trailers)));
+            }
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            let frame = ready!(Pin::new(&mut self.page).poll_frame(cx)).transpose()?;
+            if let Some(onward) = self.onward(frame) {
+                return Poll::Ready(Some(Ok(onward)));
+            }
+        }
+    }
+
+    /// Only an answer without any body is at its end before it was asked for more.
+    fn is_end_stream(&self) -> bool {
+        self.is_over && self.last.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
     use crate::http_rules::header_policy::from_lines;
+    use http::Request;
 
     #[test]
     fn only_what_a_person_would_see_as_a_page_is_meant() {

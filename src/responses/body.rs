@@ -15,7 +15,7 @@ const FRAME_BYTES: usize = 64 * 1024;
 
 /// The body of a response to a client.
 #[derive(Debug)]
-pub enum AnswerBody {
+pub enum ResponseBody {
     /// Bytes of the dispatcher's own.
     Own(Bytes),
     /// t3's, as it comes.
@@ -35,7 +35,7 @@ pub enum BodyError {
     CutShort,
 }
 
-impl AnswerBody {
+impl ResponseBody {
     /// A body that is made on the way.
     pub fn made(
         body: impl Body<Data = Bytes, Error: Into<BodyError> + 'static> + Send + 'static,
@@ -44,7 +44,7 @@ impl AnswerBody {
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::access::Visitor;
 use crate::http_rules::request_id::RequestId;
 use crate::probe;
-use crate::responses::Answer;
+use crate::responses::ClientResponse;
 use crate::state::client::Client;
 use crate::tunnel::Side;
 use crate::tunnel::registry::Membership;
@@ -17,7 +17,7 @@ use crate::tunnel::registry::Membership;
 #[derive(Debug)]
 pub struct Outcome {
     /// What the client is answered.
-    pub answer: Answer,
+    pub answer: ClientResponse,
     /// After a 101: what follows.
     pub opened: Option<Opened>,
 }
@@ -54,8 +54,8 @@ pub(super) struct Arrival<'a> {
     pub(super) id: RequestId,
 }
 
-impl From<Answer> for Outcome {
-    fn from(answer: Answer) -> Self {
+impl From<ClientResponse> for Outcome {
+    fn from(answer: ClientResponse) -> Self {
         Self {
             answer,
             opened: None,

@@ -7,28 +7,28 @@ use tracing::debug;
 use crate::http_rules::navigation;
 use crate::http_rules::request_id::RequestId;
 use crate::http_rules::validation::Refusal;
-use crate::responses::{self, Answer, Audience};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::{Arrival, Router};
 
 impl Router<'_> {
     /// For somebody who is known and not on the list.
-    pub(super) fn barred(&self, arrival: &Arrival<'_>) -> Answer {
+    pub(super) fn barred(&self, arrival: &Arrival<'_>) -> ClientResponse {
         let user = arrival.visitor.browser.user();
         debug!(user, request_id = %arrival.id, "not on the list");
-        responses::barred(user, audience(&arrival.head.headers), &arrival.id)
+        responses::barred(user, error_format(&arrival.head.headers), &arrival.id)
     }
 }
 
 /// A form that a person sent is answered by a page too.
-pub(super) fn audience(headers: &HeaderMap) -> Audience {
+pub(super) fn error_format(headers: &HeaderMap) -> ErrorFormat {
     match navigation::wants_document(headers) {
-        true => Audience::Person,
-        false => Audience::Script,
+        true => ErrorFormat::Page,
+        false => ErrorFormat::Json,
     }
 }
 
 /// Says why, and closes the connection: what comes behind such a request cannot be told apart.
-pub(super) fn refused(refusal: Refusal, id: &RequestId) -> Answer {
+pub(super) fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
     debug!(why = refusal.why, request_id = %id, "request refused");
     let mut answer = responses::refused(refusal.status, refusal.why, id);
     let headers = answer.headers_mut();

@@ -6,9 +6,9 @@ use http::{Request, StatusCode};
 
 use crate::metrics::assets::Asset;
 use crate::pwa::tags::Tags;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
-use crate::router::{Arrival, Router, audience, bodiless};
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
+use crate::router::{Arrival, Router, bodiless, error_format};
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
@@ -16,14 +16,14 @@ use crate::upstream::request_body::Outbound;
 impl Router<'_> {
     /// The cockpit's own fetches are repeated by its script for 15 s (contract §6): a quick no
     /// serves it better than a wait.
-    pub(super) async fn forward(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+    pub(super) async fn forward(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
         if let Some(answer) = self.asset(&arrival, &body).await {
             return answer;
         }
-        let audience = audience(&arrival.head.headers);
+        let error_format = error_format(&arrival.head.headers);
         let waiting = arrival.client.waiting();
         if !self.services.readiness.resolve_is_up().await {
-            return self.services.not_up(audience, &arrival.id);
+            return self.services.not_up(error_format, &arrival.id);
         }
         let tags = self.tags(&arrival);
         let request = Request::from_parts(arrival.head, body);
@@ -37,14 +37,18 @@ impl Router<'_> {
         .await;
         drop(waiting);
         match answer {
-            Ok(answer) => tagged(tags, answer.map(AnswerBody::Relayed)),
-            Err(failure) => self.services.failed(&failure, audience, &arrival.id),
+            Ok(answer) => tagged(tags, answer.map(ResponseBody::Relayed)),
+            Err(failure) => self.services.failed(&failure, error_format, &arrival.id),
         }
     }
 
     /// The answer to a request that may be for a static file. One that is kept is there whatever
     /// t3 does. Nothing where the request is to be forwarded as it is.
-    pub(super) async fn asset(&self, arrival: &Arrival<'_>, body: &Outbound) -> Option<Answer> {
+    pub(super) async fn asset(
+        &self,
+        arrival: &Arrival<'_>,
+        body: &Outbound,
+    ) -> Option<ClientResponse> {
         if !matches!(body, Outbound::Empty) {
             return None;
         }
@@ -56,10 +60,10 @@ impl Router<'_> {
             self.services.metrics.asset(outcome(&answer, Asset::Hit));
             return Some(answer);
         }
-        let audience = audience(&arrival.head.headers);
+        let error_format = error_format(&arrival.head.headers);
         let waiting = arrival.client.waiting();
         if !self.services.readiness.resolve_is_up().await {
-            return Some(self.services.not_up(audience, &arrival.id));
+            return Some(self.services.not_up(error_format, &arrival.id));
         }
         let limit = self.services.upstream.response_timeout();
         let answer = ask.get(limit, &arrival.client.interim).await;
@@ -67,7 +71,11 @@ impl Router<'_> {
         if let Ok(answer) = &answer {
             self.services.metrics.asset(outcome(answer, Asset::Miss));
         }
-        Some(answer.unwrap_or_else(|failure| self.services.failed(&failure, audience, &arrival.id)))
+        Some(
+            answer.unwrap_or_else(|failure| {
+                self.services.failed(&failure, error_format, &arrival.id)
+            }),
+        )
     }
 
     /// Forwards a request without a body; what may be a static file is looked at on its way back.
@@ -75,7 +83,7 @@ impl Router<'_> {
         &self,
         arrival: &Arrival<'_>,
         limit: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ClientResponse, Failure> {
         let interim = &arrival.client.interim;
         let tags = self.tags(arrival);
         if let Some(ask) = self.services.assets.ask(&arrival.head, tags) {
@@ -83,12 +91,12 @@ impl Router<'_> {
         }
         let request = bodiless(&arrival.head);
         let answer = forward::forward(&self.services.upstream, request, limit, interim).await?;
-        Ok(tagged(tags, answer.map(AnswerBody::Relayed)))
+        Ok(tagged(tags, answer.map(ResponseBody::Relayed)))
     }
 }
 
 /// t3's answer with `tags` in its head, if it is a page.
-pub(super) fn tagged(tags: Option<Tags>, answer: Answer) -> Answer {
+pub(super) fn tagged(tags: Option<Tags>, answer: ClientResponse) -> ClientResponse {
     match tags {
         Some(tags) => tags.put_into(answer),
         None => answer,
@@ -96,7 +104,7 @@ pub(super) fn tagged(tags: Option<Tags>, answer: Answer) -> Answer {
 }
 
 /// What an answer is counted as that came from `source`.
-fn outcome(answer: &Answer, source: Asset) -> Asset {
+fn outcome(answer: &ClientResponse, source: Asset) -> Asset {
     match answer.status() {
         StatusCode::NOT_MODIFIED => Asset::NotModified,
         _ => source,

@@ -12,8 +12,8 @@ use crate::access::Standing;
 use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
 use crate::pairing::request::Ask;
-use crate::responses::body::AnswerBody;
-use crate::responses::{Answer, Audience};
+use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::{Arrival, Router, bodiless};
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
@@ -24,29 +24,29 @@ const SESSION_LIMIT: usize = 64 * 1024;
 impl Router<'_> {
     /// `GET /api/auth/session` by the page's own script: where t3 says that there is no session,
     /// the answer is the state of a new one.
-    pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> Answer {
+    pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> ClientResponse {
         let waiting = arrival.client.waiting();
         let is_up = self.services.readiness.resolve_is_up().await;
         drop(waiting);
         if !is_up {
-            return self.services.not_up(Audience::Script, &arrival.id);
+            return self.services.not_up(ErrorFormat::Json, &arrival.id);
         }
         let said = match self.session_state(&arrival).await {
             Ok(said) => said,
             Err(failure) => {
                 return self
                     .services
-                    .failed(&failure, Audience::Script, &arrival.id);
+                    .failed(&failure, ErrorFormat::Json, &arrival.id);
             }
         };
         if !says_no_session(&said) {
-            return said.map(AnswerBody::Own);
+            return said.map(ResponseBody::Own);
         }
         let Some(session) = self.heal(&mut arrival).await else {
-            return said.map(AnswerBody::Own);
+            return said.map(ResponseBody::Own);
         };
         let said = self.session_state(&arrival).await.unwrap_or(said);
-        with_session(said.map(AnswerBody::Own), &session)
+        with_session(said.map(ResponseBody::Own), &session)
     }
 
     /// A new session for the browser that sent a request, and its cookie in the place of the old.
@@ -103,7 +103,7 @@ fn says_no_session(said: &Response<Bytes>) -> bool {
     said.status() == StatusCode::OK && value.is_ok_and(|value| value["authenticated"] == false)
 }
 
-pub(super) fn with_session(mut answer: Answer, session: &Session) -> Answer {
+pub(super) fn with_session(mut answer: ClientResponse, session: &Session) -> ClientResponse {
     for line in &session.set_cookies {
         answer.headers_mut().append(SET_COOKIE, line.clone());
     }

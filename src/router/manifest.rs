@@ -2,23 +2,23 @@
 
 use crate::http_rules::paths;
 use crate::pwa::tags::Tags;
-use crate::responses::Answer;
-use crate::responses::body::AnswerBody;
-use crate::router::failure::audience;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
+use crate::router::failure::error_format;
 use crate::router::{Arrival, Router, bodiless};
 use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
 
 impl Router<'_> {
     /// t3 is asked first: it is the one that knows whether it has one.
-    pub(super) async fn manifest(&self, arrival: Arrival<'_>) -> Answer {
+    pub(super) async fn manifest(&self, arrival: Arrival<'_>) -> ClientResponse {
         if !self.services.pwa.is_on() {
             return self.forward(arrival, Outbound::Empty).await;
         }
-        let audience = audience(&arrival.head.headers);
+        let error_format = error_format(&arrival.head.headers);
         let _waiting = arrival.client.waiting();
         if !self.services.readiness.resolve_is_up().await {
-            return self.services.not_up(audience, &arrival.id);
+            return self.services.not_up(error_format, &arrival.id);
         }
         let limit = self.services.upstream.response_timeout();
         let request = bodiless(&arrival.head);
@@ -30,9 +30,9 @@ impl Router<'_> {
         )
         .await
         {
-            Ok(answer) if self.services.pwa.is_of_t3(&answer) => answer.map(AnswerBody::Relayed),
+            Ok(answer) if self.services.pwa.is_of_t3(&answer) => answer.map(ResponseBody::Relayed),
             Ok(_) => self.services.pwa.manifest(&self.services.upstream).await,
-            Err(failure) => self.services.failed(&failure, audience, &arrival.id),
+            Err(failure) => self.services.failed(&failure, error_format, &arrival.id),
         }
     }
 

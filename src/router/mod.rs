@@ -24,7 +24,7 @@ use crate::http_rules::{cookies, header_policy, validation, websocket};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::responses;
 use crate::router::context::{Arrival, Outcome};
-use crate::router::failure::{audience, refused};
+use crate::router::failure::{error_format, refused};
 use crate::router::route::Route;
 use crate::state::Services;
 use crate::state::client::Client;

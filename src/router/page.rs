@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::access::Standing;
 use crate::pairing::request::Ask;
-use crate::responses::{self, Answer, Audience};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::{Arrival, Router};
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
@@ -15,7 +15,7 @@ use crate::upstream::request_body::Outbound;
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Router<'_> {
-    pub(super) async fn page(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+    pub(super) async fn page(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
         let deadline = arrival.at + PAGE_PATIENCE;
         if !matches!(body, Outbound::Empty) {
             // A body is sent once: such a page cannot come again.
@@ -24,7 +24,7 @@ impl Router<'_> {
             drop(waiting);
             return match is_up {
                 true => self.page_with_body(arrival, body).await,
-                false => self.services.not_up(Audience::Person, &arrival.id),
+                false => self.services.not_up(ErrorFormat::Page, &arrival.id),
             };
         }
         let attempt = |limit| self.page_once(&arrival, limit);
@@ -32,19 +32,23 @@ impl Router<'_> {
             Some(Ok(answer)) => answer,
             Some(Err(failure)) => self
                 .services
-                .failed(&failure, Audience::Person, &arrival.id),
-            None => self.services.not_up(Audience::Person, &arrival.id),
+                .failed(&failure, ErrorFormat::Page, &arrival.id),
+            None => self.services.not_up(ErrorFormat::Page, &arrival.id),
         }
     }
 
-    async fn page_with_body(&self, arrival: Arrival<'_>, body: Outbound) -> Answer {
+    async fn page_with_body(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
         match self.new_session(&arrival).await {
             Some(set_cookies) => responses::paired(&arrival.head.uri, set_cookies),
             None => self.forward(arrival, body).await,
         }
     }
 
-    async fn page_once(&self, arrival: &Arrival<'_>, limit: Duration) -> Result<Answer, Failure> {
+    async fn page_once(
+        &self,
+        arrival: &Arrival<'_>,
+        limit: Duration,
+    ) -> Result<ClientResponse, Failure> {
         if let Some(set_cookies) = self.new_session(arrival).await {
             return Ok(responses::paired(&arrival.head.uri, set_cookies));
         }

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::http_rules::request_id::RequestId;
 use crate::http_rules::websocket;
-use crate::responses::{self, Answer};
+use crate::responses::{self, ClientResponse};
 use crate::router::context::{Opened, Outcome};
 use crate::router::{Arrival, Router};
 
@@ -36,7 +36,7 @@ impl Router<'_> {
 }
 
 /// For whoever asks for something else where the probe is (RFC 9110 §15.5.22).
-pub(super) fn upgrade_required(id: &RequestId) -> Answer {
+pub(super) fn upgrade_required(id: &RequestId) -> ClientResponse {
     let status = StatusCode::UPGRADE_REQUIRED;
     let mut answer = responses::refused(status, "only a WebSocket is here", id);
     websocket::mark_websocket(answer.headers_mut());

@@ -8,8 +8,8 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use crate::http_rules::{cookies, origin};
-use crate::responses::body::AnswerBody;
-use crate::responses::{Answer, Audience, refused};
+use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, ErrorFormat, refused};
 use crate::router::context::{OpenTunnel, Opened, Outcome};
 use crate::router::heal::with_session;
 use crate::router::{Arrival, Router, bodiless};
@@ -44,9 +44,9 @@ impl Router<'_> {
             Some(Ok((answer, side))) => self.opened(&arrival, answer, side, place),
             Some(Err(failure)) => self
                 .services
-                .failed(&failure, Audience::Script, &arrival.id)
+                .failed(&failure, ErrorFormat::Json, &arrival.id)
                 .into(),
-            None => self.services.not_up(Audience::Script, &arrival.id).into(),
+            None => self.services.not_up(ErrorFormat::Json, &arrival.id).into(),
         }
     }
 
@@ -54,13 +54,13 @@ impl Router<'_> {
         &self,
         arrival: &Arrival<'_>,
         limit: Duration,
-    ) -> Result<(Answer, Option<Side>), Failure> {
+    ) -> Result<(ClientResponse, Option<Side>), Failure> {
         let _waiting = arrival.client.waiting();
         let upgraded = forward::upgrade(&self.services.upstream, bodiless(&arrival.head), limit);
         Ok(match upgraded.await? {
-            Upgrade::Refused(answer) => (answer.map(AnswerBody::Relayed), None),
+            Upgrade::Refused(answer) => (answer.map(ResponseBody::Relayed), None),
             Upgrade::Switched(answer, stream, early) => {
-                let answer = answer.map(|()| AnswerBody::Own(Bytes::new()));
+                let answer = answer.map(|()| ResponseBody::Own(Bytes::new()));
                 (answer, Some(Side { stream, early }))
             }
         })
@@ -71,7 +71,7 @@ impl Router<'_> {
     async fn heal_upgrade(
         &self,
         mut arrival: Arrival<'_>,
-        refused: Answer,
+        refused: ClientResponse,
         place: Place,
     ) -> Outcome {
         if by_ticket(&arrival.head) || !origin::is_own_upgrade(&arrival.head.headers) {
@@ -88,7 +88,7 @@ impl Router<'_> {
             }
             Err(failure) => self
                 .services
-                .failed(&failure, Audience::Script, &arrival.id)
+                .failed(&failure, ErrorFormat::Json, &arrival.id)
                 .into(),
         }
     }
@@ -97,7 +97,7 @@ impl Router<'_> {
     fn opened(
         &self,
         arrival: &Arrival<'_>,
-        answer: Answer,
+        answer: ClientResponse,
         side: Option<Side>,
         place: Place,
     ) -> Outcome {

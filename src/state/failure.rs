@@ -3,7 +3,7 @@
 use tracing::{debug, warn};
 
 use crate::http_rules::request_id::RequestId;
-use crate::responses::{self, Answer, Audience};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::state::Services;
 use crate::upstream::error::Failure;
 
@@ -14,13 +14,18 @@ impl Services {
     }
 
     /// Notes what a failure says of t3, and answers it.
-    pub fn failed(&self, failure: &Failure, audience: Audience, id: &RequestId) -> Answer {
+    pub fn failed(
+        &self,
+        failure: &Failure,
+        error_format: ErrorFormat,
+        id: &RequestId,
+    ) -> ClientResponse {
         self.note(failure, id);
         let (status, upstream) = (failure.status(), self.upstream.to_string());
         match failure {
             // Whoever cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
-            _ => responses::no_answer(status, &upstream, audience, id),
+            _ => responses::no_answer(status, &upstream, error_format, id),
         }
     }
 
@@ -36,12 +41,12 @@ impl Services {
     }
 
     /// t3 is not up, and whoever asked has waited as long as it may.
-    pub fn not_up(&self, audience: Audience, id: &RequestId) -> Answer {
-        let status = match audience {
-            Audience::Person => self.door.waiting_status(),
-            Audience::Script => http::StatusCode::SERVICE_UNAVAILABLE,
+    pub fn not_up(&self, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
+        let status = match error_format {
+            ErrorFormat::Page => self.door.waiting_status(),
+            ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;
-        responses::not_up(status, &self.upstream.to_string(), state, audience, id)
+        responses::not_up(status, &self.upstream.to_string(), state, error_format, id)
     }
 }
