@@ -130,12 +130,6 @@ impl Door {
         self.config.identity_header.as_ref()
     }
 
-    /// Is an upgrade from a page of another origin refused? It is once single sign-on lets a
-    /// browser's requests through by a cookie: t3 itself checks no origin (CWE-1385).
-    pub fn refuses_foreign_upgrades(&self) -> bool {
-        self.config.identity_header.is_some()
-    }
-
     /// The status of the page for a person who waits.
     pub fn waiting_status(&self) -> StatusCode {
         self.config.waiting_status
