@@ -131,9 +131,8 @@ impl Door {
         &self.header_policy
     }
 
-    /// Is an upgrade from a page of another origin refused? It is once single sign-on lets a
-    /// browser's requests through by a cookie: t3 itself checks no origin (CWE-1385).
-    pub fn refuses_foreign_upgrades(&self) -> bool {
+    /// Does single sign-on in front let a browser's requests through, by a cookie of its own?
+    pub fn is_behind_single_sign_on(&self) -> bool {
         self.config.identity_header.is_some()
     }
 

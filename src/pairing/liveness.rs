@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::pairing::policy::Liveness;
 use crate::upstream::client::Upstream;
 use crate::upstream::session::{self, SessionCredential};
 
@@ -22,24 +23,22 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Does t3 say that there is no such session? Anything but a definite no is none: whoever
-    /// has a session must not lose it because t3 is busy.
-    pub(super) async fn is_dead(&self, upstream: &Upstream, name: &str, value: &[u8]) -> bool {
+    /// What t3 says of the session: alive if it said so less than [`ALIVE_FOR`] ago, else it is
+    /// asked. Only a definite no makes it dead: nobody must lose a session because t3 is busy.
+    pub(super) async fn liveness(&self, upstream: &Upstream, name: &str, value: &[u8]) -> Liveness {
         let remembered = self.alive.lock().get(value).copied();
         if remembered.is_some_and(|since| since.elapsed() < ALIVE_FOR) {
-            return false;
+            return Liveness::Alive;
         }
         let Some(proof) = SessionCredential::cookie(name, value) else {
-            return true;
+            return Liveness::Dead;
         };
         match session::is_alive(upstream, &proof).await {
-            Some(true) => {
-                self.remember(value);
-                false
-            }
-            Some(false) => true,
-            None => false,
+            Some(true) => self.remember(value),
+            Some(false) => return Liveness::Dead,
+            None => {}
         }
+        Liveness::Alive
     }
 
     /// t3 has refused the session: it is not taken to be alive any longer.

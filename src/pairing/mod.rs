@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
+pub mod policy;
 pub mod request;
 pub mod secret;
 pub mod service;

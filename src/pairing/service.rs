@@ -13,6 +13,7 @@ use crate::pairing::exchange::{Exchange, Session};
 use crate::pairing::liveness::Check;
 use crate::pairing::loop_guard::Guard;
 use crate::pairing::mint::{Mint, Way};
+use crate::pairing::policy::{self, Liveness};
 use crate::pairing::request::{Ask, Wish, tell};
 use crate::pairing::tabs::{Paired, Tabs};
 use crate::process::tasks::Tasks;
@@ -83,7 +84,7 @@ impl Pairing {
             return Err(Arc::new(PairError::Refused(refusal)));
         }
         let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask));
-        if browser.identity.is_none() {
+        if !policy::may_share_session(browser) {
             return pairing().await;
         }
         let (start, mut is_first) = (Instant::now(), false);
@@ -99,10 +100,10 @@ impl Pairing {
         paired
     }
 
-    /// Does t3 say that the session called `value` is none? Remembered for a while if not.
-    pub async fn is_dead(&self, value: &[u8]) -> bool {
+    /// What t3 says of the session whose cookie has `value`, now or a moment ago.
+    pub async fn liveness(&self, value: &[u8]) -> Liveness {
         let name = self.0.readiness.cookie_name();
-        self.0.check.is_dead(&self.0.upstream, &name, value).await
+        self.0.check.liveness(&self.0.upstream, &name, value).await
     }
 
     /// t3 has refused the session called `value`.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, SET_COOKIE};
+use http::header::{CONTENT_LENGTH, SET_COOKIE};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
-use crate::access::Standing;
 use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
+use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::pairing::request::Ask;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat};
@@ -42,20 +42,35 @@ impl Router<'_> {
         if !says_no_session(&said) {
             return said.map(ResponseBody::Own);
         }
-        let Some(session) = self.heal(&mut arrival).await else {
+        let mut facts = self.facts(RouteKind::SessionQuery, &arrival);
+        facts.liveness = Liveness::Dead;
+        let Some(session) = self.heal(&mut arrival, &facts).await else {
             return said.map(ResponseBody::Own);
         };
         let said = self.session_state(&arrival).await.unwrap_or(said);
         with_session(said.map(ResponseBody::Own), &session)
     }
 
-    /// A new session for the browser that sent a request, and its cookie in the place of the old.
-    pub(super) async fn heal(&self, arrival: &mut Arrival<'_>) -> Option<Arc<Session>> {
-        let head = &mut arrival.head;
-        let is_welcome = arrival.visitor.standing == Standing::Welcome;
-        if !is_welcome || head.headers.contains_key(AUTHORIZATION) {
+    /// The facts on which the pairing policy decides, before t3 has been asked.
+    pub(super) fn facts(&self, route: RouteKind, arrival: &Arrival<'_>) -> RequestFacts {
+        let head = &arrival.head;
+        let has_session = self.session_of(&head.headers).is_some();
+        let is_behind_sso = self.services.door.is_behind_single_sign_on();
+        let standing = arrival.visitor.standing;
+        RequestFacts::of(route, head, standing, has_session, is_behind_sso)
+    }
+
+    /// A new session for the browser whose request t3 refused, and its cookie in the place of the
+    /// old one. `None` if the policy heals no such request, or pairing fails.
+    pub(super) async fn heal(
+        &self,
+        arrival: &mut Arrival<'_>,
+        facts: &RequestFacts,
+    ) -> Option<Arc<Session>> {
+        if !policy::is_healed(facts) {
             return None;
         }
+        let head = &mut arrival.head;
         let old = self.session_of(&head.headers);
         if let Some(value) = old {
             self.services.pairing.forget(value);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::access::Standing;
+use crate::pairing::policy::{self, PairingDecision, RouteKind};
 use crate::pairing::request::Ask;
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::{Arrival, Router};
@@ -60,15 +60,17 @@ impl Router<'_> {
     async fn new_session(&self, arrival: &Arrival<'_>) -> Option<Vec<HeaderValue>> {
         let session = self.session_of(&arrival.head.headers);
         let _waiting = arrival.client.waiting();
-        if let Some(value) = session
-            && !self.services.pairing.is_dead(value).await
-        {
-            return None;
+        let mut facts = self.facts(RouteKind::PageLoad, arrival);
+        let mut decision = policy::pairing_decision(&facts);
+        if let (PairingDecision::AskLiveness, Some(value)) = (decision, session) {
+            facts.liveness = self.services.pairing.liveness(value).await;
+            decision = policy::pairing_decision(&facts);
         }
-        if arrival.visitor.standing != Standing::Welcome {
-            self.services
-                .door
-                .explain_stranger(arrival.client.peer.ip());
+        if decision == PairingDecision::Stranger {
+            let peer = arrival.client.peer.ip();
+            self.services.door.explain_stranger(peer);
+        }
+        if decision != PairingDecision::Pair {
             return None;
         }
         let target = arrival.head.uri.path_and_query();

@@ -3,7 +3,7 @@
 use http::{Method, Request};
 use http_body::Body;
 
-use crate::http_rules::{navigation, origin};
+use crate::pairing::policy::{self, RouteKind};
 
 /// Who answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,22 +32,19 @@ pub enum Route {
 pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     let (method, headers) = (request.method(), request.headers());
     let is_get = matches!(*method, Method::GET | Method::HEAD);
+    let is_bodiless = request.body().is_end_stream();
     match request.uri().path() {
         "/healthz" | "/probe/healthz" if is_get => Route::Health,
         "/readyz" if is_get => Route::Ready,
         "/probe/ws" if wants_websocket => Route::Probe,
         "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
-        "/manifest.webmanifest" if is_get && request.body().is_end_stream() => Route::Manifest,
-        _ if navigation::is_page_load(method, headers) => Route::Page,
-        "/api/auth/session"
-            if method == Method::GET
-                && request.body().is_end_stream()
-                && origin::is_own_fetch(headers) =>
-        {
-            Route::OwnSession
-        }
-        _ => Route::Forward,
+        "/manifest.webmanifest" if is_get && is_bodiless => Route::Manifest,
+        path => match policy::route_kind(method, path, headers, !is_bodiless) {
+            RouteKind::PageLoad => Route::Page,
+            RouteKind::SessionQuery => Route::OwnSession,
+            RouteKind::Upgrade | RouteKind::Other => Route::Forward,
+        },
     }
 }
 

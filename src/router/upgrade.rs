@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 
-use crate::http_rules::{cookies, origin};
+use crate::http_rules::cookies;
+use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
 use crate::router::context::{OpenTunnel, Opened, Outcome};
@@ -26,9 +27,8 @@ const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Router<'_> {
     pub(super) async fn upgrade(&self, arrival: Arrival<'_>) -> Outcome {
-        let headers = &arrival.head.headers;
-        let is_foreign = headers.contains_key(ORIGIN) && !origin::origin_is_host(headers);
-        if is_foreign && self.services.door.refuses_foreign_upgrades() {
+        let mut facts = self.facts(RouteKind::Upgrade, &arrival);
+        if !policy::is_upgrade_admitted(&facts) {
             return refused(StatusCode::FORBIDDEN, "another origin's page", &arrival.id).into();
         }
         let Some(place) = self.services.tunnels.place(&arrival.visitor.owner()) else {
@@ -39,7 +39,8 @@ impl Router<'_> {
         let deadline = arrival.at + UPGRADE_PATIENCE;
         match self.persist(&arrival, deadline, attempt).await {
             Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
-                self.heal_upgrade(arrival, answer, place).await
+                facts.liveness = Liveness::Dead;
+                self.heal_upgrade(arrival, &facts, answer, place).await
             }
             Some(Ok((answer, side))) => self.opened(&arrival, answer, side, place),
             Some(Err(failure)) => self
@@ -66,18 +67,15 @@ impl Router<'_> {
         })
     }
 
-    /// t3 refused an upgrade: with a new session it is tried once more, if the page that asks is
-    /// this origin's own.
+    /// t3 refused an upgrade: if the policy heals it, it is tried once more with a new session.
     async fn heal_upgrade(
         &self,
         mut arrival: Arrival<'_>,
+        facts: &RequestFacts,
         refused: ClientResponse,
         place: Place,
     ) -> Outcome {
-        if by_ticket(&arrival.head) || !origin::is_own_upgrade(&arrival.head.headers) {
-            return refused.into();
-        }
-        let Some(session) = self.heal(&mut arrival).await else {
+        let Some(session) = self.heal(&mut arrival, facts).await else {
             return refused.into();
         };
         let limit = self.services.upstream.response_timeout();
@@ -114,7 +112,7 @@ impl Router<'_> {
 
     /// By what t3 let an upgrade in (contract §3, §5). A ticket cannot be asked for.
     fn proof(&self, head: &Parts) -> Option<SessionCredential> {
-        if by_ticket(head) {
+        if policy::has_ticket(&head.uri) {
             return None;
         }
         let name = self.services.readiness.cookie_name();
@@ -127,10 +125,4 @@ impl Router<'_> {
                 .map(SessionCredential::authorization),
         }
     }
-}
-
-/// A ticket decides alone, whatever cookie is beside it (contract §5).
-fn by_ticket(head: &Parts) -> bool {
-    let query = head.uri.query().unwrap_or_default();
-    query.contains("wsTicket=") || query.contains("wsToken=")
 }

@@ -1,16 +1,24 @@
-//! The echo: every message back as it came, under bounds of size, time and memory.
+//! A WebSocket that ends here: by it a synthetic client tells the network's drops from t3's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_util::sync::CancellationToken;
+
+/// How many probes there may be at a time.
+const MOST_PROBES: usize = 64;
+
+/// After how long a silence of the client its probe ends.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// How many bytes a message may have.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -20,6 +28,14 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the client may take to answer a close by its own.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The probes that are open.
+#[derive(Debug)]
+pub struct Probes(Arc<Semaphore>);
+
+/// A place for one probe, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place(#[allow(dead_code)] OwnedSemaphorePermit);
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -33,13 +49,30 @@ enum End {
     NoWebSocket,
 }
 
+impl Default for Probes {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_PROBES)))
+    }
+}
+
+impl Probes {
+    /// A place for one more; none if there are as many as there may be.
+    pub fn place(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.ok().map(Place)
+    }
+}
+
+impl Place {
+    /// Sends back what comes on `stream`, after the handshake and `early`, until the client leaves,
+    /// is silent for too long or says too much, or `drain` is set.
+    pub async fn echo(self, stream: TcpStream, early: Bytes, drain: &CancellationToken) {
+        serve(stream, early, SILENCE, drain).await;
+    }
+}
+
 /// Echoes until the client is gone, or there is a reason to end it.
-pub(super) async fn serve(
-    stream: TcpStream,
-    early: Bytes,
-    silence: Duration,
-    drain: &CancellationToken,
-) {
+async fn serve(stream: TcpStream, early: Bytes, silence: Duration, drain: &CancellationToken) {
     let config = WebSocketConfig::default()
         .read_buffer_size(MESSAGE_BYTES)
         .write_buffer_size(0)

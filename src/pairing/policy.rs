@@ -1,0 +1,293 @@
+//! The pairing policy: which request gets a t3 session, which is healed, which upgrade is refused. Pure.
+//!
+//! Everything that decides about it is here, over facts that are computed once per request.
+//!
+//! | request | condition | decision |
+//! |---|---|---|
+//! | page load | no session cookie, or t3 says that its session is dead; the visitor is welcome | pair |
+//! | page load | the same, but the visitor is a stranger | forward to t3's own pairing screen |
+//! | page load | its session is alive, or t3 says nothing definite | forward |
+//! | upgrade that t3 refused, or own query for a session that t3 does not know | the visitor is welcome, a page of this origin sent it, no `Authorization`, no ticket | heal |
+//! | upgrade | from a page of another origin, behind single sign-on | refuse |
+//! | anything else | | forward |
+
+use http::header::{AUTHORIZATION, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
+
+use crate::access::Standing;
+use crate::access::identity::Browser;
+use crate::http_rules::{navigation, origin};
+
+/// What the policy's decisions depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts {
+    /// What is asked for.
+    pub route: RouteKind,
+    /// What the visitor may have.
+    pub standing: Standing,
+    /// The request has an `Authorization` field, which no session may stand in for.
+    pub has_authorization: bool,
+    /// Its query has a WebSocket ticket, by which t3 decides whatever cookie is beside it
+    /// (contract §5).
+    pub has_ticket: bool,
+    /// The page that sent it, by `Origin`.
+    pub origin: PageOrigin,
+    /// A script of this origin's own page sent it: `Origin` and `Sec-Fetch-*` agree on that.
+    pub is_of_own_script: bool,
+    /// It has a session cookie.
+    pub has_session: bool,
+    /// What t3 says of its session, or of the request as a whole.
+    pub liveness: Liveness,
+    /// The visitors' identity comes from single sign-on, which lets a browser's requests through
+    /// by a cookie of its own.
+    pub is_behind_sso: bool,
+}
+
+/// The kinds of request that the policy tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteKind {
+    /// The load of a page by a person's browser.
+    PageLoad,
+    /// `GET /api/auth/session` by a script of this origin's own page.
+    SessionQuery,
+    /// An upgrade to a WebSocket.
+    Upgrade,
+    /// Anything else.
+    Other,
+}
+
+/// The page that sent a request, as far as `Origin` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageOrigin {
+    /// There is no `Origin`.
+    Unstated,
+    /// It names the host that was asked.
+    Own,
+    /// It names another one, or nothing that can be compared.
+    Foreign,
+}
+
+/// What t3 says of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// t3 has not been asked.
+    Unknown,
+    /// t3 accepts it, or says nothing definite.
+    Alive,
+    /// t3 definitely does not accept it.
+    Dead,
+}
+
+/// What becomes of a request as a page load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairingDecision {
+    /// It gets a session.
+    Pair,
+    /// t3 has to be asked whether its session is alive; then the policy decides again.
+    AskLiveness,
+    /// It is forwarded with the session that it has.
+    KeepSession,
+    /// It is forwarded: this dispatcher does not know whom it would give a session.
+    Stranger,
+    /// It is forwarded: no request of this kind is paired.
+    NotPaired,
+}
+
+impl RequestFacts {
+    /// The facts of the request with `head`, before t3 has said anything of its session.
+    pub fn of(
+        route: RouteKind,
+        head: &Parts,
+        standing: Standing,
+        has_session: bool,
+        is_behind_sso: bool,
+    ) -> Self {
+        let headers = &head.headers;
+        Self {
+            route,
+            standing,
+            has_authorization: headers.contains_key(AUTHORIZATION),
+            has_ticket: has_ticket(&head.uri),
+            origin: match headers.contains_key(ORIGIN) {
+                false => PageOrigin::Unstated,
+                true if origin::origin_is_host(headers) => PageOrigin::Own,
+                true => PageOrigin::Foreign,
+            },
+            is_of_own_script: match route {
+                RouteKind::SessionQuery => origin::is_own_fetch(headers),
+                RouteKind::Upgrade => origin::is_own_upgrade(headers),
+                RouteKind::PageLoad | RouteKind::Other => false,
+            },
+            has_session,
+            liveness: Liveness::Unknown,
+            is_behind_sso,
+        }
+    }
+}
+
+/// Which kind of request it is that does not ask for a WebSocket.
+pub fn route_kind(method: &Method, path: &str, headers: &HeaderMap, has_body: bool) -> RouteKind {
+    if navigation::is_page_load(method, headers) {
+        return RouteKind::PageLoad;
+    }
+    let is_query = path == "/api/auth/session" && method == Method::GET && !has_body;
+    match is_query && origin::is_own_fetch(headers) {
+        true => RouteKind::SessionQuery,
+        false => RouteKind::Other,
+    }
+}
+
+/// Does the query have a WebSocket ticket, of today's t3 or of an older one?
+pub fn has_ticket(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query.contains("wsTicket=") || query.contains("wsToken=")
+}
+
+/// Whether a page load is paired.
+pub fn pairing_decision(facts: &RequestFacts) -> PairingDecision {
+    let may_be_paired = facts.route == RouteKind::PageLoad && !facts.has_authorization;
+    match (facts.standing, facts.has_session, facts.liveness) {
+        _ if !may_be_paired => PairingDecision::NotPaired,
+        (Standing::Barred, ..) => PairingDecision::NotPaired,
+        (_, true, Liveness::Unknown) => PairingDecision::AskLiveness,
+        (_, true, Liveness::Alive) => PairingDecision::KeepSession,
+        (Standing::Welcome, ..) => PairingDecision::Pair,
+        (Standing::Stranger, ..) => PairingDecision::Stranger,
+    }
+}
+
+/// Does an upgrade or a session query that t3 refused get a new session? Only where a page of this
+/// origin sent it: no other site may cause a session to be made, and t3 itself checks no origin.
+pub fn is_healed(facts: &RequestFacts) -> bool {
+    let is_healable = match facts.route {
+        RouteKind::Upgrade => !facts.has_ticket,
+        RouteKind::SessionQuery => true,
+        RouteKind::PageLoad | RouteKind::Other => false,
+    };
+    is_healable
+        && facts.liveness == Liveness::Dead
+        && facts.standing == Standing::Welcome
+        && facts.is_of_own_script
+        && !facts.has_authorization
+}
+
+/// May an upgrade go to t3? Behind single sign-on the browser's cookie lets requests of any site
+/// through, and t3 itself checks no origin (CWE-1385, contract §5).
+pub fn is_upgrade_admitted(facts: &RequestFacts) -> bool {
+    !(facts.is_behind_sso && facts.origin == PageOrigin::Foreign)
+}
+
+/// May tabs of this browser share one session? Without an identity two people behind one address
+/// look alike.
+pub fn may_share_session(browser: &Browser) -> bool {
+    browser.identity.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_rules::header_policy::from_lines;
+
+    const ROUTES: [RouteKind; 4] = [
+        RouteKind::PageLoad,
+        RouteKind::SessionQuery,
+        RouteKind::Upgrade,
+        RouteKind::Other,
+    ];
+    const STANDINGS: [Standing; 3] = [Standing::Welcome, Standing::Stranger, Standing::Barred];
+    const ORIGINS: [PageOrigin; 3] = [PageOrigin::Unstated, PageOrigin::Own, PageOrigin::Foreign];
+    const LIVENESS: [Liveness; 3] = [Liveness::Unknown, Liveness::Alive, Liveness::Dead];
+
+    /// Every combination of facts, also those that no request has.
+    fn every_combination() -> impl Iterator<Item = RequestFacts> {
+        (0..4 * 3 * 3 * 3 * 32_usize).map(|number| {
+            let (flags, rest) = (number % 32, number / 32);
+            let is_set = |bit: u32| flags >> bit & 1 == 1;
+            RequestFacts {
+                route: ROUTES[rest % 4],
+                standing: STANDINGS[rest / 4 % 3],
+                origin: ORIGINS[rest / 12 % 3],
+                liveness: LIVENESS[rest / 36],
+                has_authorization: is_set(0),
+                has_ticket: is_set(1),
+                is_of_own_script: is_set(2),
+                has_session: is_set(3),
+                is_behind_sso: is_set(4),
+            }
+        })
+    }
+
+    #[test]
+    fn a_page_load_is_paired_by_its_session_and_the_visitor_s_standing_and_by_nothing_else() {
+        use PairingDecision::{AskLiveness, KeepSession, NotPaired, Pair, Stranger};
+        let mut paired = 0;
+        for facts in every_combination() {
+            let is_page = facts.route == RouteKind::PageLoad && !facts.has_authorization;
+            let session = facts.has_session.then_some(facts.liveness);
+            let expected = match (facts.standing, session) {
+                (Standing::Barred, _) => NotPaired,
+                _ if !is_page => NotPaired,
+                (_, Some(Liveness::Unknown)) => AskLiveness,
+                (_, Some(Liveness::Alive)) => KeepSession,
+                (Standing::Welcome, None | Some(Liveness::Dead)) => Pair,
+                (Standing::Stranger, None | Some(Liveness::Dead)) => Stranger,
+            };
+            assert_eq!(pairing_decision(&facts), expected, "{facts:?}");
+            paired += usize::from(expected == Pair);
+        }
+        // Without a session or with a dead one, whatever the origin and three further facts are.
+        assert_eq!(paired, (3 + 1) * ORIGINS.len() * 8);
+    }
+
+    #[test]
+    fn each_condition_of_healing_is_needed_and_no_other() {
+        let mut healed = 0;
+        for facts in every_combination().filter(is_healed) {
+            healed += 1;
+            let is_refused = facts.liveness == Liveness::Dead && !facts.has_authorization;
+            assert!(is_refused && facts.is_of_own_script, "{facts:?}");
+            assert_eq!(facts.standing, Standing::Welcome, "{facts:?}");
+            match facts.route {
+                RouteKind::Upgrade => assert!(!facts.has_ticket, "{facts:?}"),
+                route => assert_eq!(route, RouteKind::SessionQuery),
+            }
+        }
+        // An upgrade and, with a ticket or without, a query, whatever three further facts are.
+        assert_eq!(healed, (1 + 2) * ORIGINS.len() * 4);
+    }
+
+    #[test]
+    fn an_upgrade_is_refused_only_from_another_origin_behind_single_sign_on() {
+        for facts in every_combination() {
+            let refused = (facts.is_behind_sso, facts.origin) == (true, PageOrigin::Foreign);
+            assert_eq!(is_upgrade_admitted(&facts), !refused, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn the_facts_are_those_of_the_head() {
+        let facts = |uri: &str, fields: &[(&'static str, &str)]| {
+            let mut head = http::Request::new(()).into_parts().0;
+            head.uri = uri.parse().expect("a target");
+            head.headers = from_lines(&[&[("host", "t3.test")], fields].concat());
+            RequestFacts::of(RouteKind::Upgrade, &head, Standing::Welcome, true, false)
+        };
+        let own = ("origin", "http://t3.test");
+        let elsewhere = ("sec-fetch-site", "cross-site");
+        let bare = facts("/ws?ticket=x", &[]);
+        assert!(!bare.has_ticket && !bare.has_authorization && !bare.is_of_own_script);
+        assert_eq!(bare.origin, PageOrigin::Unstated);
+        assert!(facts("/ws?a=b&wsTicket=x", &[]).has_ticket);
+        assert!(facts("/ws?wsToken=x", &[]).has_ticket);
+        assert!(facts("/ws", &[("authorization", "x")]).has_authorization);
+        assert_eq!(facts("/ws", &[own]).origin, PageOrigin::Own);
+        assert!(facts("/ws", &[own]).is_of_own_script);
+        assert!(!facts("/ws", &[own, elsewhere]).is_of_own_script);
+        assert_eq!(
+            facts("/ws", &[("origin", "null")]).origin,
+            PageOrigin::Foreign
+        );
+        assert_eq!(facts("/ws", &[own, own]).origin, PageOrigin::Foreign);
+    }
+}
