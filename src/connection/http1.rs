@@ -25,7 +25,7 @@ use crate::fast_path::ClientConnection;
 use crate::process::tasks::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::router::Router;
-use crate::router::context::Opened;
+use crate::router::context::AfterSwitch;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::deadlines::Deadlines;
@@ -46,7 +46,7 @@ pub(super) enum HttpEnd {
     /// The drain is at its deadline.
     Cut,
     /// By a 101: the client's side, and what follows.
-    Switched(Side, Opened),
+    Switched(Side, AfterSwitch),
 }
 
 /// Answers what has come on the connection, and what comes until every response is with the client.
@@ -100,7 +100,7 @@ pub(super) async fn speak(
 }
 
 /// What follows the last response, where it is a 101.
-type AfterLast = Arc<Mutex<Option<Opened>>>;
+type AfterLast = Arc<Mutex<Option<AfterSwitch>>>;
 
 /// Answers one request, and keeps what follows its response.
 async fn answer(
@@ -109,13 +109,13 @@ async fn answer(
     client: Arc<Client>,
     after: &AfterLast,
 ) -> Response<TimedBody> {
-    let outcome = Router::new(services).answer(request, &client).await;
-    if outcome.answer.headers().contains_key(CONNECTION) {
+    let routed = Router::new(services).respond(request, &client).await;
+    if routed.response.headers().contains_key(CONNECTION) {
         // Closed, or another protocol: what comes after this is no request.
         client.deadlines.end_after_this();
     }
-    *after.lock() = outcome.opened;
-    outcome.answer.map(|body| TimedBody { body, client })
+    *after.lock() = routed.after_switch;
+    routed.response.map(|body| TimedBody { body, client })
 }
 
 /// Why hyper has nothing more to do.

@@ -19,7 +19,7 @@ use crate::connection::http1::HttpEnd;
 use crate::connection::tunnel_task::TunnelTask;
 use crate::fast_path::{self, ClientConnection, FastPathEnd};
 use crate::process::tasks::Tasks;
-use crate::router::context::Opened;
+use crate::router::context::AfterSwitch;
 use crate::state::Services;
 use crate::state::client::Client;
 
@@ -45,11 +45,11 @@ pub async fn serve(
             let lingering = Box::pin(linger(stream));
             let _ = tasks.cut().run_until_cancelled(lingering).await;
         }
-        HttpEnd::Switched(client, Opened::Probe(place)) => {
+        HttpEnd::Switched(client, AfterSwitch::Probe(place)) => {
             let echo = Box::pin(place.echo(client.stream, client.early, tasks.drain()));
             tasks.cut().run_until_cancelled(echo).await;
         }
-        HttpEnd::Switched(client, Opened::Tunnel(opened)) => {
+        HttpEnd::Switched(client, AfterSwitch::Tunnel(opened)) => {
             tasks.detach(TunnelTask::new(client, *opened, services, slot));
         }
         HttpEnd::Cut | HttpEnd::AtRest(_) => {}

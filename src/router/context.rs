@@ -1,7 +1,8 @@
-//! A request that has come in, its client, and what is to become of both.
+//! The context of a request on its way through the router, and what the router responds.
 
 use std::net::IpAddr;
 
+use http::Request;
 use http::request::Parts;
 use tokio::time::Instant;
 
@@ -12,19 +13,31 @@ use crate::responses::ClientResponse;
 use crate::state::client::Client;
 use crate::tunnel::Side;
 use crate::tunnel::registry::Membership;
+use crate::upstream::request_body::Outbound;
 
-/// What became of a request.
+/// A request without its body, and what is known about it.
 #[derive(Debug)]
-pub struct Outcome {
-    /// What the client is answered.
-    pub answer: ClientResponse,
+pub(super) struct RequestContext<'a> {
+    /// Its head as t3 is to see it.
+    pub(super) head: Parts,
+    pub(super) visitor: Visitor,
+    pub(super) client: &'a Client,
+    pub(super) arrived: Instant,
+    pub(super) id: RequestId,
+}
+
+/// The response to a request, and what follows it.
+#[derive(Debug)]
+pub struct RoutedResponse {
+    /// The response.
+    pub response: ClientResponse,
     /// After a 101: what follows.
-    pub opened: Option<Opened>,
+    pub after_switch: Option<AfterSwitch>,
 }
 
 /// What follows a 101.
 #[derive(Debug)]
-pub enum Opened {
+pub enum AfterSwitch {
     /// A tunnel to t3.
     Tunnel(Box<OpenTunnel>),
     /// A WebSocket that ends here.
@@ -36,29 +49,31 @@ pub enum Opened {
 pub struct OpenTunnel {
     /// t3's side of it.
     pub upstream: Side,
-    /// Where the client is.
+    /// The client's address.
     pub address: IpAddr,
-    /// What the request was called that opened it.
+    /// The id of the request that opened it.
     pub request_id: RequestId,
-    /// Its place among the others.
+    /// Its registration among the tunnels.
     pub membership: Membership,
 }
 
-/// A request without its body, and who it is from.
-#[derive(Debug)]
-pub(super) struct Arrival<'a> {
-    pub(super) head: Parts,
-    pub(super) visitor: Visitor,
-    pub(super) client: &'a Client,
-    pub(super) at: Instant,
-    pub(super) id: RequestId,
+impl RequestContext<'_> {
+    /// The request with `body`, as often as it is needed.
+    pub(super) fn request(&self, body: Outbound) -> Request<Outbound> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.uri.clone();
+        *request.version_mut() = self.head.version;
+        *request.headers_mut() = self.head.headers.clone();
+        request
+    }
 }
 
-impl From<ClientResponse> for Outcome {
-    fn from(answer: ClientResponse) -> Self {
+impl From<ClientResponse> for RoutedResponse {
+    fn from(response: ClientResponse) -> Self {
         Self {
-            answer,
-            opened: None,
+            response,
+            after_switch: None,
         }
     }
 }

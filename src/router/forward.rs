@@ -1,112 +1,102 @@
-//! Whatever is no page load: forwarded as it comes, or told at once that t3 is not up.
+//! Requests that are forwarded: static files from the store or revalidated, everything else as it comes.
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 
+use crate::http_rules::paths;
 use crate::metrics::assets::Asset;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
-use crate::router::{Arrival, Router, bodiless, error_format};
+use crate::router::Router;
+use crate::router::context::RequestContext;
+use crate::router::failure::error_format;
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
 
 impl Router<'_> {
-    /// The cockpit's own fetches are repeated by its script for 15 s (contract §6): a quick no
-    /// serves it better than a wait.
-    pub(super) async fn forward(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
-        if let Some(answer) = self.asset(&arrival, &body).await {
-            return answer;
+    /// Forwards a request. A static file that is stored is served whatever t3's state.
+    pub(super) async fn forward(
+        &self,
+        context: &RequestContext<'_>,
+        body: Outbound,
+    ) -> ClientResponse {
+        let error_format = error_format(&context.head.headers);
+        if matches!(body, Outbound::Empty) {
+            if let Some(response) = self.stored(context) {
+                return response;
+            }
+            let fetched = self.ask_once(context, error_format, |limit| self.fetch(context, limit));
+            return fetched.await.unwrap_or_else(|response| response);
         }
-        let error_format = error_format(&arrival.head.headers);
-        let waiting = arrival.client.waiting();
-        if !self.services.readiness.resolve_is_up().await {
-            return self.services.not_up(error_format, &arrival.id);
-        }
-        let tags = self.tags(&arrival);
-        let request = Request::from_parts(arrival.head, body);
-        let limit = self.services.upstream.response_timeout();
-        let answer = forward::forward(
-            &self.services.upstream,
-            request,
-            limit,
-            &arrival.client.interim,
-        )
-        .await;
-        drop(waiting);
-        match answer {
-            Ok(answer) => tagged(tags, answer.map(ResponseBody::Relayed)),
-            Err(failure) => self.services.failed(&failure, error_format, &arrival.id),
-        }
+        let sent = self.ask_once(context, error_format, |limit| async move {
+            let response = self.send(context, body, limit).await?;
+            Ok(with_tags(self.tags(context), response))
+        });
+        sent.await.unwrap_or_else(|response| response)
     }
 
-    /// The answer to a request that may be for a static file. One that is kept is there whatever
-    /// t3 does. Nothing where the request is to be forwarded as it is.
-    pub(super) async fn asset(
+    /// Fetches the response to a request without a body from t3; a static file is revalidated and
+    /// compressed on its way.
+    pub(super) async fn fetch(
         &self,
-        arrival: &Arrival<'_>,
-        body: &Outbound,
-    ) -> Option<ClientResponse> {
-        if !matches!(body, Outbound::Empty) {
-            return None;
-        }
-        let ask = self
-            .services
-            .assets
-            .ask(&arrival.head, self.tags(arrival))?;
-        if let Some(answer) = ask.kept() {
-            self.services.metrics.asset(outcome(&answer, Asset::Hit));
-            return Some(answer);
-        }
-        let error_format = error_format(&arrival.head.headers);
-        let waiting = arrival.client.waiting();
-        if !self.services.readiness.resolve_is_up().await {
-            return Some(self.services.not_up(error_format, &arrival.id));
-        }
-        let limit = self.services.upstream.response_timeout();
-        let answer = ask.get(limit, &arrival.client.interim).await;
-        drop(waiting);
-        if let Ok(answer) = &answer {
-            self.services.metrics.asset(outcome(answer, Asset::Miss));
-        }
-        Some(
-            answer.unwrap_or_else(|failure| {
-                self.services.failed(&failure, error_format, &arrival.id)
-            }),
-        )
-    }
-
-    /// Forwards a request without a body; what may be a static file is looked at on its way back.
-    pub(super) async fn forward_bodiless(
-        &self,
-        arrival: &Arrival<'_>,
+        context: &RequestContext<'_>,
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
-        let interim = &arrival.client.interim;
-        let tags = self.tags(arrival);
-        if let Some(ask) = self.services.assets.ask(&arrival.head, tags) {
-            return ask.get(limit, interim).await;
+        let tags = self.tags(context);
+        if let Some(asset) = self.services.assets.ask(&context.head, tags) {
+            let response = asset.get(limit, &context.client.interim).await?;
+            self.count_asset(&response, Asset::Miss);
+            return Ok(response);
         }
-        let request = bodiless(&arrival.head);
-        let answer = forward::forward(&self.services.upstream, request, limit, interim).await?;
-        Ok(tagged(tags, answer.map(ResponseBody::Relayed)))
+        let response = self.send(context, Outbound::Empty, limit).await?;
+        Ok(with_tags(tags, response))
+    }
+
+    /// Sends a request with `body` to t3.
+    pub(super) async fn send(
+        &self,
+        context: &RequestContext<'_>,
+        body: Outbound,
+        limit: Duration,
+    ) -> Result<ClientResponse, Failure> {
+        let (upstream, interim) = (&self.services.upstream, &context.client.interim);
+        let response = forward::forward(upstream, context.request(body), limit, interim).await?;
+        Ok(response.map(ResponseBody::Relayed))
+    }
+
+    /// The static file that is asked for, if it is stored.
+    fn stored(&self, context: &RequestContext<'_>) -> Option<ClientResponse> {
+        let asset = self
+            .services
+            .assets
+            .ask(&context.head, self.tags(context))?;
+        let response = asset.kept()?;
+        self.count_asset(&response, Asset::Hit);
+        Some(response)
+    }
+
+    fn count_asset(&self, response: &ClientResponse, source: Asset) {
+        self.services.metrics.asset(match response.status() {
+            StatusCode::NOT_MODIFIED => Asset::NotModified,
+            _ => source,
+        });
+    }
+
+    /// The tags for the head of t3's page, where the response may be one: below t3's dynamic prefixes
+    /// HTML is anybody's.
+    fn tags(&self, context: &RequestContext<'_>) -> Option<Tags> {
+        paths::is_static_path(context.head.uri.path())
+            .then(|| self.services.pwa.tags(&context.head))
+            .flatten()
     }
 }
 
-/// t3's answer with `tags` in its head, if it is a page.
-pub(super) fn tagged(tags: Option<Tags>, answer: ClientResponse) -> ClientResponse {
+fn with_tags(tags: Option<Tags>, response: ClientResponse) -> ClientResponse {
     match tags {
-        Some(tags) => tags.put_into(answer),
-        None => answer,
-    }
-}
-
-/// What an answer is counted as that came from `source`.
-fn outcome(answer: &ClientResponse, source: Asset) -> Asset {
-    match answer.status() {
-        StatusCode::NOT_MODIFIED => Asset::NotModified,
-        _ => source,
+        Some(tags) => tags.put_into(response),
+        None => response,
     }
 }

@@ -1,6 +1,7 @@
 //! Healing: a tab left open gets a new session on its next upgrade, or when its page asks for its session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, SET_COOKIE};
@@ -14,75 +15,67 @@ use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::pairing::request::Ask;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat};
-use crate::router::{Arrival, Router, bodiless};
+use crate::router::Router;
+use crate::router::context::RequestContext;
 use crate::upstream::error::Failure;
-use crate::upstream::forward;
+use crate::upstream::request_body::Outbound;
 
-/// How much of t3's word on a session is read. It is under 1 KiB (contract §3).
-const SESSION_LIMIT: usize = 64 * 1024;
+/// How much of t3's response about a session is read. It is under 1 KiB (contract §3).
+const SESSION_LIMIT_BYTES: usize = 64 * 1024;
 
 impl Router<'_> {
-    /// `GET /api/auth/session` by the page's own script: where t3 says that there is no session,
-    /// the answer is the state of a new one.
-    pub(super) async fn own_session(&self, mut arrival: Arrival<'_>) -> ClientResponse {
-        let waiting = arrival.client.waiting();
-        let is_up = self.services.readiness.resolve_is_up().await;
-        drop(waiting);
-        if !is_up {
-            return self.services.not_up(ErrorFormat::Json, &arrival.id);
-        }
-        let said = match self.session_state(&arrival).await {
-            Ok(said) => said,
-            Err(failure) => {
-                return self
-                    .services
-                    .failed(&failure, ErrorFormat::Json, &arrival.id);
-            }
+    /// `GET /api/auth/session` by the page's own script: where t3 knows no session, the response is
+    /// the state of a new one.
+    pub(super) async fn session_query(&self, mut context: RequestContext<'_>) -> ClientResponse {
+        let asked = self.ask_session(&context).await;
+        let state = match asked {
+            Ok(state) => state,
+            Err(response) => return response,
         };
-        if !says_no_session(&said) {
-            return said.map(ResponseBody::Own);
+        if !is_unauthenticated(&state) {
+            return state.map(ResponseBody::Own);
         }
-        let mut facts = self.facts(RouteKind::SessionQuery, &arrival);
+        let mut facts = self.facts(RouteKind::SessionQuery, &context);
         facts.liveness = Liveness::Dead;
-        let Some(session) = self.heal(&mut arrival, &facts).await else {
-            return said.map(ResponseBody::Own);
+        let Some(session) = self.heal(&mut context, &facts).await else {
+            return state.map(ResponseBody::Own);
         };
-        let said = self.session_state(&arrival).await.unwrap_or(said);
-        with_session(said.map(ResponseBody::Own), &session)
+        let state = self.ask_session(&context).await.unwrap_or(state);
+        with_session(state.map(ResponseBody::Own), &session)
     }
 
     /// The facts on which the pairing policy decides, before t3 has been asked.
-    pub(super) fn facts(&self, route: RouteKind, arrival: &Arrival<'_>) -> RequestFacts {
-        let head = &arrival.head;
-        let has_session = self.session_of(&head.headers).is_some();
+    pub(super) fn facts(&self, route: RouteKind, context: &RequestContext<'_>) -> RequestFacts {
+        let head = &context.head;
+        let has_session = self.session_cookie(&head.headers).is_some();
         let is_behind_sso = self.services.door.is_behind_single_sign_on();
-        let standing = arrival.visitor.standing;
+        let standing = context.visitor.standing;
         RequestFacts::of(route, head, standing, has_session, is_behind_sso)
     }
 
-    /// A new session for the browser whose request t3 refused, and its cookie in the place of the
-    /// old one. `None` if the policy heals no such request, or pairing fails.
+    /// A new session for the browser whose request t3 refused; its cookie replaces the old one in the
+    /// request. `None` if the policy does not heal it, or pairing fails.
     pub(super) async fn heal(
         &self,
-        arrival: &mut Arrival<'_>,
+        context: &mut RequestContext<'_>,
         facts: &RequestFacts,
     ) -> Option<Arc<Session>> {
         if !policy::is_healed(facts) {
             return None;
         }
-        let head = &mut arrival.head;
-        let old = self.session_of(&head.headers);
+        let head = &mut context.head;
+        let old = self.session_cookie(&head.headers);
         if let Some(value) = old {
             self.services.pairing.forget(value);
         }
         let ask = Ask {
-            browser: &arrival.visitor.browser,
-            request_id: &arrival.id,
+            browser: &context.visitor.browser,
+            request_id: &context.id,
             target: head.uri.path(),
-            arrived: arrival.at,
+            arrived: context.arrived,
             had_session: old.is_some(),
         };
-        let waiting = arrival.client.waiting();
+        let waiting = context.client.waiting();
         let session = self.services.pairing.pair(ask).await;
         drop(waiting);
         let session = session.ok()?;
@@ -91,36 +84,41 @@ impl Router<'_> {
         Some(session)
     }
 
-    /// What t3 says of the session in a request, in whole.
-    async fn session_state(&self, arrival: &Arrival<'_>) -> Result<Response<Bytes>, Failure> {
-        let limit = self.services.upstream.response_timeout();
-        let interim = &arrival.client.interim;
-        let _waiting = arrival.client.waiting();
-        let answer = forward::forward(
-            &self.services.upstream,
-            bodiless(&arrival.head),
-            limit,
-            interim,
-        );
-        let (head, body) = answer.await?.into_parts();
-        let body = Limited::new(body, SESSION_LIMIT).collect().await;
+    async fn ask_session(
+        &self,
+        context: &RequestContext<'_>,
+    ) -> Result<Response<Bytes>, ClientResponse> {
+        let attempt = |limit| self.session_state(context, limit);
+        self.ask_once(context, ErrorFormat::Json, attempt).await
+    }
+
+    /// t3's whole response about the session of a request.
+    async fn session_state(
+        &self,
+        context: &RequestContext<'_>,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, Failure> {
+        let response = self.send(context, Outbound::Empty, limit).await?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, SESSION_LIMIT_BYTES).collect().await;
         let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
-        let mut said = Response::from_parts(head, body);
+        let mut state = Response::from_parts(head, body);
         // The length is written anew, whatever the framing was.
-        said.headers_mut().remove(CONTENT_LENGTH);
-        Ok(said)
+        state.headers_mut().remove(CONTENT_LENGTH);
+        Ok(state)
     }
 }
 
 /// Only a definite no counts.
-fn says_no_session(said: &Response<Bytes>) -> bool {
-    let value = serde_json::from_slice::<Value>(said.body());
-    said.status() == StatusCode::OK && value.is_ok_and(|value| value["authenticated"] == false)
+fn is_unauthenticated(state: &Response<Bytes>) -> bool {
+    let value = serde_json::from_slice::<Value>(state.body());
+    state.status() == StatusCode::OK && value.is_ok_and(|value| value["authenticated"] == false)
 }
 
-pub(super) fn with_session(mut answer: ClientResponse, session: &Session) -> ClientResponse {
+/// `response` with the `Set-Cookie` lines of `session`.
+pub(super) fn with_session(mut response: ClientResponse, session: &Session) -> ClientResponse {
     for line in &session.set_cookies {
-        answer.headers_mut().append(SET_COOKIE, line.clone());
+        response.headers_mut().append(SET_COOKIE, line.clone());
     }
-    answer
+    response
 }

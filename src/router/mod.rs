@@ -1,4 +1,4 @@
-//! One request in, one answer out: its route is found, and whoever stands there answers.
+//! The router: decides which part responds to a request, and has it respond.
 
 pub mod context;
 pub mod failure;
@@ -7,12 +7,11 @@ pub mod heal;
 pub mod manifest;
 pub mod page;
 pub mod probe;
-pub mod retry;
 pub mod route;
 pub mod upgrade;
+pub mod upstream_call;
 
 use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -20,70 +19,62 @@ use tracing::debug;
 
 use crate::access::Standing;
 use crate::http_rules::request_id::X_REQUEST_ID;
-use crate::http_rules::{cookies, header_policy, validation, websocket};
+use crate::http_rules::validation::{self, Refusal};
+use crate::http_rules::{cookies, header_policy, paths, websocket};
 use crate::metrics::requests::{Answered, Class, Kind};
 use crate::responses;
-use crate::router::context::{Arrival, Outcome};
-use crate::router::failure::{error_format, refused};
+use crate::router::context::{RequestContext, RoutedResponse};
+use crate::router::failure::refused;
 use crate::router::route::Route;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::upstream::request_body::Outbound;
 
-/// Answers requests with the services.
+/// Responds to requests, with the shared services.
 #[derive(Debug, Clone, Copy)]
 pub struct Router<'a> {
     services: &'a Services,
 }
 
 impl<'a> Router<'a> {
-    /// One that uses `services`.
+    /// A router that uses `services`.
     pub fn new(services: &'a Services) -> Self {
         Self { services }
     }
 }
 
 impl Router<'_> {
-    /// Answers one request of `client`.
-    pub async fn answer(&self, request: Request<Incoming>, client: &Client) -> Outcome {
-        let at = Instant::now();
-        let (kind, outcome) = self.admit(request, client, at).await;
+    /// Responds to one request of `client`.
+    pub async fn respond(&self, request: Request<Incoming>, client: &Client) -> RoutedResponse {
+        let arrived = Instant::now();
+        let (kind, routed) = self.admit(request, client, arrived).await;
         self.services.metrics.answered(Answered {
             kind,
-            class: Class::of(outcome.answer.status().as_u16()),
-            took: at.elapsed(),
+            class: Class::of(routed.response.status().as_u16()),
+            took: arrived.elapsed(),
             waited: client.take_waited(),
         });
-        outcome
+        routed
     }
 
-    /// Lets a request in if it is clean, and has it answered.
+    /// Validates a request, and routes it if it is valid.
     async fn admit(
         &self,
         mut request: Request<Incoming>,
         client: &Client,
-        at: Instant,
-    ) -> (Kind, Outcome) {
-        let id = self.services.request_ids.of(request.headers());
+        arrived: Instant,
+    ) -> (Kind, RoutedResponse) {
+        let services = self.services;
+        let id = services.request_ids.of(request.headers());
         let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        if let Err(refusal) = client
-            .line
-            .check()
-            .and_then(|()| validation::check(&mut request))
-        {
-            client.deadlines.exchange_began(None);
-            return (Kind::Invalid, refused(refusal, &id).into());
-        }
-        let wants_websocket = websocket::is_asked_for(request.headers());
-        header_policy::strip_request(request.headers_mut());
-        if wants_websocket && let Err(refusal) = validation::check_handshake(&request) {
-            client.deadlines.exchange_began(None);
-            return (Kind::Invalid, refused(refusal, &id).into());
-        }
-        let visitor = self
-            .services
-            .door
-            .admit(request.headers_mut(), client.peer.ip());
+        let wants_websocket = match validate(&mut request, client) {
+            Ok(wants_websocket) => wants_websocket,
+            Err(refusal) => {
+                client.deadlines.exchange_began(None);
+                return (Kind::Invalid, refused(refusal, &id).into());
+            }
+        };
+        let visitor = services.door.admit(request.headers_mut(), client.peer.ip());
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket);
         let kind = kind(route, request.uri().path());
@@ -92,69 +83,76 @@ impl Router<'_> {
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body);
         client.deadlines.exchange_began(body.upload());
-        let arrival = Arrival {
+        let context = RequestContext {
             head,
             visitor,
             client,
-            at,
+            arrived,
             id,
         };
-        let mut outcome = self.route(route, arrival, body).await;
-        self.finish(outcome.answer.headers_mut(), is_https, is_chunked);
-        (kind, outcome)
+        let mut routed = self.route(route, context, body).await;
+        self.finish(routed.response.headers_mut(), is_https, is_chunked);
+        (kind, routed)
     }
 
-    async fn route(&self, route: Route, arrival: Arrival<'_>, body: Outbound) -> Outcome {
-        let is_barred = arrival.visitor.standing == Standing::Barred;
+    async fn route(
+        &self,
+        route: Route,
+        context: RequestContext<'_>,
+        body: Outbound,
+    ) -> RoutedResponse {
+        let is_barred = context.visitor.standing == Standing::Barred;
         match route {
             Route::Health => responses::healthy().into(),
             Route::Ready => responses::ready(self.services.readiness.status().state).into(),
-            _ if is_barred => self.barred(&arrival).into(),
-            Route::Probe => self.probe(&arrival),
-            Route::NoProbe => probe::upgrade_required(&arrival.id).into(),
-            Route::Upgrade => self.upgrade(arrival).await,
-            Route::Page => self.page(arrival, body).await.into(),
-            Route::OwnSession => self.own_session(arrival).await.into(),
-            Route::Manifest => self.manifest(arrival).await.into(),
-            Route::Forward => self.forward(arrival, body).await.into(),
+            _ if is_barred => self.barred(&context).into(),
+            Route::Probe => self.probe(&context),
+            Route::NoProbe => probe::upgrade_required(&context.id).into(),
+            Route::Upgrade => self.upgrade(context).await,
+            Route::Page => self.page(&context, body).await.into(),
+            Route::OwnSession => self.session_query(context).await.into(),
+            Route::Manifest => self.manifest(&context).await.into(),
+            Route::Forward => self.forward(&context, body).await.into(),
         }
     }
 
-    /// What every answer has to be before it goes to the client.
+    /// Sets what every response needs before it goes to the client.
     fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
         if is_https {
             cookies::secure(headers, &self.services.readiness.cookie_name());
         }
         if is_chunked && !headers.contains_key(UPGRADE) {
-            // hyper has dropped a Content-Length beside Transfer-Encoding without a word: whoever
+            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
             // sent both must not go on (RFC 9112 §6.1).
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 
     /// The session cookie of a request, by the name that t3 has for it.
-    fn session_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    fn session_cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         cookies::session_cookie(headers, &self.services.readiness.cookie_name())
     }
 }
 
-/// What a request is counted as.
+/// Validates a request and removes the client's hop from it. Does it ask for a WebSocket?
+fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Refusal> {
+    client.line.check()?;
+    validation::check(request)?;
+    let wants_websocket = websocket::is_asked_for(request.headers());
+    header_policy::strip_request(request.headers_mut());
+    if wants_websocket {
+        validation::check_handshake(request)?;
+    }
+    Ok(wants_websocket)
+}
+
+/// The kind of request that it is counted as.
 fn kind(route: Route, path: &str) -> Kind {
     match route {
         Route::Health | Route::Ready | Route::Probe | Route::NoProbe => Kind::Probe,
         Route::Page => Kind::Page,
         Route::Upgrade => Kind::Upgrade,
-        Route::Forward if path.starts_with("/assets/") => Kind::Asset,
+        Route::Forward if path.starts_with(paths::HASHED) => Kind::Asset,
         Route::Forward | Route::Manifest | Route::OwnSession => Kind::Fetch,
     }
-}
-
-/// A request without a body, as often as it is needed.
-fn bodiless(head: &Parts) -> Request<Outbound> {
-    let mut request = Request::new(Outbound::Empty);
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = head.uri.clone();
-    *request.version_mut() = head.version;
-    *request.headers_mut() = head.headers.clone();
-    request
 }

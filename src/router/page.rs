@@ -1,4 +1,4 @@
-//! A page load: it waits for t3, comes back with a session where it has none, and is forwarded.
+//! A page load: waits for t3, is redirected to itself with a session where it has none, and is forwarded.
 
 use std::time::Duration;
 
@@ -7,78 +7,77 @@ use http::HeaderValue;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
 use crate::pairing::request::Ask;
 use crate::responses::{self, ClientResponse, ErrorFormat};
-use crate::router::{Arrival, Router};
+use crate::router::Router;
+use crate::router::context::RequestContext;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
-/// How long a person waits for a t3 that is not up before being told so.
+/// How long a page load waits for a t3 that is not up.
 const PAGE_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Router<'_> {
-    pub(super) async fn page(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
-        let deadline = arrival.at + PAGE_PATIENCE;
-        if !matches!(body, Outbound::Empty) {
-            // A body is sent once: such a page cannot come again.
-            let waiting = arrival.client.waiting();
-            let is_up = self.services.readiness.wait_until_up_by(deadline).await;
-            drop(waiting);
-            return match is_up {
-                true => self.page_with_body(arrival, body).await,
-                false => self.services.not_up(ErrorFormat::Page, &arrival.id),
-            };
-        }
-        let attempt = |limit| self.page_once(&arrival, limit);
-        match self.persist(&arrival, deadline, attempt).await {
-            Some(Ok(answer)) => answer,
-            Some(Err(failure)) => self
-                .services
-                .failed(&failure, ErrorFormat::Page, &arrival.id),
-            None => self.services.not_up(ErrorFormat::Page, &arrival.id),
-        }
-    }
-
-    async fn page_with_body(&self, arrival: Arrival<'_>, body: Outbound) -> ClientResponse {
-        match self.new_session(&arrival).await {
-            Some(set_cookies) => responses::paired(&arrival.head.uri, set_cookies),
-            None => self.forward(arrival, body).await,
-        }
-    }
-
-    async fn page_once(
+    pub(super) async fn page(
         &self,
-        arrival: &Arrival<'_>,
+        context: &RequestContext<'_>,
+        body: Outbound,
+    ) -> ClientResponse {
+        let deadline = context.arrived + PAGE_PATIENCE;
+        if !matches!(body, Outbound::Empty) {
+            return self.page_with_body(context, body).await;
+        }
+        let attempt = |limit| self.try_page(context, limit);
+        let asked = self.ask_until(context, deadline, ErrorFormat::Page, attempt);
+        asked.await.unwrap_or_else(|response| response)
+    }
+
+    /// A body is sent once: such a page cannot be tried again.
+    async fn page_with_body(&self, context: &RequestContext<'_>, body: Outbound) -> ClientResponse {
+        let waiting = context.client.waiting();
+        let deadline = context.arrived + PAGE_PATIENCE;
+        if !self.services.readiness.wait_until_up_by(deadline).await {
+            return self.services.not_up(ErrorFormat::Page, &context.id);
+        }
+        let session = self.new_session(context).await;
+        drop(waiting);
+        match session {
+            Some(set_cookies) => responses::paired(&context.head.uri, set_cookies),
+            None => self.forward(context, body).await,
+        }
+    }
+
+    async fn try_page(
+        &self,
+        context: &RequestContext<'_>,
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
-        if let Some(set_cookies) = self.new_session(arrival).await {
-            return Ok(responses::paired(&arrival.head.uri, set_cookies));
+        match self.new_session(context).await {
+            Some(set_cookies) => Ok(responses::paired(&context.head.uri, set_cookies)),
+            None => self.fetch(context, limit).await,
         }
-        let _waiting = arrival.client.waiting();
-        self.forward_bodiless(arrival, limit).await
     }
 
     /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.
-    async fn new_session(&self, arrival: &Arrival<'_>) -> Option<Vec<HeaderValue>> {
-        let session = self.session_of(&arrival.head.headers);
-        let _waiting = arrival.client.waiting();
-        let mut facts = self.facts(RouteKind::PageLoad, arrival);
+    async fn new_session(&self, context: &RequestContext<'_>) -> Option<Vec<HeaderValue>> {
+        let session = self.session_cookie(&context.head.headers);
+        let mut facts = self.facts(RouteKind::PageLoad, context);
         let mut decision = policy::pairing_decision(&facts);
         if let (PairingDecision::AskLiveness, Some(value)) = (decision, session) {
             facts.liveness = self.services.pairing.liveness(value).await;
             decision = policy::pairing_decision(&facts);
         }
         if decision == PairingDecision::Stranger {
-            let peer = arrival.client.peer.ip();
+            let peer = context.client.peer.ip();
             self.services.door.explain_stranger(peer);
         }
         if decision != PairingDecision::Pair {
             return None;
         }
-        let target = arrival.head.uri.path_and_query();
+        let target = context.head.uri.path_and_query();
         let ask = Ask {
-            browser: &arrival.visitor.browser,
-            request_id: &arrival.id,
+            browser: &context.visitor.browser,
+            request_id: &context.id,
             target: target.map_or("/", |target| target.as_str()),
-            arrived: arrival.at,
+            arrived: context.arrived,
             had_session: session.is_some(),
         };
         let session = self.services.pairing.pair(ask).await.ok()?;

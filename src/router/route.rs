@@ -1,24 +1,24 @@
-//! The one decision per request: who answers it. Pure.
+//! The route of a request: which part responds to it. Pure.
 
 use http::{Method, Request};
 use http_body::Body;
 
 use crate::pairing::policy::{self, RouteKind};
 
-/// Who answers a request.
+/// The part that responds to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// The dispatcher, for a probe of itself.
     Health,
     /// The dispatcher, for a probe of t3.
     Ready,
-    /// The dispatcher, for a WebSocket that is to end here.
+    /// The dispatcher, for a probe's WebSocket, which ends here.
     Probe,
-    /// The dispatcher: only a WebSocket may be asked for there.
+    /// The dispatcher: the probe takes only upgrades.
     NoProbe,
-    /// t3, and on its 101 the two sockets become a tunnel.
+    /// t3; after its 101 the two connections become a tunnel.
     Upgrade,
-    /// t3, or the dispatcher with a new session and the way back to the page.
+    /// t3, or the dispatcher with a new session and a redirect to the page.
     Page,
     /// t3, or the dispatcher with the state of a new session.
     OwnSession,
@@ -28,7 +28,7 @@ pub enum Route {
     Forward,
 }
 
-/// Who answers: decided on the very fields that would be forwarded.
+/// Decides on the fields that would be forwarded.
 pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
     let (method, headers) = (request.method(), request.headers());
     let is_get = matches!(*method, Method::GET | Method::HEAD);

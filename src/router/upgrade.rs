@@ -11,58 +11,61 @@ use crate::http_rules::cookies;
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
-use crate::router::context::{OpenTunnel, Opened, Outcome};
+use crate::router::Router;
+use crate::router::context::{AfterSwitch, OpenTunnel, RequestContext, RoutedResponse};
 use crate::router::heal::with_session;
-use crate::router::{Arrival, Router, bodiless};
 use crate::tunnel::Side;
 use crate::tunnel::registry::Place;
 use crate::upstream::client::Upgrade;
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
+use crate::upstream::request_body::Outbound;
 use crate::upstream::session::SessionCredential;
 
 /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
 /// ever more rarely (contract §9).
 const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// t3's response to an upgrade, and its side of the tunnel where it switched.
+type Upgraded = (ClientResponse, Option<Side>);
+
 impl Router<'_> {
-    pub(super) async fn upgrade(&self, arrival: Arrival<'_>) -> Outcome {
-        let mut facts = self.facts(RouteKind::Upgrade, &arrival);
+    pub(super) async fn upgrade(&self, context: RequestContext<'_>) -> RoutedResponse {
+        let mut facts = self.facts(RouteKind::Upgrade, &context);
         if !policy::is_upgrade_admitted(&facts) {
-            return refused(StatusCode::FORBIDDEN, "another origin's page", &arrival.id).into();
+            return refused(StatusCode::FORBIDDEN, "another origin's page", &context.id).into();
         }
-        let Some(place) = self.services.tunnels.place(&arrival.visitor.owner()) else {
+        let Some(place) = self.services.tunnels.place(&context.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
-            return refused(status, "too many WebSockets", &arrival.id).into();
+            return refused(status, "too many WebSockets", &context.id).into();
         };
-        let attempt = |limit| self.try_upgrade(&arrival, limit);
-        let deadline = arrival.at + UPGRADE_PATIENCE;
-        match self.persist(&arrival, deadline, attempt).await {
-            Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
+        let deadline = context.arrived + UPGRADE_PATIENCE;
+        let attempt = |limit| self.try_upgrade(&context, limit);
+        match self
+            .ask_until(&context, deadline, ErrorFormat::Json, attempt)
+            .await
+        {
+            Ok((response, None)) if response.status() == StatusCode::UNAUTHORIZED => {
                 facts.liveness = Liveness::Dead;
-                self.heal_upgrade(arrival, &facts, answer, place).await
+                self.heal_upgrade(context, &facts, response, place).await
             }
-            Some(Ok((answer, side))) => self.opened(&arrival, answer, side, place),
-            Some(Err(failure)) => self
-                .services
-                .failed(&failure, ErrorFormat::Json, &arrival.id)
-                .into(),
-            None => self.services.not_up(ErrorFormat::Json, &arrival.id).into(),
+            Ok(upgraded) => self.opened(&context, upgraded, place),
+            Err(response) => response.into(),
         }
     }
 
     async fn try_upgrade(
         &self,
-        arrival: &Arrival<'_>,
+        context: &RequestContext<'_>,
         limit: Duration,
-    ) -> Result<(ClientResponse, Option<Side>), Failure> {
-        let _waiting = arrival.client.waiting();
-        let upgraded = forward::upgrade(&self.services.upstream, bodiless(&arrival.head), limit);
+    ) -> Result<Upgraded, Failure> {
+        let request = context.request(Outbound::Empty);
+        let upgraded = forward::upgrade(&self.services.upstream, request, limit);
         Ok(match upgraded.await? {
-            Upgrade::Refused(answer) => (answer.map(ResponseBody::Relayed), None),
-            Upgrade::Switched(answer, stream, early) => {
-                let answer = answer.map(|()| ResponseBody::Own(Bytes::new()));
-                (answer, Some(Side { stream, early }))
+            Upgrade::Refused(response) => (response.map(ResponseBody::Relayed), None),
+            Upgrade::Switched(response, stream, early) => {
+                let response = response.map(|()| ResponseBody::Own(Bytes::new()));
+                (response, Some(Side { stream, early }))
             }
         })
     }
@@ -70,48 +73,48 @@ impl Router<'_> {
     /// t3 refused an upgrade: if the policy heals it, it is tried once more with a new session.
     async fn heal_upgrade(
         &self,
-        mut arrival: Arrival<'_>,
+        mut context: RequestContext<'_>,
         facts: &RequestFacts,
         refused: ClientResponse,
         place: Place,
-    ) -> Outcome {
-        let Some(session) = self.heal(&mut arrival, facts).await else {
+    ) -> RoutedResponse {
+        let Some(session) = self.heal(&mut context, facts).await else {
             return refused.into();
         };
-        let limit = self.services.upstream.response_timeout();
-        match self.try_upgrade(&arrival, limit).await {
-            Ok((answer, side)) => {
-                let answer = with_session(answer, &session);
-                self.opened(&arrival, answer, side, place)
+        let attempt = |limit| self.try_upgrade(&context, limit);
+        match self.ask_once(&context, ErrorFormat::Json, attempt).await {
+            Ok((response, side)) => {
+                let response = with_session(response, &session);
+                self.opened(&context, (response, side), place)
             }
-            Err(failure) => self
-                .services
-                .failed(&failure, ErrorFormat::Json, &arrival.id)
-                .into(),
+            Err(response) => response.into(),
         }
     }
 
-    /// What t3 answered to an upgrade, and the tunnel where it agreed.
+    /// t3's response, and the tunnel where it switched.
     fn opened(
         &self,
-        arrival: &Arrival<'_>,
-        answer: ClientResponse,
-        side: Option<Side>,
+        context: &RequestContext<'_>,
+        (response, side): Upgraded,
         place: Place,
-    ) -> Outcome {
-        let opened = side.map(|upstream| {
-            Opened::Tunnel(Box::new(OpenTunnel {
+    ) -> RoutedResponse {
+        let after_switch = side.map(|upstream| {
+            AfterSwitch::Tunnel(Box::new(OpenTunnel {
                 upstream,
-                address: arrival.visitor.browser.address,
-                request_id: arrival.id.clone(),
-                membership: place.opened(self.proof(&arrival.head)),
+                address: context.visitor.browser.address,
+                request_id: context.id.clone(),
+                membership: place.opened(self.credential(&context.head)),
             }))
         });
-        Outcome { answer, opened }
+        RoutedResponse {
+            response,
+            after_switch,
+        }
     }
 
-    /// By what t3 let an upgrade in (contract §3, §5). A ticket cannot be asked for.
-    fn proof(&self, head: &Parts) -> Option<SessionCredential> {
+    /// The credential by which t3 admitted an upgrade (contract §3, §5). t3 cannot be asked about a
+    /// ticket.
+    fn credential(&self, head: &Parts) -> Option<SessionCredential> {
         if policy::has_ticket(&head.uri) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What a failed request to t3 is reported as, and what its client is answered.
+//! The report of a failed request to t3, and the response to its client.
 
 use tracing::{debug, warn};
 
@@ -8,12 +8,12 @@ use crate::state::Services;
 use crate::upstream::error::Failure;
 
 impl Services {
-    /// A tunnel was ended by t3's side: is t3 still there?
+    /// A tunnel was ended by t3's side: t3 may be gone.
     pub fn tunnel_lost(&self) {
         self.readiness.doubt();
     }
 
-    /// Notes what a failure says of t3, and answers it.
+    /// Reports a failure; returns the response for it.
     pub fn failed(
         &self,
         failure: &Failure,
@@ -23,13 +23,13 @@ impl Services {
         self.note(failure, id);
         let (status, upstream) = (failure.status(), self.upstream.to_string());
         match failure {
-            // Whoever cut its own body short reads no more; t3 is not to blame.
+            // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
             _ => responses::no_answer(status, &upstream, error_format, id),
         }
     }
 
-    /// Notes what a failure says of t3.
+    /// Reports a failure: in the log, the metrics, and as a doubt about t3.
     pub fn note(&self, failure: &Failure, id: &RequestId) {
         let Some(cause) = failure.cause() else {
             debug!(request_id = %id, %failure, "request cut short");
@@ -37,10 +37,10 @@ impl Services {
         };
         self.readiness.doubt();
         self.metrics.no_answer(cause);
-        warn!(request_id = %id, %failure, upstream = %self.upstream, "no answer from t3");
+        warn!(request_id = %id, %failure, upstream = %self.upstream, "no response from t3");
     }
 
-    /// t3 is not up, and whoever asked has waited as long as it may.
+    /// The response while t3 is not up.
     pub fn not_up(&self, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
         let status = match error_format {
             ErrorFormat::Page => self.door.waiting_status(),
