@@ -12,8 +12,7 @@ use tracing::info;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
 use crate::tunnel::registry::{Ending, Membership};
-use crate::tunnel::report::Cause;
-use crate::tunnel::{Side, Tunnel};
+use crate::tunnel::{Cause, Side, Tunnel};
 
 /// Copies until one side ends it, the session has died, or the cut, and tells how it was.
 pub(super) struct Tunnelling {
