@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use crate::config::CliConfig;
-use crate::metrics::cli::CliOutcome;
+use crate::metrics::pairing::CliOutcome;
 use crate::pairing::secret::redacted;
 use crate::process::allocator;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 
-use crate::metrics::assets::Asset;
+use crate::metrics::requests::Asset;
 use crate::pwa::tags::Tags;
 use crate::responses::Answer;
 use crate::responses::body::AnswerBody;

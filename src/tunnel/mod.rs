@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
-use crate::metrics::tunnels::TunnelEnd;
+use crate::metrics::upstream::TunnelEnd;
 use crate::tunnel::direction::{Direction, Lost};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
