@@ -1,6 +1,6 @@
 //! Why a browser has no session.
 
-use std::fmt;
+use thiserror::Error;
 
 use crate::metrics::pairing::PairingFailure;
 use crate::pairing::cli_process::CliError;
@@ -10,15 +10,19 @@ use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
 
 /// Why there is no session.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum PairError {
     /// It is not this browser's turn.
+    #[error("paired too often, or the last pairing has failed")]
     Refused(Refusal),
     /// No credential was minted.
-    Mint(MintError),
+    #[error(transparent)]
+    Mint(#[from] MintError),
     /// The credential was not exchanged for a session.
-    Exchange(ExchangeError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// It took longer than anybody waits.
+    #[error("no session in the time that anybody waits")]
     Late,
 }
 
@@ -57,17 +61,3 @@ impl PairError {
         })
     }
 }
-
-impl fmt::Display for PairError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(Refusal::Loop { .. }) => formatter.write_str("paired too often"),
-            Self::Refused(Refusal::Pause) => formatter.write_str("the last pairing has failed"),
-            Self::Mint(error) => error.fmt(formatter),
-            Self::Exchange(error) => error.fmt(formatter),
-            Self::Late => formatter.write_str("no session in the time that anybody waits"),
-        }
-    }
-}
-
-impl std::error::Error for PairError {}

@@ -147,13 +147,12 @@ impl Inner {
 
     async fn make(&self, wish: &Wish) -> Result<Session, PairError> {
         let (start, browser) = (Instant::now(), &wish.browser);
-        let minted = self.mint.mint(&browser.label(), wish.deadline).await;
-        let (credential, way) = minted.map_err(PairError::Mint)?;
+        let (credential, way) = self.mint.mint(&browser.label(), wish.deadline).await?;
         let expected = self.readiness.cookie_name();
         let exchanged = self
             .exchange
             .session(&self.upstream, &credential, browser, &expected);
-        let (session, endpoint) = exchanged.await.map_err(PairError::Exchange)?;
+        let (session, endpoint) = exchanged.await?;
         self.readiness.learn_cookie_name(&session.cookie_name);
         let took = start.elapsed();
         self.metrics.exchanged(endpoint.counted());
