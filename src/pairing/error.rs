@@ -5,16 +5,12 @@ use thiserror::Error;
 use crate::metrics::pairing::PairingFailure;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
-use crate::pairing::loop_guard::Refusal;
 use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
 
 /// Why there is no session.
 #[derive(Debug, Error)]
-pub enum PairError {
-    /// It is not this browser's turn.
-    #[error("paired too often, or the last pairing has failed")]
-    Refused(Refusal),
+pub(super) enum PairError {
     /// No credential was minted.
     #[error(transparent)]
     Mint(#[from] MintError),
@@ -37,10 +33,9 @@ impl PairError {
         matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
     }
 
-    /// What it is counted as; `None` for what is no failure.
-    pub(super) fn cause(&self) -> Option<PairingFailure> {
-        Some(match self {
-            Self::Refused(_) => return None,
+    /// What it is counted as.
+    pub(super) fn cause(&self) -> PairingFailure {
+        match self {
             Self::Late => PairingFailure::Late,
             Self::Mint(MintError::Upstream(_)) => PairingFailure::NoAnswer,
             Self::Mint(MintError::NoBearer) => PairingFailure::NoSession,
@@ -58,6 +53,6 @@ impl PairError {
             Self::Exchange(ExchangeError::Upstream(_)) => PairingFailure::NoAnswer,
             Self::Exchange(ExchangeError::Status(_)) => PairingFailure::ExchangeRefused,
             Self::Exchange(ExchangeError::NoCookie) => PairingFailure::NoCookie,
-        })
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Router<'_> {
             arrived: arrival.at,
             had_session: session.is_some(),
         };
-        let session = self.services.pairing.pair(ask).await.ok()?;
+        let session = self.services.pairing.pair(ask).await?;
         Some(session.set_cookies.clone())
     }
 }
