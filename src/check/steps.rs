@@ -1,192 +1,188 @@
-//! The steps in their order: each is taken where those before it allow.
+//! The steps that need no code of the pairing: the base directory, t3, its cookie, a WebSocket.
 
-use std::time::Instant;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::check::advice::{finding, of_command, of_exchange, of_mint};
-use crate::check::report::{Finding, Report};
-use crate::check::{Setup, base_dir, server, websocket};
-use crate::config::t3::MintMode;
-use crate::http_rules::cookies;
-use crate::pairing::dry_run::{Administration, Credential};
+use futures_util::{SinkExt, StreamExt};
+use http::header::COOKIE;
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::check::advice::{finding, of_upstream};
+use crate::check::report::Finding;
+use crate::http_rules::{cookies, set_cookie};
 use crate::pairing::exchange::Session;
+use crate::upstream::api_call::ApiCall;
+use crate::upstream::client::Upstream;
 
-const NO_COMMAND: &str = "t3's command cannot be run";
-const NO_T3: &str = "t3 does not answer";
+/// How long t3 may take for an answer of some bytes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One way through.
-#[derive(Debug)]
-pub(super) struct Walk<'a> {
-    setup: &'a Setup,
-    report: Report,
+/// How long t3 may take for the handshake and its first word.
+const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the cockpit says every 5 s, and t3 answers at once (contract §5).
+const PING: &str = r#"{"_tag":"Ping"}"#;
+
+/// Looks at the base directory; `None` is t3's own default. t3's command fails for anybody but its
+/// owner (contract §1), and what root writes into it t3 could not change.
+pub(super) fn base_dir(base_dir: Option<&Path>) -> Result<String, Finding> {
+    let Some(path) = base_dir else {
+        return Ok("t3's own default".to_owned());
+    };
+    let name = path.display();
+    let metadata = fs::metadata(path).map_err(|error| {
+        let cure = "start t3 once, or name the directory of `t3 serve --base-dir` by T3CODE_HOME";
+        finding(format!("{name}: {error}"), cure)
+    })?;
+    if !metadata.is_dir() {
+        let cure = "name the directory of `t3 serve --base-dir` by T3CODE_HOME";
+        return Err(finding(format!("{name} is no directory"), cure));
+    }
+    let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != own {
+        return Err(finding(
+            format!("{name} belongs to uid {owner}, this runs as uid {own}"),
+            format!("run the dispatcher, and this, as uid {owner}, as t3 does"),
+        ));
+    }
+    Ok(format!("{name}, of uid {owner}"))
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(setup: &'a Setup) -> Self {
-        let report = Report::default();
-        Self { setup, report }
-    }
+/// t3's version, as it says.
+pub(super) async fn version(upstream: &Upstream) -> Result<String, Finding> {
+    let value = get(upstream, "/.well-known/t3/environment").await?;
+    let version = value["serverVersion"].as_str().unwrap_or("unknown");
+    Ok(format!("{upstream} answers, version {version}"))
+}
 
-    pub(super) async fn run(mut self) -> Report {
-        let has_command = self.command().await;
-        let is_right = self.base_dir();
-        let (is_up, cookie) = self.t3().await;
-        let own = match (has_command && is_right, is_up) {
-            (true, true) => self.own_session().await,
-            (false, _) => self.none("own session", NO_COMMAND),
-            (_, false) => self.none("own session", NO_T3),
-        };
-        let credential = match (has_command && is_right, is_up) {
-            (true, true) => self.credential(own.as_ref()).await,
-            (false, _) => self.none("credential", NO_COMMAND),
-            (_, false) => self.none("credential", NO_T3),
-        };
-        let session = match &credential {
-            Some(credential) => self.session(credential, &cookie).await,
-            None => self.none("session", "there is no credential"),
-        };
-        match &session {
-            Some(session) => self.websocket(session).await,
-            None => self.report.skipped("websocket", "there is no session"),
-        }
-        self.clean_up(session.as_ref(), own.as_ref()).await;
-        self.report
-    }
-
-    fn none<T>(&mut self, name: &'static str, why: &'static str) -> Option<T> {
-        self.report.skipped(name, why);
-        None
-    }
-
-    /// Notes what was found, and how long that took.
-    fn taken<T>(
-        &mut self,
-        name: &'static str,
-        start: Instant,
-        found: Result<(T, String), Finding>,
-    ) -> Option<T> {
-        let (value, found) = match found {
-            Ok((value, what)) => (Some(value), Ok(what)),
-            Err(finding) => (None, Err(finding)),
-        };
-        self.report.taken(name, found, start.elapsed());
-        value
-    }
-
-    async fn command(&mut self) -> bool {
-        let (start, program) = (Instant::now(), self.setup.cli().program());
-        let version = self.setup.rehearsal.version().await;
-        let found = match version {
-            Ok(version) => Ok(((), format!("{}, {version}", program.display()))),
-            Err(error) => {
-                let found = of_command(&error);
-                let what = format!("{}: {}", program.display(), found.what);
-                Err(finding(what, found.cure))
+/// The name of its session cookie, and what is to be said of it.
+pub(super) async fn cookie_name(upstream: &Upstream) -> Result<(String, String), Finding> {
+    let value = get(upstream, "/api/auth/session").await?;
+    let advertised = value["auth"]["sessionCookieName"].as_str();
+    Ok(
+        match advertised.filter(|name| cookies::is_cookie_name(name)) {
+            Some(name) => (name.to_owned(), format!("{name}, as t3 advertises it")),
+            None => {
+                let name = cookies::DEFAULT_COOKIE_NAME;
+                (name.to_owned(), format!("{name}, as t3 advertises none"))
             }
-        };
-        self.taken("command", start, found).is_some()
-    }
+        },
+    )
+}
 
-    fn base_dir(&mut self) -> bool {
-        let start = Instant::now();
-        let found = base_dir::look(self.setup.cli().base_dir().as_deref());
-        let found = found.map(|what| ((), what));
-        self.taken("base directory", start, found).is_some()
-    }
+async fn get(upstream: &Upstream, path: &'static str) -> Result<Value, Finding> {
+    let answer = upstream.call(ApiCall::get(path), ANSWER_TIMEOUT).await;
+    let answer = answer.map_err(|failure| of_upstream(&failure, &upstream.to_string()))?;
+    json(&answer).ok_or_else(|| {
+        let status = answer.status();
+        finding(
+            format!("{path}: t3 answered {status}, without the JSON that is due"),
+            match status.is_server_error() {
+                true => "look at t3's log",
+                false => {
+                    "what listens there may not be t3: see T3_UPSTREAM_HOST and T3_UPSTREAM_PORT"
+                }
+            },
+        )
+    })
+}
 
-    async fn t3(&mut self) -> (bool, String) {
-        let start = Instant::now();
-        let found = server::version(&self.setup.upstream).await;
-        let found = found.map(|what| ((), what));
-        if self.taken("t3", start, found).is_none() {
-            self.report.skipped("cookie", NO_T3);
-            return (false, String::new());
+fn json(answer: &Response<bytes::Bytes>) -> Option<Value> {
+    let value = serde_json::from_slice(answer.body()).ok();
+    value.filter(|value: &Value| answer.status() == StatusCode::OK && value.is_object())
+}
+
+/// Opens `/ws` with the session's cookie, and hears t3 on it.
+pub(super) async fn open_websocket(
+    address: &(String, u16),
+    session: &Session,
+) -> Result<String, Finding> {
+    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(address, session)).await;
+    match spoken {
+        Ok(Ok(())) => Ok("open, and t3 answers on it".to_owned()),
+        Ok(Err(Error::Http(answer))) => Err(finding(
+            format!("t3 answered {} to the upgrade", answer.status()),
+            match answer.status() {
+                StatusCode::UNAUTHORIZED => {
+                    "t3 does not accept the session that it has just made: look at its log, and at the machine's clock"
+                }
+                _ => "look at t3's log",
+            },
+        )),
+        Ok(Err(error)) => Err(finding(error, "look at t3's log")),
+        Err(_) => Err(finding(
+            "no answer on the WebSocket in time",
+            "t3 may hang: look at its log, start it again",
+        )),
+    }
+}
+
+async fn speak((host, port): &(String, u16), session: &Session) -> Result<(), Error> {
+    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.clone(),
+    };
+    let mut request = format!("ws://{host}:{port}/ws").into_client_request()?;
+    let cookie = format!("{}={}", session.cookie_name, session.cookie_value);
+    let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::AttackAttempt)?;
+    cookie.set_sensitive(true);
+    request.headers_mut().insert(COOKIE, cookie);
+    let (mut socket, _) = client_async(request, stream).await?;
+    socket.send(Message::text(PING)).await?;
+    while let Some(message) = socket.next().await {
+        if message?.is_text() {
+            socket.close(None).await?;
+            // Until t3 has heard it, its session counts as connected.
+            while let Some(Ok(_)) = socket.next().await {}
+            return Ok(());
         }
-        let start = Instant::now();
-        let found = server::cookie_name(&self.setup.upstream).await;
-        let name = self.taken("cookie", start, found);
-        let default = || cookies::DEFAULT_COOKIE_NAME.to_owned();
-        (true, name.unwrap_or_else(default))
+    }
+    Err(Error::ConnectionClosed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_one_s_own_is_right_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("file");
+        fs::write(&file, "").expect("a writable directory");
+        assert!(base_dir(None).is_ok());
+        assert!(base_dir(Some(dir.path())).is_ok());
+        let missing = base_dir(Some(&dir.path().join("none"))).expect_err("not there");
+        assert!(missing.cure.contains("T3CODE_HOME"));
+        assert!(
+            base_dir(Some(&file))
+                .expect_err("a file")
+                .what
+                .contains("no directory")
+        );
     }
 
-    async fn own_session(&mut self) -> Option<Administration> {
-        if self.setup.pairing.mint == MintMode::Cli {
-            return self.none("own session", "DISPATCHER_MINT=cli needs none");
-        }
-        let start = Instant::now();
-        let issued = self.setup.rehearsal.issue().await;
-        let found = issued
-            .map(|own| (own, "issued by t3's command".to_owned()))
-            .map_err(|error| of_command(&error));
-        self.taken("own session", start, found)
-    }
-
-    /// By the way that pairing would take; where the API fails and the command may step in, both
-    /// are told.
-    async fn credential(&mut self, own: Option<&Administration>) -> Option<Credential> {
-        let mode = self.setup.pairing.mint;
-        if let Some(own) = own {
-            let start = Instant::now();
-            let minted = self.setup.rehearsal.mint_by_api(own).await;
-            let found = minted
-                .map(|credential| (credential, "minted by t3's API".to_owned()))
-                .map_err(|error| of_mint(&error));
-            let credential = self.taken("credential", start, found);
-            if credential.is_some() || mode == MintMode::Api {
-                return credential;
+    #[test]
+    fn another_s_directory_is_not_right() {
+        let own = rustix::process::geteuid().as_raw();
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        // Only root can give one away; anybody else meets one of root's.
+        let path = match own {
+            0 => {
+                std::os::unix::fs::chown(dir.path(), Some(12345), None).expect("root");
+                dir.path()
             }
-        } else if mode == MintMode::Api {
-            return self.none("credential", "there is no session to ask t3's API with");
-        }
-        let name = match mode {
-            MintMode::Cli => "credential",
-            MintMode::Auto | MintMode::Api => "fallback",
+            _ => Path::new("/"),
         };
-        let start = Instant::now();
-        let minted = self.setup.rehearsal.mint_by_cli().await;
-        let found = minted
-            .map(|credential| (credential, "minted by t3's command".to_owned()))
-            .map_err(|error| of_command(&error));
-        self.taken(name, start, found)
-    }
-
-    async fn session(&mut self, credential: &Credential, cookie: &str) -> Option<Session> {
-        let start = Instant::now();
-        let exchanged = self.setup.rehearsal.exchange(credential, cookie).await;
-        let found = exchanged
-            .map(|(session, endpoint)| {
-                let what = format!("by {endpoint}, cookie {}", session.cookie_name);
-                (session, what)
-            })
-            .map_err(|error| of_exchange(&error));
-        self.taken("session", start, found)
-    }
-
-    async fn websocket(&mut self, session: &Session) {
-        let start = Instant::now();
-        let found = websocket::open(&self.setup.address, session).await;
-        self.report.taken("websocket", found, start.elapsed());
-    }
-
-    /// Ends what was made; the session first, as the other is needed for that.
-    async fn clean_up(&mut self, session: Option<&Session>, own: Option<&Administration>) {
-        if session.is_none() && own.is_none() {
-            return self.report.skipped("clean up", "nothing was made");
-        }
-        let (start, rehearsal) = (Instant::now(), &self.setup.rehearsal);
-        let mut ended = Ok(());
-        if let Some(session) = session {
-            ended = rehearsal.revoke(session, own).await;
-        }
-        if let Some(own) = own {
-            ended = ended.and(rehearsal.revoke_administration(own).await);
-        }
-        let found = ended
-            .map(|()| "its sessions are revoked".to_owned())
-            .map_err(|error| {
-                let cure =
-                    "revoke `t3-dispatcher check` in t3's settings, or by `t3 auth session revoke`";
-                finding(error, cure)
-            });
-        self.report.taken("clean up", found, start.elapsed());
+        let found = base_dir(Some(path)).expect_err("another's");
+        assert!(found.what.contains("belongs to uid"), "{found:?}");
     }
 }

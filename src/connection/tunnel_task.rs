@@ -12,8 +12,7 @@ use tracing::info;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
 use crate::tunnel::registry::{Ending, Membership};
-use crate::tunnel::report::Cause;
-use crate::tunnel::{Side, Tunnel};
+use crate::tunnel::{Cause, Side, Tunnel};
 
 /// Copies until one side ends, the session has died, or the cut, and logs how it ended.
 pub(super) struct TunnelTask {

@@ -1,4 +1,15 @@
-//! Labels whose values are known: all of them, whatever a client sends.
+//! Labels with a fixed set of values, and metrics that have one series for each of them.
+
+use std::marker::PhantomData;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+/// What every name begins with.
+const NAMESPACE: &str = "t3_dispatcher";
 
 /// A label, or several, each with a fixed set of values.
 pub(super) trait Labels: Copy + 'static {
@@ -17,6 +28,20 @@ pub(super) trait Labels: Copy + 'static {
     /// Its place among [`Labels::all`].
     fn index(self) -> usize;
 }
+
+/// One metric for every value of the labels `L`.
+#[derive(Debug)]
+pub(super) struct Family<L, M>(Vec<M>, PhantomData<fn(L)>);
+
+/// A counter for every value.
+pub(super) type Counters<L> = Family<L, IntCounter>;
+/// A gauge for every value.
+pub(super) type Gauges<L> = Family<L, IntGauge>;
+/// A histogram for every value.
+pub(super) type Histograms<L> = Family<L, Histogram>;
+
+/// Makes metrics and keeps them for the scrape.
+pub(super) struct Maker<'a>(pub(super) &'a Registry);
 
 /// Makes an enum of a label's values.
 macro_rules! label {
@@ -44,6 +69,80 @@ macro_rules! label {
             }
         }
     };
+}
+
+impl<L: Labels, M> Family<L, M> {
+    /// The one with these labels.
+    pub(super) fn of(&self, labels: L) -> &M {
+        &self.0[labels.index()]
+    }
+
+    fn of_each(resolve: impl Fn(&[&str]) -> M) -> Self {
+        let all = L::all().into_iter();
+        let resolved = all.map(|labels| resolve(&labels.values()));
+        Self(resolved.collect(), PhantomData)
+    }
+}
+
+impl Maker<'_> {
+    /// A counter without labels.
+    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.kept(valid(IntCounter::with_opts(options(name, help))))
+    }
+
+    /// A gauge without labels.
+    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.kept(valid(IntGauge::with_opts(options(name, help))))
+    }
+
+    /// A counter for every value of its labels.
+    pub(super) fn counters<L: Labels>(&self, name: &str, help: &str) -> Counters<L> {
+        let family = valid(IntCounterVec::new(options(name, help), L::NAMES));
+        let family = self.kept(family);
+        Family::of_each(|values| family.with_label_values(values))
+    }
+
+    /// A gauge for every value of its labels.
+    pub(super) fn gauges<L: Labels>(&self, name: &str, help: &str) -> Gauges<L> {
+        let family = valid(IntGaugeVec::new(options(name, help), L::NAMES));
+        let family = self.kept(family);
+        Family::of_each(|values| family.with_label_values(values))
+    }
+
+    /// A histogram, whose `buckets` end at so many seconds, for every value of its labels.
+    pub(super) fn seconds<L: Labels>(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Histograms<L> {
+        let options = HistogramOpts::new(name, help).namespace(NAMESPACE);
+        let family = HistogramVec::new(options.buckets(buckets.to_vec()), L::NAMES);
+        let family = self.kept(valid(family));
+        Family::of_each(|values| family.with_label_values(values))
+    }
+
+    /// What is built in: always 1, its label tells.
+    pub(super) fn build_info(&self, version: &str) {
+        let options =
+            options("build_info", "Which version this is").const_label("version", version);
+        self.kept(valid(IntGauge::with_opts(options))).set(1);
+    }
+
+    /// Keeps `metric` for the scrape.
+    pub(super) fn kept<M: Collector + Clone + 'static>(&self, metric: M) -> M {
+        valid(self.0.register(Box::new(metric.clone())));
+        metric
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(NAMESPACE)
+}
+
+/// Names, labels and buckets are the program's own.
+pub(super) fn valid<T>(made: prometheus::Result<T>) -> T {
+    made.expect("a valid metric, under a name of its own")
 }
 
 /// Two labels side by side.

@@ -3,30 +3,26 @@
 //! A leaf: nothing here knows of the house. An event costs a few atomic additions, as its labels
 //! were resolved when [`Metrics`] was made.
 
-pub mod assets;
-pub mod cli;
-pub mod family;
 pub mod labels;
 pub mod pairing;
 pub mod process;
 pub mod requests;
-pub mod tunnels;
 pub mod upstream;
 
 use prometheus::{Registry, TextEncoder};
 
-use crate::metrics::family::Maker;
+use crate::metrics::labels::Maker;
 
 /// Every metric of one dispatcher.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    assets: assets::Assets,
-    cli: cli::Cli,
+    assets: requests::Assets,
+    cli: pairing::Cli,
     pairing: pairing::Pairing,
     process: process::Process,
     requests: requests::Requests,
-    tunnels: tunnels::Tunnels,
+    tunnels: upstream::Tunnels,
     upstream: upstream::Upstream,
 }
 
@@ -36,12 +32,12 @@ impl Default for Metrics {
         let make = Maker(&registry);
         make.build_info(env!("CARGO_PKG_VERSION"));
         Self {
-            assets: assets::Assets::new(&make),
-            cli: cli::Cli::new(&make),
+            assets: requests::Assets::new(&make),
+            cli: pairing::Cli::new(&make),
             pairing: pairing::Pairing::new(&make),
             process: process::Process::new(&make),
             requests: requests::Requests::new(&make),
-            tunnels: tunnels::Tunnels::new(&make),
+            tunnels: upstream::Tunnels::new(&make),
             upstream: upstream::Upstream::new(&make),
             registry,
         }
@@ -65,7 +61,7 @@ pub use prometheus::TEXT_FORMAT;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::cli::{CliCommand, CliOutcome};
+    use crate::metrics::pairing::{CliCommand, CliOutcome};
     use crate::metrics::requests::{Answered, Class, Kind, Stream};
     use std::time::{Duration, Instant};
 

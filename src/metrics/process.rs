@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{Counter, Gauge, IntGauge, Opts};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::metrics::family::{Maker, valid};
+use crate::metrics::labels::{Maker, valid};
 
 /// The metrics of the process.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! What requests tell: how many of which kind, how long they took, whom they waited for.
+//! The metrics of requests and of static files.
 
 use std::time::Duration;
 
+use prometheus::{IntCounter, IntGauge};
+
 use crate::metrics::Metrics;
-use crate::metrics::family::{Counters, Histograms, Maker};
-use crate::metrics::labels::label;
+use crate::metrics::labels::{Counters, Histograms, Maker, label};
 
 /// From an answer out of memory to all the time that t3 may take.
 const REQUEST_SECONDS: [f64; 12] = [
@@ -180,5 +181,59 @@ impl Metrics {
     /// A client was sent so many bytes.
     pub fn sent(&self, stream: Stream, bytes: u64) {
         self.requests.sent.of(stream).inc_by(bytes);
+    }
+}
+
+label!(
+    /// How a request for a static file was served.
+    Asset, "outcome", {
+        /// From the store, without t3.
+        Hit = "hit",
+        /// From t3.
+        Miss = "miss",
+        /// The browser had it already.
+        NotModified = "not_modified",
+    }
+);
+
+/// The metrics of static files.
+#[derive(Debug)]
+pub(super) struct Assets {
+    served: Counters<Asset>,
+    saved: IntCounter,
+    stored: IntGauge,
+}
+
+impl Assets {
+    pub(super) fn new(make: &Maker<'_>) -> Self {
+        Self {
+            served: make.counters(
+                "asset_requests_total",
+                "Requests for static files, by how they were served",
+            ),
+            saved: make.counter(
+                "asset_saved_bytes_total",
+                "Bytes of static files that clients were not sent: compressed, or there already",
+            ),
+            stored: make.gauge("asset_store_bytes", "Bytes of static files that are kept"),
+        }
+    }
+}
+
+impl Metrics {
+    /// A request for a static file was served.
+    pub fn asset(&self, outcome: Asset) {
+        self.assets.served.of(outcome).inc();
+    }
+
+    /// So many bytes of a static file were not sent: the file's size less what was sent of it.
+    pub fn asset_saved(&self, bytes: u64) {
+        self.assets.saved.inc_by(bytes);
+    }
+
+    /// So many bytes of static files are kept now.
+    pub fn asset_store(&self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.assets.stored.set(bytes);
     }
 }

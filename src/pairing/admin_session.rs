@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::pairing::cli_process::CliError;
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::{BEARER_TTL, Cli};
 
@@ -25,7 +24,7 @@ const ISSUE_TIMEOUT: Duration = Duration::from_secs(25);
 /// What t3's list of clients calls it.
 const LABEL: &str = "t3-dispatcher";
 
-type Issued = Result<Arc<Secret>, Arc<CliError>>;
+type Issued = Option<Arc<Secret>>;
 type Issuing = BoxFuture<'static, Issued>;
 
 /// Holds the session, and gets another one when it must.
@@ -77,7 +76,7 @@ impl Bearer {
             }
             self.join(&mut held)
         };
-        issuing.await.ok()
+        issuing.await
     }
 
     /// Is it time for another one?
@@ -123,12 +122,12 @@ impl Bearer {
                 held.token = Some((Arc::clone(&token), Instant::now()));
                 held.failed = None;
                 info!("has a session of its own to pair with");
-                Ok(token)
+                Some(token)
             }
             Err(error) => {
                 held.failed = Some(Instant::now());
                 warn!(%error, "no session of its own");
-                Err(Arc::new(error))
+                None
             }
         }
     }

@@ -1,16 +1,17 @@
 //! One run of t3's command as a child, under bounds: time, output, and nothing left behind.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::{fmt, io};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use crate::config::CliConfig;
-use crate::metrics::cli::CliOutcome;
+use crate::metrics::pairing::CliOutcome;
 use crate::pairing::secret::redacted;
 use crate::process::allocator;
 
@@ -18,21 +19,28 @@ use crate::process::allocator;
 const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// Why a run gave nothing.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum CliError {
     /// So many wait already that its turn would not come in time, or has not.
+    #[error("too many wait for t3's command")]
     Busy,
     /// It could not be started.
+    #[error("t3's command cannot be started: {0}")]
     Spawn(io::Error),
     /// It did not end in time and was killed.
+    #[error("t3's command did not end in time")]
     Timeout,
     /// It printed more than it ever should and was killed.
+    #[error("t3's command printed over {} KiB", OUTPUT_LIMIT / 1024)]
     OutputTooLong,
     /// Its output could not be read.
+    #[error("t3's command: unreadable output: {0}")]
     Output(io::Error),
     /// It failed, and this is what it said of it.
+    #[error("t3's command failed ({0}): {1}")]
     Failed(ExitStatus, String),
     /// It ended well, but what it printed is not what was asked for.
+    #[error("t3's command printed nothing usable")]
     Unusable,
 }
 
@@ -173,25 +181,3 @@ fn cause(stdout: &[u8], stderr: &[u8]) -> String {
         .or_else(|| lines().find(|line| !line.trim().is_empty()));
     redacted(line.unwrap_or("it said nothing").trim())
 }
-
-impl fmt::Display for CliError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy => formatter.write_str("too many wait for t3's command"),
-            Self::Spawn(error) => write!(formatter, "t3's command cannot be started: {error}"),
-            Self::Timeout => formatter.write_str("t3's command did not end in time"),
-            Self::OutputTooLong => write!(
-                formatter,
-                "t3's command printed over {} KiB",
-                OUTPUT_LIMIT / 1024
-            ),
-            Self::Output(error) => write!(formatter, "t3's command: unreadable output: {error}"),
-            Self::Failed(status, cause) => {
-                write!(formatter, "t3's command failed ({status}): {cause}")
-            }
-            Self::Unusable => formatter.write_str("t3's command printed nothing usable"),
-        }
-    }
-}
-
-impl std::error::Error for CliError {}

@@ -1,24 +1,24 @@
 //! Why a browser has no session.
 
-use std::fmt;
+use thiserror::Error;
 
 use crate::metrics::pairing::PairingFailure;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
-use crate::pairing::loop_guard::Refusal;
 use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
 
 /// Why there is no session.
-#[derive(Debug)]
-pub enum PairError {
-    /// It is not this browser's turn.
-    Refused(Refusal),
+#[derive(Debug, Error)]
+pub(super) enum PairError {
     /// No credential was minted.
-    Mint(MintError),
+    #[error(transparent)]
+    Mint(#[from] MintError),
     /// The credential was not exchanged for a session.
-    Exchange(ExchangeError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     /// It took longer than anybody waits.
+    #[error("no session in the time that anybody waits")]
     Late,
 }
 
@@ -33,10 +33,9 @@ impl PairError {
         matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
     }
 
-    /// What it is counted as; `None` for what is no failure.
-    pub(super) fn cause(&self) -> Option<PairingFailure> {
-        Some(match self {
-            Self::Refused(_) => return None,
+    /// What it is counted as.
+    pub(super) fn cause(&self) -> PairingFailure {
+        match self {
             Self::Late => PairingFailure::Late,
             Self::Mint(MintError::Upstream(_)) => PairingFailure::NoAnswer,
             Self::Mint(MintError::NoBearer) => PairingFailure::NoSession,
@@ -54,20 +53,6 @@ impl PairError {
             Self::Exchange(ExchangeError::Upstream(_)) => PairingFailure::NoAnswer,
             Self::Exchange(ExchangeError::Status(_)) => PairingFailure::ExchangeRefused,
             Self::Exchange(ExchangeError::NoCookie) => PairingFailure::NoCookie,
-        })
-    }
-}
-
-impl fmt::Display for PairError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(Refusal::Loop { .. }) => formatter.write_str("paired too often"),
-            Self::Refused(Refusal::Pause) => formatter.write_str("the last pairing has failed"),
-            Self::Mint(error) => error.fmt(formatter),
-            Self::Exchange(error) => error.fmt(formatter),
-            Self::Late => formatter.write_str("no session in the time that anybody waits"),
         }
     }
 }
-
-impl std::error::Error for PairError {}

@@ -1,6 +1,5 @@
 //! A credential handed to t3, a session's cookie back.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use bytes::Bytes;
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
+use thiserror::Error;
 
 use crate::access::identity::Browser;
 use crate::http_rules::cookies;
@@ -49,13 +49,16 @@ pub struct Session {
 }
 
 /// Why a credential gave no session.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ExchangeError {
     /// t3 gave no answer.
-    Upstream(Failure),
+    #[error("exchange: {0}")]
+    Upstream(#[from] Failure),
     /// t3 refused.
+    #[error("exchange: t3 answered {0}")]
     Status(StatusCode),
     /// t3 agreed, but set no cookie that a session could have.
+    #[error("exchange: t3 agreed, without a session cookie")]
     NoCookie,
 }
 
@@ -132,8 +135,7 @@ async fn post(
     )
     .with(USER_AGENT, browser.user_agent.clone())
     .with(X_FORWARDED_FOR, address.ok());
-    let answer = upstream.call(call, EXCHANGE_TIMEOUT).await;
-    answer.map_err(ExchangeError::Upstream)
+    Ok(upstream.call(call, EXCHANGE_TIMEOUT).await?)
 }
 
 /// The session among the cookies that are set: the one of the expected name, else the one that is
@@ -161,15 +163,3 @@ fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
         cookie_value,
     })
 }
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Upstream(failure) => write!(formatter, "exchange: {failure}"),
-            Self::Status(status) => write!(formatter, "exchange: t3 answered {status}"),
-            Self::NoCookie => formatter.write_str("exchange: t3 agreed, without a session cookie"),
-        }
-    }
-}
-
-impl std::error::Error for ExchangeError {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use thiserror::Error;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -44,18 +45,23 @@ pub(super) enum Way {
 }
 
 /// Why there is no credential.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum MintError {
     /// t3 gave no answer.
-    Upstream(Failure),
+    #[error("pairing-token: {0}")]
+    Upstream(#[from] Failure),
     /// The API is to be used, but the dispatcher has no session to use it with.
+    #[error("no session of its own to ask t3's API with")]
     NoBearer,
     /// The API refused.
+    #[error("pairing-token: t3 answered {0}")]
     Status(StatusCode),
     /// The API's answer has no credential in it.
+    #[error("pairing-token: no credential in t3's answer")]
     Unusable,
     /// t3's command gave none.
-    Cli(CliError),
+    #[error(transparent)]
+    Cli(#[from] CliError),
 }
 
 impl Mint {
@@ -109,8 +115,8 @@ impl Mint {
                 Err(error) => debug!(%error, "t3's API mints nothing, its command is asked"),
             }
         }
-        let minted = self.cli.create_pairing(label, deadline).await;
-        Ok((minted.map_err(MintError::Cli)?, Way::Cli))
+        let credential = self.cli.create_pairing(label, deadline).await?;
+        Ok((credential, Way::Cli))
     }
 
     /// Asks the API; once more with a new session where t3 refused the one there was.
@@ -154,8 +160,7 @@ pub(super) async fn administer(
     let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
     bearer.set_sensitive(true);
     let call = ApiCall::post(path, body).with(AUTHORIZATION, Some(bearer));
-    let answer = upstream.call(call, API_TIMEOUT).await;
-    let answer = answer.map_err(MintError::Upstream)?;
+    let answer = upstream.call(call, API_TIMEOUT).await?;
     if answer.status() != StatusCode::OK {
         return Err(MintError::Status(answer.status()));
     }
@@ -180,17 +185,3 @@ impl fmt::Display for Way {
         })
     }
 }
-
-impl fmt::Display for MintError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Upstream(failure) => write!(formatter, "pairing-token: {failure}"),
-            Self::NoBearer => formatter.write_str("no session of its own to ask t3's API with"),
-            Self::Status(status) => write!(formatter, "pairing-token: t3 answered {status}"),
-            Self::Unusable => formatter.write_str("pairing-token: no credential in t3's answer"),
-            Self::Cli(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for MintError {}

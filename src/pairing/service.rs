@@ -76,12 +76,12 @@ impl Pairing {
         let (inner, browser) = (&self.0, ask.browser);
         if let Some(session) = inner.tabs.handed_on(browser, ask.target) {
             inner.joined(&ask, Duration::ZERO);
-            return Ok(session);
+            return Some(session);
         }
         if let Err(refusal) = inner.guard.admit(browser, ask.arrived) {
             inner.metrics.pairing_refused(refusal.cause());
             tell(refusal, &ask);
-            return Err(Arc::new(PairError::Refused(refusal)));
+            return None;
         }
         let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask));
         if !policy::may_share_session(browser) {
@@ -94,7 +94,7 @@ impl Pairing {
         };
         let pairing = inner.tabs.join(browser, ask.target, begin);
         let paired = pairing.await;
-        if paired.is_ok() && !is_first {
+        if paired.is_some() && !is_first {
             inner.joined(&ask, start.elapsed());
         }
         paired
@@ -123,13 +123,18 @@ impl Inner {
         let browser = &wish.browser;
         let paired = tokio::time::timeout_at(wish.deadline, self.make(&wish)).await;
         let paired = paired.unwrap_or(Err(PairError::Late));
-        match &paired {
+        let paired = match paired {
+            Ok(session) => {
+                self.guard.note(browser, true);
+                Some(Arc::new(session))
+            }
             // That t3 has just gone says nothing of this browser.
-            Err(error) if error.is_upstream_gone() => self.readiness.doubt(),
+            Err(error) if error.is_upstream_gone() => {
+                self.readiness.doubt();
+                None
+            }
             Err(error) => {
-                if let Some(cause) = error.cause() {
-                    self.metrics.pairing_failed(cause);
-                }
+                self.metrics.pairing_failed(error.cause());
                 warn!(
                     user = browser.user(),
                     request_id = %wish.request_id,
@@ -137,23 +142,21 @@ impl Inner {
                     "pairing failed, the page goes to t3 as it is"
                 );
                 self.guard.note(browser, false);
+                None
             }
-            Ok(_) => self.guard.note(browser, true),
-        }
-        let paired = paired.map(Arc::new).map_err(Arc::new);
-        self.tabs.ended(browser, paired.as_ref().ok());
+        };
+        self.tabs.ended(browser, paired.as_ref());
         paired
     }
 
     async fn make(&self, wish: &Wish) -> Result<Session, PairError> {
         let (start, browser) = (Instant::now(), &wish.browser);
-        let minted = self.mint.mint(&browser.label(), wish.deadline).await;
-        let (credential, way) = minted.map_err(PairError::Mint)?;
+        let (credential, way) = self.mint.mint(&browser.label(), wish.deadline).await?;
         let expected = self.readiness.cookie_name();
         let exchanged = self
             .exchange
             .session(&self.upstream, &credential, browser, &expected);
-        let (session, endpoint) = exchanged.await.map_err(PairError::Exchange)?;
+        let (session, endpoint) = exchanged.await?;
         self.readiness.learn_cookie_name(&session.cookie_name);
         let took = start.elapsed();
         self.metrics.exchanged(endpoint.counted());

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::CliConfig;
 use crate::metrics::Metrics;
-use crate::metrics::cli::{CliCommand, CliOutcome};
+use crate::metrics::pairing::{CliCommand, CliOutcome};
 use crate::pairing::cli_process::{self, CliError};
 use crate::pairing::secret::Secret;
 

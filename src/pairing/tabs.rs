@@ -10,15 +10,14 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
-use crate::pairing::error::PairError;
 use crate::pairing::exchange::Session;
 
 /// How long a session is handed to further tabs: about as long as the first tab's answer may need
 /// to reach the browser, until which the others come without it.
 const HANDED_ON_FOR: Duration = Duration::from_secs(2);
 
-/// What a pairing came to, for everybody who waits for it.
-pub(super) type Paired = Result<Arc<Session>, Arc<PairError>>;
+/// What a pairing came to, for every tab that waits for it: why there is no session has been logged.
+pub(super) type Paired = Option<Arc<Session>>;
 
 /// The pairings of this moment.
 #[derive(Debug, Default)]

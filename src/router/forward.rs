@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::http_rules::paths;
-use crate::metrics::assets::Asset;
+use crate::metrics::requests::Asset;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;

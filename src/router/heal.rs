@@ -78,7 +78,7 @@ impl Router<'_> {
         let waiting = context.client.waiting();
         let session = self.services.pairing.pair(ask).await;
         drop(waiting);
-        let session = session.ok()?;
+        let session = session?;
         let (name, value) = (&session.cookie_name, &session.cookie_value);
         cookies::replace_session_cookie(&mut head.headers, name, value);
         Some(session)

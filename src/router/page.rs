@@ -80,7 +80,7 @@ impl Router<'_> {
             arrived: context.arrived,
             had_session: session.is_some(),
         };
-        let session = self.services.pairing.pair(ask).await.ok()?;
+        let session = self.services.pairing.pair(ask).await?;
         Some(session.set_cookies.clone())
     }
 }

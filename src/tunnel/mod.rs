@@ -1,10 +1,9 @@
 //! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
 
-pub mod close_frame;
 pub mod direction;
 pub mod registry;
-pub mod report;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,8 +15,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
+use crate::metrics::upstream::TunnelEnd;
 use crate::tunnel::direction::{Direction, Lost};
-use crate::tunnel::report::{Cause, Report};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +42,36 @@ pub struct Side {
     pub stream: TcpStream,
     /// Bytes already read from it, which come first.
     pub early: Bytes,
+}
+
+/// Who ended a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client left without a word, or was lost.
+    DownstreamClosed,
+    /// t3 left without a word, or was lost.
+    UpstreamClosed,
+    /// The dispatcher's own drain came to its deadline.
+    Drained,
+    /// The session that it was opened with has died.
+    SessionEnded,
+    /// One of them, which had said so by a WebSocket's own close.
+    Graceful,
+}
+
+/// What a tunnel was, once it has ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Who ended it.
+    pub cause: Cause,
+    /// Was it t3 who ended it, without having been asked to?
+    pub is_t3_gone: bool,
+    /// From the 101 to the end of both sides.
+    pub duration: Duration,
+    /// Bytes from the client to t3.
+    pub bytes_up: u64,
+    /// Bytes from t3 to the client.
+    pub bytes_down: u64,
 }
 
 /// How long the other side is waited for when one has ended.
@@ -149,5 +178,30 @@ impl Tunnel {
             true => Cause::Graceful,
             false => by,
         }
+    }
+}
+
+impl Cause {
+    /// What it is counted as.
+    fn counted(self) -> TunnelEnd {
+        match self {
+            Self::DownstreamClosed => TunnelEnd::DownstreamClosed,
+            Self::UpstreamClosed => TunnelEnd::UpstreamClosed,
+            Self::Drained => TunnelEnd::Drained,
+            Self::SessionEnded => TunnelEnd::SessionEnded,
+            Self::Graceful => TunnelEnd::Graceful,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::DownstreamClosed => "downstream_closed",
+            Self::UpstreamClosed => "upstream_closed",
+            Self::Drained => "drained",
+            Self::SessionEnded => "session_ended",
+            Self::Graceful => "graceful",
+        })
     }
 }
