@@ -14,7 +14,7 @@ use t3_dispatcher::access::{Door, Standing};
 use t3_dispatcher::fast_path::request::{Rules, rewrite};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::router::route::{self, Route};
-use t3_dispatcher::http_rules::{header_policy, validation, websocket};
+use t3_dispatcher::http_rules::{header_map, validation, websocket};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -72,7 +72,7 @@ fuzz_target!(|data: &[u8]| {
         validation::check(&mut other).map_err(|refusal| refusal.why).expect("clean");
         assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
         let wants_websocket = websocket::is_asked_for(other.headers());
-        header_policy::strip_request(other.headers_mut());
+        header_map::strip_request(other.headers_mut());
         let visitor = door.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Barred);
         assert_eq!(visitor.is_https, plain.is_https);

@@ -4,7 +4,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::http_rules::header_policy;
+use t3_dispatcher::http_rules::header_map;
 use t3_dispatcher_fuzz::{fields, listed};
 
 const OF_ONE_HOP: [&str; 5] = [
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         .collect();
 
     let mut request = before.clone();
-    header_policy::strip_request(&mut request);
+    header_map::strip_request(&mut request);
     for name in OF_ONE_HOP {
         assert!(!request.contains_key(name), "{name}");
     }
@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(codings.is_empty(), !before.contains_key(TRANSFER_ENCODING));
 
     let mut answer = before.clone();
-    header_policy::strip_response(&mut answer, false);
+    header_map::strip_response(&mut answer, false);
     for name in OF_ONE_HOP
         .into_iter()
         .chain(["connection", "te", "trailer", "transfer-encoding"])
@@ -63,11 +63,11 @@ fuzz_target!(|data: &[u8]| {
         assert!(!answer.contains_key(name), "{name}");
     }
     let mut again = answer.clone();
-    header_policy::strip_response(&mut again, false);
+    header_map::strip_response(&mut again, false);
     assert_eq!(listed(&again), listed(&answer));
 
     let mut trailers = before.clone();
-    header_policy::strip_trailers(&mut trailers);
+    header_map::strip_trailers(&mut trailers);
     for (name, _) in listed(&trailers) {
         let frames = ["host", "content-length", "transfer-encoding", "connection"];
         assert!(!frames.contains(&&*name), "{name}");
@@ -79,7 +79,7 @@ fuzz_target!(|data: &[u8]| {
         );
     }
 
-    if header_policy::is_clearly_framed(&before) && before.contains_key(TRANSFER_ENCODING) {
+    if header_map::is_clearly_framed(&before) && before.contains_key(TRANSFER_ENCODING) {
         let codings: Vec<_> = before.get_all(TRANSFER_ENCODING).iter().collect();
         assert_eq!(codings.len(), 1);
         assert!(codings[0].as_bytes().eq_ignore_ascii_case(b"chunked"));

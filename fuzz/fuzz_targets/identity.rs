@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
 
     let policy = HeaderPolicy::new(Some(&NAME));
     let mut trusted = before.clone();
-    policy.withhold(&mut trusted, true);
+    header_map::withhold(&mut trusted, &policy, true);
     let withheld = |name: &str| {
         let name = plain(name);
         name.starts_with("x-authentik-") || name == "x-dispatcher-secret"
@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(others(&trusted), others(&before), "the rest stays as it was");
 
     let mut replaced = before.clone();
-    policy.withhold(&mut replaced, false);
+    header_map::withhold(&mut replaced, &policy, false);
     forwarded::set(&mut replaced, false, PEER);
     assert_eq!(of(&replaced, "x-forwarded-for"), [b"192.0.2.7"]);
     assert_eq!(of(&replaced, "x-forwarded-proto"), [b"http"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::http_rules::header_view::HeaderView;
+use crate::http_rules::HeaderView;
 
 /// The one non-empty value of exactly `name`; none where it is missing, empty or repeated.
 pub fn stated<'a>(

@@ -17,9 +17,8 @@ use tracing::warn;
 use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::config::DoorConfig;
-use crate::http_rules::forwarded;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
-use crate::http_rules::header_view::HeaderView;
+use crate::http_rules::{HeaderView, forwarded, header_map};
 
 /// The door of the pod.
 #[derive(Debug)]
@@ -121,7 +120,7 @@ impl Door {
                 },
             },
         };
-        self.header_policy.withhold(headers, is_trusted);
+        header_map::withhold(headers, &self.header_policy, is_trusted);
         forwarded::set(headers, is_trusted, peer);
         visitor
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use parking_lot::Mutex;
 
-use crate::process::tasks::AbortOnDrop;
+use crate::process::AbortOnDrop;
 use crate::responses::body::BodyError;
 
 /// What there is of a body so far.
@@ -210,7 +210,7 @@ mod tests {
     async fn its_task_ends_with_the_last_reader() {
         let (growing, writer) = Growing::new();
         let (alive, mut ended) = tokio::sync::oneshot::channel::<()>();
-        growing.written_by(crate::process::tasks::Tasks::default().spawn(async move {
+        growing.written_by(crate::process::Tasks::default().spawn(async move {
             std::future::pending::<()>().await;
             drop((writer, alive));
         }));

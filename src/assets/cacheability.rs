@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 use crate::http_rules::paths::{HASHED, is_file_path, is_static_path};
-use crate::http_rules::{navigation, transform};
+use crate::http_rules::{browser_request, transform};
 
 /// Below this a coded body saves nothing: it is one packet either way.
 const SMALLEST_TO_CODE: u64 = 1024;
@@ -51,7 +51,7 @@ pub(super) struct File {
 pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && (is_file_path(head.uri.path())
-            || (is_static_path(head.uri.path()) && navigation::wants_document(&head.headers)))
+            || (is_static_path(head.uri.path()) && browser_request::wants_document(&head.headers)))
         && REQUEST_FIELDS
             .iter()
             .all(|name| !head.headers.contains_key(name))
@@ -143,7 +143,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     const SCRIPT: [(&str, &str); 2] = [
         ("content-type", "text/javascript; charset=utf-8"),

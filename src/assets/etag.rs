@@ -105,7 +105,7 @@ fn is_own(opaque: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     fn request(lines: &[&str]) -> HeaderMap {
         let lines: Vec<_> = lines.iter().map(|line| ("if-none-match", *line)).collect();

@@ -12,7 +12,7 @@ use crate::assets::encoder::{Coding, Encoder, Setting};
 use crate::assets::single_flight::{Flight, Lead};
 use crate::assets::transcode::Pump;
 use crate::assets::{Ask, Inner, response_fields};
-use crate::http_rules::header_policy;
+use crate::http_rules::header_map;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::upstream::error::Failure;
@@ -156,7 +156,7 @@ impl Inner {
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let mut answer = self.upstream.send(request, limit, None).await?;
-        header_policy::strip_response(answer.headers_mut(), false);
+        header_map::strip_response(answer.headers_mut(), false);
         Ok(answer)
     }
 }

@@ -98,7 +98,7 @@ fn thousandths(parameter: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::assets::negotiation::Coding::{Br, Gzip, Zstd};
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     fn of(lines: &[&str]) -> Vec<Coding> {
         let lines: Vec<_> = lines

@@ -79,7 +79,7 @@ pub(super) fn of_not_modified(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     fn all(headers: &HeaderMap, name: &str) -> Vec<String> {
         let values = headers.get_all(name).iter();

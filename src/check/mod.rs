@@ -17,8 +17,8 @@ use crate::config::{CliConfig, PairingConfig, UpstreamConfig};
 use crate::http_rules::cookies;
 use crate::pairing::dry_run::{Administration, Credential, Rehearsal};
 use crate::pairing::exchange::Session;
-use crate::process::tasks::Tasks;
-use crate::upstream::client::Upstream;
+use crate::process::Tasks;
+use crate::upstream::Upstream;
 
 const NO_COMMAND: &str = "t3's command cannot be run";
 const NO_T3: &str = "t3 does not answer";

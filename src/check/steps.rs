@@ -17,10 +17,10 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::check::advice::{finding, of_upstream};
 use crate::check::report::Finding;
-use crate::http_rules::{cookies, set_cookie};
+use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
+use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
-use crate::upstream::client::Upstream;
 
 /// How long t3 may take for an answer of some bytes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
+use crate::state::client::RequestLine;
 use crate::state::deadlines::Deadlines;
-use crate::state::request_line::RequestLine;
 use crate::upstream::forward::Interim;
 
 /// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and

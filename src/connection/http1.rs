@@ -20,9 +20,9 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::connection::client_io::ClientIo;
-use crate::connection::deadline_watch::{Watched, watch};
+use crate::connection::{Watched, watch};
 use crate::fast_path::ClientConnection;
-use crate::process::tasks::Tasks;
+use crate::process::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::router::Router;
 use crate::router::context::AfterSwitch;

@@ -8,9 +8,9 @@ use crate::fast_path::io::{ExchangeError, ExchangeIo, Received};
 use crate::fast_path::request::EligibleRequest;
 use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
-use crate::fast_path::{ClientConnection, buffers, local_response};
-use crate::metrics::requests::{Answered, Class, Kind};
-use crate::process::tasks::Tasks;
+use crate::fast_path::{ClientConnection, buffers, head_writer};
+use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
+use crate::process::Tasks;
 use crate::responses::ErrorFormat;
 use crate::state::Services;
 use crate::state::client::Client;
@@ -105,7 +105,7 @@ impl<'a> Exchange<'a> {
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
         let is_last = self.tasks.is_draining();
-        let message = local_response::message(response, is_last);
+        let message = head_writer::message(response, is_last);
         match self.io.write_client(&message).await {
             Ok(()) if !is_last => ExchangeEnd::Answered,
             _ => ExchangeEnd::Last,
@@ -244,6 +244,7 @@ impl<'a> Exchange<'a> {
     /// Counts the request, as the head of its response is here.
     fn count(&self, request: EligibleRequest, status: u16, now: Instant) {
         self.services.metrics.answered(Answered {
+            way: RequestWay::FastPath,
             kind: match request.is_asset {
                 true => Kind::Asset,
                 false => Kind::Fetch,

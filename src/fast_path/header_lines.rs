@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use http::HeaderName;
 
-use crate::http_rules::header_view::HeaderView;
+use crate::http_rules::HeaderView;
 use crate::http_rules::scan::{name_length, text_length};
 
 /// More lines than browsers, proxies and t3 send.

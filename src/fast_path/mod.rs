@@ -11,7 +11,6 @@ pub(crate) mod framing;
 pub(crate) mod head_writer;
 pub(crate) mod header_lines;
 pub(crate) mod io;
-pub(crate) mod local_response;
 pub(crate) mod normalized_head;
 pub mod request;
 pub(crate) mod request_writer;
@@ -25,11 +24,12 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
 use crate::fast_path::request::{Rules, rewrite};
 use crate::metrics::requests::Stream;
-use crate::process::tasks::Tasks;
+use crate::process::Tasks;
 use crate::state::Services;
 use crate::state::client::Client;
 
@@ -85,6 +85,14 @@ pub async fn serve(
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
+        let ids = &services.request_ids;
+        debug!(
+            method = request.method(),
+            path = request.path(&connection.unread),
+            route = "fast path",
+            request_id = %request.id(&connection.unread, ids),
+            "request"
+        );
         let exchange = Exchange::new(connection, upstream, client, services, tasks, arrived);
         match exchange.run(request, to_upstream).await {
             ExchangeEnd::Unanswered => return FastPathEnd::Ineligible,

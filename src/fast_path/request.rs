@@ -73,6 +73,21 @@ impl<'a> Rules<'a> {
 }
 
 impl EligibleRequest {
+    /// Its method.
+    pub fn method(&self) -> &'static str {
+        match self.is_head {
+            true => "HEAD",
+            false => "GET",
+        }
+    }
+
+    /// Its path, without the query; `bytes` are those that it was read from.
+    pub fn path<'a>(&self, bytes: &'a [u8]) -> &'a str {
+        let target = bytes.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
+        let path = target.split(|byte| *byte == b'?').next();
+        str::from_utf8(path.unwrap_or_default()).unwrap_or_default()
+    }
+
     /// Its id; `bytes` are those that it was read from.
     pub fn id(&self, bytes: &[u8], ids: &RequestIds) -> RequestId {
         match self.id {

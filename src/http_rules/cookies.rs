@@ -5,7 +5,7 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr_iter;
 
-use crate::http_rules::header_policy;
+use crate::http_rules::header_map;
 
 /// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
@@ -60,7 +60,7 @@ pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
     match kept.next() {
         Some(first) => drop(headers.insert(COOKIE, first)),
         // `HeaderMap::remove` would move the last field into the gap.
-        None => header_policy::retain(headers, |name| name != COOKIE),
+        None => header_map::retain(headers, |name| name != COOKIE),
     }
     for line in kept {
         headers.append(COOKIE, line);
@@ -130,7 +130,7 @@ pub fn secured(line: &[u8], name: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     #[test]
     fn the_session_cookie_is_the_first_of_exactly_that_name() {

@@ -2,12 +2,12 @@
 //!
 //! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both
 //! ways through apply them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the
-//! functions at the end of this file. No other part of the program lists names that cross a hop.
+//! functions of [`header_map`](crate::http_rules::header_map). No other part of the program lists names
+//! that cross a hop.
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::HeaderName;
 
 use crate::http_rules::scan;
 
@@ -107,20 +107,6 @@ impl HeaderPolicy {
         };
         let identity = self.identity.as_deref();
         identity.is_some_and(|held| held.len() == name.len() && name.iter().zip(held).all(same))
-    }
-
-    /// Removes from a request what t3 is not to see: withheld fields and cookies, lookalikes, and
-    /// forwarded fields of a peer that is not trusted.
-    pub fn withhold(&self, headers: &mut HeaderMap, is_trusted: bool) {
-        retain(headers, |name| {
-            let field = self.field(name.as_str().as_bytes());
-            match field {
-                Field::Withheld | Field::Lookalike => false,
-                Field::Forwarded | Field::ForwardedFor => is_trusted,
-                _ => true,
-            }
-        });
-        super::cookies::withhold(headers, WITHHELD_COOKIE_PREFIX);
     }
 }
 
@@ -238,17 +224,6 @@ impl Field {
     }
 }
 
-/// May a request's trailer called `name` go on (RFC 9110 §6.5.1)? Nothing that routes, frames or
-/// authenticates may: a recipient might merge it into the header.
-fn may_trail(name: &HeaderName) -> bool {
-    let name = canonical(name.as_str());
-    let says_who = ["cookie", "authorization", "x-dispatcher-"];
-    matches!(
-        Field::of(name.as_bytes()),
-        Field::Other | Field::Trailer | Field::Expect
-    ) && !says_who.iter().any(|prefix| name.starts_with(prefix))
-}
-
 /// `name` as a program may spell it that knows no hyphens: `X_Authentik_Username`,
 /// `x.authentik.username` and `X-authentik-username` are one (CVE-2025-64484).
 pub fn canonical(name: &str) -> Cow<'_, str> {
@@ -258,122 +233,9 @@ pub fn canonical(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts
-/// trailers still says so, each as a field of the next hop.
-pub fn strip_request(headers: &mut HeaderMap) {
-    let accepts_trailers = accepts_trailers(headers);
-    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
-    strip_hop(headers, |field| {
-        let of_this_hop = matches!(field, Field::Te | Field::TransferEncoding | Field::Upgrade);
-        of_this_hop || matches!(field, Field::Connection | Field::HopByHop)
-    });
-    if accepts_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-    }
-    if is_chunked {
-        // Without it hyper's client sends a GET's chunked body as none at all.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-}
-
-/// Removes t3's hop from a response to a client that accepts trailers, or not: to one that does not,
-/// none are sent, and none are announced.
-pub fn strip_response(headers: &mut HeaderMap, accepts_trailers: bool) {
-    strip_hop(headers, |field| match field {
-        Field::Trailer => !accepts_trailers,
-        Field::TransferEncoding => true,
-        field => field.in_response() == Disposition::Drop,
-    });
-}
-
-/// Leaves in a request's trailers only what may be one.
-pub fn strip_trailers(trailers: &mut HeaderMap) {
-    retain(trailers, may_trail);
-}
-
-/// Does the sender of a request accept trailers (RFC 9110 §10.1.4)?
-pub fn accepts_trailers(headers: &HeaderMap) -> bool {
-    has_token(headers, &TE, "trailers")
-}
-
-/// Has one of the lines of `name` the token, in a list, whatever its case?
-pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
-/// Is there no `Transfer-Encoding`, or exactly one, and that one `chunked`? Anything else is read
-/// differently by somebody (RFC 9112 §6.1, CVE-2021-21299).
-pub fn is_clearly_framed(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
-}
-
-/// Keeps the fields whose name passes `stays`, in their order.
-pub fn retain(headers: &mut HeaderMap, stays: impl Fn(&HeaderName) -> bool) {
-    if headers.keys().all(&stays) {
-        return;
-    }
-    // `HeaderMap::remove` moves the last field into the gap; a new map keeps the order.
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter() {
-        if stays(name) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    *headers = kept;
-}
-
-/// Removes the fields that `is_of_hop` says belong to one hop, and those that any of the `Connection`
-/// lines names.
-fn strip_hop(headers: &mut HeaderMap, is_of_hop: impl Fn(Field) -> bool) {
-    let nominated = nominated(headers);
-    retain(headers, |name| {
-        let field = Field::of(name.as_str().as_bytes());
-        !is_of_hop(field) && (!field.may_be_nominated() || !nominated.contains(name))
-    });
-}
-
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(CONNECTION).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.eq_ignore_ascii_case(b"close"))
-        .filter_map(|token| HeaderName::from_bytes(token).ok())
-        .collect()
-}
-
-/// The fields of a test.
-#[cfg(test)]
-pub(crate) fn from_lines(lines: &[(&str, &str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("a test's name");
-        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a test's value");
-        headers.append(name, value);
-    }
-    headers
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().expect("a test's value")))
-            .collect()
-    }
 
     #[test]
     fn each_name_has_its_disposition_in_any_spelling() {
@@ -440,95 +302,5 @@ mod tests {
         let forwarded = HeaderName::from_static("x-forwarded-user");
         let field = HeaderPolicy::new(Some(&forwarded)).field(b"X-Forwarded-User");
         assert_eq!(field, Field::Withheld);
-    }
-
-    #[test]
-    fn what_t3_is_not_to_see_is_withheld_and_the_order_of_the_rest_stays() {
-        let identity = HeaderName::from_static("remote-user");
-        let mut headers = from_lines(&[
-            ("a", "1"),
-            ("x-authentik-username", "alice"),
-            ("remote_user", "alice"),
-            ("x-dispatcher-secret", "s"),
-            ("cookie", "authentik_session=x; b=2"),
-            ("x-forwarded-proto", "https"),
-            ("b", "2"),
-        ]);
-        let policy = HeaderPolicy::new(Some(&identity));
-        policy.withhold(&mut headers, true);
-        let trusted = [
-            ("a", "1"),
-            ("cookie", "b=2"),
-            ("x-forwarded-proto", "https"),
-            ("b", "2"),
-        ];
-        assert_eq!(lines(&headers), trusted);
-        policy.withhold(&mut headers, false);
-        assert_eq!(lines(&headers), [("a", "1"), ("cookie", "b=2"), ("b", "2")]);
-    }
-
-    #[test]
-    fn trailers_are_announced_only_to_a_client_that_accepts_them() {
-        let announced = [("trailer", "x-sum"), ("a", "1")];
-        let mut headers = from_lines(&announced);
-        strip_response(&mut headers, true);
-        assert_eq!(lines(&headers), announced);
-        strip_response(&mut headers, false);
-        assert_eq!(lines(&headers), [("a", "1")]);
-    }
-
-    #[test]
-    fn a_hop_s_fields_go_and_the_order_of_the_rest_stays() {
-        let mut headers = from_lines(&[
-            ("connection", "keep-alive, x-one"),
-            ("a", "1"),
-            ("keep-alive", "timeout=5"),
-            ("x-one", "gone"),
-            ("b", "2"),
-            ("connection", "X-Two"),
-            ("b", "3"),
-            ("x-two", "gone"),
-            ("proxy-connection", "keep-alive"),
-            ("proxy-authorization", "Basic x"),
-            ("upgrade", "h2c"),
-            ("te", "gzip"),
-            ("c", "4"),
-        ]);
-        strip_request(&mut headers);
-        assert_eq!(
-            lines(&headers),
-            [("a", "1"), ("b", "2"), ("b", "3"), ("c", "4")]
-        );
-    }
-
-    #[test]
-    fn framing_survives_the_hop() {
-        let mut headers = from_lines(&[
-            ("transfer-encoding", "chunked"),
-            ("te", "trailers, deflate;q=0.5"),
-            ("trailer", "x-sum"),
-        ]);
-        strip_request(&mut headers);
-        assert_eq!(
-            lines(&headers),
-            [
-                ("trailer", "x-sum"),
-                ("te", "trailers"),
-                ("connection", "te"),
-                ("transfer-encoding", "chunked")
-            ]
-        );
-    }
-
-    #[test]
-    fn host_and_length_cannot_be_nominated_away() {
-        let mut headers = from_lines(&[
-            ("host", "h"),
-            ("connection", "Host, Content-Length, close, , b@d, a"),
-            ("content-length", "3"),
-            ("a", "1"),
-        ]);
-        strip_request(&mut headers);
-        assert_eq!(lines(&headers), [("host", "h"), ("content-length", "3")]);
     }
 }

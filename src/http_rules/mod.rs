@@ -1,15 +1,34 @@
 //! What HTTP lets a proxy hop keep, drop, replace or refuse: pure rules, the security surface.
 
+pub mod browser_request;
 pub mod cookies;
 pub mod forwarded;
 pub mod grammar;
+pub mod header_map;
 pub mod header_policy;
-pub mod header_view;
-pub mod navigation;
-pub mod origin;
 pub mod paths;
 pub mod request_id;
 pub mod scan;
 pub mod transform;
 pub mod validation;
-pub mod websocket;
+
+use http::{HeaderMap, HeaderName};
+
+/// The header of one message.
+pub trait HeaderView {
+    /// The values of the lines called `name`, in their order.
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The value of `name`, if it has exactly one line.
+    fn single<'a>(&'a self, name: &'a HeaderName) -> Option<&'a [u8]> {
+        let mut lines = self.lines(name);
+        let line = lines.next()?;
+        lines.next().is_none().then_some(line)
+    }
+}
+
+impl HeaderView for HeaderMap {
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.get_all(name).iter().map(http::HeaderValue::as_bytes)
+    }
+}

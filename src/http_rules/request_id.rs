@@ -125,7 +125,7 @@ pub fn is_safe(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     #[test]
     fn a_safe_id_is_taken_over_and_any_other_replaced() {

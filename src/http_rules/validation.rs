@@ -1,11 +1,13 @@
 //! Request validation: what hyper accepts and this proxy refuses. Pure.
 
-use http::header::{HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
+use http::header::{
+    CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body::Body;
 
 use crate::http_rules::grammar::is_host;
-use crate::http_rules::header_policy;
+use crate::http_rules::header_map::{self, has_token};
 
 /// Why a request is refused. Its connection is closed after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,7 @@ fn check_target(target: &Uri) -> Result<(), Refusal> {
 
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let why = "Transfer-Encoding is not exactly `chunked`";
-    match header_policy::is_clearly_framed(headers) {
+    match header_map::is_clearly_framed(headers) {
         true => Ok(()),
         false => Err(refusal(StatusCode::BAD_REQUEST, why)),
     }
@@ -139,9 +141,26 @@ fn refusal(status: StatusCode, why: &'static str) -> Refusal {
     Refusal { status, why }
 }
 
+/// Does the request ask for an upgrade to a WebSocket (RFC 6455 §4.1)?
+pub fn is_asked_for(headers: &HeaderMap) -> bool {
+    has_token(headers, &CONNECTION, "upgrade") && has_token(headers, &UPGRADE, "websocket")
+}
+
+/// Is this the response that turns the connection into a WebSocket (RFC 9110 §15.2.2)?
+pub fn switches_to_websocket(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::SWITCHING_PROTOCOLS && has_token(headers, &UPGRADE, "websocket")
+}
+
+/// Marks a message for the next hop as asking for, or granting, a WebSocket.
+pub fn mark_websocket(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http_rules::header_map::from_lines;
 
     #[test]
     fn a_handshake_s_key_is_sixteen_bytes() {
@@ -154,6 +173,28 @@ mod tests {
             b"short==",
         ] {
             assert!(!is_handshake_key(key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn both_fields_ask_for_a_websocket() {
+        for (fields, expected) in [
+            (
+                vec![("connection", "Upgrade"), ("upgrade", "websocket")],
+                true,
+            ),
+            (
+                vec![
+                    ("connection", "keep-alive"),
+                    ("connection", "x, upgrade"),
+                    ("upgrade", "WebSocket"),
+                ],
+                true,
+            ),
+            (vec![("upgrade", "websocket")], false),
+            (vec![("connection", "Upgrade"), ("upgrade", "h2c")], false),
+        ] {
+            assert_eq!(is_asked_for(&from_lines(&fields)), expected, "{fields:?}");
         }
     }
 }

@@ -62,7 +62,7 @@ pub use prometheus::TEXT_FORMAT;
 mod tests {
     use super::*;
     use crate::metrics::pairing::{CliCommand, CliOutcome};
-    use crate::metrics::requests::{Answered, Class, Kind, Stream};
+    use crate::metrics::requests::{Answered, Class, Kind, RequestWay, Stream};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -108,6 +108,7 @@ mod tests {
             let start = Instant::now();
             for n in 0..rounds {
                 metrics.answered(Answered {
+                    way: RequestWay::FastPath,
                     kind: Kind::Fetch,
                     class: Class::of(200),
                     took: Duration::from_micros(u64::from(n)),

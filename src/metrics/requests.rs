@@ -36,6 +36,16 @@ label!(
 );
 
 label!(
+    /// The way by which a request went.
+    RequestWay, "way", {
+        /// The fast path, from buffer to buffer.
+        FastPath = "fast_path",
+        /// hyper and the router.
+        Hyper = "hyper",
+    }
+);
+
+label!(
     /// The class of an answer's status.
     Class, "class", {
         /// Another protocol follows.
@@ -92,6 +102,7 @@ impl Class {
 #[derive(Debug)]
 pub(super) struct Requests {
     answered: Counters<(Kind, Class)>,
+    by_way: Counters<RequestWay>,
     took: Histograms<Kind>,
     waited: Histograms<Kind>,
     own: Histograms<Kind>,
@@ -103,6 +114,8 @@ pub(super) struct Requests {
 /// A request whose answer's head is ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered {
+    /// The way by which it went.
+    pub way: RequestWay,
     /// What kind of request it was.
     pub kind: Kind,
     /// The class of its answer.
@@ -119,6 +132,10 @@ impl Requests {
             answered: make.counters(
                 "requests_total",
                 "Requests, by their kind and the class of their answer",
+            ),
+            by_way: make.counters(
+                "requests_by_way_total",
+                "Requests, by the way by which they went: the fast path, or hyper and the router",
             ),
             took: make.seconds(
                 "request_duration_seconds",
@@ -156,12 +173,14 @@ impl Metrics {
     pub fn answered(&self, request: Answered) {
         let requests = &self.requests;
         let Answered {
+            way,
             kind,
             class,
             took,
             waited,
         } = request;
         requests.answered.of((kind, class)).inc();
+        requests.by_way.of(way).inc();
         requests.took.of(kind).observe(took.as_secs_f64());
         requests.waited.of(kind).observe(waited.as_secs_f64());
         let own = took.saturating_sub(waited);

@@ -16,7 +16,7 @@ use crate::pairing::exchange::{Exchange, ExchangeError, Session};
 use crate::pairing::mint::{self, MintError};
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::Cli;
-use crate::upstream::client::Upstream;
+use crate::upstream::Upstream;
 
 /// What t3's list of clients calls the sessions of a rehearsal.
 const LABEL: &str = "t3-dispatcher check";

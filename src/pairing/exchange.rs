@@ -13,8 +13,8 @@ use crate::access::identity::Browser;
 use crate::http_rules::cookies;
 use crate::metrics;
 use crate::pairing::secret::Secret;
+use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
-use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 
 /// How long t3 may take for it. It needs some milliseconds (contract §4).

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::pairing::policy::Liveness;
-use crate::upstream::client::Upstream;
-use crate::upstream::session::{self, SessionCredential};
+use crate::upstream::Upstream;
+use crate::upstream::api_call::{self, SessionCredential};
 
 /// How long a session that was alive is taken to be.
 const ALIVE_FOR: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ impl Check {
         let Some(proof) = SessionCredential::cookie(name, value) else {
             return Liveness::Dead;
         };
-        match session::is_alive(upstream, &proof).await {
+        match api_call::is_session_alive(upstream, &proof).await {
             Some(true) => self.remember(value),
             Some(false) => return Liveness::Dead,
             None => {}

@@ -18,8 +18,8 @@ use crate::pairing::admin_session::Bearer;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::Cli;
+use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
-use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 
 /// How long t3's API may take. It needs 6 to 22 ms (contract §4).

@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::access::Standing;
 use crate::access::identity::Browser;
-use crate::http_rules::{navigation, origin};
+use crate::http_rules::browser_request;
 
 /// What the policy's decisions depend on.
 #[derive(Debug, Clone, Copy)]
@@ -111,12 +111,12 @@ impl RequestFacts {
             has_ticket: has_ticket(&head.uri),
             origin: match headers.contains_key(ORIGIN) {
                 false => PageOrigin::Unstated,
-                true if origin::origin_is_host(headers) => PageOrigin::Own,
+                true if browser_request::origin_is_host(headers) => PageOrigin::Own,
                 true => PageOrigin::Foreign,
             },
             is_of_own_script: match route {
-                RouteKind::SessionQuery => origin::is_own_fetch(headers),
-                RouteKind::Upgrade => origin::is_own_upgrade(headers),
+                RouteKind::SessionQuery => browser_request::is_own_fetch(headers),
+                RouteKind::Upgrade => browser_request::is_own_upgrade(headers),
                 RouteKind::PageLoad | RouteKind::Other => false,
             },
             has_session,
@@ -128,11 +128,11 @@ impl RequestFacts {
 
 /// Which kind of request it is that does not ask for a WebSocket.
 pub fn route_kind(method: &Method, path: &str, headers: &HeaderMap, has_body: bool) -> RouteKind {
-    if navigation::is_page_load(method, headers) {
+    if browser_request::is_page_load(method, headers) {
         return RouteKind::PageLoad;
     }
     let is_query = path == "/api/auth/session" && method == Method::GET && !has_body;
-    match is_query && origin::is_own_fetch(headers) {
+    match is_query && browser_request::is_own_fetch(headers) {
         true => RouteKind::SessionQuery,
         false => RouteKind::Other,
     }
@@ -187,7 +187,7 @@ pub fn may_share_session(browser: &Browser) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
 
     const ROUTES: [RouteKind; 4] = [
         RouteKind::PageLoad,

@@ -16,8 +16,8 @@ use crate::pairing::mint::{Mint, Way};
 use crate::pairing::policy::{self, Liveness};
 use crate::pairing::request::{Ask, Wish, tell};
 use crate::pairing::tabs::{Paired, Tabs};
-use crate::process::tasks::Tasks;
-use crate::upstream::client::Upstream;
+use crate::process::Tasks;
+use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
 
 /// Makes sessions on t3, and knows which are alive.

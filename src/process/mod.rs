@@ -2,4 +2,141 @@
 
 pub mod allocator;
 pub mod install;
-pub mod tasks;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+
+/// Starts tasks and knows when the last one has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    tracker: TaskTracker,
+    drain: Stop,
+    cut: Stop,
+}
+
+/// A token, and whether it has been cancelled: asked with every request, and the token would take
+/// a lock.
+#[derive(Debug, Default)]
+struct Stop {
+    token: CancellationToken,
+    is_given: AtomicBool,
+}
+
+/// A stop as one task sees it, which asks often and is woken once.
+#[derive(Debug)]
+pub struct Signal<'a> {
+    stop: &'a Stop,
+    waiting: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_registered: bool,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub struct AbortOnDrop(JoinHandle<()>);
+
+impl Tasks {
+    /// Starts a task of its own; the drain waits for it.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop {
+        AbortOnDrop(self.0.tracker.spawn(task))
+    }
+
+    /// Starts a task that nobody holds; the drain waits for it.
+    pub fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tracker.spawn(task);
+    }
+
+    /// Starts a task that the drain ends at once.
+    pub fn until_drained(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let drain = self.drain().clone();
+        self.detach(async move {
+            drain.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Set once no new request may begin.
+    pub fn drain(&self) -> &CancellationToken {
+        &self.0.drain.token
+    }
+
+    /// Has the drain begun?
+    pub fn is_draining(&self) -> bool {
+        self.0.drain.is_given()
+    }
+
+    /// The drain, for the task that will poll it.
+    pub fn drain_signal(&self) -> Signal<'_> {
+        self.0.drain.signal()
+    }
+
+    /// Set at the deadline: what still runs ends now.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.0.cut.token
+    }
+
+    /// The cut, for the task that will poll it.
+    pub fn cut_signal(&self) -> Signal<'_> {
+        self.0.cut.signal()
+    }
+
+    /// Asks every task to end, tells those left after `deadline` to end at once, as does `at_cut`,
+    /// and waits for these for at most `grace` more. True where all had ended by then.
+    pub async fn finish(&self, deadline: Duration, grace: Duration, at_cut: impl FnOnce()) -> bool {
+        let tracker = &self.0.tracker;
+        self.0.drain.give();
+        tracker.close();
+        if tokio::time::timeout(deadline, tracker.wait()).await.is_ok() {
+            return true;
+        }
+        self.0.cut.give();
+        at_cut();
+        tokio::time::timeout(grace, tracker.wait()).await.is_ok()
+    }
+}
+
+impl Stop {
+    fn give(&self) {
+        self.is_given.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    fn is_given(&self) -> bool {
+        self.is_given.load(Ordering::Acquire)
+    }
+
+    fn signal(&self) -> Signal<'_> {
+        Signal {
+            stop: self,
+            waiting: Box::pin(self.token.clone().cancelled_owned()),
+            is_registered: false,
+        }
+    }
+}
+
+impl Signal<'_> {
+    /// Has it been given? The first call, with the `cx` of the task that makes every further one,
+    /// has it woken when it is.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_registered {
+            return self.stop.is_given();
+        }
+        self.is_registered = true;
+        self.waiting.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

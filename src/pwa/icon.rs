@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use crate::upstream::client::Upstream;
+use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;

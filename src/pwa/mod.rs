@@ -15,7 +15,7 @@ use crate::pwa::icon::Icon;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
-use crate::upstream::client::Upstream;
+use crate::upstream::Upstream;
 
 /// The colour of t3's own page before it has loaded, around it and behind it.
 const COLOUR: &str = "#0a0a0a";

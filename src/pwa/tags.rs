@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::http_rules::{navigation, transform};
+use crate::http_rules::{browser_request, transform};
 use crate::pwa::html_insertion::Insertion;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
@@ -43,7 +43,7 @@ impl Tags {
     pub(super) fn for_request(head: &Parts) -> Option<Self> {
         let is_wanted = matches!(head.method, Method::GET | Method::HEAD)
             && !head.headers.contains_key(AUTHORIZATION)
-            && navigation::wants_document(&head.headers)
+            && browser_request::wants_document(&head.headers)
             && !transform::is_forbidden(&head.headers);
         is_wanted.then_some(Self(()))
     }
@@ -171,7 +171,7 @@ impl Body for Rewritten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_rules::header_policy::from_lines;
+    use crate::http_rules::header_map::from_lines;
     use http::Request;
 
     #[test]

@@ -1,30 +1,27 @@
 //! The router: decides which part responds to a request, and has it respond.
 
 pub mod context;
-pub mod failure;
 pub mod forward;
 pub mod heal;
-pub mod manifest;
 pub mod page;
 pub mod probe;
 pub mod route;
 pub mod upgrade;
 pub mod upstream_call;
 
-use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request};
+use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::access::Standing;
-use crate::http_rules::request_id::X_REQUEST_ID;
+use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
-use crate::http_rules::{cookies, header_policy, paths, websocket};
-use crate::metrics::requests::{Answered, Class, Kind};
-use crate::responses;
+use crate::http_rules::{browser_request, cookies, header_map, paths};
+use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
-use crate::router::failure::refused;
 use crate::router::route::Route;
 use crate::state::Services;
 use crate::state::client::Client;
@@ -49,6 +46,7 @@ impl Router<'_> {
         let arrived = Instant::now();
         let (kind, routed) = self.admit(request, client, arrived).await;
         self.services.metrics.answered(Answered {
+            way: RequestWay::Hyper,
             kind,
             class: Class::of(routed.response.status().as_u16()),
             took: arrived.elapsed(),
@@ -138,8 +136,8 @@ impl Router<'_> {
 fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Refusal> {
     client.line.check()?;
     validation::check(request)?;
-    let wants_websocket = websocket::is_asked_for(request.headers());
-    header_policy::strip_request(request.headers_mut());
+    let wants_websocket = validation::is_asked_for(request.headers());
+    header_map::strip_request(request.headers_mut());
     if wants_websocket {
         validation::check_handshake(request)?;
     }
@@ -155,4 +153,33 @@ fn kind(route: Route, path: &str) -> Kind {
         Route::Forward if path.starts_with(paths::HASHED) => Kind::Asset,
         Route::Forward | Route::Manifest | Route::OwnSession => Kind::Fetch,
     }
+}
+
+impl Router<'_> {
+    /// 403 for a person who is not on the list of allowed users.
+    fn barred(&self, context: &RequestContext<'_>) -> ClientResponse {
+        let user = context.visitor.browser.user();
+        debug!(user, request_id = %context.id, "not an allowed user");
+        responses::barred(user, error_format(&context.head.headers), &context.id)
+    }
+}
+
+/// A page where a person would see the response, also to a form that was sent.
+fn error_format(headers: &HeaderMap) -> ErrorFormat {
+    match browser_request::wants_document(headers) {
+        true => ErrorFormat::Page,
+        false => ErrorFormat::Json,
+    }
+}
+
+/// Refuses a request and closes the connection: the end of such a request is ambiguous.
+fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
+    debug!(why = refusal.why, request_id = %id, "request refused");
+    let mut response = responses::refused(refusal.status, refusal.why, id);
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if refusal.status == StatusCode::UPGRADE_REQUIRED {
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    response
 }

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::http_rules::request_id::RequestId;
-use crate::http_rules::websocket;
+use crate::http_rules::validation;
 use crate::responses::{self, ClientResponse};
 use crate::router::Router;
 use crate::router::context::{AfterSwitch, RequestContext, RoutedResponse};
@@ -24,7 +24,7 @@ impl Router<'_> {
         let accept = derive_accept_key(key.map_or(&[], HeaderValue::as_bytes));
         let mut response = responses::switching();
         let headers = response.headers_mut();
-        websocket::mark_websocket(headers);
+        validation::mark_websocket(headers);
         if let Ok(accept) = HeaderValue::try_from(accept) {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
@@ -39,6 +39,6 @@ impl Router<'_> {
 pub(super) fn upgrade_required(id: &RequestId) -> ClientResponse {
     let status = StatusCode::UPGRADE_REQUIRED;
     let mut response = responses::refused(status, "only a WebSocket is here", id);
-    websocket::mark_websocket(response.headers_mut());
+    validation::mark_websocket(response.headers_mut());
     response
 }

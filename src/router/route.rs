@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     type Empty = http_body_util::Empty<bytes::Bytes>;
-    use crate::http_rules::{header_policy, websocket};
+    use crate::http_rules::{header_map, validation};
 
     fn request(head: &str) -> (Request<Empty>, bool) {
         let mut lines = head.lines();
@@ -66,8 +66,8 @@ mod tests {
             builder = builder.header(name, value);
         }
         let mut request = builder.body(Empty::new()).expect("a test's request");
-        let wants = websocket::is_asked_for(request.headers());
-        header_policy::strip_request(request.headers_mut());
+        let wants = validation::is_asked_for(request.headers());
+        header_map::strip_request(request.headers_mut());
         (request, wants)
     }
 

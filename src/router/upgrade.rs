@@ -16,11 +16,10 @@ use crate::router::context::{AfterSwitch, OpenTunnel, RequestContext, RoutedResp
 use crate::router::heal::with_session;
 use crate::tunnel::Side;
 use crate::tunnel::registry::Place;
-use crate::upstream::client::Upgrade;
+use crate::upstream::api_call::SessionCredential;
 use crate::upstream::error::Failure;
-use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
-use crate::upstream::session::SessionCredential;
+use crate::upstream::{Upgrade, forward};
 
 /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
 /// ever more rarely (contract §9).

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::metrics::{Metrics, TEXT_FORMAT};
-use crate::process::tasks::Tasks;
+use crate::process::Tasks;
 
 /// How many scrapes there may be at a time; more wait in the backlog.
 const MOST_SCRAPES: usize = 8;

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::connection;
-use crate::process::tasks::Tasks;
+use crate::process::Tasks;
 use crate::state::Services;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.

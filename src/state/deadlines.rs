@@ -60,7 +60,7 @@ impl Deadlines {
     /// For a new connection, which has the time of a head to bring one.
     pub fn new(limits: LimitsConfig) -> Self {
         let now = Instant::now();
-        let state = Progress {
+        let state = Mutex::new(Progress {
             phase: Phase::Head(now),
             sending: None,
             taking: None,
@@ -69,11 +69,8 @@ impl Deadlines {
             response_due: None,
             upload: None,
             far: now + FAR,
-        };
-        Self {
-            limits,
-            state: Mutex::new(state),
-        }
+        });
+        Self { limits, state }
     }
 
     /// Bytes came from the client; true while they belong to a request's head.
@@ -100,15 +97,9 @@ impl Deadlines {
     /// Nothing came from the client although something was asked for.
     pub fn read_blocked(&self) {
         let mut state = self.state.lock();
-        let is_open = state
-            .upload
-            .as_ref()
-            .is_some_and(|upload| !upload.is_done());
-        state.sending = match state.sending {
-            _ if !is_open => None,
-            Some(window) => Some(window.blocked()),
-            None => Some(Window::starting()),
-        };
+        let upload = state.upload.as_ref();
+        let is_open = upload.is_some_and(|upload| !upload.is_done());
+        state.sending = is_open.then(|| Window::blocked(state.sending));
     }
 
     /// The client took bytes.
@@ -124,7 +115,7 @@ impl Deadlines {
     pub fn write_blocked(&self) {
         let mut state = self.state.lock();
         state.is_flushed = false;
-        state.taking = Some(state.taking.map_or_else(Window::starting, Window::blocked));
+        state.taking = Some(Window::blocked(state.taking));
     }
 
     /// The client has taken everything.
@@ -148,18 +139,19 @@ impl Deadlines {
 
     /// A request's head is complete; `upload` is its body, where it has one.
     pub fn exchange_began(&self, upload: Option<Arc<Upload>>) {
-        let mut state = self.state.lock();
-        state.phase = Phase::Exchange;
-        state.upload = upload;
-        state.response_due = None;
+        self.began(upload, None);
     }
 
     /// The head of a request without a body is complete, and its response must begin by `due`.
     pub fn await_response_until(&self, due: Instant) {
+        self.began(None, Some(due));
+    }
+
+    fn began(&self, upload: Option<Arc<Upload>>, response_due: Option<Instant>) {
         let mut state = self.state.lock();
         state.phase = Phase::Exchange;
-        state.upload = None;
-        state.response_due = Some(due);
+        state.upload = upload;
+        state.response_due = response_due;
     }
 
     /// The response has begun.
@@ -180,11 +172,8 @@ impl Deadlines {
     /// The earliest deadline.
     pub fn deadline(&self) -> Instant {
         let state = self.state.lock();
-        let of_phase = match state.phase {
-            Phase::Idle(since) => since + self.limits.idle_timeout,
-            Phase::Head(since) => since + self.limits.header_timeout,
-            Phase::Exchange => state.response_due.unwrap_or(state.far),
-        };
+        let of_exchange = state.response_due.unwrap_or(state.far);
+        let of_phase = self.phase_deadline(state.phase).unwrap_or(of_exchange);
         let windows = [state.sending, state.taking].into_iter().flatten();
         windows
             .map(|window| window.since + self.limits.body_timeout)
@@ -194,11 +183,8 @@ impl Deadlines {
     /// Has a deadline of the client passed? If not, the next one is [`Deadlines::deadline`].
     pub fn is_over(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        let of_phase = match state.phase {
-            Phase::Idle(since) => now >= since + self.limits.idle_timeout,
-            Phase::Head(since) => now >= since + self.limits.header_timeout,
-            Phase::Exchange => false,
-        };
+        let is_late = |due: Instant| now >= due;
+        let of_phase = self.phase_deadline(state.phase).is_some_and(is_late);
         let limit = self.limits.body_timeout;
         let slowest = (limit.as_millis() as u64 * SLOWEST_BYTES_A_SECOND / 1000).max(1);
         let mut is_slow = false;
@@ -206,29 +192,36 @@ impl Deadlines {
             sending, taking, ..
         } = &mut *state;
         for window in [sending, taking] {
-            let Some(held) = window.filter(|window| now >= window.since + limit) else {
+            let Some(held) = window.filter(|window| is_late(window.since + limit)) else {
                 continue;
             };
             is_slow |= held.is_blocked && held.moved < slowest;
-            *window = held.is_blocked.then(Window::starting);
+            *window = held.is_blocked.then(|| Window::blocked(None));
         }
         of_phase || is_slow
+    }
+
+    /// The client's deadline for what it is doing; none while t3 is waited for.
+    fn phase_deadline(&self, phase: Phase) -> Option<Instant> {
+        match phase {
+            Phase::Idle(since) => Some(since + self.limits.idle_timeout),
+            Phase::Head(since) => Some(since + self.limits.header_timeout),
+            Phase::Exchange => None,
+        }
     }
 }
 
 impl Window {
-    fn starting() -> Self {
+    /// The window that the client is waited for in, which begins now unless it is `held` already.
+    fn blocked(held: Option<Self>) -> Self {
+        let (since, moved) = match held {
+            Some(window) => (window.since, window.moved),
+            None => (Instant::now(), 0),
+        };
         Self {
-            since: Instant::now(),
-            moved: 0,
+            since,
+            moved,
             is_blocked: true,
-        }
-    }
-
-    fn blocked(self) -> Self {
-        Self {
-            is_blocked: true,
-            ..self
         }
     }
 }
@@ -257,14 +250,13 @@ mod tests {
     async fn a_response_has_a_deadline_only_while_it_is_awaited() {
         let deadlines = deadlines();
         let due = Instant::now() + Duration::from_secs(5);
-        for stop in [Deadlines::response_started, |held: &Deadlines| {
-            held.exchange_began(None)
-        }] {
-            deadlines.await_response_until(due);
-            assert_eq!(deadlines.deadline(), due);
-            stop(&deadlines);
-            assert!(deadlines.deadline() > due);
-        }
+        deadlines.await_response_until(due);
+        assert_eq!(deadlines.deadline(), due);
+        deadlines.response_started();
+        assert!(deadlines.deadline() > due);
+        deadlines.await_response_until(due);
+        deadlines.exchange_began(None);
+        assert!(deadlines.deadline() > due);
     }
 
     #[tokio::test(start_paused = true)]

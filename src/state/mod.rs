@@ -3,7 +3,6 @@
 pub mod client;
 pub mod deadlines;
 pub mod failure;
-pub mod request_line;
 
 use std::io;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
 use crate::pairing::service::Pairing;
 use crate::probe::Probes;
-use crate::process::tasks::Tasks;
+use crate::process::Tasks;
 use crate::pwa::Pwa;
 use crate::tunnel::registry::Tunnels;
-use crate::upstream::client::Upstream;
+use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
 
 /// Everything that answering a request takes.

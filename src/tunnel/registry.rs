@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::info;
 
-use crate::upstream::client::Upstream;
-use crate::upstream::session::{self, SessionCredential};
+use crate::upstream::Upstream;
+use crate::upstream::api_call::{self, SessionCredential};
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Tunnels {
             }
             tokio::time::sleep(interval).await;
             for proof in self.sessions() {
-                if session::is_alive(upstream, &proof).await == Some(false) {
+                if api_call::is_session_alive(upstream, &proof).await == Some(false) {
                     let ended = self.end(Ending::SessionDied, |held| held == Some(&proof));
                     info!(tunnels = ended, "a session with open tunnels has died");
                 }

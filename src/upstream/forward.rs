@@ -9,12 +9,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use parking_lot::Mutex;
 
-use crate::http_rules::{header_policy, websocket};
-use crate::upstream::client::{Upgrade, Upstream};
+use crate::http_rules::{header_map, validation};
 use crate::upstream::connection::Inform;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
+use crate::upstream::{Upgrade, Upstream};
 
 /// Sends `request`, from which the client's hop was removed, and returns t3's response without t3's
 /// hop. Its head must come within `limit` in which nothing of the request moves.
@@ -26,7 +26,7 @@ pub async fn forward(
 ) -> Result<Response<Inbound>, Failure> {
     // An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
-    let accepts_trailers = header_policy::accepts_trailers(request.headers());
+    let accepts_trailers = header_map::accepts_trailers(request.headers());
     let response = upstream.send(to_upstream(request), limit, inform).await?;
     Ok(to_client(response, accepts_trailers))
 }
@@ -39,12 +39,12 @@ pub async fn upgrade(
     limit: Duration,
 ) -> Result<Upgrade, Failure> {
     let mut request = to_upstream(request);
-    websocket::mark_websocket(request.headers_mut());
+    validation::mark_websocket(request.headers_mut());
     Ok(match upstream.upgrade(request, limit).await? {
         Upgrade::Refused(response) => Upgrade::Refused(to_client(response, false)),
         Upgrade::Switched(response, stream, early) => {
             let mut response = to_client(response, false);
-            websocket::mark_websocket(response.headers_mut());
+            validation::mark_websocket(response.headers_mut());
             Upgrade::Switched(response, stream, early)
         }
     })
@@ -75,7 +75,7 @@ fn origin_form(target: &Uri) -> Uri {
 
 fn to_client<B>(mut response: Response<B>, accepts_trailers: bool) -> Response<B> {
     *response.version_mut() = Version::HTTP_11;
-    header_policy::strip_response(response.headers_mut(), accepts_trailers);
+    header_map::strip_response(response.headers_mut(), accepts_trailers);
     response
 }
 
@@ -83,7 +83,7 @@ fn inform(interim: &Arc<Interim>) -> Inform {
     let interim = Arc::clone(interim);
     Arc::new(move |status, headers| {
         let mut headers = headers.clone();
-        header_policy::strip_response(&mut headers, false);
+        header_map::strip_response(&mut headers, false);
         interim.push(status, &headers);
     })
 }

@@ -13,8 +13,8 @@ use tracing::info;
 use crate::http_rules::cookies;
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
+use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
-use crate::upstream::client::Upstream;
 use crate::upstream::error::Failure;
 
 /// The time between the starts of two probes.

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::http_rules::header_policy;
+use crate::http_rules::header_map;
 
 /// The body of a request to t3.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Body for Outbound {
                 if let Poll::Ready(Some(Ok(frame))) = &mut polled
                     && let Some(trailers) = frame.trailers_mut()
                 {
-                    header_policy::strip_trailers(trailers);
+                    header_map::strip_trailers(trailers);
                 }
                 match &polled {
                     Poll::Ready(Some(Ok(_))) => upload.note(incoming.is_end_stream()),

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::process::tasks::AbortOnDrop;
+use crate::process::AbortOnDrop;
 use crate::upstream::connection::UpstreamConnection;
 use crate::upstream::pool::Pool;
 

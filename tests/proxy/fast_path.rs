@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::common::http::Response;
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
-use crate::common::{Client, Dispatcher, PATIENCE, World, request};
+use crate::common::{Client, Dispatcher, PATIENCE, Scrape, World, request};
 
 /// A request that takes the fast path.
 const FAST_PATH: &str = "GET /api/x\nAccept: */*\nX-Request-Id: of-both";
@@ -38,6 +38,12 @@ fn seen(response: &Response) -> impl PartialEq + std::fmt::Debug + use<> {
         response.complete,
         interim,
     )
+}
+
+/// Requests that went by the fast path, and by hyper.
+async fn by_way(dispatcher: &Dispatcher) -> [f64; 2] {
+    let scrape = Scrape::of(dispatcher.metrics).await;
+    ["fast_path", "hyper"].map(|way| scrape.get(&format!("requests_by_way_total{{way=\"{way}\"}}")))
 }
 
 #[tokio::test]
@@ -81,6 +87,9 @@ async fn both_paths_give_the_same_response() {
         let hyper = request(dispatcher.addr, HYPER_PATH).await;
         assert_ne!(fast.status, 400, "{}", bytes.escape_ascii());
         assert_eq!(seen(&fast), seen(&hyper), "{}", bytes.escape_ascii());
+        // A request for which t3 closed its connection without a byte is sent again, by hyper.
+        let expected = if bytes.is_empty() { [0.0, 3.0] } else { [1.0, 2.0] };
+        assert_eq!(by_way(&dispatcher).await, expected, "{}", bytes.escape_ascii());
     }
 }
 
@@ -98,6 +107,7 @@ async fn the_fast_path_keeps_the_order_of_lines() {
         let values: Vec<_> = own.filter_map(|line| line[1].as_str()).collect();
         assert_eq!(values.join(" "), expected, "{seen}");
     }
+    assert_eq!(by_way(&world.dispatcher).await, [1.0, 2.0]);
 }
 
 #[tokio::test]
@@ -121,11 +131,13 @@ async fn a_response_in_single_bytes_is_the_same_response() {
     assert_eq!((response.status, response.text().as_str()), (200, "hello"));
     assert!(response.complete);
     assert_eq!(response.interim.len(), 1);
+    assert_eq!(by_way(&dispatcher).await, [1.0, 1.0]);
 }
 
 #[tokio::test]
 async fn the_path_is_chosen_for_each_request_of_a_connection() {
     let world = World::start().await;
+    assert_eq!(request(world.addr(), HYPER_PATH).await.status, 200);
     let mut client = Client::connect(world.addr()).await;
     for round in 0..3 {
         for head in [
@@ -160,6 +172,11 @@ async fn the_path_is_chosen_for_each_request_of_a_connection() {
             "response {number}"
         );
     }
+    // Three GETs or HEADs a round, and of the pipelined ones those before hyper has the connection.
+    let [fast, hyper] = by_way(&world.dispatcher).await;
+    assert_eq!(fast + hyper, 1.0 + 3.0 * 5.0 + 7.0);
+    assert!(fast >= 3.0 * 3.0 + 1.0, "{fast} by the fast path");
+    assert!(hyper >= 1.0 + 3.0 * 2.0 + 3.0, "{hyper} by hyper");
 }
 
 #[tokio::test]
@@ -192,16 +209,26 @@ async fn the_response_timeout_applies_on_the_fast_path() {
     let response = response.expect("a response in time");
     assert_eq!(response.status, 504);
     assert_eq!(response.json()["error"], "upstream_unavailable");
+    assert_eq!(by_way(&dispatcher).await, [1.0, 1.0]);
 }
 
 #[tokio::test]
 async fn the_fast_path_gives_up_when_the_client_leaves() {
     let world = World::start().await;
+    assert_eq!(request(world.addr(), HYPER_PATH).await.status, 200);
     let mut client = Client::connect(world.addr()).await;
-    client.send_head("GET /api/standin/hang").await;
+    client
+        .send_head("GET /api/standin/hang\nX-A: 1\nX-B: 2\nX-A: 3")
+        .await;
     let is_this = |seen: &&Seen| seen.target == b"/api/standin/hang";
     let arrived = |seen: &[Seen]| seen.iter().any(|seen| is_this(&seen));
     assert!(world.standin.wait_for(PATIENCE, arrived).await);
+    let requests = world.standin.requests();
+    let hanging = requests.iter().find(is_this).expect("it arrived");
+    let own = hanging.headers.iter().filter(|(name, _)| name.len() == 3);
+    // hyper's header map groups the lines of one name.
+    let values: Vec<_> = own.map(|(_, value)| value.as_slice()).collect();
+    assert_eq!(values, [b"1", b"2", b"3"], "by the fast path");
     drop(client);
     let gone = |seen: &[Seen]| seen.iter().find(is_this).is_some_and(Seen::aborted);
     assert!(world.standin.wait_for(Duration::from_secs(1), gone).await);
