@@ -15,39 +15,39 @@ const OVERHEAD_BYTES: usize = 1024;
 
 /// One body of a file, and what t3 said of it.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct StoredFile {
     pub(super) fields: Arc<HeaderMap>,
     pub(super) coding: Coding,
     pub(super) body: Bytes,
     /// How many bytes it has as t3 sends it.
-    pub(super) whole: u64,
+    pub(super) original_length: u64,
     /// Would other clients be sent other bytes?
-    pub(super) is_codable: bool,
+    pub(super) is_compressible: bool,
 }
 
 /// Keeps bodies.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct AssetStore {
     limit: usize,
     metrics: Arc<Metrics>,
-    inner: Mutex<Inner>,
+    inner: Mutex<StoreContents>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    names: HashMap<Box<str>, Vec<Held>>,
+struct StoreContents {
+    names: HashMap<Box<str>, Vec<StoreEntry>>,
     bytes: usize,
     /// Counts uses.
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Held {
-    kept: Kept,
+struct StoreEntry {
+    kept: StoredFile,
     used: u64,
 }
 
-impl Store {
+impl AssetStore {
     /// Keeps at most `limit` bytes.
     pub(super) fn new(limit: usize, metrics: Arc<Metrics>) -> Self {
         Self {
@@ -59,11 +59,11 @@ impl Store {
 
     /// The smallest body of `name` in one of `codings`; one that is kept as it is, because coding
     /// it is worth nothing, is good for everybody.
-    pub(super) fn get(&self, name: &str, codings: impl Fn(Coding) -> bool) -> Option<Kept> {
+    pub(super) fn get(&self, name: &str, codings: impl Fn(Coding) -> bool) -> Option<StoredFile> {
         let mut inner = self.inner.lock();
         inner.clock += 1;
         let now = inner.clock;
-        let fits = |held: &&mut Held| !held.kept.is_codable || codings(held.kept.coding);
+        let fits = |held: &&mut StoreEntry| !held.kept.is_compressible || codings(held.kept.coding);
         let held = inner.names.get_mut(name)?.iter_mut().filter(fits);
         let held = held.min_by_key(|held| held.kept.body.len())?;
         held.used = now;
@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// Keeps `kept` under `name`, unless a smaller body of that coding is there already.
-    pub(super) fn put(&self, name: &str, kept: Kept) {
+    pub(super) fn put(&self, name: &str, kept: StoredFile) {
         let cost = cost(&kept);
         if cost > self.limit {
             return;
@@ -80,7 +80,7 @@ impl Store {
         inner.clock += 1;
         let used = inner.clock;
         let forms = inner.names.entry(name.into()).or_default();
-        let same = |held: &Held| held.kept.coding == kept.coding;
+        let same = |held: &StoreEntry| held.kept.coding == kept.coding;
         match forms.iter_mut().find(|held| same(held)) {
             Some(held) if held.kept.body.len() <= kept.body.len() => return,
             Some(held) => {
@@ -88,7 +88,7 @@ impl Store {
                 inner.bytes = inner.bytes + cost - freed;
             }
             None => {
-                forms.push(Held { kept, used });
+                forms.push(StoreEntry { kept, used });
                 inner.bytes += cost;
             }
         }
@@ -99,7 +99,7 @@ impl Store {
     }
 }
 
-impl Inner {
+impl StoreContents {
     fn drop_oldest(&mut self) {
         let oldest = self.names.iter().flat_map(|(name, forms)| {
             let uses = forms.iter().enumerate();
@@ -118,7 +118,7 @@ impl Inner {
     }
 }
 
-fn cost(kept: &Kept) -> usize {
+fn cost(kept: &StoredFile) -> usize {
     kept.body.len() + OVERHEAD_BYTES
 }
 
@@ -126,21 +126,21 @@ fn cost(kept: &Kept) -> usize {
 mod tests {
     use super::*;
 
-    fn store_of(limit: usize) -> Store {
-        Store::new(limit, Arc::default())
+    fn store_of(limit: usize) -> AssetStore {
+        AssetStore::new(limit, Arc::default())
     }
 
-    fn kept(coding: Coding, length: usize) -> Kept {
-        Kept {
+    fn kept(coding: Coding, length: usize) -> StoredFile {
+        StoredFile {
             fields: Arc::default(),
             coding,
             body: vec![0; length].into(),
-            whole: length as u64,
-            is_codable: coding != Coding::Identity,
+            original_length: length as u64,
+            is_compressible: coding != Coding::Identity,
         }
     }
 
-    fn length(store: &Store, name: &str, coding: Coding) -> Option<usize> {
+    fn length(store: &AssetStore, name: &str, coding: Coding) -> Option<usize> {
         let kept = store.get(name, |held| held == coding)?;
         Some(kept.body.len())
     }

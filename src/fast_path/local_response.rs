@@ -11,7 +11,9 @@ pub(super) fn message(answer: ClientResponse, is_last: bool) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = match body {
         ResponseBody::Own(body) => body,
-        ResponseBody::Relayed(_) | ResponseBody::Made(_) => bytes::Bytes::new(),
+        ResponseBody::Relayed(_) | ResponseBody::Made(_) | ResponseBody::Failed(_) => {
+            bytes::Bytes::new()
+        }
     };
     let mut message = Vec::with_capacity(512 + body.len());
     let reason = head.status.canonical_reason().unwrap_or_default();

@@ -52,11 +52,11 @@ impl Router<'_> {
         if !matches!(body, Outbound::Empty) {
             return None;
         }
-        let ask = self
+        let request = self
             .services
             .assets
-            .ask(&arrival.head, self.tags(arrival))?;
-        if let Some(answer) = ask.kept() {
+            .request(&arrival.head, self.tags(arrival))?;
+        if let Some(answer) = request.stored() {
             self.services.metrics.asset(outcome(&answer, Asset::Hit));
             return Some(answer);
         }
@@ -66,7 +66,7 @@ impl Router<'_> {
             return Some(self.services.not_up(error_format, &arrival.id));
         }
         let limit = self.services.upstream.response_timeout();
-        let answer = ask.get(limit, &arrival.client.interim).await;
+        let answer = request.fetch(limit, &arrival.client.interim).await;
         drop(waiting);
         if let Ok(answer) = &answer {
             self.services.metrics.asset(outcome(answer, Asset::Miss));
@@ -86,8 +86,8 @@ impl Router<'_> {
     ) -> Result<ClientResponse, Failure> {
         let interim = &arrival.client.interim;
         let tags = self.tags(arrival);
-        if let Some(ask) = self.services.assets.ask(&arrival.head, tags) {
-            return ask.get(limit, interim).await;
+        if let Some(request) = self.services.assets.request(&arrival.head, tags) {
+            return request.fetch(limit, interim).await;
         }
         let request = bodiless(&arrival.head);
         let answer = forward::forward(&self.services.upstream, request, limit, interim).await?;

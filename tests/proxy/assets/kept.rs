@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, file_with, script};
-use crate::assets::harness::{T3, World};
+use crate::assets::harness::{T3, World, path_of};
 use crate::common::{Client, request};
 
 #[tokio::test]
@@ -52,17 +52,17 @@ async fn clients_that_come_together_share_one_fetch() {
     })
     .await;
     let world = World::of(t3, &[]).await;
+    let head = "GET /assets/a.js\nAccept-Encoding: br";
+    let mut first = Client::connect(world.addr()).await;
+    first.send_head(head).await;
+    assert_eq!(first.head().await.expect("a head").status, 200);
     let mut clients = Vec::new();
     for _ in 0..20 {
         let mut client = Client::connect(world.addr()).await;
-        client
-            .send_head("GET /assets/a.js\nAccept-Encoding: br")
-            .await;
+        client.send_head(head).await;
         clients.push(client);
     }
-    // One of them leaves in the middle.
-    let mut first = clients.remove(0);
-    assert_eq!(first.head().await.expect("a head").status, 200);
+    // The fetch goes on without the client that it began for.
     drop(first);
     gate.add_permits(1000);
     for client in &mut clients {
@@ -161,7 +161,7 @@ async fn the_least_recently_used_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
+async fn a_file_cut_short_is_cut_short_for_the_client_and_not_kept() {
     let (body, is_whole) = (script(200_000), Arc::new(AtomicBool::new(false)));
     let (whole, found) = (file("text/javascript", &body), Arc::clone(&is_whole));
     let t3 = T3::start(move |head, mut stream| {
@@ -192,4 +192,37 @@ async fn a_file_cut_short_is_cut_short_for_all_and_not_kept() {
         assert!(answer.complete && decoded(&answer) == body, "{codings}");
     }
     assert_eq!(world.get("/page.html", "br").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fetch_that_is_cut_short_gets_the_file_from_t3_itself() {
+    let (body, gate) = (script(200_000), Arc::new(Semaphore::new(0)));
+    let (whole, closed) = (file("text/javascript", &body), Arc::clone(&gate));
+    let is_next_first = AtomicBool::new(true);
+    let t3 = T3::start(move |head, mut stream| {
+        // The warm-up reads the page.
+        let is_file = path_of(&head) == "/assets/a.js";
+        let is_first = is_file && is_next_first.swap(false, Ordering::SeqCst);
+        let (whole, gate) = (whole.clone(), Arc::clone(&closed));
+        async move {
+            let half = &whole[..whole.len() / 2];
+            let _ = stream.write_all(if is_first { half } else { &whole }).await;
+            if is_first {
+                let _ = gate.acquire().await;
+            }
+        }
+    })
+    .await;
+    let world = World::of(t3, &[]).await;
+    let head = "GET /assets/a.js\nAccept-Encoding: br";
+    let mut leader = Client::connect(world.addr()).await;
+    leader.send_head(head).await;
+    assert_eq!(leader.head().await.expect("a head").status, 200);
+    let mut follower = Client::connect(world.addr()).await;
+    follower.send_head(head).await;
+    gate.add_permits(1);
+    assert!(!leader.rest().await.ends_with(b"0\r\n\r\n"), "cut short");
+    let answer = follower.answer(false).await;
+    assert!(answer.complete && decoded(&answer) == body);
+    assert_eq!(world.t3.asked("/assets/a.js"), 2);
 }
