@@ -19,6 +19,9 @@ pub(super) enum Coding {
 }
 
 impl Coding {
+    /// Every coding.
+    pub(super) const ALL: [Self; 4] = [Self::Identity, Self::Br, Self::Zstd, Self::Gzip];
+
     /// The codings that compress, the one with the smallest bodies first.
     pub(super) const COMPRESSED: [Self; 3] = [Self::Br, Self::Zstd, Self::Gzip];
 
