@@ -21,16 +21,17 @@ use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use crate::assets::compressor::{BackgroundEncoder, Compressor, ShouldYield};
 use crate::assets::encoder::Coding;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
-use crate::assets::store::{AssetStore, StoredFile};
+use crate::assets::store::AssetStore;
 use crate::config::assets::AssetsConfig;
 use crate::metrics::Metrics;
+use crate::metrics::assets::Asset;
 use crate::process::tasks::Tasks;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
@@ -123,27 +124,46 @@ impl StaticAssets {
 }
 
 impl AssetRequest<'_> {
-    /// The response, if the file is stored.
+    /// The response, if the file is stored. It is counted.
     pub fn stored(&self) -> Option<ClientResponse> {
-        let accepts = |coding| self.preferred.has(coding);
-        let file = self.service.store.get(self.immutable_name?, accepts)?;
-        Some(self.stored_response(file))
+        let response = self.from_store()?;
+        self.service.metrics.asset(Asset::Hit);
+        Some(response)
     }
 
-    /// The response, from t3. Its head must come within `limit`, and so must the body of a file
-    /// that is revalidated.
+    /// The response, from t3 unless the file is stored. It is counted. Its head must come within
+    /// `limit`, and so must the body of a file that is revalidated.
     pub async fn fetch(
         self,
         limit: Duration,
         interim: &Arc<Interim>,
     ) -> Result<ClientResponse, Failure> {
-        if let Some(name) = self.immutable_name
-            && let Some(coding) = self.fast_coding()
-            && let Some(outcome) = self.shared(name, coding, limit).await
-        {
-            return outcome;
+        if let Some(response) = self.stored() {
+            return Ok(response);
         }
-        self.forward(limit, interim).await
+        let shared = match self.immutable_name.zip(self.fast_coding()) {
+            Some((name, coding)) => self.shared(name, coding, limit).await,
+            None => None,
+        };
+        let response = match shared {
+            Some(outcome) => outcome?,
+            None => self.forward(limit, interim).await?,
+        };
+        self.service.metrics.asset(match response.status() {
+            StatusCode::NOT_MODIFIED => Asset::NotModified,
+            _ => Asset::Miss,
+        });
+        Ok(response)
+    }
+
+    fn from_store(&self) -> Option<ClientResponse> {
+        let accepts = |coding| self.preferred.has(coding);
+        let file = self.service.store.get(self.immutable_name?, accepts)?;
+        self.count_saved(file.original_length, file.body.len());
+        let length = HeaderValue::from(file.body.len());
+        let mut response = self.response(&file.fields, ResponseBody::Own(file.body));
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        Some(response)
     }
 
     /// The coding of a file that is not stored: zstd takes the least time for its size. `None` if
@@ -166,14 +186,6 @@ impl AssetRequest<'_> {
             let saved = original_length.saturating_sub(sent as u64);
             self.service.metrics.asset_saved(saved);
         }
-    }
-
-    fn stored_response(&self, file: StoredFile) -> ClientResponse {
-        self.count_saved(file.original_length, file.body.len());
-        let length = HeaderValue::from(file.body.len());
-        let mut response = self.response(&file.fields, ResponseBody::Own(file.body));
-        response.headers_mut().insert(CONTENT_LENGTH, length);
-        response
     }
 
     /// A 200 with `body`, which a response to HEAD has not.

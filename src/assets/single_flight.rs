@@ -92,23 +92,20 @@ impl Drop for FetchLeader {
 }
 
 impl AssetRequest<'_> {
-    /// The response with the file `name`, from the store or a fetch that every client shares.
-    /// `None` if t3 has to be asked on behalf of this client.
+    /// The response with the file `name` from a fetch that every client shares. `None` if t3 has to
+    /// be asked on behalf of this client.
     pub(super) async fn shared(
         &self,
         name: &str,
         coding: Coding,
         limit: Duration,
     ) -> Option<Result<ClientResponse, Failure>> {
-        if let Some(response) = self.stored() {
-            return Some(Ok(response));
-        }
         let leader = match self.service.fetches.enter(name, coding) {
             FetchRole::Leader(leader) => leader,
             FetchRole::Follower(ended) => {
                 // After `limit` this request no longer depends on another client's fetch.
                 let _ = timeout(limit, ended.cancelled()).await;
-                return self.stored().map(Ok);
+                return self.from_store().map(Ok);
             }
         };
         match self.service.fetch(leader, coding, limit).await {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::Request;
 
-use crate::metrics::assets::Asset;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
@@ -57,7 +56,6 @@ impl Router<'_> {
             .assets
             .request(&arrival.head, self.tags(arrival))?;
         if let Some(answer) = request.stored() {
-            self.services.metrics.asset(outcome(&answer, Asset::Hit));
             return Some(answer);
         }
         let error_format = error_format(&arrival.head.headers);
@@ -68,9 +66,6 @@ impl Router<'_> {
         let limit = self.services.upstream.response_timeout();
         let answer = request.fetch(limit, &arrival.client.interim).await;
         drop(waiting);
-        if let Ok(answer) = &answer {
-            self.services.metrics.asset(outcome(answer, Asset::Miss));
-        }
         Some(
             answer.unwrap_or_else(|failure| {
                 self.services.failed(&failure, error_format, &arrival.id)
@@ -100,13 +95,5 @@ pub(super) fn tagged(tags: Option<Tags>, answer: ClientResponse) -> ClientRespon
     match tags {
         Some(tags) => tags.put_into(answer),
         None => answer,
-    }
-}
-
-/// What an answer is counted as that came from `source`.
-fn outcome(answer: &ClientResponse, source: Asset) -> Asset {
-    match answer.status() {
-        StatusCode::NOT_MODIFIED => Asset::NotModified,
-        _ => source,
     }
 }

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::assets::files::{decoded, file, script};
 use crate::assets::harness::{T3, World, path_of};
-use crate::common::{PAGE, request};
+use crate::common::{PAGE, Scrape, request};
 
 #[tokio::test]
 async fn what_the_client_holds_is_not_sent_again() {
@@ -122,4 +122,41 @@ async fn a_304_of_t3_s_own_goes_on() {
         (304, "\"t3-s\"")
     );
     assert_eq!(answer.header("cache-control"), "");
+}
+
+#[tokio::test]
+async fn files_and_page_loads_are_counted_by_how_they_were_served() {
+    let world = World::with(vec![
+        ("/", file("text/html", &script(2000))),
+        ("/assets/a.js", file("text/javascript", &script(2000))),
+    ])
+    .await;
+    let session = "Cookie: t3_session=x\nAccept-Encoding: br";
+    let load = format!("{PAGE}\n{session}");
+    let page = request(world.addr(), &format!("GET /\n{load}")).await;
+    let tag = page.header("etag");
+    for (head, expected) in [
+        (format!("GET /assets/a.js\n{session}"), "miss"),
+        (format!("GET /assets/a.js\n{session}"), "hit"),
+        (format!("GET /assets/a.js\n{load}"), "hit"),
+        (format!("GET /\n{load}"), "miss"),
+        (
+            format!("GET /\n{load}\nIf-None-Match: {tag}"),
+            "not_modified",
+        ),
+        (
+            format!("GET /\n{session}\nIf-None-Match: {tag}"),
+            "not_modified",
+        ),
+    ] {
+        let before = Scrape::of(world.dispatcher.metrics).await;
+        request(world.addr(), &head).await;
+        let after = Scrape::of(world.dispatcher.metrics).await;
+        for outcome in ["hit", "miss", "not_modified"] {
+            let series = format!("asset_requests_total{{outcome=\"{outcome}\"}}");
+            let counted = after.get(&series) - before.get(&series);
+            let is_expected = f64::from(u8::from(outcome == expected));
+            assert_eq!(counted, is_expected, "{outcome} of {head}");
+        }
+    }
 }
