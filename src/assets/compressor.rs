@@ -1,4 +1,4 @@
-//! Background compression: stored files are encoded again at the best setting, on one thread of the lowest priority.
+//! Background compression at the best setting, on one thread of the lowest priority.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! Entity tags of files and their comparison with `If-None-Match` (RFC 9110 §8.8.3, §13.1.2). Pure.
+//! Entity tags of files, compared with `If-None-Match` (RFC 9110 §8.8.3, §13.1.2). Pure.
 
+use data_encoding::HEXLOWER;
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -17,8 +18,7 @@ impl ETag {
     /// The hash of `content`, before any coding.
     pub(super) fn of(content: &[u8]) -> Self {
         let hash = Sha256::digest(content);
-        let half = hash.iter().take(HASH_DIGITS / 2);
-        Self(half.map(|byte| format!("{byte:02x}")).collect())
+        Self(HEXLOWER.encode(&hash[..HASH_DIGITS / 2]))
     }
 
     /// The hash in hexadecimal digits.

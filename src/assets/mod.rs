@@ -126,7 +126,7 @@ impl StaticAssets {
 impl AssetRequest<'_> {
     /// The response, if the file is stored. It is counted.
     pub fn stored(&self) -> Option<ClientResponse> {
-        let response = self.from_store()?;
+        let response = self.stored_response()?;
         self.service.metrics.asset(Asset::Hit);
         Some(response)
     }
@@ -156,7 +156,7 @@ impl AssetRequest<'_> {
         Ok(response)
     }
 
-    fn from_store(&self) -> Option<ClientResponse> {
+    fn stored_response(&self) -> Option<ClientResponse> {
         let accepts = |coding| self.preferred.has(coding);
         let file = self.service.store.get(self.immutable_name?, accepts)?;
         self.count_saved(file.original_length, file.body.len());

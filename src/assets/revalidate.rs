@@ -1,4 +1,4 @@
-//! Files without a hash in their name: fetched for each request, and sent only if they have changed.
+//! Files without a hash in their name: fetched for each request, sent only if they have changed.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Single-flight fetches of immutable files: the first client's request goes to t3, the others wait for its end.
+//! Single-flight fetches of immutable files: one request goes to t3, the others wait for its end.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -105,7 +105,7 @@ impl AssetRequest<'_> {
             FetchRole::Follower(ended) => {
                 // After `limit` this request no longer depends on another client's fetch.
                 let _ = timeout(limit, ended.cancelled()).await;
-                return self.from_store().map(Ok);
+                return self.stored_response().map(Ok);
             }
         };
         match self.service.fetch(leader, coding, limit).await {

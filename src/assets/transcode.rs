@@ -1,4 +1,4 @@
-//! The task of one fetch: encodes a file as it comes from t3, streams it to the first client and stores it.
+//! The task of a fetch: encodes a file as it comes, streams it to the first client and stores it.
 
 use std::io;
 use std::sync::Arc;
