@@ -1,4 +1,4 @@
-//! Which requests and which of t3's responses are for a static file that may be cached and coded. Pure.
+//! Which requests and responses are for a static file that may be cached and compressed. Pure.
 
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
@@ -11,11 +11,11 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use crate::http_rules::paths::{HASHED, is_file_path, is_static_path};
 use crate::http_rules::{browser_request, transform};
 
-/// Below this a coded body saves nothing: it is one packet either way.
-const SMALLEST_TO_CODE: u64 = 1024;
+/// A smaller body is one packet either way.
+const MIN_COMPRESSIBLE_BYTES: u64 = 1024;
 
-/// Fields with which a request asks for more than the file, or for less.
-const REQUEST_FIELDS: [HeaderName; 5] = [
+/// A request with one of these asks for something else than the whole file.
+const SPECIAL_REQUEST_FIELDS: [HeaderName; 5] = [
     AUTHORIZATION,
     RANGE,
     IF_RANGE,
@@ -23,8 +23,8 @@ const REQUEST_FIELDS: [HeaderName; 5] = [
     IF_UNMODIFIED_SINCE,
 ];
 
-/// Fields by which an answer is no plain file, or says itself how it may be kept.
-const RESPONSE_FIELDS: [HeaderName; 9] = [
+/// A response with one of these is no plain file, or has its own caching rules.
+const SPECIAL_RESPONSE_FIELDS: [HeaderName; 9] = [
     CACHE_CONTROL,
     CONTENT_ENCODING,
     CONTENT_RANGE,
@@ -36,42 +36,42 @@ const RESPONSE_FIELDS: [HeaderName; 9] = [
     WWW_AUTHENTICATE,
 ];
 
-/// A file of t3's, by the head of the answer that brings it.
+/// A static file of t3's, described by the head of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct File {
-    /// How many bytes it has.
+pub(super) struct StaticFile {
+    /// Its length in bytes, as t3 sends it.
     pub(super) length: u64,
-    /// Is it a page? Every unknown name is answered with one (contract §6).
+    /// Is it HTML? t3 answers every unknown name with its page (contract §6).
     pub(super) is_page: bool,
-    /// Is it worth coding?
-    pub(super) is_codable: bool,
+    /// Is it worth compressing?
+    pub(super) is_compressible: bool,
 }
 
-/// May the answer to a request without a body be a static file?
+/// May the response to a request with `head` and no body be a static file?
 pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && (is_file_path(head.uri.path())
             || (is_static_path(head.uri.path()) && browser_request::wants_document(&head.headers)))
-        && REQUEST_FIELDS
+        && SPECIAL_REQUEST_FIELDS
             .iter()
             .all(|name| !head.headers.contains_key(name))
         && !transform::is_forbidden(&head.headers)
 }
 
-/// The name under which a file is kept: its path, where that carries the content's hash and no
-/// query says more.
+/// The path of a request, if it carries the content's hash and there is no query: the name under
+/// which the file may be stored.
 pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
     let path = head.uri.path();
     let is_hashed = path.len() > HASHED.len() && path.starts_with(HASHED);
     (is_hashed && head.uri.query().is_none()).then_some(path)
 }
 
-/// The file that `answer` brings, if it is one and t3 does not say itself how it may be kept. t3
-/// knows the length of its files (contract §6): what comes without one is something else.
-pub(super) fn file_of<B>(answer: &Response<B>) -> Option<File> {
-    let headers = answer.headers();
-    let is_plain = answer.status() == StatusCode::OK
-        && RESPONSE_FIELDS
+/// The static file in `response`, if it is one and t3 has set no caching rules for it. t3 knows
+/// the length of its files (contract §6): a response without one is something else.
+pub(super) fn file_of<B>(response: &Response<B>) -> Option<StaticFile> {
+    let headers = response.headers();
+    let is_plain = response.status() == StatusCode::OK
+        && SPECIAL_RESPONSE_FIELDS
             .iter()
             .all(|name| !headers.contains_key(name))
         && !varies_by_everything(headers);
@@ -80,15 +80,15 @@ pub(super) fn file_of<B>(answer: &Response<B>) -> Option<File> {
     }
     let length = single(headers, CONTENT_LENGTH)?.parse().ok()?;
     let content_type = essence(single(headers, CONTENT_TYPE)?);
-    Some(File {
+    Some(StaticFile {
         length,
         is_page: content_type == "text/html",
-        is_codable: length >= SMALLEST_TO_CODE && is_codable(&content_type),
+        is_compressible: length >= MIN_COMPRESSIBLE_BYTES && is_compressible(&content_type),
     })
 }
 
-/// May `answer` be cached under a name that carries no hash? JSON is left alone there: it is what
-/// programs answer with, and no file of a page.
+/// May a response be revalidated that has no hash in its name? JSON may not: it is the response of
+/// an API rather than a file of a page.
 pub(super) fn is_web_file(headers: &HeaderMap) -> bool {
     let Some(content_type) = single(headers, CONTENT_TYPE).map(essence) else {
         return false;
@@ -101,7 +101,7 @@ pub(super) fn is_web_file(headers: &HeaderMap) -> bool {
         )
 }
 
-fn is_codable(content_type: &str) -> bool {
+fn is_compressible(content_type: &str) -> bool {
     content_type.starts_with("text/")
         || content_type.ends_with("+json")
         || content_type.ends_with("+xml")
@@ -132,7 +132,7 @@ fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     lines.next().is_none().then_some(line)
 }
 
-/// The media type without its parameters, in lower case.
+/// The media type without parameters, in lower case.
 fn essence(content_type: &str) -> String {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()
@@ -150,17 +150,17 @@ mod tests {
         ("content-length", "2000"),
     ];
 
-    fn of(status: u16, lines: &[(&str, &str)]) -> Option<File> {
-        let mut answer = Response::new(());
-        *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
-        *answer.headers_mut() = from_lines(lines);
-        file_of(&answer)
+    fn of(status: u16, lines: &[(&str, &str)]) -> Option<StaticFile> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        *response.headers_mut() = from_lines(lines);
+        file_of(&response)
     }
 
     #[test]
-    fn a_plain_answer_of_known_length_is_a_file() {
+    fn a_plain_response_of_known_length_is_a_static_file() {
         let script = of(200, &SCRIPT).expect("a file");
-        assert!(script.is_codable && !script.is_page && script.length == 2000);
+        assert!(script.is_compressible && !script.is_page && script.length == 2000);
         let page = [("content-type", "Text/HTML;charset=utf-8"), SCRIPT[1]];
         assert!(of(200, &page).expect("a file").is_page);
         for other in [
@@ -179,8 +179,8 @@ mod tests {
         ] {
             assert_eq!(of(200, &[SCRIPT[0], SCRIPT[1], other]), None, "{other:?}");
         }
-        let kept = [SCRIPT[0], SCRIPT[1], ("vary", "Origin")];
-        assert!(of(200, &kept).is_some());
+        let with_vary = [SCRIPT[0], SCRIPT[1], ("vary", "Origin")];
+        assert!(of(200, &with_vary).is_some());
         assert_eq!(of(200, &SCRIPT[..1]), None, "no length");
         assert_eq!(of(200, &SCRIPT[1..]), None, "no type");
         for status in [201, 203, 206, 301, 304, 404, 500] {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_worth_coding_is_known_by_type_and_length() {
+    fn compressible_files_have_a_known_type_and_a_minimum_length() {
         for (content_type, length, expected) in [
             ("text/css", "1024", true),
             ("text/css", "1023", false),
@@ -205,12 +205,12 @@ mod tests {
         ] {
             let lines = [("content-type", content_type), ("content-length", length)];
             let file = of(200, &lines).expect("a file");
-            assert_eq!(file.is_codable, expected, "{content_type} {length}");
+            assert_eq!(file.is_compressible, expected, "{content_type} {length}");
         }
     }
 
     #[test]
-    fn what_programs_answer_with_is_no_file_of_a_page() {
+    fn json_and_other_api_responses_are_no_web_files() {
         for (content_type, expected) in [
             ("text/html; charset=utf-8", true),
             ("image/png", true),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plain_question_for_a_file_is_eligible() {
+    fn only_a_plain_request_for_a_file_is_eligible() {
         for (method, lines, expected) in [
             ("GET", vec![], true),
             ("HEAD", vec![], true),
@@ -260,16 +260,16 @@ mod tests {
     }
 
     #[test]
-    fn where_no_file_can_be_only_a_page_is_looked_for() {
+    fn a_path_without_a_file_name_is_eligible_as_a_page_only() {
         let html = [("accept", "text/html")];
-        for (target, alone, as_page) in [
+        for (target, as_file, as_page) in [
             ("/", true, true),
             ("/favicon.ico", true, true),
             ("/t/1", false, true),
             ("/a.b/c", false, true),
             ("/api/a.js", false, false),
         ] {
-            assert_eq!(is_eligible(&head("GET", target, &[])), alone, "{target}");
+            assert_eq!(is_eligible(&head("GET", target, &[])), as_file, "{target}");
             assert_eq!(
                 is_eligible(&head("GET", target, &html)),
                 as_page,
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bare_name_below_assets_carries_a_hash() {
+    fn only_a_path_below_assets_without_a_query_carries_a_hash() {
         for (target, expected) in [
             ("/assets/a.js", Some("/assets/a.js")),
             ("http://other.test/assets/a.js", Some("/assets/a.js")),
             ("/assets/a.js?1", None),
             ("/assets/", None),
             ("/assets", None),
-            ("/Assets/a.js", None),
+            ("/StaticAssets/a.js", None),
             ("/a/assets/a.js", None),
         ] {
             let head = head("GET", target, &[]);

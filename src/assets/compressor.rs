@@ -1,13 +1,11 @@
-//! Bodies coded at the best setting: one thread of the lowest priority, there while there is work.
+//! Background compression at the best setting, on one thread of the lowest priority.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{io, thread};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use parking_lot::Mutex;
 use rustix::process::setpriority_process;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,216 +13,198 @@ use tracing::{debug, warn};
 
 use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
 use crate::assets::response_fields;
-use crate::assets::store::{Kept, Store};
+use crate::assets::store::{AssetStore, StoredFile};
 
-/// How many bytes may wait to be coded.
-const ROOM_BYTES: usize = 8 * 1024 * 1024;
+/// How many bytes may wait to be encoded.
+const QUEUE_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The lowest priority there is.
 const NICE: i32 = 19;
 
-/// A body that is to be coded at the best setting.
+/// After how many bytes the encoder is flushed: brotli keeps its notes until then.
+const FLUSH_BYTES: usize = 1024 * 1024;
+
+/// How long the thread sleeps before it tries again after it has yielded.
+const YIELD_PAUSE: Duration = Duration::from_millis(200);
+
+/// Does something run that needs the memory?
+pub type ShouldYield = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// A file that is to be encoded at the best setting.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct CompressionJob {
     pub(super) name: Box<str>,
-    /// What t3 said of it.
-    pub(super) from_t3: Arc<HeaderMap>,
-    /// The body as it is, in parts.
+    /// The fields of t3's response.
+    pub(super) upstream_fields: Arc<HeaderMap>,
+    /// The body as t3 sent it, in parts.
     pub(super) parts: Vec<Bytes>,
 }
 
-/// Codes bodies, one by one.
+/// The queue in front of the thread that encodes.
 #[derive(Debug)]
-pub(super) struct Worker {
-    store: Arc<Store>,
-    best: Best,
-    queue: Mutex<Queue>,
-    /// How many bytes wait, those that are being coded included.
-    waiting: watch::Sender<usize>,
+pub(super) struct Compressor {
+    jobs: mpsc::Sender<CompressionJob>,
+    /// Bytes of all jobs that are queued or being encoded.
+    pending_bytes: watch::Sender<usize>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    jobs: VecDeque<Job>,
-    is_running: bool,
+/// The thread that encodes, one file after the other.
+struct CompressorThread {
+    jobs: mpsc::Receiver<CompressionJob>,
+    pending_bytes: watch::Sender<usize>,
+    store: Arc<AssetStore>,
+    encoder: BackgroundEncoder,
 }
 
-/// Makes way for another thread if this one fails.
-struct Running<'a>(&'a Worker);
+/// Encodes at the best setting, and makes way for who needs the memory.
+pub(super) struct BackgroundEncoder {
+    drain: CancellationToken,
+    should_yield: ShouldYield,
+}
 
-impl Worker {
-    /// Puts what `best` has coded into `store`.
-    pub(super) fn new(store: Arc<Store>, best: Best) -> Self {
-        Self {
-            store,
-            best,
-            queue: Mutex::default(),
-            waiting: watch::Sender::new(0),
-        }
-    }
+/// How one run over a body ended.
+enum EncodeAttempt {
+    Encoded(Bytes),
+    /// The memory is needed elsewhere: what was encoded has been dropped.
+    Yielded,
+    /// The drain has begun.
+    Draining,
+}
 
-    /// May a body of `length` bytes wait beside those that do?
-    pub(super) fn has_room(&self, length: usize) -> bool {
-        *self.waiting.borrow() + length <= ROOM_BYTES
-    }
-
-    /// Waits until there is nothing left to do.
-    pub(super) async fn is_idle(&self) {
-        // The sender is here: it cannot be gone.
-        let _ = self.waiting.subscribe().wait_for(|bytes| *bytes == 0).await;
-    }
-
-    /// Codes `job` when its turn comes; without room for it, never.
+impl Compressor {
+    /// Starts the thread, which puts what it has encoded into `store`. It ends with the last of
+    /// the jobs once this is dropped.
     ///
-    /// The thread is one of its own, and not one of the runtime's: those serve others too, and
-    /// would keep its priority. It ends when there is nothing left to do.
-    pub(super) fn push(self: &Arc<Self>, job: Job) {
-        let mut queue = self.queue.lock();
-        if !self.has_room(job.length()) {
-            debug!(name = job.name, "too much to compress already");
-            return;
-        }
-        self.waiting.send_modify(|bytes| *bytes += job.length());
-        queue.jobs.push_back(job);
-        if queue.is_running {
-            return;
-        }
-        let worker = Arc::clone(self);
+    /// It is no thread of the runtime: those would keep its priority and serve others with it.
+    pub(super) fn start(store: Arc<AssetStore>, encoder: BackgroundEncoder) -> Self {
+        let (jobs, queue) = mpsc::channel();
+        let pending_bytes = watch::Sender::new(0);
+        let worker = CompressorThread {
+            jobs: queue,
+            pending_bytes: pending_bytes.clone(),
+            store,
+            encoder,
+        };
         let thread = thread::Builder::new().name("assets".to_owned());
-        match thread.spawn(move || worker.run()) {
-            Ok(_) => queue.is_running = true,
-            Err(error) => {
-                warn!(%error, "no thread to compress with");
-                self.give_up(&mut queue);
-            }
+        if let Err(error) = thread.spawn(move || worker.run()) {
+            warn!(%error, "no thread for background compression");
+        }
+        Self {
+            jobs,
+            pending_bytes,
         }
     }
 
-    fn run(&self) {
-        let _running = Running(self);
-        // For Linux the calling thread alone: whoever serves is not to wait for this.
+    /// May a file of `length` bytes be queued now?
+    pub(super) fn has_room(&self, length: usize) -> bool {
+        *self.pending_bytes.borrow() + length <= QUEUE_LIMIT_BYTES
+    }
+
+    /// Waits until every queued file has been encoded.
+    pub(super) async fn wait_until_idle(&self) {
+        // The sender is here: it cannot be gone.
+        let mut pending = self.pending_bytes.subscribe();
+        let _ = pending.wait_for(|bytes| *bytes == 0).await;
+    }
+
+    /// Queues `job`, or drops it if there is no room.
+    pub(super) fn push(&self, job: CompressionJob) {
+        let length = job.length();
+        if !self.has_room(length) {
+            debug!(name = job.name, "background compression is busy");
+            return;
+        }
+        self.pending_bytes.send_modify(|bytes| *bytes += length);
+        if self.jobs.send(job).is_err() {
+            // The thread has failed.
+            self.pending_bytes.send_replace(0);
+        }
+    }
+}
+
+impl CompressorThread {
+    fn run(self) {
+        // On Linux this is the priority of the calling thread only.
         if let Err(error) = setpriority_process(None, NICE) {
-            debug!(%error, "compressing at the usual priority");
+            debug!(%error, "background compression runs at the usual priority");
         }
-        while let Some(job) = self.next() {
-            self.work(&job);
-            self.waiting.send_modify(|bytes| *bytes -= job.length());
+        while let Ok(job) = self.jobs.recv() {
+            self.compress(&job);
+            self.pending_bytes
+                .send_modify(|bytes| *bytes -= job.length());
         }
     }
 
-    fn next(&self) -> Option<Job> {
-        let mut queue = self.queue.lock();
-        if self.best.is_over() {
-            self.give_up(&mut queue);
+    /// gzip is quick and comes first. A client that accepts zstd accepts brotli too.
+    fn compress(&self, job: &CompressionJob) {
+        let gzip = self.store.get(&job.name, |stored| stored == Coding::Gzip);
+        if gzip.is_none() {
+            self.store_in(job, Coding::Gzip);
         }
-        let job = queue.jobs.pop_front();
-        queue.is_running = job.is_some();
-        job
+        self.store_in(job, Coding::Br);
     }
 
-    fn give_up(&self, queue: &mut Queue) {
-        queue.jobs.clear();
-        self.waiting.send_replace(0);
-    }
-
-    /// The quick coding comes first. Who can read zstd can read brotli.
-    fn work(&self, job: &Job) {
-        let has_gzip = self.store.get(&job.name, |held| held == Coding::Gzip);
-        if has_gzip.is_none() {
-            self.code(job, Coding::Gzip);
-        }
-        self.code(job, Coding::Br);
-        debug!(name = job.name, "compressed at the best setting");
-    }
-
-    fn code(&self, job: &Job, coding: Coding) {
-        let Some(body) = self.best.coded(&job.parts, coding) else {
+    fn store_in(&self, job: &CompressionJob, coding: Coding) {
+        let Some(body) = self.encoder.encode(&job.parts, coding) else {
             return;
         };
-        let kept = Kept {
-            fields: Arc::new(response_fields::of_hashed(&job.from_t3, coding, true)),
+        debug!(name = job.name, ?coding, bytes = body.len(), "compressed");
+        let fields = response_fields::of_immutable(&job.upstream_fields, coding, true);
+        let file = StoredFile {
+            fields: Arc::new(fields),
             coding,
             body,
-            whole: job.parts.iter().map(|part| part.len() as u64).sum(),
-            is_codable: true,
+            original_length: job.length() as u64,
+            is_compressible: true,
         };
-        self.store.put(&job.name, kept);
+        self.store.put(&job.name, file);
     }
 }
 
-impl Job {
+impl Drop for CompressorThread {
+    /// Nobody waits for a thread that has failed.
+    fn drop(&mut self) {
+        self.pending_bytes.send_replace(0);
+    }
+}
+
+impl CompressionJob {
     fn length(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
 }
 
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let mut queue = self.0.queue.lock();
-            queue.is_running = false;
-            self.0.give_up(&mut queue);
+impl BackgroundEncoder {
+    /// Ends with `drain`; starts over after a pause while `should_yield`.
+    pub(super) fn new(drain: CancellationToken, should_yield: ShouldYield) -> Self {
+        Self {
+            drain,
+            should_yield,
         }
     }
-}
 
-/// After how many bytes what is coded so far is written down: brotli keeps its notes until then.
-const FLUSH_BYTES: usize = 1024 * 1024;
-
-/// How often to ask whether the memory is still needed elsewhere: for seconds, and seldom.
-const YIELD_PAUSE: Duration = Duration::from_millis(200);
-
-/// Does something run that needs the memory?
-pub type Needed = Box<dyn Fn() -> bool + Send + Sync>;
-
-/// Codes at the best setting.
-pub(super) struct Best {
-    drain: CancellationToken,
-    is_needed: Needed,
-}
-
-/// What came of an attempt.
-enum Attempt {
-    Coded(Bytes),
-    /// The memory is needed elsewhere.
-    Yielded,
-    /// The drain has begun.
-    Over,
-}
-
-impl Best {
-    /// Ends with `drain`, and makes way while `is_needed` says so.
-    pub(super) fn new(drain: CancellationToken, is_needed: Needed) -> Self {
-        Self { drain, is_needed }
-    }
-
-    /// Has the drain begun?
-    pub(super) fn is_over(&self) -> bool {
-        self.drain.is_cancelled()
-    }
-
-    /// The body in `parts`, coded; blocks for as long as it takes. Nothing where the drain comes
-    /// first.
-    pub(super) fn coded(&self, parts: &[Bytes], coding: Coding) -> Option<Bytes> {
+    /// The body in `parts`, encoded. Blocks for as long as it takes; `None` if the drain begins
+    /// or the encoder fails.
+    fn encode(&self, parts: &[Bytes], coding: Coding) -> Option<Bytes> {
         loop {
             match self.attempt(parts, coding).ok()? {
-                Attempt::Coded(body) => return Some(body),
-                Attempt::Over => return None,
-                Attempt::Yielded => thread::sleep(YIELD_PAUSE),
+                EncodeAttempt::Encoded(body) => return Some(body),
+                EncodeAttempt::Draining => return None,
+                EncodeAttempt::Yielded => thread::sleep(YIELD_PAUSE),
             }
         }
     }
 
-    fn attempt(&self, parts: &[Bytes], coding: Coding) -> io::Result<Attempt> {
+    fn attempt(&self, parts: &[Bytes], coding: Coding) -> io::Result<EncodeAttempt> {
         let length = parts.iter().map(Bytes::len).sum::<usize>();
         let mut encoder = Encoder::new(coding, Setting::Best, length as u64)?;
         let (mut out, mut unflushed) = (Vec::new(), 0);
         for piece in parts.iter().flat_map(|part| part.chunks(PIECE_BYTES)) {
-            if self.is_over() {
-                return Ok(Attempt::Over);
+            if self.drain.is_cancelled() {
+                return Ok(EncodeAttempt::Draining);
             }
-            if (self.is_needed)() {
-                return Ok(Attempt::Yielded);
+            if (self.should_yield)() {
+                return Ok(EncodeAttempt::Yielded);
             }
             encoder.write(piece)?;
             unflushed += piece.len();
@@ -235,32 +215,26 @@ impl Best {
             out.extend_from_slice(&encoder.take());
         }
         out.extend_from_slice(&encoder.finish()?);
-        // Without the room that it grew by.
-        Ok(Attempt::Coded(out.into_boxed_slice().into()))
-    }
-}
-
-impl fmt::Debug for Best {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Best").finish_non_exhaustive()
+        // Without its spare capacity.
+        Ok(EncodeAttempt::Encoded(out.into_boxed_slice().into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::*;
+
     #[test]
-    fn it_makes_way_while_the_memory_is_needed_and_begins_anew() {
+    fn it_yields_while_the_memory_is_needed_and_starts_over() {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
         // Needed at the second and the third piece that is begun.
-        let is_needed = move || matches!(counted.fetch_add(1, Ordering::SeqCst), 1 | 2);
-        let best = Best::new(CancellationToken::new(), Box::new(is_needed));
+        let should_yield = move || matches!(counted.fetch_add(1, Ordering::SeqCst), 1 | 2);
+        let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(should_yield));
         let parts = [vec![7; 2 * PIECE_BYTES].into(), vec![8; 10].into()];
-        let body = best.coded(&parts, Coding::Gzip).expect("coded");
+        let body = encoder.encode(&parts, Coding::Gzip).expect("encoded");
         let mut decoder = flate2::read::GzDecoder::new(&body[..]);
         let mut plain = Vec::new();
         io::Read::read_to_end(&mut decoder, &mut plain).expect("a whole body");
@@ -273,7 +247,26 @@ mod tests {
     fn it_ends_with_the_drain() {
         let drain = CancellationToken::new();
         drain.cancel();
-        let best = Best::new(drain, Box::new(|| true));
-        assert!(best.coded(&[vec![7; 10].into()], Coding::Br).is_none());
+        let encoder = BackgroundEncoder::new(drain, Box::new(|| true));
+        assert!(encoder.encode(&[vec![7; 10].into()], Coding::Br).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_job_is_stored_in_gzip_and_brotli_unless_there_is_no_room() {
+        let store = Arc::new(AssetStore::new(100_000, Arc::default()));
+        let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(|| false));
+        let compressor = Compressor::start(Arc::clone(&store), encoder);
+        let job = |name: &str, length| CompressionJob {
+            name: name.into(),
+            upstream_fields: Arc::default(),
+            parts: vec![vec![7; length].into()],
+        };
+        compressor.push(job("/large", QUEUE_LIMIT_BYTES + 1));
+        compressor.push(job("/a", 10_000));
+        compressor.wait_until_idle().await;
+        for coding in [Coding::Gzip, Coding::Br] {
+            assert!(store.get("/a", |stored| stored == coding).is_some());
+        }
+        assert!(store.get("/large", |_| true).is_none());
     }
 }

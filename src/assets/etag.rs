@@ -1,32 +1,32 @@
-//! Entity tags of files, and `If-None-Match` read (RFC 9110 §8.8.3, §13.1.2). Pure.
+//! Entity tags of files, compared with `If-None-Match` (RFC 9110 §8.8.3, §13.1.2). Pure.
 
+use data_encoding::HEXLOWER;
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::assets::encoder::Coding;
 
-/// Hexadecimal digits of a tag: 128 bits of the content's SHA-256.
-const DIGITS: usize = 32;
+/// A tag's hexadecimal digits: 128 bits of the content's SHA-256.
+const HASH_DIGITS: usize = 32;
 
-/// The content of a file, by its hash.
+/// A hash of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag(String);
+pub(super) struct ETag(String);
 
-impl Tag {
-    /// The tag of `content`.
+impl ETag {
+    /// The hash of `content`, before any coding.
     pub(super) fn of(content: &[u8]) -> Self {
         let hash = Sha256::digest(content);
-        let half = hash.iter().take(DIGITS / 2);
-        Self(half.map(|byte| format!("{byte:02x}")).collect())
+        Self(HEXLOWER.encode(&hash[..HASH_DIGITS / 2]))
     }
 
-    /// A name for the content.
+    /// The hash in hexadecimal digits.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The strong tag of the content as it is sent: each coding is a representation of its own
+    /// The strong tag of the content in `coding`: each coding is another representation
     /// (RFC 9110 §8.8.3.3).
     pub(super) fn value(&self, coding: Coding) -> HeaderValue {
         let token = coding.token();
@@ -39,48 +39,49 @@ impl Tag {
     }
 }
 
-/// Does the client hold the representation that is called `tag` already? The comparison is weak.
-pub(super) fn is_held(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    any_named(headers, |name| match name {
-        Name::Any => true,
-        Name::Tag(opaque) => opaque == tag.as_bytes(),
+/// Does `If-None-Match` name `tag`? The comparison is weak (RFC 9110 §13.1.2).
+pub(super) fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    any_entry(headers, |name| match name {
+        ETagEntry::Any => true,
+        ETagEntry::Opaque(opaque) => opaque == tag.as_bytes(),
     })
 }
 
-/// Is the condition of the request about tags of this module, or about anything at all? t3 knows
-/// neither.
-pub(super) fn names_own(headers: &HeaderMap) -> bool {
-    any_named(headers, |name| match name {
-        Name::Any => true,
-        Name::Tag(opaque) => is_own(opaque),
+/// Does `If-None-Match` name a tag of this module, or `*`? t3 cannot evaluate either.
+pub(super) fn names_local_tag(headers: &HeaderMap) -> bool {
+    any_entry(headers, |name| match name {
+        ETagEntry::Any => true,
+        ETagEntry::Opaque(opaque) => is_local(opaque),
     })
 }
 
-enum Name<'a> {
+/// One member of `If-None-Match`.
+enum ETagEntry<'a> {
+    /// `*`
     Any,
-    /// With its quotes, without `W/`.
-    Tag(&'a [u8]),
+    /// A tag with its quotes, without `W/`.
+    Opaque(&'a [u8]),
 }
 
-fn any_named(headers: &HeaderMap, mut is_it: impl FnMut(Name<'_>) -> bool) -> bool {
+fn any_entry(headers: &HeaderMap, mut test: impl FnMut(ETagEntry<'_>) -> bool) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         let line = line.as_bytes().trim_ascii();
         if line == b"*" {
-            return is_it(Name::Any);
+            return test(ETagEntry::Any);
         }
         let mut rest = line;
-        while let Some((tag, behind)) = next_tag(rest) {
-            if is_it(Name::Tag(tag)) {
+        while let Some((tag, rest_of_list)) = next_tag(rest) {
+            if test(ETagEntry::Opaque(tag)) {
                 return true;
             }
-            rest = behind;
+            rest = rest_of_list;
         }
         false
     })
 }
 
-/// The first tag of a list, and what stands behind it; nothing where the list is none. A comma
-/// may stand inside the quotes.
+/// The first tag of a list and the rest of the list; `None` if there is no well-formed tag. A
+/// comma may stand inside the quotes.
 fn next_tag(list: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = list
         .iter()
@@ -89,14 +90,14 @@ fn next_tag(list: &[u8]) -> Option<(&[u8], &[u8])> {
     let list = list.strip_prefix(b"W/").unwrap_or(list);
     let inner = list.strip_prefix(b"\"")?;
     let end = inner.iter().position(|byte| *byte == b'"')?;
-    let (tag, behind) = list.split_at(end + 2);
-    let is_separated = matches!(behind.trim_ascii_start().first(), None | Some(b','));
-    is_separated.then_some((tag, behind))
+    let (tag, rest_of_list) = list.split_at(end + 2);
+    let is_separated = matches!(rest_of_list.trim_ascii_start().first(), None | Some(b','));
+    is_separated.then_some((tag, rest_of_list))
 }
 
-fn is_own(opaque: &[u8]) -> bool {
+fn is_local(opaque: &[u8]) -> bool {
     let inner = opaque.get(1..opaque.len().saturating_sub(1));
-    let Some((hash, suffix)) = inner.and_then(|inner| inner.split_at_checked(DIGITS)) else {
+    let Some((hash, suffix)) = inner.and_then(|inner| inner.split_at_checked(HASH_DIGITS)) else {
         return false;
     };
     hash.iter().all(u8::is_ascii_hexdigit) && matches!(suffix, b"" | b"-br" | b"-zstd" | b"-gzip")
@@ -113,8 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_of_the_content_and_the_coding() {
-        let tag = Tag::of(b"abc");
+    fn a_tag_depends_on_the_content_and_the_coding() {
+        let tag = ETag::of(b"abc");
         assert_eq!(tag.as_str(), "ba7816bf8f01cfea414140de5dae2223");
         assert_eq!(
             tag.value(Coding::Identity),
@@ -124,7 +125,7 @@ mod tests {
             tag.value(Coding::Br),
             "\"ba7816bf8f01cfea414140de5dae2223-br\""
         );
-        assert_ne!(tag, Tag::of(b"abd"));
+        assert_ne!(tag, ETag::of(b"abd"));
     }
 
     #[test]
@@ -150,21 +151,21 @@ mod tests {
             ("\"*\"", false),
             ("", false),
         ] {
-            assert_eq!(is_held(&request(&[line]), &tag), expected, "{line}");
+            assert_eq!(matches(&request(&[line]), &tag), expected, "{line}");
         }
-        assert!(is_held(&request(&["\"a\"", "\"x,y\""]), &tag));
-        assert!(!is_held(&request(&[]), &tag));
+        assert!(matches(&request(&["\"a\"", "\"x,y\""]), &tag));
+        assert!(!matches(&request(&[]), &tag));
     }
 
     #[test]
-    fn own_tags_are_known_by_their_shape() {
-        let tag = Tag::of(b"abc");
+    fn local_tags_are_recognized_by_their_form() {
+        let tag = ETag::of(b"abc");
         for coding in [Coding::Identity, Coding::Br, Coding::Zstd, Coding::Gzip] {
             let value = tag.value(coding);
             let list = format!("\"other\", W/{}", value.to_str().expect("ASCII"));
-            assert!(names_own(&request(&[&list])), "{list}");
+            assert!(names_local_tag(&request(&[&list])), "{list}");
         }
-        assert!(names_own(&request(&["*"])));
+        assert!(names_local_tag(&request(&["*"])));
         for other in [
             "\"other\"",
             "\"\"",
@@ -173,7 +174,7 @@ mod tests {
             "\"ba7816bf8f01cfea414140de5dae222g\"",
             "\"ba7816bf8f01cfea414140de5dae2223-xz\"",
         ] {
-            assert!(!names_own(&request(&[other])), "{other}");
+            assert!(!names_local_tag(&request(&[other])), "{other}");
         }
     }
 }

@@ -1,15 +1,13 @@
-//! t3's static files on their way to a browser: coded once, read by many, cacheable.
+//! t3's static files: compressed once, stored, and made cacheable for browsers.
 //!
-//! t3 sends its files whole each time, with nothing that lets a browser keep them (contract §6).
-//! What carries its content's hash in its name is kept here and by the browser; everything else is
-//! asked for each time, and sent only if it has changed.
+//! t3 sends its files whole each time, with no field that lets a browser cache them (contract §6).
+//! A file whose name carries its content's hash is immutable: it is stored here, and by the
+//! browser. Any other file is fetched for each request, and sent only if it has changed.
 
-pub mod broadcast_body;
 pub mod cacheability;
 pub mod compressor;
 pub mod encoder;
 pub mod etag;
-pub mod fill;
 pub mod negotiation;
 pub mod response_fields;
 pub mod revalidate;
@@ -21,19 +19,19 @@ pub mod warmup;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
-use crate::assets::compressor::{Best, Needed, Worker};
+use crate::assets::compressor::{BackgroundEncoder, Compressor, ShouldYield};
 use crate::assets::encoder::Coding;
-use crate::assets::negotiation::Liked;
-use crate::assets::single_flight::Flights;
-use crate::assets::store::{Kept, Store};
+use crate::assets::negotiation::PreferredCodings;
+use crate::assets::single_flight::Fetches;
+use crate::assets::store::AssetStore;
 use crate::config::assets::AssetsConfig;
 use crate::metrics::Metrics;
+use crate::metrics::requests::Asset;
 use crate::process::Tasks;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
@@ -43,119 +41,137 @@ use crate::upstream::error::Failure;
 use crate::upstream::forward::Interim;
 use crate::upstream::health::Readiness;
 
-/// How many files are fetched and coded at a time: each takes up to 10 MiB meanwhile, and there is
-/// one thread for all of them.
+/// How many files are encoded at a time while clients wait: each takes up to 10 MiB meanwhile.
 const MAX_FETCHES: usize = 4;
 
-/// t3's static files.
+/// t3's static files; switched off, no request is for one.
 #[derive(Debug, Clone)]
-pub struct Assets(Option<Arc<Inner>>);
+pub struct StaticAssets(Option<Arc<AssetService>>);
 
 #[derive(Debug)]
-struct Inner {
+struct AssetService {
     upstream: Arc<Upstream>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
-    store: Arc<Store>,
-    flights: Arc<Flights>,
-    worker: Arc<Worker>,
-    turns: Arc<Semaphore>,
+    store: Arc<AssetStore>,
+    fetches: Arc<Fetches>,
+    fetch_permits: Semaphore,
+    compressor: Compressor,
 }
 
-/// A request whose answer may be a static file.
+/// A request that may be for a static file.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
-    assets: &'a Arc<Inner>,
+pub struct AssetRequest<'a> {
+    service: &'a Arc<AssetService>,
     head: &'a Parts,
-    /// The name with a hash that is asked for.
-    name: Option<&'a str>,
-    liked: Liked,
-    /// What to put into its head if it is a page.
+    /// The name of an immutable file.
+    immutable_name: Option<&'a str>,
+    preferred: PreferredCodings,
+    /// What is inserted if the response is a page.
     tags: Option<Tags>,
 }
 
-impl Assets {
-    /// Fetches from `upstream` what it has not; does nothing at all where `config` says so. While
-    /// `is_needed` says that something else needs the memory, nothing is compressed at leisure.
+impl StaticAssets {
+    /// The files of `upstream`. Background compression pauses while `should_yield`.
     pub fn new(
         config: AssetsConfig,
         upstream: &Arc<Upstream>,
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
-        is_needed: Needed,
+        should_yield: ShouldYield,
     ) -> Self {
         if !config.enabled {
             return Self(None);
         }
-        let store = Arc::new(Store::new(config.memory, Arc::clone(metrics)));
-        let best = Best::new(tasks.drain().clone(), is_needed);
-        let worker = Worker::new(Arc::clone(&store), best);
-        Self(Some(Arc::new(Inner {
+        let store = Arc::new(AssetStore::new(config.memory, Arc::clone(metrics)));
+        let encoder = BackgroundEncoder::new(tasks.drain().clone(), should_yield);
+        Self(Some(Arc::new(AssetService {
             upstream: Arc::clone(upstream),
             tasks: tasks.clone(),
             metrics: Arc::clone(metrics),
+            compressor: Compressor::start(Arc::clone(&store), encoder),
             store,
-            flights: Arc::default(),
-            worker: Arc::new(worker),
-            turns: Arc::new(Semaphore::new(MAX_FETCHES)),
+            fetches: Arc::default(),
+            fetch_permits: Semaphore::new(MAX_FETCHES),
         })))
     }
 
-    /// Is anything looked at?
+    /// Is any request taken for a static file?
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// A request with `head` and without a body, if its answer may be a static file; into a page's
-    /// head `tags` are put first.
-    pub fn ask<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<Ask<'a>> {
-        let assets = self.0.as_ref()?;
-        cacheability::is_eligible(head).then(|| Ask {
-            assets,
+    /// The request with `head` and no body, if its response may be a static file. `tags` are
+    /// inserted if it is a page.
+    pub fn request<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<AssetRequest<'a>> {
+        let service = self.0.as_ref()?;
+        cacheability::is_eligible(head).then(|| AssetRequest {
+            service,
             head,
-            name: cacheability::hashed_name(head),
-            liked: negotiation::liked(&head.headers),
+            immutable_name: cacheability::hashed_name(head),
+            preferred: negotiation::preferred_codings(&head.headers),
             tags,
         })
     }
 
-    /// Keeps what t3's page refers to, for ever: fetched anew each time that t3 comes up.
+    /// Fetches and compresses the files of t3's page each time that t3 comes up; never returns
+    /// unless switched off.
     pub async fn keep_warm(&self, readiness: &Readiness) {
-        if let Some(assets) = &self.0 {
-            assets.keep_warm(readiness).await;
+        if let Some(service) = &self.0 {
+            service.keep_warm(readiness).await;
         }
     }
 }
 
-impl Ask<'_> {
-    /// The answer, where no t3 is needed for it.
-    pub fn kept(&self) -> Option<ClientResponse> {
-        let liked = |coding| self.liked.has(coding);
-        let kept = self.assets.store.get(self.name?, liked)?;
-        Some(self.answer_with(kept))
+impl AssetRequest<'_> {
+    /// The response, if the file is stored. It is counted.
+    pub fn stored(&self) -> Option<ClientResponse> {
+        let response = self.stored_response()?;
+        self.service.metrics.asset(Asset::Hit);
+        Some(response)
     }
 
-    /// The answer, by t3. Its head must come within `limit`, as must the body of what is looked at
-    /// as a whole.
-    pub async fn get(
+    /// The response, from t3 unless the file is stored. It is counted. Its head must come within
+    /// `limit`, and so must the body of a file that is revalidated.
+    pub async fn fetch(
         self,
         limit: Duration,
         interim: &Arc<Interim>,
     ) -> Result<ClientResponse, Failure> {
-        if let Some(name) = self.name
-            && let Some(coding) = self.coding_while_waiting()
-            && let Some(outcome) = self.shared(name, coding, limit).await
-        {
-            return outcome;
+        if let Some(response) = self.stored() {
+            return Ok(response);
         }
-        self.alone(limit, interim).await
+        let shared = match self.immutable_name.zip(self.fast_coding()) {
+            Some((name, coding)) => self.shared(name, coding, limit).await,
+            None => None,
+        };
+        let response = match shared {
+            Some(outcome) => outcome?,
+            None => self.forward(limit, interim).await?,
+        };
+        self.service.metrics.asset(match response.status() {
+            StatusCode::NOT_MODIFIED => Asset::NotModified,
+            _ => Asset::Miss,
+        });
+        Ok(response)
     }
 
-    /// The coding for somebody who waits, where none is kept: zstd is quickest for its size.
-    fn coding_while_waiting(&self) -> Option<Coding> {
-        match self.liked.has(Coding::Zstd) {
+    fn stored_response(&self) -> Option<ClientResponse> {
+        let accepts = |coding| self.preferred.has(coding);
+        let file = self.service.store.get(self.immutable_name?, accepts)?;
+        self.count_saved(file.original_length, file.body.len());
+        let length = HeaderValue::from(file.body.len());
+        let mut response = self.response(&file.fields, ResponseBody::Own(file.body));
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        Some(response)
+    }
+
+    /// The coding of a file that is not stored: zstd takes the least time for its size. `None` if
+    /// the client accepts no compression.
+    fn fast_coding(&self) -> Option<Coding> {
+        match self.preferred.has(Coding::Zstd) {
             true => Some(Coding::Zstd),
-            false => self.liked.codings().next(),
+            false => self.preferred.codings().next(),
         }
     }
 
@@ -163,30 +179,23 @@ impl Ask<'_> {
         self.head.method == Method::HEAD
     }
 
-    /// Notes that the client was `sent` so much of a file of `whole` bytes.
-    fn count_saved(&self, whole: u64, sent: usize) {
+    /// Counts the bytes that compression or a 304 has saved: of `original_length` bytes the client
+    /// was sent `sent`.
+    fn count_saved(&self, original_length: u64, sent: usize) {
         if !self.is_head() {
-            let saved = whole.saturating_sub(sent as u64);
-            self.assets.metrics.asset_saved(saved);
+            let saved = original_length.saturating_sub(sent as u64);
+            self.service.metrics.asset_saved(saved);
         }
     }
 
-    fn answer_with(&self, kept: Kept) -> ClientResponse {
-        self.count_saved(kept.whole, kept.body.len());
-        let length = HeaderValue::from(kept.body.len());
-        let mut answer = self.answer(&kept.fields, ResponseBody::Own(kept.body));
-        answer.headers_mut().insert(CONTENT_LENGTH, length);
-        answer
-    }
-
-    /// A 200 with `body`, or without it where only the head was asked for.
-    fn answer(&self, fields: &HeaderMap, body: ResponseBody) -> ClientResponse {
+    /// A 200 with `body`, which a response to HEAD has not.
+    fn response(&self, fields: &HeaderMap, body: ResponseBody) -> ClientResponse {
         let body = match self.is_head() {
-            true => ResponseBody::Own(Bytes::new()),
+            true => ResponseBody::empty(),
             false => body,
         };
-        let mut answer = Response::new(body);
-        *answer.headers_mut() = fields.clone();
-        answer
+        let mut response = Response::new(body);
+        *response.headers_mut() = fields.clone();
+        response
     }
 }

@@ -1,48 +1,49 @@
-//! `Accept-Encoding` read (RFC 9110 §12.5.3): which codings a client likes best. Pure.
+//! The content codings that a client prefers, from `Accept-Encoding` (RFC 9110 §12.5.3). Pure.
 
 use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use crate::assets::encoder::Coding;
 
-/// The codings that a client likes best, all equally; empty where that is the body as it is.
+/// The compressing codings with the client's highest weight; empty if it prefers identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Liked([bool; 3]);
+pub(super) struct PreferredCodings([bool; 3]);
 
-/// What a request says of its codings, in thousandths; `None` where it says nothing.
+/// The weights of a request in thousandths; `None` for a coding that is not named.
 #[derive(Default)]
-struct Weights {
+struct CodingWeights {
     compressed: [Option<u16>; 3],
     identity: Option<u16>,
-    rest: Option<u16>,
+    /// `*`
+    others: Option<u16>,
 }
 
-/// The codings that the client of a request with `headers` likes best. One that does not say what
-/// it can decode gets the body as it is, and so does one that refuses everything.
-pub(super) fn liked(headers: &HeaderMap) -> Liked {
-    let mut weights = Weights::default();
+/// The codings that the client of a request with `headers` prefers: none, which means identity, if
+/// it names no coding that is known here, or refuses all.
+pub(super) fn preferred_codings(headers: &HeaderMap) -> PreferredCodings {
+    let mut weights = CodingWeights::default();
     for line in headers.get_all(ACCEPT_ENCODING) {
         for member in line.as_bytes().split(|byte| *byte == b',') {
             weights.note(member);
         }
     }
-    weights.liked()
+    weights.preferred()
 }
 
-impl Liked {
-    /// One by one, the one with the smallest bodies first.
+impl PreferredCodings {
+    /// The codings, the one with the smallest bodies first.
     pub(super) fn codings(self) -> impl Iterator<Item = Coding> {
         let pairs = Coding::COMPRESSED.into_iter().zip(self.0);
-        pairs.filter_map(|(coding, is_liked)| is_liked.then_some(coding))
+        pairs.filter_map(|(coding, is_preferred)| is_preferred.then_some(coding))
     }
 
     pub(super) fn has(self, coding: Coding) -> bool {
-        self.codings().any(|liked| liked == coding)
+        self.codings().any(|preferred| preferred == coding)
     }
 }
 
-impl Weights {
-    /// A coding that is named twice has its first weight; one whose weight is none is refused.
+impl CodingWeights {
+    /// Of a coding named twice the first weight counts; a malformed weight means refused.
     fn note(&mut self, member: &[u8]) {
         let mut parts = member.splitn(2, |byte| *byte == b';');
         let name = parts.next().unwrap_or_default().trim_ascii();
@@ -54,27 +55,27 @@ impl Weights {
             b"zstd" => &mut self.compressed[1],
             b"gzip" | b"x-gzip" => &mut self.compressed[2],
             b"identity" => &mut self.identity,
-            b"*" => &mut self.rest,
+            b"*" => &mut self.others,
             _ => return,
         };
         held.get_or_insert(weight);
     }
 
-    fn liked(&self) -> Liked {
+    fn preferred(&self) -> PreferredCodings {
         let weights = self
             .compressed
-            .map(|weight| weight.or(self.rest).unwrap_or(0));
-        let most = weights.into_iter().max().unwrap_or(0);
-        // Where a client names both, it gets the smaller body; unnamed, the body as it is will do
-        // when nothing else does.
-        if most == 0 || most < self.identity.unwrap_or(0) {
-            return Liked::default();
+            .map(|weight| weight.or(self.others).unwrap_or(0));
+        let highest = weights.into_iter().max().unwrap_or(0);
+        // A compressed body wins over identity of the same weight; identity that is not named is
+        // acceptable only when nothing else is.
+        if highest == 0 || highest < self.identity.unwrap_or(0) {
+            return PreferredCodings::default();
         }
-        Liked(weights.map(|weight| weight == most))
+        PreferredCodings(weights.map(|weight| weight == highest))
     }
 }
 
-/// `q=` and a weight from 0 to 1 with at most three decimals (RFC 9110 §12.4.2).
+/// The weight of `q=…`, 0 to 1 with at most three decimals (RFC 9110 §12.4.2), in thousandths.
 fn thousandths(parameter: &[u8]) -> Option<u16> {
     let parameter = parameter.trim_ascii();
     let weight = parameter
@@ -97,7 +98,7 @@ fn thousandths(parameter: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assets::negotiation::Coding::{Br, Gzip, Zstd};
+    use crate::assets::encoder::Coding::{Br, Gzip, Zstd};
     use crate::http_rules::header_map::from_lines;
 
     fn of(lines: &[&str]) -> Vec<Coding> {
@@ -105,11 +106,11 @@ mod tests {
             .iter()
             .map(|line| ("accept-encoding", *line))
             .collect();
-        liked(&from_lines(&lines)).codings().collect()
+        preferred_codings(&from_lines(&lines)).codings().collect()
     }
 
     #[test]
-    fn what_is_liked_best_is_found() {
+    fn the_preferred_codings_are_those_of_the_highest_weight() {
         for (line, expected) in [
             ("gzip, deflate, br, zstd", &[Br, Zstd, Gzip][..]),
             ("gzip, deflate", &[Gzip]),
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_no_reason_to_fail() {
+    fn malformed_lines_do_not_panic() {
         let mut seed = 1_u32;
         let alphabet = b"brgzip*identq=;, 01.9\t-x";
         for _ in 0..20_000 {
@@ -164,8 +165,8 @@ mod tests {
                     char::from(alphabet[(seed >> 16) as usize % alphabet.len()])
                 })
                 .collect();
-            let liked = of(&[&text]);
-            assert!(liked.len() <= 3, "{text}");
+            let codings = of(&[&text]);
+            assert!(codings.len() <= 3, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of a file's answer: how it may be kept, and how it is coded. Pure.
+//! The header fields of a static file's response: caching, validation and content coding. Pure.
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
@@ -9,19 +9,20 @@ use http::{HeaderMap, HeaderValue};
 use crate::assets::encoder::Coding;
 use crate::http_rules::transform;
 
-/// A name with its content's hash is the same for ever, for the person that asked.
+/// Lets the browser keep a file whose name carries its content's hash. A shared cache may not: it
+/// stands behind single sign-on.
 pub(super) fn immutable(headers: &mut HeaderMap) {
     let forever = HeaderValue::from_static("private, max-age=31536000, immutable");
     headers.insert(CACHE_CONTROL, forever);
 }
 
-/// What has no hash in its name is asked for each time, and sent again only if it has changed.
+/// Lets the browser keep any other file, and ask each time whether it has changed.
 pub(super) fn validated(headers: &mut HeaderMap, tag: HeaderValue) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(ETAG, tag);
 }
 
-/// Other clients may get other bytes (RFC 9110 §12.5.5).
+/// Adds `Accept-Encoding` to `Vary` (RFC 9110 §12.5.5).
 pub(super) fn varies(headers: &mut HeaderMap) {
     let is_there = headers.get_all(VARY).iter().any(|line| {
         let mut names = line.as_bytes().split(|byte| *byte == b',');
@@ -32,8 +33,8 @@ pub(super) fn varies(headers: &mut HeaderMap) {
     }
 }
 
-/// The body is no longer the one that t3 sent.
-pub(super) fn coded(headers: &mut HeaderMap, coding: Coding) {
+/// Sets `coding`, and drops the fields that describe the bytes before it.
+pub(super) fn set_coding(headers: &mut HeaderMap, coding: Coding) {
     let Some(token) = coding.token() else {
         return;
     };
@@ -44,25 +45,27 @@ pub(super) fn coded(headers: &mut HeaderMap, coding: Coding) {
     transform::drop_digests(headers);
 }
 
-/// The fields of a file with a hash in its name, to be said again at any time: t3's own, `coding`,
-/// and how long to keep it.
-pub(super) fn of_hashed(from_t3: &HeaderMap, coding: Coding, is_codable: bool) -> HeaderMap {
-    let mut fields = from_t3.clone();
+/// The fields of a stored immutable file in `coding`, from `upstream`, those of t3's response.
+pub(super) fn of_immutable(
+    upstream: &HeaderMap,
+    coding: Coding,
+    is_compressible: bool,
+) -> HeaderMap {
+    let mut fields = upstream.clone();
     for name in [CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED] {
         fields.remove(name);
     }
     immutable(&mut fields);
-    coded(&mut fields, coding);
-    if is_codable {
+    set_coding(&mut fields, coding);
+    if is_compressible {
         varies(&mut fields);
     }
     fields
 }
 
-/// What a 304 says of the representation that the client holds: nothing that describes a body
-/// (RFC 9110 §15.4.5).
-pub(super) fn of_not_modified(headers: &mut HeaderMap) {
-    let of_a_body = [
+/// Drops the fields that describe a body, for a 304 (RFC 9110 §15.4.5).
+pub(super) fn strip_for_not_modified(headers: &mut HeaderMap) {
+    let describing_a_body = [
         CONTENT_TYPE,
         CONTENT_LENGTH,
         CONTENT_ENCODING,
@@ -70,7 +73,7 @@ pub(super) fn of_not_modified(headers: &mut HeaderMap) {
         ACCEPT_RANGES,
         LAST_MODIFIED,
     ];
-    for name in of_a_body {
+    for name in describing_a_body {
         headers.remove(name);
     }
     transform::drop_digests(headers);
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_told_of_other_bytes_goes() {
+    fn fields_that_describe_the_original_bytes_are_dropped() {
         let lines = [
             ("content-length", "10"),
             ("accept-ranges", "bytes"),
@@ -106,16 +109,16 @@ mod tests {
             ("x-kept", "1"),
         ];
         let mut headers = from_lines(&lines);
-        coded(&mut headers, Coding::Identity);
+        set_coding(&mut headers, Coding::Identity);
         assert_eq!(headers, from_lines(&lines));
-        coded(&mut headers, Coding::Br);
+        set_coding(&mut headers, Coding::Br);
         let expected = from_lines(&[("x-kept", "1"), ("content-encoding", "br")]);
         assert_eq!(headers, expected);
     }
 
     #[test]
-    fn a_kept_file_is_told_of_as_t3_did() {
-        let from_t3 = from_lines(&[
+    fn a_stored_file_has_the_fields_of_t3_that_still_apply() {
+        let upstream = from_lines(&[
             ("content-type", "text/css"),
             ("content-length", "10"),
             ("access-control-allow-origin", "*"),
@@ -128,11 +131,11 @@ mod tests {
             ("content-encoding", "br"),
             ("vary", "Accept-Encoding"),
         ]);
-        assert_eq!(of_hashed(&from_t3, Coding::Br, true), expected);
+        assert_eq!(of_immutable(&upstream, Coding::Br, true), expected);
     }
 
     #[test]
-    fn a_304_tells_nothing_of_a_body() {
+    fn a_304_has_no_field_that_describes_a_body() {
         let mut headers = from_lines(&[
             ("date", "today"),
             ("etag", "\"x\""),
@@ -144,7 +147,7 @@ mod tests {
             ("content-encoding", "br"),
             ("last-modified", "yesterday"),
         ]);
-        of_not_modified(&mut headers);
+        strip_for_not_modified(&mut headers);
         let mut left: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
         left.sort_unstable();
         let expected = ["cache-control", "content-location", "date", "etag", "vary"];

@@ -1,158 +1,216 @@
-//! Which files are being fetched right now: who comes first leads, the others join.
+//! Single-flight fetches of immutable files: one request goes to t3, the others wait for its end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
 
-use http::HeaderMap;
+use http::header::{ACCEPT, HOST, VARY};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::assets::broadcast_body::{Growing, Reader};
+use crate::assets::cacheability::{self, StaticFile};
 use crate::assets::encoder::Coding;
+use crate::assets::transcode::{self, EncodedPiece, Transcoder};
+use crate::assets::{AssetRequest, AssetService, response_fields};
+use crate::http_rules::header_map;
+use crate::responses::ClientResponse;
+use crate::responses::body::ResponseBody;
+use crate::upstream::error::Failure;
+use crate::upstream::request_body::Outbound;
+use crate::upstream::response_body::Inbound;
 
-/// The files that are being fetched, by name and by the coding that was asked for.
+/// The longest compressible file that is stored.
+const MAX_COMPRESSIBLE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The longest file that is stored without compression.
+const MAX_UNCOMPRESSED_BYTES: u64 = 1024 * 1024;
+
+/// The fetches under way, each with a token that is cancelled when it ends.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<Key, watch::Receiver<Progress>>>);
+pub(super) struct Fetches(Mutex<HashMap<FetchKey, CancellationToken>>);
 
-type Key = (Box<str>, Coding);
+/// The name of a file and the coding that was asked for.
+type FetchKey = (Box<str>, Coding);
 
-/// How far a fetch has come.
-#[derive(Debug, Clone)]
-enum Progress {
-    /// t3 has not answered.
-    Asked,
-    /// The body comes, with these fields.
-    Coming(Arc<HeaderMap>, Weak<Growing>),
-    /// What t3 answered is for nobody else.
-    Declined,
-}
-
-/// What somebody finds who asks for a file.
+/// What a request for a file has to do.
 #[derive(Debug)]
-pub(super) enum Flight {
-    /// Nobody fetches it: it is up to whoever has this.
-    Lead(Lead),
-    /// Somebody does: the fields of the answer, and its body.
-    Join(Arc<HeaderMap>, Reader),
-    /// What t3 answered is for nobody else.
-    Declined,
-    /// Somebody did, until a moment ago.
-    Over,
+pub(super) enum FetchRole {
+    /// Fetch it.
+    Leader(FetchLeader),
+    /// Wait until another request's fetch has ended.
+    Follower(CancellationToken),
 }
 
-/// The one fetch of a file; others may fetch it once this is dropped.
+/// The right to fetch a file; the fetch has ended when this is dropped.
 #[derive(Debug)]
-pub(super) struct Lead {
-    flights: Arc<Flights>,
-    key: Key,
-    progress: watch::Sender<Progress>,
+pub(super) struct FetchLeader {
+    fetches: Arc<Fetches>,
+    key: FetchKey,
+    _ended: DropGuard,
 }
 
-impl Flights {
-    /// Begins to fetch `name`, or waits until whoever does knows more.
-    pub(super) async fn enter(self: &Arc<Self>, name: &str, coding: Coding) -> Flight {
-        let mut fetch = match self.lead_or_join((name.into(), coding)) {
-            Ok(lead) => return Flight::Lead(lead),
-            Err(fetch) => fetch,
-        };
-        let answered = |progress: &Progress| !matches!(progress, Progress::Asked);
-        let progress = fetch.wait_for(answered).await.map(|found| found.clone());
-        match progress {
-            Ok(Progress::Coming(fields, growing)) => match growing.upgrade() {
-                Some(growing) => Flight::Join(fields, growing.reader()),
-                None => {
-                    // Its last reader has just left; it ends at once.
-                    while fetch.changed().await.is_ok() {}
-                    Flight::Over
-                }
-            },
-            Ok(_) => Flight::Declined,
-            Err(_) => Flight::Over,
+/// What t3's response to a fetch is good for.
+pub(super) enum FetchOutcome {
+    /// A file that is stored as it comes: the fields of the response, and its body.
+    Stored(Arc<HeaderMap>, mpsc::UnboundedReceiver<EncodedPiece>),
+    /// A response that any client may get, but that is not stored.
+    NotStored(Response<Inbound>),
+    /// Each client may get another response.
+    NotShareable,
+}
+
+impl Fetches {
+    /// Begins a fetch of `name` in `coding`, or finds the one under way.
+    pub(super) fn enter(self: &Arc<Self>, name: &str, coding: Coding) -> FetchRole {
+        let key = (Box::from(name), coding);
+        match self.0.lock().entry(key.clone()) {
+            Entry::Occupied(fetch) => FetchRole::Follower(fetch.get().clone()),
+            Entry::Vacant(fetch) => FetchRole::Leader(FetchLeader {
+                fetches: Arc::clone(self),
+                key,
+                _ended: fetch.insert(CancellationToken::new()).clone().drop_guard(),
+            }),
         }
     }
-
-    fn lead_or_join(self: &Arc<Self>, key: Key) -> Result<Lead, watch::Receiver<Progress>> {
-        let mut all = self.0.lock();
-        if let Some(fetch) = all.get(&key) {
-            return Err(fetch.clone());
-        }
-        let (progress, fetch) = watch::channel(Progress::Asked);
-        all.insert(key.clone(), fetch);
-        Ok(Lead {
-            flights: Arc::clone(self),
-            key,
-            progress,
-        })
-    }
 }
 
-impl Lead {
-    /// The file's name.
+impl FetchLeader {
+    /// The name of the file.
     pub(super) fn name(&self) -> &str {
         &self.key.0
     }
+}
 
-    /// Lets those who wait read `growing` too.
-    pub(super) fn announce(&self, fields: &Arc<HeaderMap>, growing: &Arc<Growing>) {
-        let progress = Progress::Coming(Arc::clone(fields), Arc::downgrade(growing));
-        self.progress.send_replace(progress);
-    }
-
-    /// Lets those who wait ask t3 themselves.
-    pub(super) fn decline(self) {
-        self.progress.send_replace(Progress::Declined);
+impl Drop for FetchLeader {
+    fn drop(&mut self) {
+        self.fetches.0.lock().remove(&self.key);
     }
 }
 
-impl Drop for Lead {
-    fn drop(&mut self) {
-        self.flights.0.lock().remove(&self.key);
+impl AssetRequest<'_> {
+    /// The response with the file `name` from a fetch that every client shares. `None` if t3 has to
+    /// be asked on behalf of this client.
+    pub(super) async fn shared(
+        &self,
+        name: &str,
+        coding: Coding,
+        limit: Duration,
+    ) -> Option<Result<ClientResponse, Failure>> {
+        let leader = match self.service.fetches.enter(name, coding) {
+            FetchRole::Leader(leader) => leader,
+            FetchRole::Follower(ended) => {
+                // After `limit` this request no longer depends on another client's fetch.
+                let _ = timeout(limit, ended.cancelled()).await;
+                return self.stored_response().map(Ok);
+            }
+        };
+        match self.service.fetch(leader, coding, limit).await {
+            Ok(FetchOutcome::Stored(fields, pieces)) => {
+                Some(Ok(self.response(&fields, transcode::body(pieces))))
+            }
+            Ok(FetchOutcome::NotStored(response)) => {
+                let response = response.map(ResponseBody::Relayed);
+                Some(self.client_response(response, limit).await)
+            }
+            Ok(FetchOutcome::NotShareable) => None,
+            Err(failure) => Some(Err(failure)),
+        }
     }
+}
+
+impl AssetService {
+    /// Asks t3 for `leader`'s file within `limit`, and starts a task that encodes and stores it.
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        leader: FetchLeader,
+        preferred: Coding,
+        limit: Duration,
+    ) -> Result<FetchOutcome, Failure> {
+        let response = self.get_for_all(leader.name(), limit).await?;
+        let depends_on_client = response.headers().contains_key(VARY);
+        let file = cacheability::file_of(&response).filter(|_| !depends_on_client);
+        let Some(file) = file else {
+            return Ok(FetchOutcome::NotShareable);
+        };
+        if !is_to_be_stored(file) {
+            return Ok(FetchOutcome::NotStored(response));
+        }
+        let coding = match file.is_compressible {
+            true => preferred,
+            false => Coding::Identity,
+        };
+        let (head, body) = response.into_parts();
+        let fields = response_fields::of_immutable(&head.headers, coding, file.is_compressible);
+        let fields = Arc::new(fields);
+        let transcoder = Transcoder {
+            service: Arc::clone(self),
+            leader,
+            file,
+            coding,
+            fields: Arc::clone(&fields),
+            upstream_fields: Arc::new(head.headers),
+        };
+        Ok(FetchOutcome::Stored(fields, transcoder.start(body)))
+    }
+
+    /// `GET path` without anything of a client, so that the response is every client's.
+    pub(super) async fn get_for_all(
+        &self,
+        path: &str,
+        limit: Duration,
+    ) -> Result<Response<Inbound>, Failure> {
+        let host = HeaderValue::try_from(self.upstream.to_string());
+        let mut request = Request::new(Outbound::Empty);
+        *request.uri_mut() = path.parse().map_err(|_| Failure::Unreadable)?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let mut response = self.upstream.send(request, limit, None).await?;
+        header_map::strip_response(response.headers_mut(), false);
+        Ok(response)
+    }
+}
+
+/// t3 answers the name of a file that it does not have with its page.
+fn is_to_be_stored(file: StaticFile) -> bool {
+    let max_length = match file.is_compressible {
+        true => MAX_COMPRESSIBLE_BYTES,
+        false => MAX_UNCOMPRESSED_BYTES,
+    };
+    !file.is_page && file.length <= max_length
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
-    fn lead(flights: &Arc<Flights>, name: &str) -> Lead {
-        match flights.enter(name, Coding::Br).now_or_never() {
-            Some(Flight::Lead(lead)) => lead,
-            other => panic!("{name}: {other:?}"),
+    fn lead(fetches: &Arc<Fetches>, name: &str, coding: Coding) -> FetchLeader {
+        match fetches.enter(name, coding) {
+            FetchRole::Leader(leader) => leader,
+            FetchRole::Follower(_) => panic!("{name}: a follower"),
         }
     }
 
-    #[tokio::test]
-    async fn the_first_leads_and_the_others_join() {
-        let flights = Arc::<Flights>::default();
-        let first = lead(&flights, "/a");
-        let _of_another_name = lead(&flights, "/b");
-        let (growing, writer) = Growing::new();
-        let (second, ()) = tokio::join!(flights.enter("/a", Coding::Br), async {
-            first.announce(&Arc::default(), &growing);
-        });
-        assert!(matches!(second, Flight::Join(..)));
-        let third = flights.enter("/a", Coding::Br).await;
-        assert!(matches!(third, Flight::Join(..)));
-        drop((second, third, growing, writer));
-        assert!(
-            flights.enter("/a", Coding::Br).now_or_never().is_none(),
-            "its readers have left, and it is about to end"
+    #[test]
+    fn one_request_leads_for_each_file_and_coding_and_the_others_follow_until_it_ends() {
+        let fetches = Arc::<Fetches>::default();
+        let leader = lead(&fetches, "/a", Coding::Br);
+        let others = (
+            lead(&fetches, "/a", Coding::Gzip),
+            lead(&fetches, "/b", Coding::Br),
         );
-        drop(first);
-        drop(lead(&flights, "/a"));
-        assert_eq!(flights.0.lock().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn whoever_waited_in_vain_learns_why() {
-        let flights = Arc::<Flights>::default();
-        let first = lead(&flights, "/a");
-        let (second, ()) = tokio::join!(flights.enter("/a", Coding::Br), async { first.decline() });
-        assert!(matches!(second, Flight::Declined));
-        let first = lead(&flights, "/a");
-        let (second, ()) = tokio::join!(flights.enter("/a", Coding::Br), async { drop(first) });
-        assert!(matches!(second, Flight::Over));
+        let FetchRole::Follower(ended) = fetches.enter("/a", Coding::Br) else {
+            panic!("two leaders");
+        };
+        assert!(!ended.is_cancelled());
+        drop(leader);
+        assert!(ended.is_cancelled());
+        drop(lead(&fetches, "/a", Coding::Br));
+        drop(others);
+        assert!(fetches.0.lock().is_empty());
     }
 }

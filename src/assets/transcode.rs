@@ -1,166 +1,234 @@
-//! A body from t3 to those who read it, through the encoder, and then into the store.
+//! The task of a fetch: encodes a file as it comes, streams it to the first client and stores it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::HeaderMap;
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::assets::Inner;
-use crate::assets::broadcast_body::Writer;
-use crate::assets::cacheability::File;
-use crate::assets::compressor::Job;
-use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES};
-use crate::assets::single_flight::Lead;
-use crate::assets::store::Kept;
+use crate::assets::AssetService;
+use crate::assets::cacheability::StaticFile;
+use crate::assets::compressor::CompressionJob;
+use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
+use crate::assets::single_flight::FetchLeader;
+use crate::assets::store::StoredFile;
+use crate::responses::body::{BodyError, ResponseBody};
 use crate::upstream::response_body::Inbound;
 
-/// After how many bytes what is coded so far goes on. Brotli keeps its notes until then.
+/// After how many bytes the encoder is flushed: brotli keeps its notes until then.
 const FLUSH_BYTES: usize = 64 * 1024;
 
-/// How long t3 may pause before what is coded so far goes on.
+/// After which pause of t3's the encoder is flushed.
 const FLUSH_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long t3 may pause at most: a file is read and sent in one go.
-const STALL: Duration = Duration::from_secs(30);
+/// How long t3 may pause: it reads a file and sends it in one go.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One file under way.
-pub(super) struct Pump {
-    pub(super) assets: Arc<Inner>,
-    pub(super) lead: Lead,
-    pub(super) file: File,
-    /// What t3 said of it, and what is said of it here.
-    pub(super) from_t3: Arc<HeaderMap>,
-    pub(super) fields: Arc<HeaderMap>,
+/// A fetch whose response has begun.
+pub(super) struct Transcoder {
+    pub(super) service: Arc<AssetService>,
+    /// Its followers wait for the end of this.
+    pub(super) leader: FetchLeader,
+    pub(super) file: StaticFile,
     pub(super) coding: Coding,
-    pub(super) encoder: Encoder,
-    pub(super) writer: Writer,
+    /// The fields of the file's responses.
+    pub(super) fields: Arc<HeaderMap>,
+    /// The fields of t3's response.
+    pub(super) upstream_fields: Arc<HeaderMap>,
 }
 
-/// Why a file did not arrive whole.
-enum Broken {
+/// A part of the encoded body. Without [`EncodedPiece::End`] the body has been cut short.
+#[derive(Debug)]
+pub(super) enum EncodedPiece {
+    Data(Bytes),
+    End,
+}
+
+/// Why a file is incomplete.
+#[derive(Debug, thiserror::Error)]
+enum TranscodeError {
+    #[error("t3 paused for more than {STALL_TIMEOUT:?}")]
     Stalled,
-    T3(hyper::Error),
-    Encoder(io::Error),
+    #[error("t3's response ended early: {0}")]
+    Upstream(#[from] hyper::Error),
+    #[error("not compressed: {0}")]
+    Encoder(#[from] io::Error),
 }
 
-/// What has come of a file.
-#[derive(Default)]
-struct Progress {
-    /// As t3 sent it, where it is to be coded again at leisure.
-    raw: Option<Vec<Bytes>>,
-    coded: Vec<Bytes>,
-    unflushed: usize,
+/// The encoded body so far.
+struct EncodedBody<'a> {
+    encoder: Encoder,
+    unflushed_bytes: usize,
+    encoded: Vec<Bytes>,
+    client: &'a mpsc::UnboundedSender<EncodedPiece>,
 }
 
-impl Pump {
-    /// Takes all of `body`. What breaks off is cut short for its readers too, and not kept.
-    pub(super) async fn run(mut self, body: Inbound) {
-        let length = usize::try_from(self.file.length).unwrap_or(usize::MAX);
-        let again = self.file.is_codable && self.assets.worker.has_room(length);
-        let mut progress = Progress {
-            raw: again.then(Vec::new),
-            ..Progress::default()
-        };
-        match self.all(body, &mut progress).await {
-            Ok(()) => self.finish(progress),
-            Err(broken) => warn!(name = self.lead.name(), %broken, "a file is cut short"),
+/// The response body that is made of `pieces`.
+pub(super) fn body(pieces: mpsc::UnboundedReceiver<EncodedPiece>) -> ResponseBody {
+    let frames = stream::unfold(Some(pieces), |pieces| async move {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(EncodedPiece::Data(data)) => Some((Ok(Frame::data(data)), Some(pieces))),
+            Some(EncodedPiece::End) => None,
+            None => Some((Err(BodyError::CutShort), None)),
+        }
+    });
+    ResponseBody::made(StreamBody::new(frames))
+}
+
+impl Transcoder {
+    /// Starts the task, which goes on when its client leaves, except in a drain. The channel is
+    /// unbounded as followers wait for the file's end and not for a slow client; it holds at most
+    /// one file.
+    pub(super) fn start(self, body: Inbound) -> mpsc::UnboundedReceiver<EncodedPiece> {
+        let (client, pieces) = mpsc::unbounded_channel();
+        let tasks = self.service.tasks.clone();
+        let drain = tasks.drain().clone();
+        tasks.detach(async move {
+            let unwanted = async {
+                drain.cancelled().await;
+                client.closed().await;
+            };
+            tokio::select! {
+                () = self.run(body, &client) => {}
+                () = unwanted => {}
+            }
+        });
+        pieces
+    }
+
+    async fn run(&self, body: Inbound, client: &mpsc::UnboundedSender<EncodedPiece>) {
+        // The semaphore is never closed.
+        let _permit = self.service.fetch_permits.acquire().await;
+        if let Err(error) = self.transcode(body, client).await {
+            let name = self.leader.name();
+            warn!(name, %error, "a static file is cut short and not stored");
         }
     }
 
-    async fn all(&mut self, mut body: Inbound, progress: &mut Progress) -> Result<(), Broken> {
-        loop {
-            let frame = match timeout(FLUSH_PAUSE, body.frame()).await {
-                Ok(frame) => frame,
-                Err(_) => {
-                    self.flush(progress)?;
-                    let frame = timeout(STALL, body.frame()).await;
-                    frame.map_err(|_| Broken::Stalled)?
-                }
-            };
-            let Some(frame) = frame else {
-                return Ok(());
-            };
-            let Ok(data) = frame.map_err(Broken::T3)?.into_data() else {
-                continue;
-            };
+    async fn transcode(
+        &self,
+        mut body: Inbound,
+        client: &mpsc::UnboundedSender<EncodedPiece>,
+    ) -> Result<(), TranscodeError> {
+        let length = usize::try_from(self.file.length).unwrap_or(usize::MAX);
+        let is_recompressed = self.file.is_compressible && self.service.compressor.has_room(length);
+        let mut original = Vec::new();
+        let mut out = EncodedBody::new(self.coding, self.file.length, client)?;
+        while let Some(data) = next_data(&mut body, &mut out).await? {
             for piece in data.chunks(PIECE_BYTES) {
-                self.piece(piece, progress)?;
-                // Others are served between two pieces.
+                out.write(piece)?;
+                // Other tasks run between two pieces.
                 yield_now().await;
             }
-            if let Some(raw) = &mut progress.raw {
-                raw.push(data);
+            if is_recompressed {
+                original.push(data);
             }
         }
-    }
-
-    fn piece(&mut self, piece: &[u8], progress: &mut Progress) -> Result<(), Broken> {
-        self.encoder.write(piece).map_err(Broken::Encoder)?;
-        progress.unflushed += piece.len();
-        if progress.unflushed >= FLUSH_BYTES {
-            self.flush(progress)?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, progress: &mut Progress) -> Result<(), Broken> {
-        if progress.unflushed > 0 {
-            progress.unflushed = 0;
-            self.encoder.flush().map_err(Broken::Encoder)?;
-            self.hand_on(progress);
-        }
-        Ok(())
-    }
-
-    fn hand_on(&mut self, progress: &mut Progress) {
-        let ready = self.encoder.take();
-        if !ready.is_empty() {
-            self.writer.push(ready.clone());
-            progress.coded.push(ready);
-        }
-    }
-
-    /// Keeps the file before its readers see its end: whoever comes back finds it.
-    fn finish(self, mut progress: Progress) {
-        let name = self.lead.name();
-        let last = match self.encoder.finish() {
-            Ok(last) => last,
-            Err(error) => return warn!(name, %error, "a file is cut short"),
-        };
-        progress.coded.push(last.clone());
-        let kept = Kept {
-            fields: self.fields,
-            coding: self.coding,
-            body: progress.coded.concat().into(),
-            whole: self.file.length,
-            is_codable: self.file.is_codable,
-        };
-        debug!(name, coding = ?self.coding, bytes = kept.body.len(), "kept a file");
-        self.assets.store.put(name, kept);
-        self.writer.push(last);
-        self.writer.finish();
-        if let Some(parts) = progress.raw {
-            self.assets.worker.push(Job {
-                name: name.into(),
-                from_t3: self.from_t3,
-                parts,
+        let (last, whole) = out.finish()?;
+        self.store(whole);
+        if is_recompressed {
+            self.service.compressor.push(CompressionJob {
+                name: self.leader.name().into(),
+                upstream_fields: Arc::clone(&self.upstream_fields),
+                parts: original,
             });
+        }
+        // Sent last: a client that has the whole file finds it in the store.
+        send(client, last);
+        let _ = client.send(EncodedPiece::End);
+        Ok(())
+    }
+
+    fn store(&self, body: Bytes) {
+        let name = self.leader.name();
+        debug!(name, coding = ?self.coding, bytes = body.len(), "stored a static file");
+        let file = StoredFile {
+            fields: Arc::clone(&self.fields),
+            coding: self.coding,
+            body,
+            original_length: self.file.length,
+            is_compressible: self.file.is_compressible,
+        };
+        self.service.store.put(name, file);
+    }
+}
+
+/// The next bytes of t3's `body`; in a pause, what has come goes to the client.
+async fn next_data(
+    body: &mut Inbound,
+    out: &mut EncodedBody<'_>,
+) -> Result<Option<Bytes>, TranscodeError> {
+    loop {
+        let frame = match timeout(FLUSH_PAUSE, body.frame()).await {
+            Ok(frame) => frame,
+            Err(_) => {
+                out.flush()?;
+                let frame = timeout(STALL_TIMEOUT, body.frame()).await;
+                frame.map_err(|_| TranscodeError::Stalled)?
+            }
+        };
+        match frame.transpose()?.map(Frame::into_data) {
+            Some(Ok(data)) => return Ok(Some(data)),
+            Some(Err(_trailers)) => {}
+            None => return Ok(None),
         }
     }
 }
 
-impl fmt::Display for Broken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stalled => formatter.write_str("t3 paused too long"),
-            Self::T3(error) => write!(formatter, "t3's answer ended early: {error}"),
-            Self::Encoder(error) => write!(formatter, "not compressed: {error}"),
+impl<'a> EncodedBody<'a> {
+    fn new(
+        coding: Coding,
+        length: u64,
+        client: &'a mpsc::UnboundedSender<EncodedPiece>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            encoder: Encoder::new(coding, Setting::Fast, length)?,
+            unflushed_bytes: 0,
+            encoded: Vec::new(),
+            client,
+        })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.encoder.write(piece)?;
+        self.unflushed_bytes += piece.len();
+        match self.unflushed_bytes >= FLUSH_BYTES {
+            true => self.flush(),
+            false => Ok(()),
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.unflushed_bytes > 0 {
+            self.unflushed_bytes = 0;
+            self.encoder.flush()?;
+            let ready = self.encoder.take();
+            send(self.client, ready.clone());
+            self.encoded.push(ready);
+        }
+        Ok(())
+    }
+
+    /// Ends the body; returns its last part, which is not sent, and the whole.
+    fn finish(mut self) -> io::Result<(Bytes, Bytes)> {
+        let last = self.encoder.finish()?;
+        self.encoded.push(last.clone());
+        Ok((last, self.encoded.concat().into()))
+    }
+}
+
+/// Sends `data` to the client, if it has not left.
+fn send(client: &mpsc::UnboundedSender<EncodedPiece>, data: Bytes) {
+    if !data.is_empty() {
+        let _ = client.send(EncodedPiece::Data(data));
     }
 }

@@ -105,7 +105,9 @@ impl<'a> Exchange<'a> {
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
         let is_last = self.tasks.is_draining();
-        let message = head_writer::message(response, is_last);
+        let Some(message) = head_writer::message(response, is_last) else {
+            return ExchangeEnd::Last;
+        };
         match self.io.write_client(&message).await {
             Ok(()) if !is_last => ExchangeEnd::Answered,
             _ => ExchangeEnd::Last,

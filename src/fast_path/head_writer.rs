@@ -59,12 +59,12 @@ pub(super) fn write_line(name: &[u8], value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(b"\r\n");
 }
 
-/// The whole message; it says so where the connection ends after it.
-pub(super) fn message(answer: ClientResponse, is_last: bool) -> Vec<u8> {
-    let (head, body) = answer.into_parts();
-    let body = match body {
-        ResponseBody::Own(body) => body,
-        ResponseBody::Relayed(_) | ResponseBody::Made(_) => bytes::Bytes::new(),
+/// A response of the dispatcher's own as a whole message; it says so where the connection ends after
+/// it. None where its body is not the dispatcher's own bytes.
+pub(super) fn message(response: ClientResponse, is_last: bool) -> Option<Vec<u8>> {
+    let (head, body) = response.into_parts();
+    let ResponseBody::Own(body) = body else {
+        return None;
     };
     let mut message = Vec::with_capacity(512 + body.len());
     let reason = head.status.canonical_reason().unwrap_or_default();
@@ -83,7 +83,7 @@ pub(super) fn message(answer: ClientResponse, is_last: bool) -> Vec<u8> {
     }
     message.extend_from_slice(b"\r\n");
     message.extend_from_slice(&body);
-    message
+    Some(message)
 }
 
 #[cfg(test)]

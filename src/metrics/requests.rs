@@ -228,7 +228,7 @@ impl Assets {
         Self {
             served: make.counters(
                 "asset_requests_total",
-                "Requests for static files, by how they were served",
+                "Requests for static files, t3's page included, by how they were served",
             ),
             saved: make.counter(
                 "asset_saved_bytes_total",

@@ -1,6 +1,5 @@
-//! HTML as it comes, with something put in where its head ends. Pure.
+//! Inserts markup at the end of an HTML page's head while the page streams by. Pure.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,129 +8,121 @@ use lol_html::send::{HtmlRewriter, Settings};
 use lol_html::{MemorySettings, OutputSink, element, end_tag};
 use parking_lot::Mutex;
 
-/// How much of a page is searched for the end of its head. A later t3 has 20 KiB of script there.
-const LONGEST_HEAD: usize = 256 * 1024;
+/// How much of a page is searched for the end of its head. t3 after v0.0.28 has 20 KiB of script
+/// there.
+const MAX_HEAD_BYTES: usize = 256 * 1024;
 
-/// What the parser may hold back of that: no tag is longer.
-const PARSER_MEMORY: usize = 512 * 1024;
+/// The parser's memory, which holds the tag that it is in.
+const PARSER_MEMORY_BYTES: usize = 512 * 1024;
 
-/// HTML on its way: what is put in stands at the end of the head, once.
-pub(super) struct Insertion {
-    /// Until it is clear what becomes of the head.
-    searching: Option<HtmlRewriter<'static, Sink>>,
-    searched: usize,
-    found: Sink,
+/// One page on its way.
+pub(super) struct HeadInsertion {
+    /// The parser, until the head has ended.
+    parser: Option<HtmlRewriter<'static, RewriterOutput>>,
+    parsed_bytes: usize,
+    output: RewriterOutput,
 }
 
-impl Insertion {
-    /// Puts `html` in, unless an element that `unless`, a CSS selector, means comes first.
+/// What the parser has written, shared with its handlers.
+#[derive(Debug, Clone, Default)]
+struct RewriterOutput(Arc<Mutex<HeadState>>);
+
+#[derive(Debug, Default)]
+struct HeadState {
+    html: Vec<u8>,
+    is_insertion_refused: bool,
+    has_ended: bool,
+}
+
+impl HeadInsertion {
+    /// Inserts `html` once, unless an element that matches the CSS selector `unless` comes first.
     pub(super) fn new(html: &'static str, unless: &'static str) -> Self {
-        let found = Sink::default();
-        let (unwanted, head, body) = (found.clone(), found.clone(), found.clone());
+        let output = RewriterOutput::default();
+        let (own, head, body) = (output.clone(), output.clone(), output.clone());
         let settings = Settings::new_send()
-            // What is no sound HTML is passed on as it is.
+            // Malformed HTML passes unchanged.
             .with_strict(false)
             .with_memory_settings(
                 MemorySettings::new()
-                    .with_max_allowed_memory_usage(PARSER_MEMORY)
+                    .with_max_allowed_memory_usage(PARSER_MEMORY_BYTES)
                     .with_graceful_bail_out_on_memory_limit_exceeded(true),
             )
             .append_element_content_handler(element!(unless, move |_| {
-                unwanted.refuse();
+                own.refuse_insertion();
                 Ok(())
             }))
             .append_element_content_handler(element!("head", move |element| {
                 let head = head.clone();
                 element.on_end_tag(end_tag!(move |end| {
-                    if head.settle() {
+                    if head.end_head() {
                         end.before(html, ContentType::Html);
                     }
                     Ok(())
                 }))
             }))
-            // A head may end without a word.
+            // The end tag of the head may be omitted.
             .append_element_content_handler(element!("body", move |element| {
-                if body.settle() {
+                if body.end_head() {
                     element.before(html, ContentType::Html);
                 }
                 Ok(())
             }));
         Self {
-            searching: Some(HtmlRewriter::new(settings, found.clone())),
-            searched: 0,
-            found,
+            parser: Some(HtmlRewriter::new(settings, output.clone())),
+            parsed_bytes: 0,
+            output,
         }
     }
 
-    /// What can go on, now that `chunk` has come. Once the head is through, that is the chunk.
+    /// Takes the next `chunk` and returns what can be sent on.
     pub(super) fn push(&mut self, chunk: Bytes) -> Bytes {
-        let Some(parser) = &mut self.searching else {
+        let Some(parser) = &mut self.parser else {
             return chunk;
         };
         let is_broken = parser.write(&chunk).is_err();
-        self.searched += chunk.len();
+        self.parsed_bytes += chunk.len();
         if is_broken {
-            // It has given back all that it held.
-            self.searching = None;
-        } else if self.searched >= LONGEST_HEAD || self.found.is_settled() {
+            // The parser has given back all that it held.
+            self.parser = None;
+        } else if self.parsed_bytes >= MAX_HEAD_BYTES || self.output.has_head_ended() {
             return self.finish();
         }
-        self.found.take()
+        self.output.take()
     }
 
-    /// What was held back.
+    /// Ends the parser and returns what it has held back.
     pub(super) fn finish(&mut self) -> Bytes {
-        if let Some(parser) = self.searching.take() {
-            // Only a handler of ours could fail here.
+        if let Some(parser) = self.parser.take() {
+            // Only a handler could fail here, and none does.
             let _ = parser.end();
         }
-        self.found.take()
+        self.output.take()
     }
 }
 
-impl fmt::Debug for Insertion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let searched = self.searched;
-        write!(formatter, "Insertion {{ searched: {searched} }}")
-    }
-}
-
-/// What the parser makes of what it was given, and what it saw.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sink(Arc<Mutex<Found>>);
-
-#[derive(Debug, Default)]
-struct Found {
-    html: Vec<u8>,
-    is_unwanted: bool,
-    is_settled: bool,
-}
-
-impl Sink {
-    /// What has come since it was last taken.
-    pub(super) fn take(&self) -> Bytes {
+impl RewriterOutput {
+    /// What was written since the last call.
+    fn take(&self) -> Bytes {
         std::mem::take(&mut self.0.lock().html).into()
     }
 
-    /// Nothing is to be put in.
-    pub(super) fn refuse(&self) {
-        self.0.lock().is_unwanted = true;
+    fn refuse_insertion(&self) {
+        self.0.lock().is_insertion_refused = true;
     }
 
-    /// Is the head through?
-    pub(super) fn is_settled(&self) -> bool {
-        self.0.lock().is_settled
+    fn has_head_ended(&self) -> bool {
+        self.0.lock().has_ended
     }
 
-    /// The head is through; true where something is to be put in, and that once.
-    pub(super) fn settle(&self) -> bool {
-        let mut found = self.0.lock();
-        let is_first = !std::mem::replace(&mut found.is_settled, true);
-        is_first && !found.is_unwanted
+    /// Notes that the head has ended; returns whether to insert here.
+    fn end_head(&self) -> bool {
+        let mut head = self.0.lock();
+        let is_first = !std::mem::replace(&mut head.has_ended, true);
+        is_first && !head.is_insertion_refused
     }
 }
 
-impl OutputSink for Sink {
+impl OutputSink for RewriterOutput {
     fn handle_chunk(&mut self, chunk: &[u8]) {
         self.0.lock().html.extend_from_slice(chunk);
     }
@@ -144,7 +135,7 @@ mod tests {
     const UNLESS: &str = "link[rel~=manifest i]";
 
     fn inserted(chunks: &[&[u8]]) -> Vec<u8> {
-        let mut insertion = Insertion::new("<NEW>", UNLESS);
+        let mut insertion = HeadInsertion::new("<NEW>", UNLESS);
         let mut out = Vec::new();
         for chunk in chunks {
             out.extend_from_slice(&insertion.push(Bytes::copy_from_slice(chunk)));
@@ -181,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_that_ends_without_a_word_ends_where_the_body_begins() {
+    fn a_head_without_an_end_tag_ends_where_the_body_begins() {
         for page in [
             "<html><head><title>x</title><NEW><body class=a>y</body></html>",
             "<title>x</title><NEW><body>y",
@@ -192,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_page_or_has_its_own_is_left_as_it_is() {
+    fn a_page_without_a_head_or_with_a_manifest_is_unchanged() {
         for page in [
             "",
             "x",
@@ -212,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_end_is_not_searched_for_ever() {
+    fn the_search_for_the_end_of_the_head_is_bounded() {
         let page = [b"<head>".to_vec(), b"<i>x</i>".repeat(40_000)].concat();
         let page = [&page[..], b"</head><body>"].concat();
         let chunks: Vec<_> = page.chunks(10_000).collect();
         assert!(inserted(&chunks) == page);
-        // Nor is a tag without end held back for ever.
-        let mut insertion = Insertion::new("<NEW>", UNLESS);
+        // Nor is an endless tag held back for ever.
+        let mut insertion = HeadInsertion::new("<NEW>", UNLESS);
         let mut out = Vec::new();
         for _ in 0..30 {
             out.push(insertion.push(Bytes::from(vec![b'a'; 10_000])).len());

@@ -1,6 +1,6 @@
-//! What makes t3's page an app of the home screen: its manifest, and the tags that name it.
+//! t3's page as an installable web app: a manifest, and the tags in the page that refer to it.
 //!
-//! t3 up to v0.0.28 ships neither. Where a later one does, its own are left as they are.
+//! t3 up to v0.0.28 has neither. If a later version has its own, they are left unchanged.
 
 pub mod html_insertion;
 pub mod icon;
@@ -17,47 +17,47 @@ use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::upstream::Upstream;
 
-/// The colour of t3's own page before it has loaded, around it and behind it.
+/// The background of t3's page before its script has loaded.
 const COLOUR: &str = "#0a0a0a";
 
-/// The app of the home screen, where it is wanted.
+/// The installable app, if it is switched on.
 #[derive(Debug, Clone, Copy)]
 pub struct Pwa {
     is_on: bool,
 }
 
 impl Pwa {
-    /// Does nothing at all unless `is_on`.
+    /// Does nothing unless `is_on`.
     pub fn new(is_on: bool) -> Self {
         Self { is_on }
     }
 
-    /// Is there a manifest?
+    /// Is it switched on?
     pub fn is_on(&self) -> bool {
         self.is_on
     }
 
-    /// What to put into the page that answers the request with `head`, if anything.
+    /// The tags for the response to the request with `head`, if it may be a page.
     pub fn tags(&self, head: &Parts) -> Option<Tags> {
         self.is_on.then(|| Tags::for_request(head)).flatten()
     }
 
-    /// Has t3 brought a manifest of its own, or said anything else than that it has none? What it
-    /// does not know it answers with its page (contract §6).
-    pub fn is_of_t3<B>(&self, answer: &Response<B>) -> bool {
-        let content_type = answer.headers().get(CONTENT_TYPE);
+    /// Is t3's `response` to be sent on: a manifest of its own, or an error? For a name that it does
+    /// not know t3 sends its page (contract §6), or a 404.
+    pub fn is_of_t3<B>(&self, response: &Response<B>) -> bool {
+        let content_type = response.headers().get(CONTENT_TYPE);
         let is_html = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        match answer.status() {
+        match response.status() {
             StatusCode::NOT_FOUND => false,
             StatusCode::OK => !is_html,
             _ => true,
         }
     }
 
-    /// The manifest, with the icon that t3 has now.
+    /// The response with the manifest, which names t3's own icon if it has one.
     pub async fn manifest(&self, upstream: &Upstream) -> ClientResponse {
-        let icon = Icon::of_t3(upstream).await;
-        let icons: Vec<_> = icon.iter().map(Icon::json).collect();
+        let icon = Icon::fetch(upstream).await;
+        let icons: Vec<_> = icon.iter().map(Icon::to_json).collect();
         let manifest = json!({
             "id": "/",
             "name": "T3 Code",
@@ -69,11 +69,11 @@ impl Pwa {
             "background_color": COLOUR,
             "icons": icons,
         });
-        let mut answer = Response::new(ResponseBody::Own(manifest.to_string().into()));
-        let headers = answer.headers_mut();
+        let mut response = Response::new(ResponseBody::Own(manifest.to_string().into()));
+        let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/manifest+json");
         headers.insert(CONTENT_TYPE, json);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        answer
+        response
     }
 }

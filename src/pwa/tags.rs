@@ -1,24 +1,22 @@
-//! t3's page with what makes it an app of the home screen in its head. Pure.
+//! The tags that make t3's page installable as an app, inserted while the page streams by.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use http::header::{
     ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_TYPE, ETAG,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Frame;
+use http_body_util::{BodyStream, StreamBody};
 
 use crate::http_rules::{browser_request, transform};
-use crate::pwa::html_insertion::Insertion;
+use crate::pwa::html_insertion::HeadInsertion;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::upstream::response_body::Inbound;
 
-/// A manifest is fetched without cookies unless the link says otherwise, and single sign-on lets
+/// `use-credentials`: a manifest is fetched without cookies otherwise, and single sign-on lets
 /// nobody in without them.
 const TAGS: &str = concat!(
     "<link rel=\"manifest\" href=\"/manifest.webmanifest\" crossorigin=\"use-credentials\">",
@@ -28,18 +26,18 @@ const TAGS: &str = concat!(
     "<meta name=\"apple-mobile-web-app-title\" content=\"T3 Code\">",
 );
 
-/// By this link t3 brings a manifest of its own.
+/// The CSS selector of a manifest that the page has already.
 const OWN_MANIFEST: &str = "link[rel~=manifest i]";
 
-/// With these an answer is no plain page, or none that can be changed.
-const SPECIAL: [HeaderName; 3] = [CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE];
+/// A response with one of these is no plain page, or must not be changed.
+const SPECIAL_FIELDS: [HeaderName; 3] = [CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE];
 
-/// What is put into the head of a page.
+/// The tags, for the response to one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Tags(());
 
 impl Tags {
-    /// For a request whose answer would be shown to a person as a page; none for any other.
+    /// The tags, if the response to the request with `head` would be shown as a page.
     pub(super) fn for_request(head: &Parts) -> Option<Self> {
         let is_wanted = matches!(head.method, Method::GET | Method::HEAD)
             && !head.headers.contains_key(AUTHORIZATION)
@@ -48,16 +46,16 @@ impl Tags {
         is_wanted.then_some(Self(()))
     }
 
-    /// Puts them into a page of t3's as it streams by. Any other answer stays as it is.
-    pub fn put_into(self, answer: ClientResponse) -> ClientResponse {
-        if answer.status() != StatusCode::OK || !is_page(answer.headers()) {
-            return answer;
+    /// Inserts the tags if `response` is a page from t3; any other is returned unchanged.
+    pub fn put_into(self, response: ClientResponse) -> ClientResponse {
+        if response.status() != StatusCode::OK || !is_page(response.headers()) {
+            return response;
         }
-        let (mut head, body) = answer.into_parts();
+        let (mut head, body) = response.into_parts();
         let body = match body {
             ResponseBody::Relayed(page) => {
-                tell_of_other_bytes(&mut head.headers);
-                ResponseBody::made(Rewritten::new(page, TAGS, OWN_MANIFEST))
+                drop_fields_of_original(&mut head.headers);
+                with_tags(page)
             }
             body => body,
         };
@@ -65,7 +63,7 @@ impl Tags {
     }
 }
 
-/// HTML whose bytes can be told to be markup: UTF-8, as t3's is, or what it does not say.
+/// HTML in UTF-8, as t3's is, or in an encoding that is not named.
 fn is_page(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let content_type = types.next().and_then(|line| line.to_str().ok());
@@ -77,13 +75,15 @@ fn is_page(headers: &HeaderMap) -> bool {
             let charset = part.strip_prefix("charset=");
             charset.is_none_or(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"))
         })
-        && SPECIAL.iter().all(|name| !headers.contains_key(name))
+        && SPECIAL_FIELDS
+            .iter()
+            .all(|name| !headers.contains_key(name))
         && !transform::is_forbidden(headers)
 }
 
-/// The length is not known before the end, and a tag of t3's own is one of the same meaning, not
-/// of the same bytes (RFC 9110 §8.8.1).
-fn tell_of_other_bytes(headers: &mut HeaderMap) {
+/// Drops the fields that describe the original bytes, and weakens t3's tag: the page means the
+/// same (RFC 9110 §8.8.1). Its new length is not known before its end.
+fn drop_fields_of_original(headers: &mut HeaderMap) {
     for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
         headers.remove(name);
     }
@@ -96,76 +96,25 @@ fn tell_of_other_bytes(headers: &mut HeaderMap) {
     }
 }
 
-/// A page from t3 with something put into its head.
-#[derive(Debug)]
-struct Rewritten {
-    page: Inbound,
-    insertion: Insertion,
-    last: Option<Frame<Bytes>>,
-    is_over: bool,
-}
-
-impl Rewritten {
-    /// `page` with `html` at the end of its head, unless an element that the CSS selector `unless`
-    /// means comes before that.
-    fn new(page: Inbound, html: &'static str, unless: &'static str) -> Self {
-        Self {
-            page,
-            insertion: Insertion::new(html, unless),
-            last: None,
-            is_over: false,
-        }
-    }
-
-    /// What goes on for a frame that has come, or for the end; nothing while all is held back.
-    fn onward(&mut self, frame: Option<Frame<Bytes>>) -> Option<Frame<Bytes>> {
-        let data = match frame.map(Frame::into_data) {
-            Some(Ok(data)) => self.insertion.push(data),
-            // Trailers come behind all that was held back.
-            Some(Err(trailers)) => {
-                self.last = Some(trailers);
-                self.insertion.finish()
-            }
-            None => {
-                self.is_over = true;
-                self.insertion.finish()
-            }
+/// `page` with the tags. A page that is cut short is cut short here too.
+fn with_tags(page: Inbound) -> ResponseBody {
+    let mut insertion = HeadInsertion::new(TAGS, OWN_MANIFEST);
+    let end = stream::once(async { None });
+    let frames = BodyStream::new(page).map(Some).chain(end);
+    let frames = frames.flat_map(move |frame| {
+        let (data, trailers) = match frame.transpose() {
+            Ok(frame) => match frame.map(Frame::into_data) {
+                Some(Ok(data)) => (Ok(insertion.push(data)), None),
+                // What the parser has held back comes first.
+                Some(Err(trailers)) => (Ok(insertion.finish()), Some(Ok(trailers))),
+                None => (Ok(insertion.finish()), None),
+            },
+            Err(error) => (Err(error), None),
         };
-        (!data.is_empty()).then(|| Frame::data(data))
-    }
-}
-
-impl Body for Rewritten {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    /// A page that is cut short is cut short here too: what was held back does not come.
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        loop {
-            if let Some(trailers) = self.last.take() {
-                return Poll::Ready(Some(Ok(trailers)));
-            }
-            if self.is_over {
-                return Poll::Ready(None);
-            }
-            let frame = ready!(Pin::new(&mut self.page).poll_frame(cx)).transpose()?;
-            if let Some(onward) = self.onward(frame) {
-                return Poll::Ready(Some(Ok(onward)));
-            }
-        }
-    }
-
-    /// Only an answer without any body is at its end before it was asked for more.
-    fn is_end_stream(&self) -> bool {
-        self.is_over && self.last.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
-    }
+        let data = data.map(|data| (!data.is_empty()).then(|| Frame::data(data)));
+        stream::iter(data.transpose().into_iter().chain(trailers))
+    });
+    ResponseBody::made(StreamBody::new(frames))
 }
 
 #[cfg(test)]
@@ -175,7 +124,7 @@ mod tests {
     use http::Request;
 
     #[test]
-    fn only_what_a_person_would_see_as_a_page_is_meant() {
+    fn only_a_request_for_a_document_gets_tags() {
         let document = ("sec-fetch-dest", "document");
         for (method, lines, expected) in [
             ("GET", &[document][..], true),
@@ -198,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_html_is_a_page() {
+    fn only_plain_html_in_utf_8_is_a_page() {
         let html = ("content-type", "text/html; charset=utf-8");
         for (lines, expected) in [
             (&[html][..], true),
@@ -220,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_told_of_t3_s_bytes_is_taken_back() {
+    fn fields_of_the_original_bytes_are_dropped_and_the_tag_is_weakened() {
         let mut headers = from_lines(&[
             ("content-length", "3"),
             ("accept-ranges", "bytes"),
@@ -228,9 +177,9 @@ mod tests {
             ("etag", "\"a\""),
             ("x-kept", "1"),
         ]);
-        tell_of_other_bytes(&mut headers);
+        drop_fields_of_original(&mut headers);
         assert_eq!(headers, from_lines(&[("etag", "W/\"a\""), ("x-kept", "1")]));
-        tell_of_other_bytes(&mut headers);
+        drop_fields_of_original(&mut headers);
         assert_eq!(headers["etag"], "W/\"a\"");
     }
 }

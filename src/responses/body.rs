@@ -1,4 +1,4 @@
-//! The body of a response to a client: the dispatcher's own bytes, t3's as it comes, or one made from that.
+//! The body of a response to a client.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::upstream::response_body::Inbound;
 
-/// The most of a body that is handed on at a time: a slow client's connection holds no more of it.
+/// The largest part of an own body that is handed on at a time: a slow client's connection holds
+/// no more of it.
 const FRAME_BYTES: usize = 64 * 1024;
 
 /// The body of a response to a client.
@@ -18,29 +19,36 @@ const FRAME_BYTES: usize = 64 * 1024;
 pub enum ResponseBody {
     /// Bytes of the dispatcher's own.
     Own(Bytes),
-    /// t3's, as it comes.
+    /// t3's body as it comes.
     Relayed(Inbound),
-    /// One that is made on the way.
+    /// A body that is produced while it is sent.
     Made(UnsyncBoxBody<Bytes, BodyError>),
+    /// A body that has failed, until hyper has written what came before.
+    Failed(BodyError),
 }
 
-/// Why a body ended before its end.
+/// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// t3's connection failed.
+    /// The connection to t3 failed.
     #[error(transparent)]
     Upstream(#[from] hyper::Error),
-    /// The part that made it could not end it.
+    /// The producer of the body failed.
     #[error("the body was cut short")]
     CutShort,
 }
 
 impl ResponseBody {
-    /// A body that is made on the way.
+    /// A body that is produced while it is sent.
     pub fn made(
         body: impl Body<Data = Bytes, Error: Into<BodyError> + 'static> + Send + 'static,
     ) -> Self {
         Self::Made(body.map_err(Into::into).boxed_unsync())
+    }
+
+    /// An empty body.
+    pub fn empty() -> Self {
+        Self::Own(Bytes::new())
     }
 }
 
@@ -52,17 +60,29 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut *self {
-            Self::Relayed(inbound) => Pin::new(inbound)
-                .poll_frame(cx)
-                .map_err(BodyError::Upstream),
-            Self::Made(body) => Pin::new(body).poll_frame(cx),
+        let polled = match &mut *self {
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => {
                 let next = bytes.split_to(bytes.len().min(FRAME_BYTES));
                 Poll::Ready(Some(Ok(Frame::data(next))))
             }
+            Self::Relayed(inbound) => Pin::new(inbound)
+                .poll_frame(cx)
+                .map_err(BodyError::Upstream),
+            Self::Made(body) => Pin::new(body).poll_frame(cx),
+            Self::Failed(error) => {
+                let error = std::mem::replace(error, BodyError::CutShort);
+                return Poll::Ready(Some(Err(error)));
+            }
+        };
+        if let Poll::Ready(Some(Err(error))) = polled {
+            // hyper's server drops what it has not written yet when a body fails. One turn later
+            // it has written what came before.
+            *self = Self::Failed(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -70,6 +90,7 @@ impl Body for ResponseBody {
             Self::Own(bytes) => bytes.is_empty(),
             Self::Relayed(inbound) => inbound.is_end_stream(),
             Self::Made(body) => body.is_end_stream(),
+            Self::Failed(_) => false,
         }
     }
 
@@ -78,6 +99,31 @@ impl Body for ResponseBody {
             Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Relayed(inbound) => inbound.size_hint(),
             Self::Made(body) => body.size_hint(),
+            Self::Failed(_) => SizeHint::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_is_reported_one_turn_after_what_came_before() {
+        let frames = [
+            Ok(Frame::data(Bytes::from_static(b"half"))),
+            Err(BodyError::CutShort),
+        ];
+        let mut body = ResponseBody::made(StreamBody::new(stream::iter(frames)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = || Pin::new(&mut body).poll_frame(&mut cx);
+        assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))));
+        assert!(poll().is_pending());
+        assert!(matches!(poll(), Poll::Ready(Some(Err(_)))));
     }
 }

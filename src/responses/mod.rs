@@ -1,4 +1,4 @@
-//! The few answers that the dispatcher writes itself.
+//! The responses that the dispatcher writes itself.
 
 pub mod body;
 
@@ -10,72 +10,73 @@ use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::responses::body::ResponseBody;
 use crate::upstream::health::HealthState;
 
-const BARRED: &str = include_str!("barred.html");
+/// For an account that is not on the allow-list.
+const BARRED_PAGE: &str = include_str!("barred.html");
 
-/// Reloads after a second or two, without a script so that no policy can forbid it.
-const PAGE: &str = include_str!("waiting.html");
+/// Reloads every 2 s, without a script, which a policy might forbid.
+const WAITING_PAGE: &str = include_str!("waiting.html");
 
-/// An answer to a client.
+/// A response to a client.
 pub type ClientResponse = Response<ResponseBody>;
 
-/// How a failure is shown.
+/// How an error is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// A person, in place of the page.
+    /// An HTML page, for a person.
     Page,
-    /// A script.
+    /// JSON, for a script.
     Json,
 }
 
 /// 200 `ok`: the process serves.
 pub fn healthy() -> ClientResponse {
-    plain(StatusCode::OK, "text/plain; charset=utf-8", "ok")
+    with_body(StatusCode::OK, "text/plain; charset=utf-8", "ok")
 }
 
-/// 302 to the page that was asked for, with t3's `Set-Cookie` lines as they came.
+/// 302 to `target`, the page that was requested, with the `Set-Cookie` lines of a new session.
 pub fn paired(target: &Uri, set_cookies: Vec<HeaderValue>) -> ClientResponse {
-    let mut answer = Response::new(ResponseBody::Own(Bytes::new()));
-    *answer.status_mut() = StatusCode::FOUND;
-    let headers = answer.headers_mut();
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
     headers.insert(LOCATION, location(target));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for line in set_cookies {
         headers.append(SET_COOKIE, line);
     }
-    answer
+    response
 }
 
-/// 101: another protocol follows, which the caller names.
+/// 101, to which the caller adds the protocol.
 pub fn switching() -> ClientResponse {
-    let mut answer = Response::new(ResponseBody::Own(Bytes::new()));
-    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    answer
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response
 }
 
-/// What /readyz tells of t3: 200 only where it is up.
+/// The state of t3 for /readyz: 200 if it is up.
 pub fn ready(state: HealthState) -> ClientResponse {
     let status = match state {
         HealthState::Up | HealthState::Doubtful => StatusCode::OK,
         HealthState::Starting | HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    plain(status, "text/plain; charset=utf-8", state.to_string())
+    with_body(status, "text/plain; charset=utf-8", state.to_string())
 }
 
-/// t3 gave no answer to a request: `status` says how, `address` who.
-pub fn no_answer(
+/// t3 at `address` did not respond to a request: 504 or another `status`.
+pub fn no_response(
     status: StatusCode,
     address: &str,
     error_format: ErrorFormat,
     id: &RequestId,
 ) -> ClientResponse {
-    let what = match status {
+    let problem = match status {
         StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
         _ => "did not answer",
     };
-    unavailable(status, address, what, error_format, id)
+    unavailable(status, address, problem, error_format, id)
 }
 
-/// t3 is not up, and the request was not sent. A script is told when to come again.
+/// t3 is not up, and the request was not sent. `Retry-After` is one second.
 pub fn not_up(
     status: StatusCode,
     address: &str,
@@ -83,106 +84,96 @@ pub fn not_up(
     error_format: ErrorFormat,
     id: &RequestId,
 ) -> ClientResponse {
-    let what = match state {
+    let problem = match state {
         HealthState::Down => "did not answer: nobody listens there",
         _ => "did not answer yet: it is starting",
     };
-    let mut answer = unavailable(status, address, what, error_format, id);
-    let headers = answer.headers_mut();
+    let mut response = unavailable(status, address, problem, error_format, id);
+    let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    answer
+    response
 }
 
-/// A person gets a page that reloads itself, a script JSON.
 fn unavailable(
     status: StatusCode,
     address: &str,
-    what: &str,
+    problem: &str,
     error_format: ErrorFormat,
     id: &RequestId,
 ) -> ClientResponse {
-    let mut answer = match error_format {
-        ErrorFormat::Page => plain(
-            status,
-            "text/html; charset=utf-8",
-            PAGE.replace("{address}", address)
-                .replace("{what}", what)
-                .replace("{request_id}", &id.to_string()),
-        ),
-        ErrorFormat::Json => plain(
-            status,
-            "application/json",
-            serde_json::json!({
-                "error": "upstream_unavailable",
-                "message": format!("t3 at {address} {what}"),
-                "request_id": id.to_string(),
-            })
-            .to_string(),
-        ),
-    };
-    uncached(&mut answer, id);
-    answer
+    let page = WAITING_PAGE
+        .replace("{request_id}", &id.to_string())
+        .replace("{address}", address)
+        .replace("{problem}", problem);
+    let json = serde_json::json!({
+        "error": "upstream_unavailable",
+        "message": format!("t3 at {address} {problem}"),
+        "request_id": id.to_string(),
+    });
+    error(status, page, json, error_format, id)
 }
 
-/// 403 for somebody who is known and not on the list: who single sign-on says it is.
+/// 403 for `user`, who is signed in but not on the allow-list.
 pub fn barred(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
-    let status = StatusCode::FORBIDDEN;
-    let mut answer = match error_format {
-        ErrorFormat::Page => plain(
-            status,
-            "text/html; charset=utf-8",
-            BARRED
-                .replace("{request_id}", &id.to_string())
-                .replace("{user}", &escaped(user)),
-        ),
-        ErrorFormat::Json => plain(
-            status,
-            "application/json",
-            serde_json::json!({
-                "error": "forbidden",
-                "signed_in_as": user,
-                "request_id": id.to_string(),
-            })
-            .to_string(),
-        ),
-    };
-    uncached(&mut answer, id);
-    answer
+    let page = BARRED_PAGE
+        .replace("{request_id}", &id.to_string())
+        .replace("{user}", &escaped(user));
+    let json = serde_json::json!({
+        "error": "forbidden",
+        "signed_in_as": user,
+        "request_id": id.to_string(),
+    });
+    error(StatusCode::FORBIDDEN, page, json, error_format, id)
 }
 
-/// A request that is refused as it stands.
+/// `status` for a request that is refused, with the reason `why` as text.
 pub fn refused(status: StatusCode, why: &'static str, id: &RequestId) -> ClientResponse {
-    let mut answer = plain(status, "text/plain; charset=utf-8", why);
-    answer.headers_mut().insert(X_REQUEST_ID, id.value());
-    answer
+    let mut response = with_body(status, "text/plain; charset=utf-8", why);
+    response.headers_mut().insert(X_REQUEST_ID, id.value());
+    response
 }
 
-/// An error is of the moment; by `id` whoever sees it can say which it was.
-fn uncached(answer: &mut ClientResponse, id: &RequestId) {
-    let headers = answer.headers_mut();
+/// An error, which must not be cached and has the request's identifier, to find it in the logs.
+fn error(
+    status: StatusCode,
+    page: String,
+    json: serde_json::Value,
+    error_format: ErrorFormat,
+    id: &RequestId,
+) -> ClientResponse {
+    let mut response = match error_format {
+        ErrorFormat::Page => with_body(status, "text/html; charset=utf-8", page),
+        ErrorFormat::Json => with_body(status, "application/json", json.to_string()),
+    };
+    let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, id.value());
+    response
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> ClientResponse {
-    let mut answer = Response::new(ResponseBody::Own(body.into()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
+fn with_body(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> ClientResponse {
+    let mut response = Response::new(ResponseBody::Own(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
+    response
 }
 
-/// The path and query that were asked for, as a reference that cannot leave this origin: a
-/// browser reads a leading `//` or `/\` as the start of a host name (CWE-601).
+/// Path and query of `target` as a reference that cannot leave this origin: a browser reads a
+/// leading `//` or `/\` as the start of a host name (CWE-601).
 fn location(target: &Uri) -> HeaderValue {
-    let asked = target
+    let path_and_query = target
         .path_and_query()
         .map_or("/", |path_and_query| path_and_query.as_str());
-    let path = asked.trim_start_matches(['/', '\\']);
+    let path = path_and_query.trim_start_matches(['/', '\\']);
     HeaderValue::try_from(format!("/{path}")).unwrap_or(HeaderValue::from_static("/"))
 }
 
-/// Text as it may stand in HTML.
+/// Text, escaped for HTML.
 fn escaped(text: &str) -> String {
     let escape = |character| match character {
         '&' => "&amp;".to_owned(),

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
 use crate::http_rules::paths;
-use crate::metrics::requests::Asset;
 use crate::pwa::tags::Tags;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
@@ -45,10 +42,8 @@ impl Router<'_> {
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
         let tags = self.tags(context);
-        if let Some(asset) = self.services.assets.ask(&context.head, tags) {
-            let response = asset.get(limit, &context.client.interim).await?;
-            self.count_asset(&response, Asset::Miss);
-            return Ok(response);
+        if let Some(asset) = self.services.assets.request(&context.head, tags) {
+            return asset.fetch(limit, &context.client.interim).await;
         }
         let response = self.send(context, Outbound::Empty, limit).await?;
         Ok(with_tags(tags, response))
@@ -68,20 +63,9 @@ impl Router<'_> {
 
     /// The static file that is asked for, if it is stored.
     fn stored(&self, context: &RequestContext<'_>) -> Option<ClientResponse> {
-        let asset = self
-            .services
-            .assets
-            .ask(&context.head, self.tags(context))?;
-        let response = asset.kept()?;
-        self.count_asset(&response, Asset::Hit);
-        Some(response)
-    }
-
-    fn count_asset(&self, response: &ClientResponse, source: Asset) {
-        self.services.metrics.asset(match response.status() {
-            StatusCode::NOT_MODIFIED => Asset::NotModified,
-            _ => source,
-        });
+        let tags = self.tags(context);
+        let asset = self.services.assets.request(&context.head, tags)?;
+        asset.stored()
     }
 
     /// The tags for the head of t3's page, where the response may be one: below t3's dynamic prefixes

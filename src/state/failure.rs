@@ -25,7 +25,7 @@ impl Services {
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
-            _ => responses::no_answer(status, &upstream, error_format, id),
+            _ => responses::no_response(status, &upstream, error_format, id),
         }
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::access::Door;
-use crate::assets::Assets;
+use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::limits::LimitsConfig;
 use crate::http_rules::request_id::RequestIds;
@@ -35,7 +35,7 @@ pub struct Services {
     /// What makes sessions on it.
     pub pairing: Pairing,
     /// Its static files.
-    pub assets: Assets,
+    pub assets: StaticAssets,
     /// What makes it an app of the home screen.
     pub pwa: Pwa,
     /// The tunnels that are open.
@@ -67,11 +67,11 @@ impl Services {
         );
         // A run of t3's command takes most of the memory that a container has (contract §1).
         let command = pairing.clone();
-        let is_needed = Box::new(move || command.runs_command());
+        let should_yield = Box::new(move || command.runs_command());
         Ok(Self {
             door,
             limits: config.limits,
-            assets: Assets::new(config.assets, &upstream, tasks, &metrics, is_needed),
+            assets: StaticAssets::new(config.assets, &upstream, tasks, &metrics, should_yield),
             upstream,
             readiness,
             pairing,
