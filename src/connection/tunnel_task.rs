@@ -9,10 +9,11 @@ use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
+use crate::metrics::upstream::TunnelEnd;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
-use crate::tunnel::registry::{Ending, Membership};
-use crate::tunnel::{Cause, Side, Tunnel};
+use crate::tunnel::registry::Membership;
+use crate::tunnel::{Side, Tunnel};
 
 /// Copies until one side ends it, the session has died, or the cut, and tells how it was.
 pub(super) struct Tunnelling {
@@ -43,7 +44,7 @@ impl Tunnelling {
         }
     }
 
-    fn ended(&self, cause: Cause) {
+    fn ended(&self, cause: TunnelEnd) {
         let report = self.tunnel.end(cause, &self.services.metrics);
         info!(
             user = self.membership.owner(),
@@ -51,7 +52,7 @@ impl Tunnelling {
             dur_ms = report.duration.as_millis() as u64,
             bytes_up = report.bytes_up,
             bytes_down = report.bytes_down,
-            cause = %report.cause,
+            cause = report.cause.text(),
             request_id = %self.request_id,
             "ws close"
         );
@@ -74,8 +75,7 @@ impl Future for Tunnelling {
         let cause = match tunnel.poll(cx, &services.metrics) {
             Poll::Ready(cause) => cause,
             Poll::Pending => match membership.poll_ending(cx) {
-                Poll::Ready(Ending::SessionDied) => Cause::SessionEnded,
-                Poll::Ready(Ending::Cut) => Cause::Drained,
+                Poll::Ready(cause) => cause,
                 Poll::Pending => return Poll::Pending,
             },
         };

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use crate::access::browser::Browser;
 use crate::http_rules::request_id::RequestId;
-use crate::pairing::loop_guard::Refusal;
+use crate::pairing::loop_guard::GuardRefusal;
 
 /// How long a person waits for a pairing at most: the proxy in front gives up after 30 s.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -45,21 +45,21 @@ impl Wish {
 }
 
 /// Says why a browser that was paired twice is paired no more.
-pub(super) fn tell(refusal: Refusal, ask: &Ask<'_>) {
+pub(super) fn tell(refusal: GuardRefusal, ask: &Ask<'_>) {
     let (user, request_id) = (ask.browser.user(), ask.request_id);
-    match (refusal, ask.had_session) {
-        (Refusal::Loop { is_news: true }, false) => warn!(
+    match (refusal.is_news, ask.had_session) {
+        (true, false) => warn!(
             user,
             %request_id,
             "paired twice, and the browser does not send t3's cookie back: the page goes to t3 \
              as it is"
         ),
-        (Refusal::Loop { is_news: true }, true) => warn!(
+        (true, true) => warn!(
             user,
             %request_id,
             "paired twice, and t3 does not accept the cookie that it set: the page goes to t3 as \
              it is"
         ),
-        _ => debug!(user, %request_id, ?refusal, "not paired"),
+        (false, _) => debug!(user, %request_id, cause = refusal.cause.text(), "not paired"),
     }
 }

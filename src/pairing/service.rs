@@ -7,12 +7,13 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::config::PairingConfig;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
+use crate::metrics::pairing::Way;
 use crate::pairing::error::PairError;
 use crate::pairing::exchange::{Exchange, Session};
 use crate::pairing::liveness::Check;
 use crate::pairing::loop_guard::Guard;
-use crate::pairing::mint::{Mint, Way};
+use crate::pairing::mint::Mint;
 use crate::pairing::policy::{self, Liveness};
 use crate::pairing::request::{Ask, Wish, tell};
 use crate::pairing::tabs::{Paired, Tabs};
@@ -79,7 +80,7 @@ impl Pairing {
             return Some(session);
         }
         if let Err(refusal) = inner.guard.admit(browser, ask.arrived) {
-            inner.metrics.pairing_refused(refusal.cause());
+            inner.metrics.pairing_refused(refusal.cause);
             tell(refusal, &ask);
             return None;
         }
@@ -115,7 +116,7 @@ impl Pairing {
 impl Inner {
     /// Another tab's pairing served this one too.
     fn joined(&self, ask: &Ask<'_>, took: Duration) {
-        self.metrics.paired(metrics::pairing::Way::Joined, took);
+        self.metrics.paired(Way::Joined, took);
         debug!(user = ask.browser.user(), request_id = %ask.request_id, "paired with another tab");
     }
 
@@ -159,11 +160,11 @@ impl Inner {
         let (session, endpoint) = exchanged.await?;
         self.readiness.learn_cookie_name(&session.cookie_name);
         let took = start.elapsed();
-        self.metrics.exchanged(endpoint.counted());
-        self.metrics.paired(way.into(), took);
+        self.metrics.exchanged(endpoint);
+        self.metrics.paired(way, took);
         info!(
             user = browser.user(),
-            way = %way,
+            way = way.text(),
             endpoint = endpoint.path(),
             fallback = way == Way::Cli,
             ms = took.as_millis() as u64,

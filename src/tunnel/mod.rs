@@ -3,7 +3,6 @@
 pub mod direction;
 pub mod registry;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -29,7 +28,7 @@ pub struct Tunnel {
     upstream: TcpStream,
     up: Direction,
     down: Direction,
-    first: Option<Cause>,
+    first: Option<TunnelEnd>,
     is_t3_gone: bool,
     start: Instant,
     patience: Option<Box<Patience>>,
@@ -44,26 +43,11 @@ pub struct Side {
     pub early: Bytes,
 }
 
-/// Who ended a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The client left without a word, or was lost.
-    DownstreamClosed,
-    /// t3 left without a word, or was lost.
-    UpstreamClosed,
-    /// The dispatcher's own drain came to its deadline.
-    Drained,
-    /// The session that it was opened with has died.
-    SessionEnded,
-    /// One of them, which had said so by a WebSocket's own close.
-    Graceful,
-}
-
 /// What a tunnel was, once it has ended.
 #[derive(Debug)]
 pub struct Report {
     /// Who ended it.
-    pub cause: Cause,
+    pub cause: TunnelEnd,
     /// Was it t3 who ended it, without having been asked to?
     pub is_t3_gone: bool,
     /// From the 101 to the end of both sides.
@@ -101,20 +85,20 @@ impl Tunnel {
 
     /// Copies both ways; ready when both sides are done or one is lost. A half-close is passed on;
     /// the loss of one side ends the other at once. `metrics` is told of every byte.
-    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<Cause> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<TunnelEnd> {
         if self.poll_copies(cx, metrics).is_pending()
             && (self.first.is_none() || self.poll_patience(cx).is_pending())
         {
             return Poll::Pending;
         }
         // A copy ends by one side or the other.
-        Poll::Ready(self.first.unwrap_or(Cause::Graceful))
+        Poll::Ready(self.first.unwrap_or(TunnelEnd::Graceful))
     }
 
     /// What it was, now that it has ended by `cause`, and `metrics` are told so.
-    pub fn end(&self, cause: Cause, metrics: &Metrics) -> Report {
+    pub fn end(&self, cause: TunnelEnd, metrics: &Metrics) -> Report {
         let duration = self.start.elapsed();
-        metrics.tunnel_ended(cause.counted(), duration);
+        metrics.tunnel_ended(cause, duration);
         Report {
             cause,
             is_t3_gone: self.is_t3_gone,
@@ -150,13 +134,13 @@ impl Tunnel {
         metrics.sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
             (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
-                Some(Cause::DownstreamClosed)
+                Some(TunnelEnd::DownstreamClosed)
             }
             (Poll::Ready(Err(Lost::Sink)), _) | (_, Poll::Ready(Err(Lost::Source))) => {
-                Some(Cause::UpstreamClosed)
+                Some(TunnelEnd::UpstreamClosed)
             }
-            _ if self.up.read_ended => Some(Cause::DownstreamClosed),
-            _ if self.down.read_ended => Some(Cause::UpstreamClosed),
+            _ if self.up.read_ended => Some(TunnelEnd::DownstreamClosed),
+            _ if self.down.read_ended => Some(TunnelEnd::UpstreamClosed),
             _ => None,
         };
         if self.first.is_none() {
@@ -170,38 +154,13 @@ impl Tunnel {
     }
 
     /// Notes that one side was the first to end; it may have said so before.
-    fn ended(&mut self, by: Cause) -> Cause {
-        let is_t3 = by == Cause::UpstreamClosed;
+    fn ended(&mut self, by: TunnelEnd) -> TunnelEnd {
+        let is_t3 = by == TunnelEnd::UpstreamClosed;
         // t3 answers a close by its own and by its end.
         self.is_t3_gone = is_t3 && !self.up.said_close;
         match if is_t3 { &self.down } else { &self.up }.said_close {
-            true => Cause::Graceful,
+            true => TunnelEnd::Graceful,
             false => by,
         }
-    }
-}
-
-impl Cause {
-    /// What it is counted as.
-    fn counted(self) -> TunnelEnd {
-        match self {
-            Self::DownstreamClosed => TunnelEnd::DownstreamClosed,
-            Self::UpstreamClosed => TunnelEnd::UpstreamClosed,
-            Self::Drained => TunnelEnd::Drained,
-            Self::SessionEnded => TunnelEnd::SessionEnded,
-            Self::Graceful => TunnelEnd::Graceful,
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::DownstreamClosed => "downstream_closed",
-            Self::UpstreamClosed => "upstream_closed",
-            Self::Drained => "drained",
-            Self::SessionEnded => "session_ended",
-            Self::Graceful => "graceful",
-        })
     }
 }

@@ -11,8 +11,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::info;
 
+use crate::metrics::upstream::TunnelEnd;
 use crate::upstream::client::Upstream;
 use crate::upstream::session::{self, Proof};
+
+/// No [`TunnelEnd`].
+const STAYS_OPEN: u8 = u8::MAX;
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ struct Open {
 struct Member {
     /// By what t3 has let it in, where it can be asked.
     proof: Option<Proof>,
-    /// Not 0 when it is to end: an [`Ending`].
+    /// [`STAYS_OPEN`], or the [`TunnelEnd`] by which it is to end.
     ending: AtomicU8,
     waker: AtomicWaker,
 }
@@ -53,16 +57,6 @@ pub struct Membership {
     place: Place,
     number: u64,
     member: Arc<Member>,
-}
-
-/// Why a tunnel is to end, which neither of its sides has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Ending {
-    /// Its session has died.
-    SessionDied = 1,
-    /// The server is at the end of its drain.
-    Cut = 2,
 }
 
 impl Tunnels {
@@ -105,7 +99,7 @@ impl Tunnels {
             tokio::time::sleep(interval).await;
             for proof in self.sessions() {
                 if session::is_alive(upstream, &proof).await == Some(false) {
-                    let ended = self.end(Ending::SessionDied, |held| held == Some(&proof));
+                    let ended = self.end(TunnelEnd::SessionEnded, |held| held == Some(&proof));
                     info!(tunnels = ended, "a session with open tunnels has died");
                 }
             }
@@ -115,7 +109,7 @@ impl Tunnels {
     /// Ends every tunnel, and every one that would be opened from now on.
     pub fn cut(&self) {
         self.open.lock().is_cut = true;
-        self.end(Ending::Cut, |_| true);
+        self.end(TunnelEnd::Drained, |_| true);
     }
 
     fn sessions(&self) -> HashSet<Proof> {
@@ -124,19 +118,19 @@ impl Tunnels {
         members.filter_map(|member| member.proof.clone()).collect()
     }
 
-    fn end(&self, ending: Ending, is_meant: impl Fn(Option<&Proof>) -> bool) -> usize {
+    fn end(&self, cause: TunnelEnd, is_meant: impl Fn(Option<&Proof>) -> bool) -> usize {
         let open = self.open.lock();
         let members = open.members.values();
         members
             .filter(|member| is_meant(member.proof.as_ref()))
-            .inspect(|member| member.end(ending))
+            .inspect(|member| member.end(cause))
             .count()
     }
 }
 
 impl Member {
-    fn end(&self, ending: Ending) {
-        self.ending.store(ending as u8, Ordering::Release);
+    fn end(&self, cause: TunnelEnd) {
+        self.ending.store(cause as u8, Ordering::Release);
         self.waker.wake();
     }
 }
@@ -147,7 +141,7 @@ impl Place {
         let has_session = proof.is_some();
         let member = Arc::new(Member {
             proof,
-            ending: AtomicU8::new(0),
+            ending: AtomicU8::new(STAYS_OPEN),
             waker: AtomicWaker::new(),
         });
         let mut open = self.tunnels.open.lock();
@@ -155,7 +149,7 @@ impl Place {
         open.next += 1;
         open.members.insert(number, Arc::clone(&member));
         if open.is_cut {
-            member.end(Ending::Cut);
+            member.end(TunnelEnd::Drained);
         }
         drop(open);
         if has_session {
@@ -175,14 +169,13 @@ impl Membership {
         &self.place.owner
     }
 
-    /// Ready once the tunnel is to end.
-    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<Ending> {
+    /// Ready once the tunnel is to end although neither of its sides has ended it.
+    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
         self.member.waker.register(cx.waker());
-        match self.member.ending.load(Ordering::Acquire) {
-            0 => Poll::Pending,
-            ending if ending == Ending::Cut as u8 => Poll::Ready(Ending::Cut),
-            _ => Poll::Ready(Ending::SessionDied),
-        }
+        let ending = self.member.ending.load(Ordering::Acquire);
+        let mut causes = [TunnelEnd::SessionEnded, TunnelEnd::Drained].into_iter();
+        let cause = causes.find(|cause| *cause as u8 == ending);
+        cause.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
