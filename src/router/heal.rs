@@ -9,9 +9,9 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use crate::http_rules::cookies;
+use crate::pairing::Ask;
 use crate::pairing::exchange::Session;
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
-use crate::pairing::request::Ask;
 use crate::responses::body::AnswerBody;
 use crate::responses::{Answer, Audience};
 use crate::router::{Arrival, Router, bodiless};

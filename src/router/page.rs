@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::pairing::Ask;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
-use crate::pairing::request::Ask;
 use crate::responses::{self, Answer, Audience};
 use crate::router::{Arrival, Router};
 use crate::upstream::error::Failure;
