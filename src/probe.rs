@@ -15,10 +15,10 @@ use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_util::sync::CancellationToken;
 
 /// How many probes there may be at a time.
-const MOST_PROBES: usize = 64;
+const MAX_PROBES: usize = 64;
 
 /// After how long a silence of the client its probe ends.
-const SILENCE: Duration = Duration::from_secs(90);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How many bytes a message may have.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -33,15 +33,15 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Probes(Arc<Semaphore>);
 
-/// A place for one probe, given back when it is dropped.
+/// A permit for one probe, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place(#[allow(dead_code)] OwnedSemaphorePermit);
+pub struct ProbePermit(#[allow(dead_code)] OwnedSemaphorePermit);
 
 type Socket = WebSocketStream<TcpStream>;
 
 /// Why the dispatcher ends a probe (RFC 6455 §7.4.1).
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum ProbeEnd {
     Draining,
     Silent,
     TooLong,
@@ -51,23 +51,23 @@ enum End {
 
 impl Default for Probes {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_PROBES)))
+        Self(Arc::new(Semaphore::new(MAX_PROBES)))
     }
 }
 
 impl Probes {
-    /// A place for one more; none if there are as many as there may be.
-    pub fn place(&self) -> Option<Place> {
+    /// A permit for one more; none if there are as many as there may be.
+    pub fn permit(&self) -> Option<ProbePermit> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.ok().map(Place)
+        permit.ok().map(ProbePermit)
     }
 }
 
-impl Place {
+impl ProbePermit {
     /// Sends back what comes on `stream`, after the handshake and `early`, until the client leaves,
     /// is silent for too long or says too much, or `drain` is set.
     pub async fn echo(self, stream: TcpStream, early: Bytes, drain: &CancellationToken) {
-        serve(stream, early, SILENCE, drain).await;
+        serve(stream, early, SILENCE_TIMEOUT, drain).await;
     }
 }
 
@@ -83,7 +83,7 @@ async fn serve(stream: TcpStream, early: Bytes, silence: Duration, drain: &Cance
     let mut socket = Socket::from_partially_read(stream, early, Role::Server, Some(config)).await;
     let end = tokio::select! {
         end = echo(&mut socket, silence) => end,
-        () = drain.cancelled() => Some(End::Draining),
+        () = drain.cancelled() => Some(ProbeEnd::Draining),
     };
     if let Some(end) = end {
         let _ = timeout(CLOSE_TIMEOUT, close(&mut socket, end)).await;
@@ -91,10 +91,10 @@ async fn serve(stream: TcpStream, early: Bytes, silence: Duration, drain: &Cance
 }
 
 /// Comes back with a reason where it is for the dispatcher to end it.
-async fn echo(socket: &mut Socket, silence: Duration) -> Option<End> {
+async fn echo(socket: &mut Socket, silence: Duration) -> Option<ProbeEnd> {
     loop {
         let Ok(message) = timeout(silence, socket.next()).await else {
-            return Some(End::Silent);
+            return Some(ProbeEnd::Silent);
         };
         match message? {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
@@ -108,24 +108,24 @@ async fn echo(socket: &mut Socket, silence: Duration) -> Option<End> {
     }
 }
 
-fn reason(error: &tungstenite::Error) -> Option<End> {
+fn reason(error: &tungstenite::Error) -> Option<ProbeEnd> {
     match error {
-        Error::Capacity(_) => Some(End::TooLong),
-        Error::Utf8(_) => Some(End::NotUtf8),
-        Error::Protocol(_) => Some(End::NoWebSocket),
+        Error::Capacity(_) => Some(ProbeEnd::TooLong),
+        Error::Utf8(_) => Some(ProbeEnd::NotUtf8),
+        Error::Protocol(_) => Some(ProbeEnd::NoWebSocket),
         _ => None,
     }
 }
 
 /// Says why, and waits for the client to have heard it: what it had on the way would reset the
 /// connection and might overtake the close.
-async fn close(socket: &mut Socket, end: End) {
+async fn close(socket: &mut Socket, end: ProbeEnd) {
     let (code, reason) = match end {
-        End::Draining => (CloseCode::Away, "the dispatcher drains"),
-        End::Silent => (CloseCode::Policy, "silent for too long"),
-        End::TooLong => (CloseCode::Size, "a message has 4 KiB at most"),
-        End::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
-        End::NoWebSocket => (CloseCode::Protocol, "no WebSocket"),
+        ProbeEnd::Draining => (CloseCode::Away, "the dispatcher drains"),
+        ProbeEnd::Silent => (CloseCode::Policy, "silent for too long"),
+        ProbeEnd::TooLong => (CloseCode::Size, "a message has 4 KiB at most"),
+        ProbeEnd::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
+        ProbeEnd::NoWebSocket => (CloseCode::Protocol, "no WebSocket"),
     };
     let reason = reason.into();
     if socket

@@ -28,7 +28,7 @@ pub enum Opened {
     /// A tunnel to t3.
     Tunnel(Box<OpenTunnel>),
     /// A WebSocket that ends here.
-    Probe(probe::Place),
+    Probe(probe::ProbePermit),
 }
 
 /// A tunnel that is to begin.

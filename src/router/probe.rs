@@ -11,9 +11,9 @@ use crate::router::context::{Opened, Outcome};
 use crate::router::{Arrival, Router};
 
 impl Router<'_> {
-    /// Agrees to a handshake that was found clean (RFC 6455 §4.2.2), while there is a place.
+    /// Agrees to a handshake that was found clean (RFC 6455 §4.2.2), while there is a permit left.
     pub(super) fn probe(&self, arrival: &Arrival<'_>) -> Outcome {
-        let Some(place) = self.services.probes.place() else {
+        let Some(permit) = self.services.probes.permit() else {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let mut answer = responses::refused(status, "too many probes", &arrival.id);
             let later = HeaderValue::from_static("30");
@@ -30,7 +30,7 @@ impl Router<'_> {
         }
         Outcome {
             answer,
-            opened: Some(Opened::Probe(place)),
+            opened: Some(Opened::Probe(permit)),
         }
     }
 }
