@@ -12,13 +12,13 @@ use tracing::info;
 use crate::metrics::upstream::TunnelEnd;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
-use crate::tunnel::registry::Membership;
+use crate::tunnel::registry::TunnelRegistration;
 use crate::tunnel::{Side, Tunnel};
 
 /// Copies until one side ends it, the session has died, or the cut, and tells how it was.
 pub(super) struct Tunnelling {
     tunnel: Tunnel,
-    membership: Membership,
+    registration: TunnelRegistration,
     address: IpAddr,
     request_id: Box<str>,
     services: Arc<Services>,
@@ -36,7 +36,7 @@ impl Tunnelling {
     ) -> Self {
         Self {
             tunnel: Tunnel::between(client, opened.upstream, &services.metrics),
-            membership: opened.membership,
+            registration: opened.registration,
             address: opened.address,
             request_id: opened.request_id.to_string().into(),
             services,
@@ -47,7 +47,7 @@ impl Tunnelling {
     fn ended(&self, cause: TunnelEnd) {
         let report = self.tunnel.end(cause, &self.services.metrics);
         info!(
-            user = self.membership.owner(),
+            user = self.registration.owner(),
             ip = %self.address,
             dur_ms = report.duration.as_millis() as u64,
             bytes_up = report.bytes_up,
@@ -68,13 +68,13 @@ impl Future for Tunnelling {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self {
             tunnel,
-            membership,
+            registration,
             services,
             ..
         } = &mut *self;
         let cause = match tunnel.poll(cx, &services.metrics) {
             Poll::Ready(cause) => cause,
-            Poll::Pending => match membership.poll_ending(cx) {
+            Poll::Pending => match registration.poll_ending(cx) {
                 Poll::Ready(cause) => cause,
                 Poll::Pending => return Poll::Pending,
             },

@@ -11,7 +11,7 @@ use crate::probe;
 use crate::responses::Answer;
 use crate::state::client::Client;
 use crate::tunnel::Side;
-use crate::tunnel::registry::Membership;
+use crate::tunnel::registry::TunnelRegistration;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct OpenTunnel {
     /// What the request was called that opened it.
     pub request_id: RequestId,
     /// Its place among the others.
-    pub membership: Membership,
+    pub registration: TunnelRegistration,
 }
 
 /// A request without its body, and who it is from.

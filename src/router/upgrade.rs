@@ -15,7 +15,7 @@ use crate::router::context::{OpenTunnel, Opened, Outcome};
 use crate::router::heal::with_session;
 use crate::router::{Arrival, Router, bodiless};
 use crate::tunnel::Side;
-use crate::tunnel::registry::Place;
+use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::client::Upgrade;
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
@@ -31,7 +31,7 @@ impl Router<'_> {
         if !policy::is_upgrade_admitted(&facts) {
             return refused(StatusCode::FORBIDDEN, "another origin's page", &arrival.id).into();
         }
-        let Some(place) = self.services.tunnels.place(&arrival.visitor.owner()) else {
+        let Some(permit) = self.services.tunnels.permit(&arrival.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &arrival.id).into();
         };
@@ -40,9 +40,9 @@ impl Router<'_> {
         match self.persist(&arrival, deadline, attempt).await {
             Some(Ok((answer, None))) if answer.status() == StatusCode::UNAUTHORIZED => {
                 facts.liveness = Liveness::Dead;
-                self.heal_upgrade(arrival, &facts, answer, place).await
+                self.heal_upgrade(arrival, &facts, answer, permit).await
             }
-            Some(Ok((answer, side))) => self.opened(&arrival, answer, side, place),
+            Some(Ok((answer, side))) => self.opened(&arrival, answer, side, permit),
             Some(Err(failure)) => self
                 .services
                 .failed(&failure, Audience::Script, &arrival.id)
@@ -73,7 +73,7 @@ impl Router<'_> {
         mut arrival: Arrival<'_>,
         facts: &RequestFacts,
         refused: Answer,
-        place: Place,
+        permit: TunnelPermit,
     ) -> Outcome {
         let Some(session) = self.heal(&mut arrival, facts).await else {
             return refused.into();
@@ -82,7 +82,7 @@ impl Router<'_> {
         match self.try_upgrade(&arrival, limit).await {
             Ok((answer, side)) => {
                 let answer = with_session(answer, &session);
-                self.opened(&arrival, answer, side, place)
+                self.opened(&arrival, answer, side, permit)
             }
             Err(failure) => self
                 .services
@@ -97,14 +97,14 @@ impl Router<'_> {
         arrival: &Arrival<'_>,
         answer: Answer,
         side: Option<Side>,
-        place: Place,
+        permit: TunnelPermit,
     ) -> Outcome {
         let opened = side.map(|upstream| {
             Opened::Tunnel(Box::new(OpenTunnel {
                 upstream,
                 address: arrival.visitor.browser.address,
                 request_id: arrival.id.clone(),
-                membership: place.opened(self.proof(&arrival.head)),
+                registration: permit.register(self.proof(&arrival.head)),
             }))
         });
         Outcome { answer, opened }

@@ -1,4 +1,4 @@
-//! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
+//! A tunnel: copies two upgraded sockets both ways until both are done, and reports how it ended.
 
 pub mod direction;
 pub mod registry;
@@ -15,23 +15,24 @@ use tokio::time::{Sleep, sleep};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::metrics::upstream::TunnelEnd;
-use crate::tunnel::direction::{Direction, Lost};
+use crate::tunnel::direction::{Direction, LostSide};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Two sockets that speak to each other, both directions, and who was the first to end. Small, as
-/// it is idle most of its life: no buffer, and no timer before one side has ended.
+/// Two sockets and the copies in both directions. Small, as it is idle most of its life: no buffer,
+/// and no timer before one side has ended.
 #[derive(Debug)]
 pub struct Tunnel {
     client: TcpStream,
     upstream: TcpStream,
     up: Direction,
     down: Direction,
+    /// Which side was the first to end, once one has.
     first: Option<TunnelEnd>,
     is_t3_gone: bool,
     start: Instant,
-    patience: Option<Box<Patience>>,
+    timer: Option<Box<HalfClosedTimer>>,
 }
 
 /// One socket of a tunnel.
@@ -39,16 +40,16 @@ pub struct Tunnel {
 pub struct Side {
     /// The socket.
     pub stream: TcpStream,
-    /// Bytes already read from it, which come first.
+    /// Bytes already read from it, which are copied first.
     pub early: Bytes,
 }
 
-/// What a tunnel was, once it has ended.
+/// A tunnel that has ended.
 #[derive(Debug)]
-pub struct Report {
+pub struct TunnelReport {
     /// Who ended it.
     pub cause: TunnelEnd,
-    /// Was it t3 who ended it, without having been asked to?
+    /// t3 ended it without having been sent a WebSocket close.
     pub is_t3_gone: bool,
     /// From the 101 to the end of both sides.
     pub duration: Duration,
@@ -58,17 +59,17 @@ pub struct Report {
     pub bytes_down: u64,
 }
 
-/// How long the other side is waited for when one has ended.
+/// Runs from the end of one side until the other one has been silent for too long.
 #[derive(Debug)]
-struct Patience {
+struct HalfClosedTimer {
     sleep: Pin<Box<Sleep>>,
-    /// How many bytes had moved when it was last looked at.
-    moved: u64,
+    /// How many bytes had been copied when it was last set.
+    copied: u64,
 }
 
 impl Tunnel {
-    /// Between the client, with what it sent behind its request, and t3, with what it sent behind
-    /// its 101. `metrics` is told of its beginning.
+    /// Opens a tunnel between the client, with what it sent behind its request, and t3, with what
+    /// it sent behind its 101, and counts it in `metrics`.
     pub fn between(client: Side, upstream: Side, metrics: &Metrics) -> Self {
         metrics.tunnel_opened();
         Self {
@@ -79,27 +80,27 @@ impl Tunnel {
             first: None,
             is_t3_gone: false,
             start: Instant::now(),
-            patience: None,
+            timer: None,
         }
     }
 
-    /// Copies both ways; ready when both sides are done or one is lost. A half-close is passed on;
-    /// the loss of one side ends the other at once. `metrics` is told of every byte.
+    /// Copies both ways, and counts the bytes in `metrics`. Ready when both sides are done or one
+    /// is lost: a half-close is passed on, the loss of one side ends the other at once.
     pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<TunnelEnd> {
         if self.poll_copies(cx, metrics).is_pending()
-            && (self.first.is_none() || self.poll_patience(cx).is_pending())
+            && (self.first.is_none() || self.poll_timer(cx).is_pending())
         {
             return Poll::Pending;
         }
-        // A copy ends by one side or the other.
+        // A copy ends only by one of the sides, which `first` names then.
         Poll::Ready(self.first.unwrap_or(TunnelEnd::Graceful))
     }
 
-    /// What it was, now that it has ended by `cause`, and `metrics` are told so.
-    pub fn end(&self, cause: TunnelEnd, metrics: &Metrics) -> Report {
+    /// Counts the end of the tunnel by `cause` in `metrics`, and returns the report.
+    pub fn end(&self, cause: TunnelEnd, metrics: &Metrics) -> TunnelReport {
         let duration = self.start.elapsed();
         metrics.tunnel_ended(cause, duration);
-        Report {
+        TunnelReport {
             cause,
             is_t3_gone: self.is_t3_gone,
             duration,
@@ -109,23 +110,24 @@ impl Tunnel {
     }
 
     /// Ready when nothing has moved for [`HALF_CLOSED_TIMEOUT`].
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let total = self.up.copied + self.down.copied;
-        let patience = self.patience.get_or_insert_with(|| {
+        let timer = self.timer.get_or_insert_with(|| {
             let sleep = Box::pin(sleep(HALF_CLOSED_TIMEOUT));
-            Box::new(Patience { sleep, moved: 0 })
+            Box::new(HalfClosedTimer { sleep, copied: 0 })
         });
-        while patience.sleep.as_mut().poll(cx).is_ready() {
-            if std::mem::replace(&mut patience.moved, total) == total {
+        while timer.sleep.as_mut().poll(cx).is_ready() {
+            if std::mem::replace(&mut timer.copied, total) == total {
                 return Poll::Ready(());
             }
             let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
-            patience.sleep.as_mut().reset(later);
+            timer.sleep.as_mut().reset(later);
         }
         Poll::Pending
     }
 
-    /// Moves what can be moved; ready when both directions are done or a side is lost.
+    /// Copies until both sockets would block. Ready when both directions are done or a side is
+    /// lost.
     fn poll_copies(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<()> {
         let (had_up, had_down) = (self.up.copied, self.down.copied);
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
@@ -133,10 +135,10 @@ impl Tunnel {
         metrics.received(Stream::Tunnel, self.up.copied - had_up);
         metrics.sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
-            (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
+            (Poll::Ready(Err(LostSide::Source)), _) | (_, Poll::Ready(Err(LostSide::Sink))) => {
                 Some(TunnelEnd::DownstreamClosed)
             }
-            (Poll::Ready(Err(Lost::Sink)), _) | (_, Poll::Ready(Err(Lost::Source))) => {
+            (Poll::Ready(Err(LostSide::Sink)), _) | (_, Poll::Ready(Err(LostSide::Source))) => {
                 Some(TunnelEnd::UpstreamClosed)
             }
             _ if self.up.read_ended => Some(TunnelEnd::DownstreamClosed),
@@ -153,12 +155,13 @@ impl Tunnel {
         }
     }
 
-    /// Notes that one side was the first to end; it may have said so before.
+    /// How the tunnel ends if the side of `by` is the first to end: gracefully, if that side had
+    /// sent a WebSocket close before.
     fn ended(&mut self, by: TunnelEnd) -> TunnelEnd {
         let is_t3 = by == TunnelEnd::UpstreamClosed;
-        // t3 answers a close by its own and by its end.
-        self.is_t3_gone = is_t3 && !self.up.said_close;
-        match if is_t3 { &self.down } else { &self.up }.said_close {
+        // After a close from the client, t3 replies with its own and ends too.
+        self.is_t3_gone = is_t3 && !self.up.ended_with_close;
+        match if is_t3 { &self.down } else { &self.up }.ended_with_close {
             true => TunnelEnd::Graceful,
             false => by,
         }
