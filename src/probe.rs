@@ -1,4 +1,4 @@
-//! A WebSocket that ends here: by it a synthetic client tells the network's drops from t3's.
+//! The probe: an echoing WebSocket, by which a synthetic client tells the network's drops from t3's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_util::sync::CancellationToken;
 
-/// How many probes there may be at a time.
-const MOST_PROBES: usize = 64;
+/// How many probes can be open at a time.
+const MAX_PROBES: usize = 64;
 
-/// After how long a silence of the client its probe ends.
-const SILENCE: Duration = Duration::from_secs(90);
+/// A probe ends after this long without a message from its client.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How many bytes a message may have.
+/// The maximum size of a message.
 const MESSAGE_BYTES: usize = 4 * 1024;
 
-/// How long the client may take to take a message.
+/// How long the client may take to receive a message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the client may take to answer a close by its own.
+/// How long the client may take to reply to a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The probes that are open.
+/// Hands out a permit for each open probe.
 #[derive(Debug)]
 pub struct Probes(Arc<Semaphore>);
 
-/// A place for one probe, given back when it is dropped.
+/// The permit for one probe, returned when it is dropped.
 #[derive(Debug)]
-pub struct Place(#[allow(dead_code)] OwnedSemaphorePermit);
+pub struct ProbePermit(#[allow(dead_code)] OwnedSemaphorePermit);
 
 type Socket = WebSocketStream<TcpStream>;
 
 /// Why the dispatcher ends a probe (RFC 6455 §7.4.1).
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum ProbeEnd {
     Draining,
     Silent,
     TooLong,
@@ -51,27 +51,27 @@ enum End {
 
 impl Default for Probes {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_PROBES)))
+        Self(Arc::new(Semaphore::new(MAX_PROBES)))
     }
 }
 
 impl Probes {
-    /// A place for one more; none if there are as many as there may be.
-    pub fn place(&self) -> Option<Place> {
+    /// A permit for one more probe; `None` if [`MAX_PROBES`] are open.
+    pub fn permit(&self) -> Option<ProbePermit> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.ok().map(Place)
+        permit.ok().map(ProbePermit)
     }
 }
 
-impl Place {
-    /// Sends back what comes on `stream`, after the handshake and `early`, until the client leaves,
-    /// is silent for too long or says too much, or `drain` is set.
+impl ProbePermit {
+    /// Echoes what the client sends on `stream` after its handshake, beginning with `early`. Returns
+    /// when the client has left, was silent for too long or sent too much, or `drain` is set.
     pub async fn echo(self, stream: TcpStream, early: Bytes, drain: &CancellationToken) {
-        serve(stream, early, SILENCE, drain).await;
+        serve(stream, early, SILENCE_TIMEOUT, drain).await;
     }
 }
 
-/// Echoes until the client is gone, or there is a reason to end it.
+/// Echoes until the client is gone, or until there is a reason to close.
 async fn serve(stream: TcpStream, early: Bytes, silence: Duration, drain: &CancellationToken) {
     let config = WebSocketConfig::default()
         .read_buffer_size(MESSAGE_BYTES)
@@ -83,18 +83,18 @@ async fn serve(stream: TcpStream, early: Bytes, silence: Duration, drain: &Cance
     let mut socket = Socket::from_partially_read(stream, early, Role::Server, Some(config)).await;
     let end = tokio::select! {
         end = echo(&mut socket, silence) => end,
-        () = drain.cancelled() => Some(End::Draining),
+        () = drain.cancelled() => Some(ProbeEnd::Draining),
     };
     if let Some(end) = end {
         let _ = timeout(CLOSE_TIMEOUT, close(&mut socket, end)).await;
     }
 }
 
-/// Comes back with a reason where it is for the dispatcher to end it.
-async fn echo(socket: &mut Socket, silence: Duration) -> Option<End> {
+/// Echoes messages. Returns the reason to close, or `None` if the client has left.
+async fn echo(socket: &mut Socket, silence: Duration) -> Option<ProbeEnd> {
     loop {
         let Ok(message) = timeout(silence, socket.next()).await else {
-            return Some(End::Silent);
+            return Some(ProbeEnd::Silent);
         };
         match message? {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
@@ -108,24 +108,24 @@ async fn echo(socket: &mut Socket, silence: Duration) -> Option<End> {
     }
 }
 
-fn reason(error: &tungstenite::Error) -> Option<End> {
+fn reason(error: &tungstenite::Error) -> Option<ProbeEnd> {
     match error {
-        Error::Capacity(_) => Some(End::TooLong),
-        Error::Utf8(_) => Some(End::NotUtf8),
-        Error::Protocol(_) => Some(End::NoWebSocket),
+        Error::Capacity(_) => Some(ProbeEnd::TooLong),
+        Error::Utf8(_) => Some(ProbeEnd::NotUtf8),
+        Error::Protocol(_) => Some(ProbeEnd::NoWebSocket),
         _ => None,
     }
 }
 
-/// Says why, and waits for the client to have heard it: what it had on the way would reset the
-/// connection and might overtake the close.
-async fn close(socket: &mut Socket, end: End) {
+/// Sends the reason, and reads until the client replies: a socket that is closed with unread bytes
+/// is reset, and the reset may overtake the close frame.
+async fn close(socket: &mut Socket, end: ProbeEnd) {
     let (code, reason) = match end {
-        End::Draining => (CloseCode::Away, "the dispatcher drains"),
-        End::Silent => (CloseCode::Policy, "silent for too long"),
-        End::TooLong => (CloseCode::Size, "a message has 4 KiB at most"),
-        End::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
-        End::NoWebSocket => (CloseCode::Protocol, "no WebSocket"),
+        ProbeEnd::Draining => (CloseCode::Away, "the dispatcher drains"),
+        ProbeEnd::Silent => (CloseCode::Policy, "silent for too long"),
+        ProbeEnd::TooLong => (CloseCode::Size, "a message has 4 KiB at most"),
+        ProbeEnd::NotUtf8 => (CloseCode::Invalid, "not UTF-8"),
+        ProbeEnd::NoWebSocket => (CloseCode::Protocol, "no WebSocket"),
     };
     let reason = reason.into();
     if socket
@@ -141,6 +141,7 @@ async fn close(socket: &mut Socket, end: End) {
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
+    use tokio::time::Instant;
 
     async fn probe(silence: Duration, drain: CancellationToken) -> Socket {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -151,7 +152,7 @@ mod tests {
         Socket::from_raw_socket(client, Role::Client, None).await
     }
 
-    /// The code by which a probe was closed.
+    /// The code of the close frame that ends a probe.
     async fn closed(socket: &mut Socket) -> Option<CloseCode> {
         while let Some(Ok(message)) = socket.next().await {
             if let Message::Close(Some(frame)) = message {
@@ -163,10 +164,10 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_silent_is_ended_and_one_that_speaks_is_not() {
-        let silence = Duration::from_millis(400);
+        let silence = Duration::from_secs(1);
         let mut socket = probe(silence, CancellationToken::new()).await;
-        for _ in 0..6 {
-            tokio::time::sleep(silence / 4).await;
+        let start = Instant::now();
+        while start.elapsed() < silence * 3 / 2 {
             socket.send(Message::text("here")).await.expect("open");
             let echo = socket.next().await.expect("open").expect("a message");
             assert_eq!(echo, Message::text("here"));

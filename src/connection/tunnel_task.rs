@@ -9,15 +9,16 @@ use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
+use crate::metrics::upstream::TunnelEnd;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
-use crate::tunnel::registry::{Ending, Membership};
-use crate::tunnel::{Cause, Side, Tunnel};
+use crate::tunnel::registry::TunnelRegistration;
+use crate::tunnel::{Side, Tunnel};
 
 /// Copies until one side ends, the session has died, or the cut, and logs how it ended.
 pub(super) struct TunnelTask {
     tunnel: Tunnel,
-    membership: Membership,
+    registration: TunnelRegistration,
     address: IpAddr,
     request_id: Box<str>,
     services: Arc<Services>,
@@ -35,7 +36,7 @@ impl TunnelTask {
     ) -> Self {
         Self {
             tunnel: Tunnel::between(client, opened.upstream, &services.metrics),
-            membership: opened.membership,
+            registration: opened.registration,
             address: opened.address,
             request_id: opened.request_id.to_string().into(),
             services,
@@ -43,15 +44,15 @@ impl TunnelTask {
         }
     }
 
-    fn ended(&self, cause: Cause) {
+    fn ended(&self, cause: TunnelEnd) {
         let report = self.tunnel.end(cause, &self.services.metrics);
         info!(
-            user = self.membership.owner(),
+            user = self.registration.owner(),
             ip = %self.address,
             dur_ms = report.duration.as_millis() as u64,
             bytes_up = report.bytes_up,
             bytes_down = report.bytes_down,
-            cause = %report.cause,
+            cause = report.cause.text(),
             request_id = %self.request_id,
             "ws close"
         );
@@ -67,15 +68,14 @@ impl Future for TunnelTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self {
             tunnel,
-            membership,
+            registration,
             services,
             ..
         } = &mut *self;
         let cause = match tunnel.poll(cx, &services.metrics) {
             Poll::Ready(cause) => cause,
-            Poll::Pending => match membership.poll_ending(cx) {
-                Poll::Ready(Ending::SessionDied) => Cause::SessionEnded,
-                Poll::Ready(Ending::Cut) => Cause::Drained,
+            Poll::Pending => match registration.poll_ending(cx) {
+                Poll::Ready(cause) => cause,
                 Poll::Pending => return Poll::Pending,
             },
         };

@@ -43,13 +43,20 @@ pub(super) type Histograms<L> = Family<L, Histogram>;
 /// Makes metrics and keeps them for the scrape.
 pub(super) struct Maker<'a>(pub(super) &'a Registry);
 
-/// Makes an enum of a label's values.
+/// Makes an enum of a label's values. It is the one that the code uses too.
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident, $label:literal, { $($(#[$about:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $name {
             $($(#[$about])* $value,)+
+        }
+
+        impl $name {
+            /// The label's text, which log lines have too.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$value => $text),+ }
+            }
         }
 
         impl $crate::metrics::labels::Labels for $name {
@@ -61,7 +68,7 @@ macro_rules! label {
             }
 
             fn values(self) -> Vec<&'static str> {
-                vec![match self { $(Self::$value => $text),+ }]
+                vec![self.text()]
             }
 
             fn index(self) -> usize {

@@ -26,7 +26,7 @@ label!(
 
 label!(
     /// Where t3 exchanged a credential (contract §8).
-    Endpoint, "endpoint", {
+    ExchangeEndpoint, "endpoint", {
         /// `/api/auth/browser-session`.
         BrowserSession = "browser-session",
         /// `/api/auth/bootstrap`, of a t3 before v0.0.25.
@@ -36,7 +36,7 @@ label!(
 
 label!(
     /// Why a browser was not paired although it might be.
-    Refused, "cause", {
+    PairingRefusal, "cause", {
         /// It comes back without its session again and again.
         Loop = "loop",
         /// Its last pairing has just failed.
@@ -78,10 +78,10 @@ label!(
 #[derive(Debug)]
 pub(super) struct Pairing {
     made: Counters<Way>,
-    refused: Counters<Refused>,
+    refused: Counters<PairingRefusal>,
     failed: Counters<PairingFailure>,
     took: Histograms<Way>,
-    exchanges: Counters<Endpoint>,
+    exchanges: Counters<ExchangeEndpoint>,
     bearer_refused: IntCounter,
 }
 
@@ -125,7 +125,7 @@ impl Metrics {
     }
 
     /// A browser was not to be paired now.
-    pub fn pairing_refused(&self, cause: Refused) {
+    pub fn pairing_refused(&self, cause: PairingRefusal) {
         self.pairing.refused.of(cause).inc();
     }
 
@@ -135,7 +135,7 @@ impl Metrics {
     }
 
     /// t3 exchanged a credential.
-    pub fn exchanged(&self, endpoint: Endpoint) {
+    pub fn exchanged(&self, endpoint: ExchangeEndpoint) {
         self.pairing.exchanges.of(endpoint).inc();
     }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::access::identity::Browser;
 use crate::http_rules::cookies;
-use crate::metrics;
+use crate::metrics::pairing::ExchangeEndpoint;
 use crate::pairing::secret::Secret;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
@@ -26,15 +26,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     is_old: AtomicBool,
-}
-
-/// Where t3 exchanges credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    /// Since v0.0.25.
-    BrowserSession,
-    /// Before.
-    Bootstrap,
 }
 
 /// A session as t3 handed it over.
@@ -71,7 +62,7 @@ impl Exchange {
         credential: &Secret,
         browser: &Browser,
         expected: &str,
-    ) -> Result<(Session, Endpoint), ExchangeError> {
+    ) -> Result<(Session, ExchangeEndpoint), ExchangeError> {
         let mut endpoint = self.remembered();
         let mut answer = post(upstream, endpoint, credential, browser).await?;
         // A place that is not there has spent nothing.
@@ -82,34 +73,26 @@ impl Exchange {
         if answer.status() != StatusCode::OK {
             return Err(ExchangeError::Status(answer.status()));
         }
-        let is_old = endpoint == Endpoint::Bootstrap;
+        let is_old = endpoint == ExchangeEndpoint::Bootstrap;
         self.is_old.store(is_old, Ordering::Relaxed);
         let session = session_in(answer.headers(), expected);
         Ok((session.ok_or(ExchangeError::NoCookie)?, endpoint))
     }
 
-    fn remembered(&self) -> Endpoint {
+    fn remembered(&self) -> ExchangeEndpoint {
         match self.is_old.load(Ordering::Relaxed) {
-            true => Endpoint::Bootstrap,
-            false => Endpoint::BrowserSession,
+            true => ExchangeEndpoint::Bootstrap,
+            false => ExchangeEndpoint::BrowserSession,
         }
     }
 }
 
-impl Endpoint {
+impl ExchangeEndpoint {
     /// Its path.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::BrowserSession => "/api/auth/browser-session",
             Self::Bootstrap => "/api/auth/bootstrap",
-        }
-    }
-
-    /// What it is counted as.
-    pub(super) fn counted(self) -> metrics::pairing::Endpoint {
-        match self {
-            Self::BrowserSession => metrics::pairing::Endpoint::BrowserSession,
-            Self::Bootstrap => metrics::pairing::Endpoint::Bootstrap,
         }
     }
 
@@ -124,7 +107,7 @@ impl Endpoint {
 /// The browser's name and address go along: t3 shows them in its client list (contract §2).
 async fn post(
     upstream: &Upstream,
-    endpoint: Endpoint,
+    endpoint: ExchangeEndpoint,
     credential: &Secret,
     browser: &Browser,
 ) -> Result<Response<Bytes>, ExchangeError> {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
-use crate::metrics::pairing::Refused;
+use crate::metrics::pairing::PairingRefusal;
 
 /// A browser that comes back without its session is paired so often within [`WINDOW`].
 const MOST_PAIRINGS: usize = 2;
@@ -33,40 +33,29 @@ struct History {
     told: Option<Instant>,
 }
 
-/// Why a browser is not paired now.
+/// A browser is not paired now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// It was paired again and again and comes without its session; the first time this is
-    /// said of it, somebody should hear.
-    Loop {
-        /// Has nobody heard yet?
-        is_news: bool,
-    },
-    /// Its last pairing has just failed.
-    Pause,
-}
-
-impl Refusal {
-    /// What it is counted as.
-    pub(super) fn cause(self) -> Refused {
-        match self {
-            Self::Loop { .. } => Refused::Loop,
-            Self::Pause => Refused::Pause,
-        }
-    }
+pub(super) struct GuardRefusal {
+    /// The reason.
+    pub(super) cause: PairingRefusal,
+    /// It has not been logged yet, and is worth a warning.
+    pub(super) is_news: bool,
 }
 
 impl Guard {
     /// May `browser` be paired for a request that arrived at `arrived`? Only what ended before
     /// counts: people who come at the same time are no loop.
-    pub(super) fn admit(&self, browser: &Browser, arrived: Instant) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, browser: &Browser, arrived: Instant) -> Result<(), GuardRefusal> {
         let mut browsers = self.browsers.lock();
         let Some(history) = browsers.get_mut(browser) else {
             return Ok(());
         };
         let within = |at: Instant, limit| at < arrived && arrived - at < limit;
         if history.failed.is_some_and(|at| within(at, PAUSE)) {
-            return Err(Refusal::Pause);
+            return Err(GuardRefusal {
+                cause: PairingRefusal::Pause,
+                is_news: false,
+            });
         }
         let paired = history.paired.iter();
         if paired.filter(|at| within(**at, WINDOW)).count() < MOST_PAIRINGS {
@@ -76,7 +65,10 @@ impl Guard {
         if is_news {
             history.told = Some(arrived);
         }
-        Err(Refusal::Loop { is_news })
+        Err(GuardRefusal {
+            cause: PairingRefusal::Loop,
+            is_news,
+        })
     }
 
     /// A pairing of `browser` ended now, well or not.
@@ -131,14 +123,11 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(1)).await;
         let now = Instant::now();
-        assert_eq!(
-            guard.admit(&alice, now),
-            Err(Refusal::Loop { is_news: true })
-        );
-        assert_eq!(
-            guard.admit(&alice, now),
-            Err(Refusal::Loop { is_news: false })
-        );
+        for is_news in [true, false] {
+            let cause = PairingRefusal::Loop;
+            let refusal = GuardRefusal { cause, is_news };
+            assert_eq!(guard.admit(&alice, now), Err(refusal));
+        }
         assert_eq!(guard.admit(&alice, early), Ok(()), "it came before them");
         assert_eq!(guard.admit(&browser("bob"), now), Ok(()));
         tokio::time::advance(WINDOW).await;
@@ -151,7 +140,10 @@ mod tests {
         let alice = browser("alice");
         guard.note(&alice, false);
         tokio::time::advance(Duration::from_secs(4)).await;
-        assert_eq!(guard.admit(&alice, Instant::now()), Err(Refusal::Pause));
+        let refused = guard
+            .admit(&alice, Instant::now())
+            .map_err(|refusal| refusal.cause);
+        assert_eq!(refused, Err(PairingRefusal::Pause));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(guard.admit(&alice, Instant::now()), Ok(()));
     }

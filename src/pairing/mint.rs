@@ -1,6 +1,5 @@
 //! One-time credentials: from t3's API where it can be had, from t3's command where not.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ use tracing::debug;
 
 use crate::config::PairingConfig;
 use crate::config::t3::MintMode;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
+use crate::metrics::pairing::Way;
 use crate::pairing::admin_session::Bearer;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::secret::Secret;
@@ -33,15 +33,6 @@ pub(super) struct Mint {
     cli: Arc<Cli>,
     bearer: Arc<Bearer>,
     metrics: Arc<Metrics>,
-}
-
-/// Where a credential came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// `POST /api/auth/pairing-token`.
-    Api,
-    /// `t3 auth pairing create`.
-    Cli,
 }
 
 /// Why there is no credential.
@@ -166,22 +157,4 @@ pub(super) async fn administer(
     }
     // A t3 without this route might answer with its page.
     serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)
-}
-
-impl From<Way> for metrics::pairing::Way {
-    fn from(way: Way) -> Self {
-        match way {
-            Way::Api => Self::Api,
-            Way::Cli => Self::Cli,
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Api => "api",
-            Self::Cli => "cli",
-        })
-    }
 }

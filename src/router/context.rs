@@ -12,7 +12,7 @@ use crate::probe;
 use crate::responses::ClientResponse;
 use crate::state::client::Client;
 use crate::tunnel::Side;
-use crate::tunnel::registry::Membership;
+use crate::tunnel::registry::TunnelRegistration;
 use crate::upstream::request_body::Outbound;
 
 /// A request without its body, and what is known about it.
@@ -41,7 +41,7 @@ pub enum AfterSwitch {
     /// A tunnel to t3.
     Tunnel(Box<OpenTunnel>),
     /// A WebSocket that ends here.
-    Probe(probe::Place),
+    Probe(probe::ProbePermit),
 }
 
 /// A tunnel that is to begin.
@@ -54,7 +54,7 @@ pub struct OpenTunnel {
     /// The id of the request that opened it.
     pub request_id: RequestId,
     /// Its registration among the tunnels.
-    pub membership: Membership,
+    pub registration: TunnelRegistration,
 }
 
 impl RequestContext<'_> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use crate::pairing::Ask;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
-use crate::pairing::request::Ask;
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::Router;
 use crate::router::context::RequestContext;

@@ -13,7 +13,7 @@ use crate::router::context::{AfterSwitch, RequestContext, RoutedResponse};
 impl Router<'_> {
     /// Accepts a valid handshake (RFC 6455 §4.2.2), while there are fewer probes than the limit.
     pub(super) fn probe(&self, context: &RequestContext<'_>) -> RoutedResponse {
-        let Some(place) = self.services.probes.place() else {
+        let Some(permit) = self.services.probes.permit() else {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let mut response = responses::refused(status, "too many probes", &context.id);
             let later = HeaderValue::from_static("30");
@@ -30,7 +30,7 @@ impl Router<'_> {
         }
         RoutedResponse {
             response,
-            after_switch: Some(AfterSwitch::Probe(place)),
+            after_switch: Some(AfterSwitch::Probe(permit)),
         }
     }
 }

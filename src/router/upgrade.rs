@@ -15,7 +15,7 @@ use crate::router::Router;
 use crate::router::context::{AfterSwitch, OpenTunnel, RequestContext, RoutedResponse};
 use crate::router::heal::with_session;
 use crate::tunnel::Side;
-use crate::tunnel::registry::Place;
+use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::api_call::SessionCredential;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
@@ -34,7 +34,7 @@ impl Router<'_> {
         if !policy::is_upgrade_admitted(&facts) {
             return refused(StatusCode::FORBIDDEN, "another origin's page", &context.id).into();
         }
-        let Some(place) = self.services.tunnels.place(&context.visitor.owner()) else {
+        let Some(permit) = self.services.tunnels.permit(&context.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &context.id).into();
         };
@@ -46,9 +46,9 @@ impl Router<'_> {
         {
             Ok((response, None)) if response.status() == StatusCode::UNAUTHORIZED => {
                 facts.liveness = Liveness::Dead;
-                self.heal_upgrade(context, &facts, response, place).await
+                self.heal_upgrade(context, &facts, response, permit).await
             }
-            Ok(upgraded) => self.opened(&context, upgraded, place),
+            Ok(upgraded) => self.opened(&context, upgraded, permit),
             Err(response) => response.into(),
         }
     }
@@ -75,7 +75,7 @@ impl Router<'_> {
         mut context: RequestContext<'_>,
         facts: &RequestFacts,
         refused: ClientResponse,
-        place: Place,
+        permit: TunnelPermit,
     ) -> RoutedResponse {
         let Some(session) = self.heal(&mut context, facts).await else {
             return refused.into();
@@ -84,7 +84,7 @@ impl Router<'_> {
         match self.ask_once(&context, ErrorFormat::Json, attempt).await {
             Ok((response, side)) => {
                 let response = with_session(response, &session);
-                self.opened(&context, (response, side), place)
+                self.opened(&context, (response, side), permit)
             }
             Err(response) => response.into(),
         }
@@ -95,14 +95,14 @@ impl Router<'_> {
         &self,
         context: &RequestContext<'_>,
         (response, side): Upgraded,
-        place: Place,
+        permit: TunnelPermit,
     ) -> RoutedResponse {
         let after_switch = side.map(|upstream| {
             AfterSwitch::Tunnel(Box::new(OpenTunnel {
                 upstream,
                 address: context.visitor.browser.address,
                 request_id: context.id.clone(),
-                membership: place.opened(self.credential(&context.head)),
+                registration: permit.register(self.credential(&context.head)),
             }))
         });
         RoutedResponse {

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::limits::LimitsConfig;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
-use crate::pairing::service::Pairing;
+use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::process::Tasks;
 use crate::pwa::Pwa;

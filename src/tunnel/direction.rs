@@ -1,4 +1,4 @@
-//! One direction of a tunnel: bytes from one socket to the other, with no buffer while idle.
+//! One direction of a tunnel: copies bytes from one socket to the other, without a buffer while idle.
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -11,56 +11,62 @@ use tokio::net::TcpStream;
 /// How much is read at once. On the stack of the copying call: an idle tunnel holds none.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// How many chunks one direction moves before others get their turn.
+/// How many chunks one direction copies before it yields to other tasks.
 const CHUNKS_A_TURN: usize = 16;
 
-/// The byte that a close begins with: a whole control frame of opcode 8 (RFC 6455 §5.2).
+/// The first byte of a close: an unfragmented control frame of opcode 8 (RFC 6455 §5.2).
 const CLOSE: u8 = 0x88;
 
-/// How many bytes of payload a control frame has at most (RFC 6455 §5.5).
+/// The maximum payload of a control frame (RFC 6455 §5.5).
 const CONTROL_BYTES: usize = 125;
 
-/// One direction: what was read but not yet written, and how far it has come.
+/// One direction, with the bytes that were read and could not be written yet.
 #[derive(Debug, Default)]
 pub(super) struct Direction {
     pending: Bytes,
+    /// How many bytes have been written.
     pub(super) copied: u64,
+    /// The source has ended.
     pub(super) read_ended: bool,
-    /// The last that was read was a WebSocket's own close.
-    pub(super) said_close: bool,
+    /// The last frame that was read is a WebSocket close.
+    pub(super) ended_with_close: bool,
+    /// The sink has been shut down.
     pub(super) done: bool,
 }
 
-/// Which end of a direction failed.
+/// Which socket of a direction failed.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Lost {
+pub(super) enum LostSide {
     Source,
     Sink,
 }
 
 impl Direction {
+    /// A direction that begins with bytes that were already read.
     pub(super) fn starting_with(early: &Bytes) -> Self {
         Self {
-            // A part of a buffer, even an empty one, would keep all of it for the tunnel's life.
+            // A slice of the request's buffer, even an empty one, would keep the whole buffer
+            // alive.
             pending: Bytes::copy_from_slice(early),
             ..Self::default()
         }
     }
 
-    /// Copies from `source` to `sink` until one of them would block; ready at the end of it all.
+    /// Copies from `source` to `sink` until one of them would block. Ready when `source` has ended
+    /// and `sink` has been shut down.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut TcpStream,
         sink: &mut TcpStream,
-    ) -> Poll<Result<(), Lost>> {
+    ) -> Poll<Result<(), LostSide>> {
         if self.done {
             return Poll::Ready(Ok(()));
         }
         for _ in 0..CHUNKS_A_TURN {
             ready!(self.poll_pending(cx, sink))?;
             if self.read_ended {
-                // A socket that is gone already needs no end.
+                // It fails only on a socket that is gone already.
                 let _ = ready!(Pin::new(&mut *sink).poll_shutdown(cx));
                 self.done = true;
                 return Poll::Ready(Ok(()));
@@ -71,15 +77,15 @@ impl Direction {
         Poll::Pending
     }
 
-    /// Writes what could not be written when it was read.
+    /// Writes the bytes that could not be written when they were read.
     fn poll_pending(
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut TcpStream,
-    ) -> Poll<Result<(), Lost>> {
+    ) -> Poll<Result<(), LostSide>> {
         while self.pending.has_remaining() {
             let written = ready!(Pin::new(&mut *sink).poll_write(cx, &self.pending));
-            let written = written.map_err(|_| Lost::Sink)?;
+            let written = written.map_err(|_| LostSide::Sink)?;
             self.pending.advance(written);
             self.copied += written as u64;
         }
@@ -87,24 +93,24 @@ impl Direction {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once and writes what was read; keeps what the sink does not take yet.
+    /// Reads once, writes what was read, and keeps the bytes that the sink does not accept yet.
     fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut TcpStream,
         sink: &mut TcpStream,
-    ) -> Poll<Result<(), Lost>> {
+    ) -> Poll<Result<(), LostSide>> {
         let mut space = [const { MaybeUninit::uninit() }; CHUNK_BYTES];
         let mut chunk = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(source).poll_read(cx, &mut chunk)).map_err(|_| Lost::Source)?;
+        ready!(Pin::new(source).poll_read(cx, &mut chunk)).map_err(|_| LostSide::Source)?;
         let chunk = chunk.filled();
         if chunk.is_empty() {
             self.read_ended = true;
             return Poll::Ready(Ok(()));
         }
-        self.said_close = ends_with_close(chunk);
+        self.ended_with_close = ends_with_close(chunk);
         let written = match Pin::new(sink).poll_write(cx, chunk) {
-            Poll::Ready(written) => written.map_err(|_| Lost::Sink)?,
+            Poll::Ready(written) => written.map_err(|_| LostSide::Sink)?,
             Poll::Pending => 0,
         };
         self.copied += written as u64;
@@ -115,8 +121,8 @@ impl Direction {
     }
 }
 
-/// Is the last frame of `chunk`, what one read gave, a close? Its frames are counted off from its
-/// start: in a read that begins in the middle of a frame none is found.
+/// Is the last frame of `chunk`, the bytes of one read, a close? Frames are counted from its start:
+/// in a read that begins in the middle of a frame, no close is found.
 fn ends_with_close(chunk: &[u8]) -> bool {
     let mut rest = chunk;
     loop {

@@ -1,9 +1,8 @@
-//! Two upgraded sockets copied until both are done: who ended it, how long it was, how many bytes.
+//! A tunnel: copies two upgraded sockets both ways until both are done, and reports how it ended.
 
 pub mod direction;
 pub mod registry;
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,23 +15,24 @@ use tokio::time::{Sleep, sleep};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::metrics::upstream::TunnelEnd;
-use crate::tunnel::direction::{Direction, Lost};
+use crate::tunnel::direction::{Direction, LostSide};
 
 /// How long one direction may stay open, with nothing moving, after the other has ended.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Two sockets that speak to each other, both directions, and who was the first to end. Small, as
-/// it is idle most of its life: no buffer, and no timer before one side has ended.
+/// Two sockets and the copies in both directions. Small, as it is idle most of its life: no buffer,
+/// and no timer before one side has ended.
 #[derive(Debug)]
 pub struct Tunnel {
     client: TcpStream,
     upstream: TcpStream,
     up: Direction,
     down: Direction,
-    first: Option<Cause>,
+    /// Which side was the first to end, once one has.
+    first: Option<TunnelEnd>,
     is_t3_gone: bool,
     start: Instant,
-    patience: Option<Box<Patience>>,
+    timer: Option<Box<HalfClosedTimer>>,
 }
 
 /// One socket of a tunnel.
@@ -40,31 +40,16 @@ pub struct Tunnel {
 pub struct Side {
     /// The socket.
     pub stream: TcpStream,
-    /// Bytes already read from it, which come first.
+    /// Bytes already read from it, which are copied first.
     pub early: Bytes,
 }
 
-/// Who ended a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// The client left without a word, or was lost.
-    DownstreamClosed,
-    /// t3 left without a word, or was lost.
-    UpstreamClosed,
-    /// The dispatcher's own drain came to its deadline.
-    Drained,
-    /// The session that it was opened with has died.
-    SessionEnded,
-    /// One of them, which had said so by a WebSocket's own close.
-    Graceful,
-}
-
-/// What a tunnel was, once it has ended.
+/// A tunnel that has ended.
 #[derive(Debug)]
-pub struct Report {
+pub struct TunnelReport {
     /// Who ended it.
-    pub cause: Cause,
-    /// Was it t3 who ended it, without having been asked to?
+    pub cause: TunnelEnd,
+    /// t3 ended it without having been sent a WebSocket close.
     pub is_t3_gone: bool,
     /// From the 101 to the end of both sides.
     pub duration: Duration,
@@ -74,17 +59,17 @@ pub struct Report {
     pub bytes_down: u64,
 }
 
-/// How long the other side is waited for when one has ended.
+/// Runs from the end of one side until the other one has been silent for too long.
 #[derive(Debug)]
-struct Patience {
+struct HalfClosedTimer {
     sleep: Pin<Box<Sleep>>,
-    /// How many bytes had moved when it was last looked at.
-    moved: u64,
+    /// How many bytes had been copied when it was last set.
+    copied: u64,
 }
 
 impl Tunnel {
-    /// Between the client, with what it sent behind its request, and t3, with what it sent behind
-    /// its 101. `metrics` is told of its beginning.
+    /// Opens a tunnel between the client, with what it sent behind its request, and t3, with what
+    /// it sent behind its 101, and counts it in `metrics`.
     pub fn between(client: Side, upstream: Side, metrics: &Metrics) -> Self {
         metrics.tunnel_opened();
         Self {
@@ -95,27 +80,27 @@ impl Tunnel {
             first: None,
             is_t3_gone: false,
             start: Instant::now(),
-            patience: None,
+            timer: None,
         }
     }
 
-    /// Copies both ways; ready when both sides are done or one is lost. A half-close is passed on;
-    /// the loss of one side ends the other at once. `metrics` is told of every byte.
-    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<Cause> {
+    /// Copies both ways, and counts the bytes in `metrics`. Ready when both sides are done or one
+    /// is lost: a half-close is passed on, the loss of one side ends the other at once.
+    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<TunnelEnd> {
         if self.poll_copies(cx, metrics).is_pending()
-            && (self.first.is_none() || self.poll_patience(cx).is_pending())
+            && (self.first.is_none() || self.poll_timer(cx).is_pending())
         {
             return Poll::Pending;
         }
-        // A copy ends by one side or the other.
-        Poll::Ready(self.first.unwrap_or(Cause::Graceful))
+        // A copy ends only by one of the sides, which `first` names then.
+        Poll::Ready(self.first.unwrap_or(TunnelEnd::Graceful))
     }
 
-    /// What it was, now that it has ended by `cause`, and `metrics` are told so.
-    pub fn end(&self, cause: Cause, metrics: &Metrics) -> Report {
+    /// Counts the end of the tunnel by `cause` in `metrics`, and returns the report.
+    pub fn end(&self, cause: TunnelEnd, metrics: &Metrics) -> TunnelReport {
         let duration = self.start.elapsed();
-        metrics.tunnel_ended(cause.counted(), duration);
-        Report {
+        metrics.tunnel_ended(cause, duration);
+        TunnelReport {
             cause,
             is_t3_gone: self.is_t3_gone,
             duration,
@@ -125,23 +110,24 @@ impl Tunnel {
     }
 
     /// Ready when nothing has moved for [`HALF_CLOSED_TIMEOUT`].
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let total = self.up.copied + self.down.copied;
-        let patience = self.patience.get_or_insert_with(|| {
+        let timer = self.timer.get_or_insert_with(|| {
             let sleep = Box::pin(sleep(HALF_CLOSED_TIMEOUT));
-            Box::new(Patience { sleep, moved: 0 })
+            Box::new(HalfClosedTimer { sleep, copied: 0 })
         });
-        while patience.sleep.as_mut().poll(cx).is_ready() {
-            if std::mem::replace(&mut patience.moved, total) == total {
+        while timer.sleep.as_mut().poll(cx).is_ready() {
+            if std::mem::replace(&mut timer.copied, total) == total {
                 return Poll::Ready(());
             }
             let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
-            patience.sleep.as_mut().reset(later);
+            timer.sleep.as_mut().reset(later);
         }
         Poll::Pending
     }
 
-    /// Moves what can be moved; ready when both directions are done or a side is lost.
+    /// Copies until both sockets would block. Ready when both directions are done or a side is
+    /// lost.
     fn poll_copies(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<()> {
         let (had_up, had_down) = (self.up.copied, self.down.copied);
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
@@ -149,14 +135,14 @@ impl Tunnel {
         metrics.received(Stream::Tunnel, self.up.copied - had_up);
         metrics.sent(Stream::Tunnel, self.down.copied - had_down);
         let ended = match (&up, &down) {
-            (Poll::Ready(Err(Lost::Source)), _) | (_, Poll::Ready(Err(Lost::Sink))) => {
-                Some(Cause::DownstreamClosed)
+            (Poll::Ready(Err(LostSide::Source)), _) | (_, Poll::Ready(Err(LostSide::Sink))) => {
+                Some(TunnelEnd::DownstreamClosed)
             }
-            (Poll::Ready(Err(Lost::Sink)), _) | (_, Poll::Ready(Err(Lost::Source))) => {
-                Some(Cause::UpstreamClosed)
+            (Poll::Ready(Err(LostSide::Sink)), _) | (_, Poll::Ready(Err(LostSide::Source))) => {
+                Some(TunnelEnd::UpstreamClosed)
             }
-            _ if self.up.read_ended => Some(Cause::DownstreamClosed),
-            _ if self.down.read_ended => Some(Cause::UpstreamClosed),
+            _ if self.up.read_ended => Some(TunnelEnd::DownstreamClosed),
+            _ if self.down.read_ended => Some(TunnelEnd::UpstreamClosed),
             _ => None,
         };
         if self.first.is_none() {
@@ -169,39 +155,15 @@ impl Tunnel {
         }
     }
 
-    /// Notes that one side was the first to end; it may have said so before.
-    fn ended(&mut self, by: Cause) -> Cause {
-        let is_t3 = by == Cause::UpstreamClosed;
-        // t3 answers a close by its own and by its end.
-        self.is_t3_gone = is_t3 && !self.up.said_close;
-        match if is_t3 { &self.down } else { &self.up }.said_close {
-            true => Cause::Graceful,
+    /// How the tunnel ends if the side of `by` is the first to end: gracefully, if that side had
+    /// sent a WebSocket close before.
+    fn ended(&mut self, by: TunnelEnd) -> TunnelEnd {
+        let is_t3 = by == TunnelEnd::UpstreamClosed;
+        // After a close from the client, t3 replies with its own and ends too.
+        self.is_t3_gone = is_t3 && !self.up.ended_with_close;
+        match if is_t3 { &self.down } else { &self.up }.ended_with_close {
+            true => TunnelEnd::Graceful,
             false => by,
         }
-    }
-}
-
-impl Cause {
-    /// What it is counted as.
-    fn counted(self) -> TunnelEnd {
-        match self {
-            Self::DownstreamClosed => TunnelEnd::DownstreamClosed,
-            Self::UpstreamClosed => TunnelEnd::UpstreamClosed,
-            Self::Drained => TunnelEnd::Drained,
-            Self::SessionEnded => TunnelEnd::SessionEnded,
-            Self::Graceful => TunnelEnd::Graceful,
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::DownstreamClosed => "downstream_closed",
-            Self::UpstreamClosed => "upstream_closed",
-            Self::Drained => "drained",
-            Self::SessionEnded => "session_ended",
-            Self::Graceful => "graceful",
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! The tunnels that are open: how many each visitor has, and which are to end.
+//! The open tunnels: limits how many each visitor has, and ends them with their session or at the cut.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,194 +11,195 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::info;
 
+use crate::metrics::upstream::TunnelEnd;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, SessionCredential};
+
+/// The value of [`RegisteredTunnel::ending`] until the tunnel is to end.
+const STAYS_OPEN: u8 = u8::MAX;
 
 /// Every open tunnel.
 #[derive(Debug)]
 pub struct Tunnels {
-    most_of_one: usize,
-    open: Mutex<Open>,
-    opened: Notify,
+    per_owner_limit: usize,
+    state: Mutex<RegistryState>,
+    session_registered: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    next: u64,
+struct RegistryState {
+    next_number: u64,
     is_cut: bool,
     owners: HashMap<Arc<str>, usize>,
-    members: HashMap<u64, Arc<Member>>,
+    registered: HashMap<u64, Arc<RegisteredTunnel>>,
 }
 
-/// An open tunnel, as the others see it.
+/// What the registry knows of an open tunnel.
 #[derive(Debug)]
-struct Member {
-    /// By what t3 has let it in, where it can be asked.
+struct RegisteredTunnel {
+    /// The session that t3 admitted it with, if t3 can be asked about it.
     proof: Option<SessionCredential>,
-    /// Not 0 when it is to end: an [`Ending`].
+    /// [`STAYS_OPEN`], or the [`TunnelEnd`] by which it is to end.
     ending: AtomicU8,
     waker: AtomicWaker,
 }
 
-/// A place for one tunnel, given back when it is dropped.
+/// The permit for one tunnel of an owner, returned when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct TunnelPermit {
     tunnels: Arc<Tunnels>,
     owner: Arc<str>,
 }
 
-/// The place of a tunnel that is open, given back when it is dropped.
+/// The registration of an open tunnel, removed when it is dropped.
 #[derive(Debug)]
-pub struct Membership {
-    place: Place,
+pub struct TunnelRegistration {
+    permit: TunnelPermit,
     number: u64,
-    member: Arc<Member>,
-}
-
-/// Why a tunnel is to end, which neither of its sides has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Ending {
-    /// Its session has died.
-    SessionDied = 1,
-    /// The server is at the end of its drain.
-    Cut = 2,
+    tunnel: Arc<RegisteredTunnel>,
 }
 
 impl Tunnels {
-    /// Nobody has more than `most_of_one` at a time.
-    pub fn new(most_of_one: usize) -> Self {
+    /// A registry in which no owner has more than `per_owner_limit` tunnels at a time.
+    pub fn new(per_owner_limit: usize) -> Self {
         Self {
-            most_of_one,
-            open: Mutex::default(),
-            opened: Notify::new(),
+            per_owner_limit,
+            state: Mutex::default(),
+            session_registered: Notify::new(),
         }
     }
 
-    /// A place for one more tunnel of `owner`; none if it has as many as it may.
-    pub fn place(self: &Arc<Self>, owner: &str) -> Option<Place> {
-        let mut open = self.open.lock();
-        // All places of one owner share its name.
-        let owner = match open.owners.get_key_value(owner) {
+    /// A permit for one more tunnel of `owner`; `None` if it has as many as it may.
+    pub fn permit(self: &Arc<Self>, owner: &str) -> Option<TunnelPermit> {
+        let mut state = self.state.lock();
+        // All permits of one owner share its name.
+        let owner = match state.owners.get_key_value(owner) {
             Some((held, _)) => Arc::clone(held),
             None => owner.into(),
         };
-        let count = open.owners.entry(Arc::clone(&owner)).or_default();
-        if *count >= self.most_of_one {
+        let count = state.owners.entry(Arc::clone(&owner)).or_default();
+        if *count >= self.per_owner_limit {
             return None;
         }
         *count += 1;
-        Some(Place {
+        Some(TunnelPermit {
             tunnels: Arc::clone(self),
             owner,
         })
     }
 
-    /// Asks t3 every `interval`, while there are tunnels, for each of their sessions once, and ends
-    /// those whose session is dead: t3 itself never does (contract §4). An answer that says
-    /// nothing definite ends nothing.
+    /// While there are tunnels, asks t3 every `interval` for each of their sessions once, and ends
+    /// the tunnels of a dead one: t3 itself never does (contract §4). Only a definite no ends any.
     pub async fn end_dead(&self, upstream: &Upstream, interval: Duration) {
         loop {
             if self.sessions().is_empty() {
-                self.opened.notified().await;
+                self.session_registered.notified().await;
             }
             tokio::time::sleep(interval).await;
             for proof in self.sessions() {
                 if api_call::is_session_alive(upstream, &proof).await == Some(false) {
-                    let ended = self.end(Ending::SessionDied, |held| held == Some(&proof));
+                    let ended = self.end(TunnelEnd::SessionEnded, |held| held == Some(&proof));
                     info!(tunnels = ended, "a session with open tunnels has died");
                 }
             }
         }
     }
 
-    /// Ends every tunnel, and every one that would be opened from now on.
+    /// Ends every tunnel, also those that are registered from now on.
     pub fn cut(&self) {
-        self.open.lock().is_cut = true;
-        self.end(Ending::Cut, |_| true);
+        self.state.lock().is_cut = true;
+        self.end(TunnelEnd::Drained, |_| true);
     }
 
     fn sessions(&self) -> HashSet<SessionCredential> {
-        let open = self.open.lock();
-        let members = open.members.values();
-        members.filter_map(|member| member.proof.clone()).collect()
+        let state = self.state.lock();
+        let proofs = state.registered.values().map(|tunnel| tunnel.proof.clone());
+        proofs.flatten().collect()
     }
 
-    fn end(&self, ending: Ending, is_meant: impl Fn(Option<&SessionCredential>) -> bool) -> usize {
-        let open = self.open.lock();
-        let members = open.members.values();
-        members
-            .filter(|member| is_meant(member.proof.as_ref()))
-            .inspect(|member| member.end(ending))
+    fn end(
+        &self,
+        cause: TunnelEnd,
+        is_meant: impl Fn(Option<&SessionCredential>) -> bool,
+    ) -> usize {
+        let state = self.state.lock();
+        let tunnels = state.registered.values();
+        tunnels
+            .filter(|tunnel| is_meant(tunnel.proof.as_ref()))
+            .inspect(|tunnel| tunnel.end(cause))
             .count()
     }
 }
 
-impl Member {
-    fn end(&self, ending: Ending) {
-        self.ending.store(ending as u8, Ordering::Release);
+impl RegisteredTunnel {
+    fn end(&self, cause: TunnelEnd) {
+        self.ending.store(cause as u8, Ordering::Release);
         self.waker.wake();
     }
 }
 
-impl Place {
-    /// Its tunnel is open. It ends with the session of `proof`, where it has one.
-    pub fn opened(self, proof: Option<SessionCredential>) -> Membership {
+impl TunnelPermit {
+    /// Registers the tunnel as open. It ends with the session of `proof`, if there is one.
+    pub fn register(self, proof: Option<SessionCredential>) -> TunnelRegistration {
         let has_session = proof.is_some();
-        let member = Arc::new(Member {
+        let tunnel = Arc::new(RegisteredTunnel {
             proof,
-            ending: AtomicU8::new(0),
+            ending: AtomicU8::new(STAYS_OPEN),
             waker: AtomicWaker::new(),
         });
-        let mut open = self.tunnels.open.lock();
-        let number = open.next;
-        open.next += 1;
-        open.members.insert(number, Arc::clone(&member));
-        if open.is_cut {
-            member.end(Ending::Cut);
+        let mut state = self.tunnels.state.lock();
+        let number = state.next_number;
+        state.next_number += 1;
+        state.registered.insert(number, Arc::clone(&tunnel));
+        if state.is_cut {
+            tunnel.end(TunnelEnd::Drained);
         }
-        drop(open);
+        drop(state);
         if has_session {
-            self.tunnels.opened.notify_one();
+            self.tunnels.session_registered.notify_one();
         }
-        Membership {
-            place: self,
+        TunnelRegistration {
+            permit: self,
             number,
-            member,
+            tunnel,
         }
     }
 }
 
-impl Membership {
-    /// Whose it is.
+impl TunnelRegistration {
+    /// The name of its owner.
     pub fn owner(&self) -> &str {
-        &self.place.owner
+        &self.permit.owner
     }
 
-    /// Ready once the tunnel is to end.
-    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.member.waker.register(cx.waker());
-        match self.member.ending.load(Ordering::Acquire) {
-            0 => Poll::Pending,
-            ending if ending == Ending::Cut as u8 => Poll::Ready(Ending::Cut),
-            _ => Poll::Ready(Ending::SessionDied),
-        }
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        self.place.tunnels.open.lock().members.remove(&self.number);
+    /// Ready when the tunnel has to end although neither of its sides has ended it.
+    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
+        self.tunnel.waker.register(cx.waker());
+        let ending = self.tunnel.ending.load(Ordering::Acquire);
+        let mut causes = [TunnelEnd::SessionEnded, TunnelEnd::Drained].into_iter();
+        let cause = causes.find(|cause| *cause as u8 == ending);
+        cause.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl Drop for Place {
+impl Drop for TunnelRegistration {
     fn drop(&mut self) {
-        let mut open = self.tunnels.open.lock();
-        if let Some(count) = open.owners.get_mut(&self.owner) {
+        self.permit
+            .tunnels
+            .state
+            .lock()
+            .registered
+            .remove(&self.number);
+    }
+}
+
+impl Drop for TunnelPermit {
+    fn drop(&mut self) {
+        let mut state = self.tunnels.state.lock();
+        if let Some(count) = state.owners.get_mut(&self.owner) {
             *count -= 1;
             if *count == 0 {
-                open.owners.remove(&self.owner);
+                state.owners.remove(&self.owner);
             }
         }
     }
