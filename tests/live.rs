@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
-use t3_dispatcher::config::options::Options;
+use t3_dispatcher::config::Config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
@@ -81,7 +81,7 @@ impl Drop for T3 {
 async fn a_page_load_ends_in_a_live_cockpit() {
     let bin = std::env::var_os("LIVE_T3_BIN").expect("LIVE_T3_BIN is the path of a t3");
     let t3 = T3::start(bin.into()).await;
-    let options = Options::try_parse_from([
+    let config = Config::try_parse_from([
         "t3-dispatcher".as_ref(),
         "--upstream-port".as_ref(),
         t3.addr.port().to_string().as_ref(),
@@ -90,7 +90,7 @@ async fn a_page_load_ends_in_a_live_cockpit() {
         "--t3-home".as_ref(),
         t3.base_dir.path().as_os_str(),
     ]);
-    let dispatcher = Dispatcher::start(options.expect("options that parse").config()).await;
+    let dispatcher = Dispatcher::start(config.expect("options that parse")).await;
 
     let start = Instant::now();
     let paired = request(dispatcher.addr, &format!("GET /t/1?a=b%20c\n{PAGE}")).await;

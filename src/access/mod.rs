@@ -20,13 +20,13 @@ use tracing::warn;
 use crate::access::browser::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::access::withheld::SECRET_HEADER;
-use crate::config::DoorConfig;
+use crate::config::options::AccessConfig;
 use crate::http_rules::header_view::Fields;
 
 /// The door of the pod.
 #[derive(Debug)]
 pub struct Door {
-    config: DoorConfig,
+    config: AccessConfig,
     secret: Option<SecretFile>,
     has_warned: AtomicBool,
 }
@@ -71,7 +71,7 @@ impl Door {
     ///
     /// # Errors
     /// Where the file of the door's secret cannot be read.
-    pub fn new(config: DoorConfig) -> io::Result<Self> {
+    pub fn new(config: AccessConfig) -> io::Result<Self> {
         let secret = config.secret_file.as_deref();
         let secret = secret.map(SecretFile::open).transpose()?;
         Ok(Self {

@@ -37,7 +37,7 @@ use crate::assets::compressor::Worker;
 use crate::assets::negotiation::Liked;
 use crate::assets::single_flight::Flights;
 use crate::assets::store::{Kept, Store};
-use crate::config::assets::AssetsConfig;
+use crate::config::options::AssetsConfig;
 use crate::metrics::Metrics;
 use crate::process::tasks::Tasks;
 use crate::pwa::tags::Tags;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::check::report::Report;
 use crate::check::steps::Walk;
-use crate::config::{CliConfig, PairingConfig, UpstreamConfig};
+use crate::config::options::{CliConfig, PairingConfig, UpstreamConfig};
 use crate::pairing::dry_run::Rehearsal;
 use crate::process::tasks::Tasks;
 use crate::upstream::client::Upstream;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::check::advice::{finding, of_command, of_exchange, of_mint};
 use crate::check::report::{Finding, Report};
 use crate::check::{Setup, base_dir, server, websocket};
-use crate::config::t3::MintMode;
+use crate::config::options::MintMode;
 use crate::http_rules::cookies;
 use crate::pairing::dry_run::{Administration, Credential};
 use crate::pairing::exchange::Session;

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use crate::config::CliConfig;
+use crate::config::options::CliConfig;
 use crate::metrics::cli::CliOutcome;
 use crate::pairing::secret::redacted;
 use crate::process::allocator;

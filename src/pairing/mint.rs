@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::config::PairingConfig;
-use crate::config::t3::MintMode;
+use crate::config::options::{MintMode, PairingConfig};
 use crate::metrics::{self, Metrics};
 use crate::pairing::admin_session::Bearer;
 use crate::pairing::cli_process::CliError;

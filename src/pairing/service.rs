@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::config::PairingConfig;
+use crate::config::options::PairingConfig;
 use crate::metrics::{self, Metrics};
 use crate::pairing::error::PairError;
 use crate::pairing::exchange::{Exchange, Session};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::limits::LimitsConfig;
+use crate::config::options::LimitsConfig;
 use crate::state::deadlines::Activity;
 use crate::state::request_line::RequestLine;
 use crate::upstream::interim::Interim;

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::config::UpstreamConfig;
+use crate::config::options::UpstreamConfig;
 use crate::http_rules::header_policy;
 use crate::process::tasks::Tasks;
 use crate::upstream::connection::{Inform, Link, Unanswered};

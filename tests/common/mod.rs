@@ -16,7 +16,6 @@ use std::sync::OnceLock;
 
 use clap::Parser;
 use t3_dispatcher::config::Config;
-use t3_dispatcher::config::options::Options;
 use t3_dispatcher::server::{self, Listeners};
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
@@ -158,9 +157,7 @@ pub fn config(upstream: SocketAddr, dir: &Path, args: &[&str]) -> Config {
         "--t3-home",
         base_dir.to_str().expect("a UTF-8 path"),
     ];
-    Options::try_parse_from(defaults.iter().chain(args))
-        .expect("options that parse")
-        .config()
+    Config::try_parse_from(defaults.iter().chain(args)).expect("options that parse")
 }
 
 /// The stand-in's CLI under its real name, in a folder of its own below `dir`.

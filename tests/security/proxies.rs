@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Parser;
-use t3_dispatcher::config::options::Options;
+use t3_dispatcher::config::Config;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::common::{Client, Dispatcher, PAGE, World, config};
@@ -92,7 +92,7 @@ fn what_could_not_guard_the_door_ends_the_start() {
                 "--header-limit",
                 "65536",
             ];
-            Options::try_parse_from(named.iter().chain(&[flag, value]))
+            Config::try_parse_from(named.iter().chain(&[flag, value]))
         };
         assert!(
             parse(good).is_ok(),
