@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::process::ExitCode;
 
 use clap::Parser;
-use t3_dispatcher::config::options::Options;
+use t3_dispatcher::config::Config;
 use t3_dispatcher::server;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::net::TcpListener;
@@ -47,7 +47,7 @@ async fn demo(listen: &str) -> Result<(), Box<dyn Error>> {
     let base_dir = dir.path().join("base");
     let standin = Standin::start(StandinOptions::new(&base_dir)).await?;
     let upstream_port = standin.addr().port().to_string();
-    let options = Options::try_parse_from([
+    let config = Config::try_parse_from([
         "demo".as_ref(),
         "--upstream-port".as_ref(),
         upstream_port.as_ref(),
@@ -62,6 +62,6 @@ async fn demo(listen: &str) -> Result<(), Box<dyn Error>> {
     println!("stand-in t3 on http://{}", standin.addr());
     println!("open http://{}/", listener.local_addr()?);
     let interrupt = async { drop(tokio::signal::ctrl_c().await) };
-    server::run(listener, options.config(), interrupt).await?;
+    server::run(listener, config, interrupt).await?;
     Ok(())
 }

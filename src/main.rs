@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use t3_dispatcher::check::check;
-use t3_dispatcher::config::command::Command;
-use t3_dispatcher::config::logs::LogFormat;
-use t3_dispatcher::config::options::Options;
-use t3_dispatcher::config::t3::T3Options;
+use t3_dispatcher::config::options::{
+    ListenConfig, LogFormat, LogsConfig, PairingConfig, UpstreamConfig,
+};
+use t3_dispatcher::config::{Command, CommandLine, Config};
 use t3_dispatcher::process::allocator;
 use t3_dispatcher::process::install::install;
 use t3_dispatcher::server::{self, Listeners};
@@ -25,28 +25,38 @@ use tracing_subscriber::util::SubscriberInitExt;
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
+    let CommandLine { command, config } = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
         Err(error) => return refuse(&error),
     };
-    match &options.command {
+    match command {
         None => {}
-        Some(Command::Install { path }) => return told(install(path).map(|()| ExitCode::SUCCESS)),
-        Some(Command::Check { t3, json }) => return told(check_t3(t3, *json)),
+        Some(Command::Install { path }) => return told(install(&path).map(|()| ExitCode::SUCCESS)),
+        Some(Command::Check {
+            upstream,
+            pairing,
+            json,
+        }) => return told(check_t3(*upstream, *pairing, json)),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
-            clap_complete::generate(*shell, &mut Options::command(), "t3-dispatcher", &mut text);
+            clap_complete::generate(
+                shell,
+                &mut CommandLine::command(),
+                "t3-dispatcher",
+                &mut text,
+            );
             write(format_args!("{}", String::from_utf8_lossy(&text)));
             return ExitCode::SUCCESS;
         }
     }
     allocator::settle();
-    init_logs(&options);
-    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(&options)));
+    init_logs(&config.logs);
+    let address = config.listen.address();
+    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(config)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(%error, "cannot serve on {}", options.listen());
+            error!(%error, "cannot serve on {address}");
             ExitCode::FAILURE
         }
     }
@@ -67,8 +77,8 @@ fn told<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
 }
 
 /// Prints what a check found.
-fn check_t3(t3: &T3Options, json: bool) -> io::Result<ExitCode> {
-    let report = runtime()?.block_on(check(t3.upstream(), t3.pairing()));
+fn check_t3(upstream: UpstreamConfig, pairing: PairingConfig, json: bool) -> io::Result<ExitCode> {
+    let report = runtime()?.block_on(check(upstream, pairing));
     match json {
         true => write(format_args!("{:#}\n", report.json())),
         false => write(format_args!("{report}")),
@@ -84,19 +94,18 @@ fn write(text: std::fmt::Arguments<'_>) {
     let _ = io::stdout().write_fmt(text);
 }
 
-async fn serve(options: &Options) -> io::Result<()> {
+async fn serve(config: Config) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let public = TcpListener::bind(options.listen()).await?;
-    let config = options.config();
-    let metrics = listen_for_metrics(options).await;
+    let public = TcpListener::bind(config.listen.address()).await?;
+    let metrics = listen_for_metrics(&config.listen).await;
     info!(
         "listening on http://{}, in front of t3 at {}:{}",
         public.local_addr()?,
         config.upstream.host,
         config.upstream.port,
     );
-    let metrics = found(metrics, options.metrics_port.is_some())?;
+    let metrics = found(metrics, config.listen.metrics_port.is_some())?;
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: draining"),
@@ -109,8 +118,8 @@ async fn serve(options: &Options) -> io::Result<()> {
 }
 
 /// The listener for /metrics, if there is to be one.
-async fn listen_for_metrics(options: &Options) -> Option<io::Result<TcpListener>> {
-    let address = options.metrics_listen()?;
+async fn listen_for_metrics(listen: &ListenConfig) -> Option<io::Result<TcpListener>> {
+    let address = listen.metrics_address()?;
     let listener = TcpListener::bind(address).await;
     Some(listener.map_err(|error| {
         let option = "DISPATCHER_METRICS_PORT";
@@ -154,16 +163,16 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 /// Log lines go to standard output. A full or closed output loses them and nothing else.
-fn init_logs(options: &Options) {
+fn init_logs(logs: &LogsConfig) {
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stdout().is_terminal())
         .with_target(false)
         .log_internal_errors(false);
-    let lines = match options.logs.format {
+    let lines = match logs.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
-        .with(lines.with_filter(options.logs.filter.clone()))
+        .with(lines.with_filter(logs.filter.clone()))
         .init();
 }

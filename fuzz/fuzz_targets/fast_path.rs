@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use clap::Parser;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::config::options::Options;
+use t3_dispatcher::config::Config;
 use t3_dispatcher::access::{Door, Standing};
 use t3_dispatcher::fast_path::request::{Rules, rewrite};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
@@ -21,8 +21,8 @@ const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 /// A door that believes its peer, and one that does not.
 static DOORS: LazyLock<[Door; 2]> = LazyLock::new(|| {
     let door = |args: &[&str]| {
-        let options = Options::parse_from([&["t3-dispatcher"], args].concat());
-        Door::new(options.config().door).expect("a door without a secret")
+        let config = Config::parse_from([&["t3-dispatcher"], args].concat());
+        Door::new(config.access).expect("a door without a secret")
     };
     let believing = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
     [door(&believing), door(&[])]

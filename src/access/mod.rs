@@ -16,14 +16,14 @@ use tracing::warn;
 
 use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
-use crate::config::DoorConfig;
+use crate::config::options::AccessConfig;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
 use crate::http_rules::{HeaderView, forwarded, header_map};
 
 /// The door of the pod.
 #[derive(Debug)]
 pub struct Door {
-    config: DoorConfig,
+    config: AccessConfig,
     header_policy: HeaderPolicy,
     secret: Option<SecretFile>,
     has_warned: AtomicBool,
@@ -69,7 +69,7 @@ impl Door {
     ///
     /// # Errors
     /// Where the file of the door's secret cannot be read.
-    pub fn new(config: DoorConfig) -> io::Result<Self> {
+    pub fn new(config: AccessConfig) -> io::Result<Self> {
         let secret = config.secret_file.as_deref();
         let secret = secret.map(SecretFile::open).transpose()?;
         Ok(Self {

@@ -29,7 +29,7 @@ use crate::assets::encoder::Coding;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
 use crate::assets::store::AssetStore;
-use crate::config::assets::AssetsConfig;
+use crate::config::options::AssetsConfig;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Asset;
 use crate::process::Tasks;

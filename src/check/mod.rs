@@ -12,8 +12,7 @@ use std::time::Instant;
 
 use crate::check::advice::{finding, of_command, of_exchange, of_mint};
 use crate::check::report::{Finding, Report};
-use crate::config::t3::MintMode;
-use crate::config::{CliConfig, PairingConfig, UpstreamConfig};
+use crate::config::options::{CliConfig, MintMode, PairingConfig, UpstreamConfig};
 use crate::http_rules::cookies;
 use crate::pairing::dry_run::{Administration, Credential, Rehearsal};
 use crate::pairing::exchange::Session;

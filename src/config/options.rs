@@ -1,63 +1,35 @@
-//! Flags and environment in, typed values out.
+//! The options in groups: flag, variable and default of each, as the typed value that its user takes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Args, ValueEnum, value_parser};
+use http::{HeaderName, StatusCode};
+use ipnet::IpNet;
+use tracing_subscriber::filter::Targets;
 
-use crate::config::assets::AssetOptions;
-use crate::config::command::Command;
-use crate::config::door::DoorOptions;
-use crate::config::limits::LimitOptions;
-use crate::config::logs::LogOptions;
-use crate::config::switch::Switch;
-use crate::config::t3::T3Options;
-use crate::config::{Config, parse};
+use crate::config::parse;
 
 /// Where Prometheus looks for metrics unless another port is named.
 const METRICS_PORT: u16 = 9464;
 
-/// What `--help` ends with.
-const EXAMPLES: &str = "\
-Examples:
-  In front of the `t3 serve` of this machine, for a browser on it:
-      t3-dispatcher --host 127.0.0.1
-  Behind a proxy whose single sign-on names the user; the proxy's network alone is believed:
-      t3-dispatcher --identity-header X-authentik-username --trusted-proxies 10.0.0.0/8
-  For two people alone, with log lines for a log store:
-      t3-dispatcher --identity-header Remote-User --allowed-users alice,bob --log-format json
-  What stands in the way? With the same variables or options that it serves with:
-      t3-dispatcher check
-  What is counted:
-      curl http://127.0.0.1:9464/metrics
+/// Where the stack keeps the CLI; used when it is there and no other was named.
+const STACK_BIN: &str = "/data/npm-global/bin/t3";
 
-Every option can be set by its variable instead; a flag goes before it. With none of them only
-browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 unusable options.";
+/// Where the stack keeps t3's state; used when it is there and no other was named.
+const STACK_HOME: &str = "/data/t3";
 
-/// What the process was told, by flag or by environment.
-#[derive(Debug, Clone, Parser)]
-#[command(
-    name = "t3-dispatcher",
-    version,
-    about,
-    max_term_width = 100,
-    args_override_self = true,
-    args_conflicts_with_subcommands = true,
-    after_long_help = EXAMPLES,
-    after_help = "`--help` tells more, with examples. Every option can be set by its variable instead."
-)]
-pub struct Options {
-    /// What to do instead of serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-
+/// Where clients and Prometheus connect, and how long a drain may take.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Listening")]
+pub struct ListenConfig {
     /// Address to listen on.
-    #[arg(help_heading = "Listening", long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
+    #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
     pub host: IpAddr,
 
     /// Port to listen on; 0 picks a free one and the first log line tells it.
     #[arg(
-        help_heading = "Listening",
         long,
         env = "DISPATCHER_PORT",
         value_name = "PORT",
@@ -67,118 +39,217 @@ pub struct Options {
 
     /// Port on which Prometheus finds /metrics, on the same address; 0 is none [default: 9464, or
     /// none where that is taken].
-    #[arg(
-        help_heading = "Listening",
-        long,
-        env = "DISPATCHER_METRICS_PORT",
-        value_name = "PORT"
-    )]
+    #[arg(long, env = "DISPATCHER_METRICS_PORT", value_name = "PORT")]
     pub metrics_port: Option<u16>,
 
     /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
-    #[arg(help_heading = "Listening", long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
-
-    /// t3 and its command.
-    #[command(flatten)]
-    pub t3: T3Options,
-
-    /// Who is let in.
-    #[command(flatten)]
-    pub door: DoorOptions,
-
-    /// How t3's static files are kept.
-    #[command(flatten)]
-    pub assets: AssetOptions,
-
-    /// Whether t3's page is made an app that can be put on the home screen.
-    #[arg(
-        help_heading = "t3's page and its files",
-        long,
-        env = "DISPATCHER_PWA",
-        value_name = "SWITCH",
-        default_value = "on"
-    )]
-    pub pwa: Switch,
-
-    /// How much one client may take, and how long.
-    #[command(flatten)]
-    pub limits: LimitOptions,
-
-    /// What is logged, and how it looks.
-    #[command(flatten)]
-    pub logs: LogOptions,
 }
 
-impl Options {
+/// t3 as the next hop.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "t3")]
+pub struct UpstreamConfig {
+    /// Host on which `t3 serve` listens.
+    #[arg(id = "upstream_host", long = "upstream-host", env = "T3_UPSTREAM_HOST", value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::upstream_host)]
+    pub host: String,
+
+    /// Port on which `t3 serve` listens.
+    #[arg(id = "upstream_port", long = "upstream-port", env = "T3_UPSTREAM_PORT", value_name = "PORT", default_value_t = 3773, value_parser = value_parser!(u16).range(1..))]
+    pub port: u16,
+
+    /// How long t3 may leave a request that it has in full without the head of an answer.
+    #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    pub response_timeout: Duration,
+}
+
+/// How sessions are made.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "t3")]
+pub struct PairingConfig {
+    /// The t3 command.
+    #[command(flatten)]
+    pub cli: CliConfig,
+
+    /// Where pairing credentials come from.
+    #[arg(
+        long,
+        env = "DISPATCHER_MINT",
+        value_name = "WAY",
+        default_value = "auto"
+    )]
+    pub mint: MintMode,
+}
+
+/// How t3's own CLI is run.
+#[derive(Debug, Clone, Args)]
+pub struct CliConfig {
+    /// The t3 command [default: /data/npm-global/bin/t3 if it is there, else `t3` on PATH].
+    #[arg(long, env = "T3_BIN", value_name = "PATH")]
+    t3_bin: Option<PathBuf>,
+
+    /// t3's base directory [default: /data/t3 if it is there, else t3's own default].
+    #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
+    t3_home: Option<PathBuf>,
+}
+
+/// Where pairing credentials come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MintMode {
+    /// From t3's API, and from its command where the API gives none.
+    Auto,
+    /// From t3's API alone.
+    Api,
+    /// From t3's command alone.
+    Cli,
+}
+
+/// Who is let in, and how those are received who have to wait.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Who is let in")]
+pub struct AccessConfig {
+    /// Header by which single sign-on says who it let through.
+    #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
+    pub identity_header: Option<HeaderName>,
+
+    /// Who may come in, joined by commas; the part before `@` suffices [default: everybody].
+    #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_header", value_parser = parse::user)]
+    pub allowed_users: Option<Vec<String>>,
+
+    /// File with a secret that the ingress adds as X-Dispatcher-Secret: without it no identity
+    /// counts.
+    #[arg(
+        long,
+        env = "DISPATCHER_SECRET_FILE",
+        value_name = "PATH",
+        requires = "identity_header"
+    )]
+    pub secret_file: Option<PathBuf>,
+
+    /// Networks from which the identity and X-Forwarded-* are believed, joined by commas
+    /// [default: everywhere, once an identity header is set].
+    #[arg(long, env = "DISPATCHER_TRUSTED_PROXIES", value_name = "CIDRS", value_delimiter = ',', value_parser = parse::network)]
+    pub trusted_proxies: Option<Vec<IpNet>>,
+
+    /// Status of the page that a person gets while t3 is not up. A proxy in front that replaces
+    /// 5xx answers by a page of its own needs another one here, such as 200.
+    #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
+    pub waiting_status: StatusCode,
+}
+
+/// How t3's static files are kept.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "t3's page and its files")]
+pub struct AssetsConfig {
+    /// Whether t3's static files are compressed and made cacheable.
+    #[arg(id = "assets", long, env = "DISPATCHER_ASSETS", value_name = "SWITCH", default_value = "on", value_parser = parse::switch(), action = ArgAction::Set)]
+    pub enabled: bool,
+
+    /// How much memory compressed files may take, as `32MiB`.
+    #[arg(id = "assets_memory", long = "assets-memory", env = "DISPATCHER_ASSETS_MEMORY", value_name = "SIZE", default_value = "32MiB", value_parser = parse::size)]
+    pub memory: usize,
+}
+
+/// How much one client may take, and how long.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Limits of one client")]
+pub struct LimitsConfig {
+    /// How long a client may take for the head of a request.
+    #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
+    pub header_timeout: Duration,
+
+    /// How many bytes the head of a request may have.
+    #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = 131_072, value_parser = parse::header_limit)]
+    pub header_limit: usize,
+
+    /// How long a connection is kept between two requests: longer than the proxy in front keeps it.
+    #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    pub idle_timeout: Duration,
+
+    /// How long a client may send or take next to nothing of a body while it is waited for.
+    #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
+    pub body_timeout: Duration,
+
+    /// How many connections there may be; more wait in the backlog.
+    #[arg(long, env = "DISPATCHER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000, value_parser = parse::count)]
+    pub max_connections: usize,
+
+    /// How many WebSockets one person may have open.
+    #[arg(long, env = "DISPATCHER_MAX_TUNNELS", value_name = "COUNT", default_value_t = 256, value_parser = parse::count)]
+    pub max_tunnels: usize,
+
+    /// How often t3 is asked whether the sessions of open WebSockets are alive.
+    #[arg(long, env = "DISPATCHER_SESSION_CHECK", value_name = "TIME", default_value = "15s", value_parser = parse::duration)]
+    pub session_check: Duration,
+}
+
+/// What is logged, and how it looks.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogsConfig {
+    /// What to log: a level, or `target=level` pairs joined by commas.
+    #[arg(id = "log", long, env = "RUST_LOG", value_name = "FILTER", default_value = "info", value_parser = parse::log_filter)]
+    pub filter: Targets,
+
+    /// How a log line looks.
+    #[arg(
+        id = "log_format",
+        long = "log-format",
+        env = "LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for a log store.
+    Json,
+}
+
+impl ListenConfig {
     /// The socket address to listen on.
-    pub fn listen(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
 
     /// The socket address of /metrics, if there is to be one.
-    pub fn metrics_listen(&self) -> Option<SocketAddr> {
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
         let port = self.metrics_port.unwrap_or(METRICS_PORT);
         (port != 0).then(|| SocketAddr::new(self.host, port))
     }
+}
 
-    /// The typed values that the server is built from.
-    pub fn config(&self) -> Config {
-        Config {
-            upstream: self.t3.upstream(),
-            pairing: self.t3.pairing(),
-            door: self.door.config(),
-            limits: self.limits.config(),
-            assets: self.assets.config(),
-            pwa: self.pwa.is_on(),
-            drain_timeout: self.drain_timeout,
-        }
+impl CliConfig {
+    /// The program to start. Looked up at each call: an install may have ended meanwhile.
+    pub fn program(&self) -> PathBuf {
+        self.t3_bin.clone().unwrap_or_else(|| {
+            let stack = PathBuf::from(STACK_BIN);
+            if stack.is_file() { stack } else { "t3".into() }
+        })
+    }
+
+    /// The value of `--base-dir`, or `None` where t3's own default is right.
+    pub fn base_dir(&self) -> Option<PathBuf> {
+        self.t3_home.clone().or_else(|| {
+            let stack = PathBuf::from(STACK_HOME);
+            stack.is_dir().then_some(stack)
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Result<Options, clap::Error> {
-        Options::try_parse_from([&["t3-dispatcher"], args].concat())
-    }
-
-    #[test]
-    fn the_stack_s_names_and_defaults_are_kept() {
-        let options = parse(&[]).expect("no option is mandatory");
-        assert_eq!(options.listen(), SocketAddr::from(([0, 0, 0, 0], 8080)));
-        assert_eq!(options.config().upstream.host, "127.0.0.1");
-        assert_eq!(options.config().upstream.port, 3773);
-        assert_eq!(options.drain_timeout, Duration::from_secs(20));
-    }
-
-    #[test]
-    fn what_does_not_parse_is_refused() {
-        for bad in [
-            ["--port", "eighty"],
-            ["--port", "65536"],
-            ["--upstream-port", "0"],
-            ["--host", "example.org"],
-            ["--upstream-host", "http://t3"],
-            ["--upstream-host", ""],
-            ["--drain-timeout", "20"],
-            ["--drain-timeout", "soon"],
-            ["--log", "loud"],
-            ["--log-format", "xml"],
-        ] {
-            let error = parse(&bad).expect_err(bad[1]);
-            assert_eq!(error.exit_code(), 2, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_both_families_are_taken() {
-        for (text, host) in [("[::1]", "::1"), ("::1", "::1"), ("t3.local", "t3.local")] {
-            let options = parse(&["--upstream-host", text]).expect(text);
-            assert_eq!(options.config().upstream.host, host);
-        }
-        let options = parse(&["--host", "[::]"]).expect("brackets are common");
-        assert!(options.listen().is_ipv6());
+impl Default for LimitsConfig {
+    /// The defaults of the definitions, whatever the environment holds.
+    fn default() -> Self {
+        let command = Self::augment_args(clap::Command::new("limits"));
+        let command = command.mut_args(|option| option.env(clap::builder::Resettable::Reset));
+        let matches = command.get_matches_from([""; 0]);
+        clap::FromArgMatches::from_arg_matches(&matches).expect("every limit has a default")
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use http::StatusCode;
 use ipnet::IpNet;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -38,6 +39,11 @@ fn unbracketed(host: &str) -> &str {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// Whether something is done.
+pub(super) fn switch() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|text| text == "on")
 }
 
 pub(super) fn user(text: &str) -> Result<String, String> {

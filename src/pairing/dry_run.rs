@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
-use crate::config::CliConfig;
+use crate::config::options::CliConfig;
 use crate::metrics::Metrics;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::{Exchange, ExchangeError, Session};

@@ -10,8 +10,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::config::PairingConfig;
-use crate::config::t3::MintMode;
+use crate::config::options::{MintMode, PairingConfig};
 use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_session::Bearer;

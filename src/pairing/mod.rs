@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::access::identity::Browser;
-use crate::config::PairingConfig;
+use crate::config::options::PairingConfig;
 use crate::http_rules::request_id::RequestId;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{PairingFailure, Way};

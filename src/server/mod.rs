@@ -52,7 +52,7 @@ pub async fn run(
 ) -> io::Result<()> {
     let Listeners { public, metrics } = listeners.into();
     let tasks = Tasks::default();
-    let drain_timeout = config.drain_timeout;
+    let drain_timeout = config.listen.drain_timeout;
     let services = Arc::new(Services::new(config, &tasks)?);
     if let Some(listener) = metrics {
         let (counted, serving) = (Arc::clone(&services.metrics), tasks.clone());

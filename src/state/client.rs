@@ -9,7 +9,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::config::limits::LimitsConfig;
+use crate::config::options::LimitsConfig;
 use crate::http_rules::validation::Refusal;
 use crate::state::deadlines::Deadlines;
 use crate::upstream::forward::Interim;

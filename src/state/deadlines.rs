@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::config::limits::LimitsConfig;
+use crate::config::options::LimitsConfig;
 use crate::upstream::request_body::Upload;
 
 /// A client that is waited for must move this much a second, averaged over a window.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::access::Door;
 use crate::assets::StaticAssets;
 use crate::config::Config;
-use crate::config::limits::LimitsConfig;
+use crate::config::options::LimitsConfig;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
@@ -54,7 +54,7 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let door = Door::new(config.door)?;
+        let door = Door::new(config.access)?;
         let metrics = Arc::<Metrics>::default();
         let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));

@@ -17,7 +17,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::config::UpstreamConfig;
+use crate::config::options::UpstreamConfig;
 use crate::http_rules::header_map;
 use crate::process::Tasks;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};

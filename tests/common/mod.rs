@@ -24,7 +24,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use t3_dispatcher::config::Config;
-pub use t3_dispatcher::config::options::Options;
 
 pub use self::http::{Client, PATIENCE, request};
 pub use self::scrape::Scrape;
@@ -171,9 +170,7 @@ pub fn config(upstream: SocketAddr, dir: &Path, args: &[&str]) -> Config {
         "--t3-home",
         base_dir.to_str().expect("a UTF-8 path"),
     ];
-    Options::try_parse_from(defaults.iter().chain(args))
-        .expect("options that parse")
-        .config()
+    Config::try_parse_from(defaults.iter().chain(args)).expect("options that parse")
 }
 
 /// The stand-in's CLI under its real name, in a folder of its own below `dir`.

@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
 
-use crate::common::Options;
 use crate::common::process::{command, output};
+use t3_dispatcher::config::CommandLine;
 
 fn said(args: &[&str]) -> String {
     let run = output(command().args(args));
@@ -16,7 +16,7 @@ fn said(args: &[&str]) -> String {
 #[test]
 fn help_names_every_option_its_variable_and_a_group() {
     let help = said(&["--help"]);
-    for option in Options::command().get_arguments() {
+    for option in CommandLine::command().get_arguments() {
         let Some(long) = option.get_long() else {
             continue;
         };
@@ -45,7 +45,7 @@ fn the_examples_of_the_help_parse() {
     let examples = examples.lines().map(str::trim);
     let mut count = 0;
     for line in examples.filter(|line| line.starts_with("t3-dispatcher ")) {
-        Options::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}"));
+        CommandLine::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{error}"));
         count += 1;
     }
     assert!(count >= 4, "{count}");

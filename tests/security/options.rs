@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use crate::common::Options;
 use crate::common::process::{command, output};
+use t3_dispatcher::config::Config;
 
 #[test]
 fn help_names_the_defaults() {
@@ -61,7 +61,7 @@ fn invalid_values_end_the_start() {
                 "--header-limit",
                 "65536",
             ];
-            Options::try_parse_from(named.iter().chain(&[flag, value]))
+            Config::try_parse_from(named.iter().chain(&[flag, value]))
         };
         assert!(
             parse(good).is_ok(),

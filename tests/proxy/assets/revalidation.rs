@@ -1,17 +1,18 @@
-//! What has no hash in its name: asked for each time, and sent only if it has changed.
+//! Revalidation: a file without a hash in its name is sent again only if it has changed.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::AsyncWriteExt;
 
 use crate::assets::files::{decoded, file, script};
-use crate::assets::harness::{T3, World, path_of};
+use crate::assets::site::Site;
+use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{PAGE, Scrape, request};
 
 #[tokio::test]
-async fn what_the_client_holds_is_not_sent_again() {
+async fn a_file_that_the_client_has_is_a_304() {
     let icon = script(5000);
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/", file("text/html; charset=utf-8", &script(3391))),
         ("/icon.png", file("image/png", &icon)),
     ])
@@ -43,14 +44,14 @@ async fn what_the_client_holds_is_not_sent_again() {
             for method in ["GET", "HEAD"] {
                 let head =
                     format!("{method} {path}\nAccept-Encoding: {codings}\nIf-None-Match: {line}");
-                let answer = request(world.addr(), &head).await;
+                let response = request(world.addr(), &head).await;
                 let what = format!("{method} {path} {codings} {line}");
-                assert_eq!(answer.status, expected, "{what}");
-                assert_eq!(answer.header("etag"), tag, "{what}");
-                assert_eq!(answer.header("cache-control"), "no-cache", "{what}");
-                assert_eq!(answer.header("vary"), first.header("vary"), "{what}");
-                assert_eq!(answer.all("date").len(), 1, "{what}");
-                let has_type = !answer.header("content-type").is_empty();
+                assert_eq!(response.status, expected, "{what}");
+                assert_eq!(response.header("etag"), tag, "{what}");
+                assert_eq!(response.header("cache-control"), "no-cache", "{what}");
+                assert_eq!(response.header("vary"), first.header("vary"), "{what}");
+                assert_eq!(response.all("date").len(), 1, "{what}");
+                let has_type = !response.header("content-type").is_empty();
                 assert_eq!(has_type, expected == 200, "{what}");
             }
         }
@@ -62,17 +63,17 @@ async fn what_the_client_holds_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_new_t3_is_sent() {
+async fn a_changed_page_is_sent() {
     let page = Arc::new(Mutex::new(script(2000)));
     let served = Arc::clone(&page);
-    let t3 = T3::start(move |_, mut stream| {
-        let answer = file("text/html", &served.lock().expect("no panic"));
+    let t3 = RawUpstream::of_files(move |mut stream, _, _| {
+        let response = file("text/html", &served.lock().expect("no panic"));
         async move {
-            let _ = stream.write_all(&answer).await;
+            let _ = stream.write_all(&response).await;
         }
     })
     .await;
-    let world = World::of(t3, &[]).await;
+    let world = Site::of(t3, &[]).await;
     let cookie = format!("{PAGE}\nCookie: t3_session=x\nAccept-Encoding: br");
     let first = request(world.addr(), &format!("GET /t/1?a=b\n{cookie}")).await;
     assert_eq!(
@@ -86,47 +87,52 @@ async fn a_page_of_a_new_t3_is_sent() {
     assert_eq!(request(world.addr(), &again).await.status, 304);
     let new = script(2001);
     *page.lock().expect("no panic") = new.clone();
-    let answer = request(world.addr(), &again).await;
-    assert_eq!(answer.status, 200);
-    assert!(decoded(&answer) == new);
-    assert_ne!(answer.header("etag"), first.header("etag"));
+    let response = request(world.addr(), &again).await;
+    assert_eq!(response.status, 200);
+    assert!(decoded(&response) == new);
+    assert_ne!(response.header("etag"), first.header("etag"));
 }
 
 #[tokio::test]
-async fn only_a_condition_of_this_side_is_kept_from_t3() {
-    let world = World::with(vec![("/", file("text/html", &script(2000)))]).await;
+async fn only_the_dispatcher_s_own_validators_are_withheld_from_t3() {
+    let world = Site::with(vec![("/", file("text/html", &script(2000)))]).await;
     let tag = world.get("/", "br").await.header("etag");
     for (line, reaches_t3) in [(tag.as_str(), false), ("*", false), ("\"t3-s\"", true)] {
         let head = format!("GET /\nIf-None-Match: {line}\nIf-Modified-Since: yesterday");
         request(world.addr(), &head).await;
-        let seen = world.t3.heads("/").pop().expect("asked").to_lowercase();
+        let seen = world
+            .t3
+            .client_heads("/")
+            .pop()
+            .expect("asked")
+            .to_lowercase();
         assert_eq!(seen.contains("if-none-match"), reaches_t3, "{line}");
         assert!(seen.contains("if-modified-since: yesterday"), "{line}");
     }
 }
 
 #[tokio::test]
-async fn a_304_of_t3_s_own_goes_on() {
-    let t3 = T3::start(|head, mut stream| async move {
-        let answer = match path_of(&head) {
+async fn a_304_of_t3_s_own_is_forwarded() {
+    let t3 = RawUpstream::of_files(|mut stream, head, _| async move {
+        let response = match target_of(&head) {
             "/" => &b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"[..],
             _ => b"HTTP/1.1 304 Not Modified\r\nETag: \"t3-s\"\r\nConnection: close\r\n\r\n",
         };
-        let _ = stream.write_all(answer).await;
+        let _ = stream.write_all(response).await;
     })
     .await;
-    let world = World::of(t3, &[]).await;
-    let answer = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
+    let world = Site::of(t3, &[]).await;
+    let response = request(world.addr(), "GET /x.js\nIf-None-Match: \"t3-s\"").await;
     assert_eq!(
-        (answer.status, answer.header("etag").as_str()),
+        (response.status, response.header("etag").as_str()),
         (304, "\"t3-s\"")
     );
-    assert_eq!(answer.header("cache-control"), "");
+    assert_eq!(response.header("cache-control"), "");
 }
 
 #[tokio::test]
 async fn files_and_page_loads_are_counted_by_how_they_were_served() {
-    let world = World::with(vec![
+    let world = Site::with(vec![
         ("/", file("text/html", &script(2000))),
         ("/assets/a.js", file("text/javascript", &script(2000))),
     ])
