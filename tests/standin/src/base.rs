@@ -1,4 +1,4 @@
-//! The base directory: where each thing lies in it, and how a file there changes hands in one step.
+//! The base directory: its layout, and atomic changes of its files.
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ impl Base {
         Base { root: root.into() }
     }
 
-    /// Makes the tree where it is missing, as every t3 command does (contract §1).
+    /// Creates the tree if it is missing, as every t3 command does (contract §1).
     pub(crate) fn create(&self) -> io::Result<()> {
         for directory in [
             self.pairing(),
@@ -51,7 +51,7 @@ impl Base {
         }
     }
 
-    /// The key that signs session tokens; made by whoever comes first.
+    /// The key that signs session tokens; created on first use.
     pub(crate) fn signing_key(&self) -> io::Result<Vec<u8>> {
         let path = self.root.join("userdata/secrets/server-signing-key.bin");
         if !path.exists() {
@@ -84,13 +84,13 @@ impl Base {
         self.root.join("userdata/server-runtime.json")
     }
 
-    /// The stand-in's own corner: faults, locks, records.
+    /// The stand-in's own folder: faults, locks, records.
     pub(crate) fn standin(&self) -> PathBuf {
         self.root.join("standin")
     }
 }
 
-/// Puts `bytes` at `path` so that no reader ever sees half of them.
+/// Writes `bytes` to `path` atomically.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = draft_of(path);
     write_new(&draft, bytes, 0o600)?;

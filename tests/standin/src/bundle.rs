@@ -1,4 +1,4 @@
-//! The page's files: the stand-in's own few, or as many bytes as t3's, as hard to compress.
+//! The page's files: the stand-in's own few KiB, or as large and as compressible as t3's.
 
 mod png;
 mod script;
@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("page/app.js");
 const STYLE: &str = include_str!("page/app.css");
 const ICON: &[u8] = include_bytes!("page/apple-touch-icon.png");
 
-/// What t3's files have (contract §6).
+/// The sizes of t3's files (contract §6).
 const HTML_BYTES: usize = 3_391;
 const SCRIPT_BYTES: usize = 5_390_126;
 const STYLE_BYTES: usize = 283_248;
@@ -30,7 +30,7 @@ static SMALL: LazyLock<Files> = LazyLock::new(|| Files {
 });
 
 static REAL: LazyLock<Files> = LazyLock::new(|| {
-    // A seed each, so that no file is found again in another.
+    // A seed for each, so that no file's content repeats in another.
     let script = script::grown(SCRIPT, SCRIPT_BYTES, &mut Noise::new(1));
     let style = style::grown(STYLE, STYLE_BYTES, &mut Noise::new(2));
     let icon = png::grown(ICON, ICON_BYTES, &mut Noise::new(3));
@@ -42,17 +42,17 @@ static REAL: LazyLock<Files> = LazyLock::new(|| {
     }
 });
 
-/// Which files the page is made of.
+/// The files of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bundle {
     /// The stand-in's own: a few KiB.
     #[default]
     Small,
-    /// The same page, its files as long as t3's and as hard to compress; made from a seed, always the same.
+    /// The same page, its files as large and as compressible as t3's; reproducible.
     Real,
 }
 
-/// The page's files under the names they are asked for.
+/// The page's files by the names under which they are requested.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) index: Bytes,
@@ -64,7 +64,7 @@ pub(crate) struct Files {
 }
 
 impl Bundle {
-    /// The files; made when they are first asked for.
+    /// The files; generated on first use.
     pub(crate) fn files(self) -> &'static Files {
         match self {
             Bundle::Small => &SMALL,
@@ -74,7 +74,7 @@ impl Bundle {
 }
 
 impl Files {
-    /// Names carry a hash of the content, as a bundler's do; the icon is left to the caller.
+    /// Names contain a hash of the content, as a bundler's do; the icon is left to the caller.
     fn named(script: &str, style: &str) -> Files {
         let script_path = format!("/assets/app-{}.js", short_hash(script));
         let style_path = format!("/assets/app-{}.css", short_hash(style));
@@ -92,7 +92,7 @@ impl Files {
     }
 }
 
-/// The page made so long by a comment at its end.
+/// The page, padded to a length by a comment at its end.
 fn html_of(html: &[u8], bytes: usize) -> Bytes {
     let (open, close) = ("<!-- ", " -->\n");
     let room = bytes.saturating_sub(html.len() + open.len() + close.len());

@@ -1,4 +1,4 @@
-//! The command line: which command was meant, the record of its run, its exit status.
+//! The command line: runs a command, records the run, returns its exit status.
 
 mod failure;
 mod fault;
@@ -20,7 +20,7 @@ use options::Command;
 /// What `t3 --version` prints on the tag v0.0.27.
 const VERSION: &str = "t3 v0.0.26";
 
-/// Runs the command the arguments name; the program's own name is not among them.
+/// Runs the command that the arguments name; they do not include the program's name.
 pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
     match args.first().map(String::as_str) {

@@ -1,4 +1,4 @@
-//! Instants as t3 writes them: ISO 8601, HTTP dates, log times.
+//! Times as t3 writes them: ISO 8601, HTTP dates, log times.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! One connection's life: request after request, until it ends or is upgraded.
+//! One connection: requests one after another, until it ends or is upgraded.
 
 use std::io;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r
 const HEAD_TOO_LARGE: &[u8] =
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n";
 
-/// How the requests of a connection came to an end.
+/// How a connection ends.
 enum End {
     /// Close from this side, gently.
     Finish,
@@ -103,7 +103,7 @@ async fn next_head(
     }
 }
 
-/// Idle connections go when the stop is asked for; one whose request was under way then idles its time (contract §7).
+/// Idle connections end at the stop; one with a request under way has its idle time after it (contract §7).
 async fn told_to_drain(phase: &mut watch::Receiver<Phase>, number: u64) {
     let draining = *phase.borrow_and_update() != Phase::Running;
     if draining && number > 0 {

@@ -1,4 +1,4 @@
-//! What is to go wrong: a setting per fault, shared by the server with the CLI through a file.
+//! Fault injection: a setting for each fault, shared by the server with the CLI through a file.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,58 +8,58 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{self, Base};
 
-/// The faults to show. The default is a t3 in good health, as the contract describes it.
+/// The injected faults. The default is a healthy t3, as the contract describes it.
 ///
 /// `cli_*` settings are read by each `auth ...` run at its start; the others are read by the server at each request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Faults {
-    /// Each run takes this long more, before it does anything.
+    /// The delay of each run, before it does anything.
     pub cli_delay_ms: u64,
     /// Each run ends 1 with an ERROR and its stack on stdout.
     pub cli_fail: bool,
-    /// The next so many runs end 1, "database is locked". Counts down as runs come.
+    /// The next so many runs end 1, "database is locked". Each run counts it down.
     pub cli_locked_times: u64,
     /// Of two runs that overlap, the later one ends 1, "database is locked".
     pub cli_lock: bool,
-    /// A run never ends, and takes no notice of SIGTERM.
+    /// A run never ends, and ignores SIGTERM.
     pub cli_hang: bool,
     /// A run ends 0 with something other than JSON.
     pub cli_garbage: bool,
-    /// A run prints so many bytes of rubbish, then ends 0.
+    /// A run prints so many bytes of garbage, then ends 0.
     pub cli_flood_bytes: u64,
-    /// A run leaves a child behind which holds its stdout open for a minute.
+    /// A run leaves a child process that holds its stdout open for a minute.
     pub cli_spawn_grandchild: bool,
-    /// `auth pairing create` answers with an empty credential.
+    /// `auth pairing create` prints an empty credential.
     pub cli_empty_credential: bool,
     /// `auth session issue` ends 1.
     pub cli_no_session_issue: bool,
 
-    /// For so long after its start the port accepts but no request is ever answered (contract §7).
+    /// For so long after its start the port accepts but no request gets a response (contract §7).
     pub silent_start_ms: u64,
-    /// No request is answered.
+    /// No request gets a response.
     pub hang_all: bool,
-    /// Each answer comes so much later.
+    /// The delay of each response.
     pub answer_delay_ms: u64,
-    /// The answers of the exchange and of pairing-token come so much later.
+    /// The delay of the responses of the exchange and of pairing-token.
     pub auth_delay_ms: u64,
     /// The session cookie's name: set, advertised, and accepted.
     pub cookie_name: String,
     /// `GET /api/auth/session` does not advertise the cookie's name.
     pub hide_cookie_name: bool,
-    /// The exchange answers 200 without Set-Cookie.
+    /// The exchange responds 200 without Set-Cookie.
     pub no_set_cookie: bool,
     /// More Set-Cookie values on the exchange's 200.
     pub extra_set_cookie: Vec<String>,
-    /// The exchange answers 401, the credential is kept.
+    /// The exchange responds 401, the credential is kept.
     pub refuse_exchange: bool,
-    /// The exchange answers with this status; from 500 on the credential is spent all the same (contract §2).
+    /// The status of the exchange's response; from 500 on the credential is spent all the same (contract §2).
     pub exchange_status: Option<u16>,
-    /// The exchange spends the credential and makes the session, but its answer is lost with the connection.
+    /// The exchange spends the credential and makes the session, but its response is lost with the connection.
     pub exchange_lost: bool,
-    /// `POST /api/auth/pairing-token` answers with this status.
+    /// The status of the response to `POST /api/auth/pairing-token`.
     pub pairing_token_status: Option<u16>,
-    /// `GET /api/auth/session` answers with this status.
+    /// The status of the response to `GET /api/auth/session`.
     pub session_status: Option<u16>,
     /// v0.0.24: `bootstrap` in place of `browser-session`, roles in place of scopes (contract §8).
     pub old_endpoint: bool,
@@ -67,7 +67,7 @@ pub struct Faults {
     pub keepalive_ms: u64,
     /// How long open WebSockets go on after the stop (contract §7).
     pub websocket_grace_ms: u64,
-    /// How long new browser sessions live; 30 days where unset.
+    /// How long new browser sessions live; 30 days by default.
     pub session_ttl_ms: Option<u64>,
 }
 
@@ -108,7 +108,7 @@ impl Default for Faults {
 /// The cookie's name in mode web, up to v0.0.34 (contract §2).
 pub(crate) const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
-/// Reads the faults of a base directory; none where nothing was ever set.
+/// Reads the faults of a base directory; none by default.
 pub(crate) fn load(base: &Base) -> Faults {
     let stored = fs::read(faults_file(base)).ok();
     let mut faults: Faults = stored
@@ -118,7 +118,7 @@ pub(crate) fn load(base: &Base) -> Faults {
     faults
 }
 
-/// Writes the faults, and lays out one lock per run that is to find the database locked.
+/// Writes the faults, and one lock file for each run that is to find the database locked.
 pub(crate) fn save(base: &Base, faults: &Faults) -> io::Result<()> {
     let json = serde_json::to_vec_pretty(faults)?;
     base::replace(&faults_file(base), &json)?;
@@ -132,7 +132,7 @@ pub(crate) fn save(base: &Base, faults: &Faults) -> io::Result<()> {
     (0..faults.cli_locked_times).try_for_each(|n| File::create(locks.join(n.to_string())).map(drop))
 }
 
-/// Takes one of the locks laid out: removing a file succeeds for one process only.
+/// Takes one of the lock files: removing a file succeeds for one process only.
 pub(crate) fn take_lock(base: &Base) -> bool {
     let Ok(locks) = fs::read_dir(locks_directory(base)) else {
         return false;
@@ -142,7 +142,7 @@ pub(crate) fn take_lock(base: &Base) -> bool {
         .any(|lock| fs::remove_file(lock.path()).is_ok())
 }
 
-/// How many of the next runs will still find the database locked.
+/// How many of the next runs will find the database locked.
 pub(crate) fn locks_left(base: &Base) -> u64 {
     fs::read_dir(locks_directory(base)).map_or(0, |locks| locks.count() as u64)
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, so that it can also be done wrong on purpose.
+//! HTTP/1.1 without a library, so that it can also be violated on purpose.
 
 pub(crate) mod answer;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! The record of every CLI run: what was asked, when it began, when and how it ended.
+//! The record of every CLI run: arguments, start, end and exit status.
 
 use std::fs;
 use std::path::Path;
@@ -55,7 +55,7 @@ const RUNS: &str = "runs.jsonl";
 const STARTS: &str = "starts.jsonl";
 
 impl Start {
-    /// Notes that this process began. A record that cannot be written is no reason to fail the run.
+    /// Records the start of this process. A record that cannot be written does not fail the run.
     pub(crate) fn note(base: &Base, args: &[String]) -> Start {
         let start = Start {
             args: args.to_vec(),
@@ -69,7 +69,7 @@ impl Start {
         start
     }
 
-    /// Notes how it ended.
+    /// Records its end.
     pub(crate) fn end(self, base: &Base, rc: u8) {
         let Start {
             args,

@@ -1,4 +1,4 @@
-//! A stand-in for t3's server and CLI, true to the measured contract, so that tests need no t3.
+//! A stand-in for t3's server and CLI, written from the measured contract, so that tests need no t3.
 //!
 //! [`server::Standin`] is the server in-process, [`cli::main`] the command line. Both share one base directory, as the
 //! real ones share a database: a credential the CLI writes there is the one the server takes. A request goes

@@ -1,4 +1,4 @@
-//! The process `t3-standin`: arguments in, exit status out.
+//! The process `t3-standin`: arguments and exit status.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! Unguessable names: ids, credentials, trace ids.
+//! Random names: ids, credentials, trace ids.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
-/// The credential's alphabet (contract §1): 32 signs, so a byte modulo its length is unbiased.
+/// The credential's alphabet (contract §1): 32 characters, so a byte modulo its length is unbiased.
 const CREDENTIAL_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
 const CREDENTIAL_CHARS: usize = 12;

@@ -1,4 +1,4 @@
-//! Which request is whose.
+//! Routes each request to its handler.
 
 mod access;
 mod denial;

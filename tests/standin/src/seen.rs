@@ -1,4 +1,4 @@
-//! What the server saw: every request's head, and how its exchange ended.
+//! The requests that the server received: each head, and how its exchange ended.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use crate::http::head::Head;
 
-/// One request the server parsed.
+/// One request that the server parsed.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Its method.
     pub method: String,
-    /// Its target, as it came.
+    /// Its target, byte for byte.
     pub target: Vec<u8>,
     /// Its header lines in order, the names as on the wire.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -28,9 +28,9 @@ pub struct Seen {
 /// How an exchange ended, if it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its answer is not complete yet.
+    /// Its response is not complete yet.
     Open,
-    /// Its answer went out whole.
+    /// Its response was sent whole.
     Answered,
     /// The client went away first.
     ClientGone,
@@ -39,7 +39,7 @@ pub enum Outcome {
 }
 
 impl Seen {
-    /// How its exchange ended, as of now.
+    /// How its exchange ended, so far.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.outcome.load(Ordering::Acquire) {
@@ -50,13 +50,13 @@ impl Seen {
         }
     }
 
-    /// Whether the client went away before the answer was complete.
+    /// Whether the client went away before the response was complete.
     #[must_use]
     pub fn aborted(&self) -> bool {
         self.outcome() == Outcome::ClientGone
     }
 
-    /// The first header of that name, in whatever case.
+    /// The first header of that name, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let found = self
@@ -67,7 +67,7 @@ impl Seen {
     }
 }
 
-/// The requests kept, and a bell for those who wait for one.
+/// The kept requests, with a notification for those who wait for one.
 #[derive(Debug)]
 pub(crate) struct Record {
     seen: Mutex<Vec<Seen>>,
@@ -116,7 +116,7 @@ impl Record {
         }
     }
 
-    /// Looks again whenever a request comes or ends.
+    /// Checks again whenever a request arrives or ends.
     pub(crate) async fn wait_for(
         &self,
         deadline: Duration,
@@ -135,7 +135,7 @@ impl Record {
     }
 }
 
-/// A request under way; unless told otherwise, it ended by being dropped.
+/// A request under way; by default it ends as dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight<'a> {
     record: &'a Record,

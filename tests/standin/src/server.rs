@@ -1,4 +1,4 @@
-//! The server in-process: start, watch, disturb, stop.
+//! The server in-process: start, faults, stop.
 
 mod listener;
 mod runtime_file;
@@ -19,20 +19,20 @@ use crate::state::{Identity, Phase, State};
 use crate::store::Store;
 use listener::Listener;
 
-/// How a server is to be.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The base directory, shared with the CLI.
     pub base_dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What `/.well-known/t3/environment` calls it.
+    /// The label in `/.well-known/t3/environment`.
     pub environment_id: String,
     /// The faults from the start.
     pub faults: Faults,
     /// Mode desktop: the cookie's name carries the port.
     pub desktop: bool,
-    /// Which files the page is made of.
+    /// The files of the page.
     pub bundle: Bundle,
     /// How many of the last requests to keep at least; 0 keeps none, for benchmarks.
     pub keep_requests: usize,
@@ -62,10 +62,10 @@ pub struct Standin {
 }
 
 impl Standin {
-    /// Makes the base directory where it is missing, and serves on the current runtime.
+    /// Creates the base directory if it is missing, and serves on the current runtime.
     ///
     /// # Errors
-    /// The base directory cannot be made, or the address not be bound.
+    /// The base directory cannot be created, or the address cannot be bound.
     pub async fn start(options: Options) -> io::Result<Standin> {
         let base = Base::at(&options.base_dir);
         let store = Store::open(base.clone())?;
@@ -79,7 +79,7 @@ impl Standin {
             keep_requests,
             ..
         } = options;
-        // Nobody's first request is to wait for it.
+        // The first request must not wait for it.
         bundle.files();
         let identity = Identity {
             environment_id,
@@ -94,7 +94,7 @@ impl Standin {
         Ok(Standin { state, listener })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.state.addr
@@ -106,7 +106,7 @@ impl Standin {
         self.state.store.base().root()
     }
 
-    /// The faults now; `cli_locked_times` is what is left of it.
+    /// The current faults; `cli_locked_times` is what is left of it.
     #[must_use]
     pub fn faults(&self) -> Faults {
         let mut faults = (*self.state.faults()).clone();
@@ -117,7 +117,7 @@ impl Standin {
     /// Changes the faults, for the server at once and for the CLI's next run.
     ///
     /// # Panics
-    /// When the file that tells the CLI cannot be written.
+    /// If the file for the CLI cannot be written.
     pub fn set_faults(&self, change: impl FnOnce(&mut Faults)) {
         let mut faults = self.faults();
         change(&mut faults);
@@ -131,13 +131,13 @@ impl Standin {
         self.state.wedged.load(Ordering::Acquire)
     }
 
-    /// As SIGKILL: the listener is closed on return, every socket as soon as the runtime gets to it.
+    /// Like SIGKILL: the listener is closed on return, every socket as soon as the runtime gets to it.
     pub fn kill(self) {
         drop(self);
     }
 
-    /// As SIGTERM (contract §7): nothing new, idle connections closed, requests completed, WebSockets cut after the
-    /// grace. It never returns once the server is wedged; drop the future then, which is as SIGKILL.
+    /// Like SIGTERM (contract §7): nothing new, idle connections closed, requests completed, WebSockets cut after the
+    /// grace period. It never returns once the server is wedged; dropping the future then is like SIGKILL.
     pub async fn stop(self) {
         let grace = Duration::from_millis(self.state.faults().websocket_grace_ms);
         self.listener.close();
@@ -157,7 +157,7 @@ impl Standin {
     }
 }
 
-/// What a cut connection may take to say that it is cut.
+/// How long a cut connection may take to send its close.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Drop for Standin {

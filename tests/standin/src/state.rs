@@ -1,4 +1,4 @@
-//! What all connections of one server share.
+//! The state that all connections of one server share.
 
 pub(crate) mod open;
 
@@ -19,15 +19,15 @@ use crate::store::Store;
 use crate::store::sessions::SessionRow;
 use open::Open;
 
-/// Where the server stands in its life.
+/// The phases of the server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Phase {
     Running,
-    /// SIGTERM came: no new connections, idle ones closed.
+    /// After SIGTERM: no new connections, idle ones closed.
     Draining,
-    /// The grace is over: what is open is cut.
+    /// After the grace period: what is open is cut.
     Cut,
-    /// SIGKILL: every socket is dropped where it stands.
+    /// After SIGKILL: every socket is dropped.
     Killed,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct State {
     connected: Mutex<HashMap<String, usize>>,
 }
 
-/// What the server says of itself.
+/// What the server reports about itself.
 pub(crate) struct Identity {
     pub(crate) environment_id: String,
     /// Mode desktop.
@@ -93,7 +93,7 @@ impl State {
         }
     }
 
-    /// Ready once that phase, or a later one, is reached.
+    /// Waits for that phase or a later one.
     pub(crate) async fn reached(&self, phase: Phase) {
         let mut now = self.phase.subscribe();
         let _sender_lives_in_self = now.wait_for(|now| *now >= phase).await;
@@ -110,7 +110,7 @@ impl State {
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(faults);
     }
 
-    /// Whether the port accepts but nobody listens yet (contract §7).
+    /// Whether the port accepts but no request is served yet (contract §7).
     pub(crate) fn is_silent(&self, faults: &Faults) -> bool {
         faults.silent_start_ms > 0
             && self.started.elapsed() < Duration::from_millis(faults.silent_start_ms)
@@ -125,7 +125,7 @@ impl State {
         }
     }
 
-    /// A ticket and its end in milliseconds since 1970; reusable until then (contract §4).
+    /// A ticket and its expiry in milliseconds since 1970; reusable until then (contract §4).
     pub(crate) fn issue_ticket(&self, session_id: String) -> (String, u64) {
         let ticket = random::ticket();
         let expires_ms = clock::now_ms() + clock::PAIRING_TTL_MS;
@@ -150,7 +150,7 @@ impl State {
             .filter(SessionRow::is_live)
     }
 
-    /// A refused handshake of an authenticated client: its fiber leaks, the stop never ends (contract §7).
+    /// After a refused handshake of an authenticated client: its fiber leaks, and the stop never ends (contract §7).
     pub(crate) fn wedge(&self) {
         self.wedged.store(true, Ordering::Release);
     }

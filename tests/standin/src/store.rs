@@ -1,4 +1,4 @@
-//! What t3 keeps in its database: pairing links and sessions, here one file each.
+//! t3's database: pairing links and sessions, here one file each.
 
 pub(crate) mod client;
 pub(crate) mod pairing;

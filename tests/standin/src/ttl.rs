@@ -1,4 +1,4 @@
-//! The CLI's time spans: which texts it takes, and which not.
+//! The CLI's `--ttl` values: which texts it accepts.
 
 /// Milliseconds of a `--ttl` text, or `None` where the CLI refuses it (contract §1).
 pub(crate) fn parse(text: &str) -> Option<u64> {

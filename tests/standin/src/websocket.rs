@@ -1,4 +1,4 @@
-//! What is spoken after a 101, and how it ends.
+//! Upgraded connections: RPC, echo and raw bytes.
 
 mod echo;
 pub(crate) mod handshake;
@@ -13,7 +13,7 @@ use crate::http::wire::Wire;
 use crate::state::open::Counted;
 use crate::state::{Phase, State};
 
-/// What is spoken after a 101.
+/// The protocol after a 101.
 #[derive(Debug)]
 pub(crate) enum Upgrade {
     /// t3's RPC, on behalf of a session.
@@ -43,7 +43,7 @@ pub(crate) async fn serve(wire: Wire, upgrade: Upgrade, state: &Arc<State>) {
     }
 }
 
-/// Shows the session as connected for as long as it lives.
+/// Counts the session as connected for as long as it lives.
 struct Connected<'a> {
     state: &'a State,
     session_id: String,

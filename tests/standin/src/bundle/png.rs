@@ -1,4 +1,4 @@
-//! A picture of t3's size: one more chunk, of noise, that no decoder looks into.
+//! A PNG of t3's size: padded with one more chunk, of noise, that decoders ignore.
 
 use super::text::Noise;
 
@@ -11,7 +11,7 @@ const FRAME_BYTES: usize = 12;
 /// Ancillary, private, safe to copy (§5.4).
 const KIND: &[u8; 4] = b"noIs";
 
-/// `png` with so much noise in it that it has so many bytes.
+/// `png`, padded with noise to a length.
 pub(super) fn grown(png: &[u8], bytes: usize, noise: &mut Noise) -> Vec<u8> {
     let room = bytes.saturating_sub(png.len() + FRAME_BYTES);
     let (body, end) = png.split_at(png.len() - END_BYTES);
@@ -22,7 +22,7 @@ pub(super) fn grown(png: &[u8], bytes: usize, noise: &mut Noise) -> Vec<u8> {
     [body, &length.to_be_bytes(), &chunk, &check, end].concat()
 }
 
-/// The check of a chunk, bit by bit (annex D).
+/// The CRC of a chunk, bit by bit (annex D).
 fn crc(bytes: &[u8]) -> u32 {
     let crc = bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -1,7 +1,7 @@
-//! A script of t3's size: what a minifier leaves, as one long literal, in front of the page's own script.
+//! A script of t3's size: minified code in one long literal, in front of the page's own script.
 //!
-//! gzip -6, zstd -3, brotli -5 and -11 make of it what they make of t3's (contract §6), within 2 %: the shares below
-//! were searched for that. A literal costs a browser little more than its download.
+//! gzip -6, zstd -3, brotli -5 and -11 compress it as they do t3's (contract §6), within 2 %: the shares below
+//! were found by search. A literal costs a browser little more than its download.
 
 use std::ops::Range;
 
@@ -10,11 +10,11 @@ use super::text::{Noise, Vocabulary};
 const WORDS: usize = 234;
 const SKEW: i32 = 11;
 
-/// How many of the pieces are noise in Base64, and how many come again.
+/// The shares of the pieces that are noise in Base64, and that are repeated.
 const BLOBS: f64 = 0.137;
 const REPEATS: f64 = 0.144;
 
-/// How many of the latter come again soon: they are of the last so many pieces.
+/// The share of repetitions from nearby: from so many of the last pieces.
 const NEAR: f64 = 0.77;
 const NEAR_PIECES: usize = 200;
 
@@ -34,7 +34,7 @@ const STATEMENTS: [&str; 10] = [
     "t=>class extends t{@(e){this.@=e.@??@;super.@(e,#)}},",
 ];
 
-/// `script` at the end of so many bytes.
+/// Code of a length, with `script` at its end.
 pub(super) fn grown(script: &str, bytes: usize, noise: &mut Noise) -> String {
     let (open, close) = ("const bundle = `\n", "`;\n");
     let room = bytes.saturating_sub(open.len() + close.len() + script.len());

@@ -1,4 +1,4 @@
-//! A style sheet of t3's size: rules that match nothing, behind the page's own.
+//! A style sheet of t3's size: rules that match nothing, after the page's own.
 
 use super::text::{Noise, Vocabulary};
 
@@ -16,7 +16,7 @@ const DECLARATIONS: [&str; 8] = [
     "transition-duration:var(--tw-@,.15s)",
 ];
 
-/// `style` at the start of so many bytes.
+/// Rules of a length, with `style` at the start.
 pub(super) fn grown(style: &str, bytes: usize, noise: &mut Noise) -> String {
     let vocabulary = Vocabulary::new(WORDS, SKEW, noise);
     let mut sheet = style.to_owned();

@@ -1,14 +1,14 @@
-//! Text from a seed: a vocabulary of which few words are frequent, and templates that they fill.
+//! Reproducible text: a vocabulary with a few frequent words, and templates filled from it.
 
-/// Numbers that are the same at every start (Steele et al., "Fast splittable pseudorandom number generators").
+/// Reproducible random numbers (Steele et al., "Fast splittable pseudorandom number generators").
 #[derive(Debug)]
 pub(super) struct Noise(u64);
 
-/// Words of which the first come most often.
+/// Words, the first ones being the most frequent.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
     words: Vec<String>,
-    /// The higher, the more often.
+    /// The higher, the more frequent the first words.
     skew: i32,
 }
 
@@ -28,7 +28,7 @@ impl Noise {
         (self.next() % end as u64) as usize
     }
 
-    /// From 0 to 1, without the latter.
+    /// From 0 to 1, exclusive.
     pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -40,7 +40,7 @@ impl Vocabulary {
         Vocabulary { words, skew }
     }
 
-    /// Appends the template: a word for each `@`, a number below 1,000 for each `#`.
+    /// Appends the template with a word for each `@` and a number below 1,000 for each `#`.
     pub(super) fn fill(&self, template: &str, noise: &mut Noise, out: &mut String) {
         for c in template.chars() {
             match c {

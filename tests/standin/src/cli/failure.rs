@@ -1,11 +1,11 @@
-//! Why a command failed, which decides where it is told.
+//! The failures of a command, and where each is reported.
 
 use std::io;
 
-/// Why a command ended 1.
+/// The reasons for exit status 1.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Told on stdout, with a stack (contract §1).
+    /// Reported on stdout, with a stack (contract §1).
     Run(String),
     /// Help on stdout, the reason on stderr (contract §1).
     Usage(String),

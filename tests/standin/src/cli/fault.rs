@@ -1,4 +1,4 @@
-//! A run that goes wrong on purpose.
+//! Injected faults of a CLI run.
 
 use std::fs::File;
 use std::process::{Command, ExitCode, Stdio};
@@ -18,7 +18,7 @@ pub(super) const GRANDCHILD: &str = "standin-grandchild";
 /// Long enough to outlast any deadline under test, short enough to leave nothing behind.
 const GRANDCHILD_SECONDS: u64 = 60;
 
-/// Takes the database's lock for this run where one is asked for; whoever finds it taken fails, as no busy_timeout is
+/// Takes the database's lock for this run if that fault is set; a run that finds it taken fails, as no busy_timeout is
 /// set (contract §1).
 pub(super) fn lock(base: &Base, faults: &Faults) -> Result<Option<File>, Failure> {
     let locked = || Failure::Run("SqlError: database is locked".to_owned());
@@ -33,7 +33,7 @@ pub(super) fn lock(base: &Base, faults: &Faults) -> Result<Option<File>, Failure
     Ok(Some(file))
 }
 
-/// Plays the faults that befall any run; true where the run is over with that.
+/// Applies the faults of any command; true if that ends the run.
 pub(super) fn misbehave(faults: &Faults) -> Result<bool, Failure> {
     thread::sleep(Duration::from_millis(faults.cli_delay_ms));
     if faults.cli_spawn_grandchild {
@@ -71,7 +71,7 @@ fn spawn_grandchild() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for ever; a handler that is installed but never asked keeps SIGTERM from ending the process.
+/// Waits for ever; a handler that is installed but not polled keeps SIGTERM from ending the process.
 fn hang() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,4 +1,4 @@
-//! The arguments: words and flags in, a command and its options out.
+//! Parses the arguments into a command and its options.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::failure::Failure;
 use crate::bundle::Bundle;
 use crate::ttl;
 
-/// What is to be done.
+/// The commands.
 pub(super) enum Command {
     PairingCreate,
     PairingList,
@@ -27,13 +27,13 @@ pub(super) struct Options {
     pub(super) base_url: Option<String>,
     pub(super) base_dir: Option<PathBuf>,
     pub(super) desktop: bool,
-    /// The stand-in's own.
+    /// For the stand-in only.
     pub(super) bundle: Bundle,
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
 }
 
-/// The base directory of a run, found before anything else so that a refused run leaves its record too.
+/// The base directory of a run, determined first so that a refused run is recorded too.
 pub(super) fn base_dir(args: &[String]) -> PathBuf {
     let with_equals = args.iter().find_map(|arg| arg.strip_prefix("--base-dir="));
     let flag = args.iter().position(|arg| arg == "--base-dir");
@@ -101,7 +101,7 @@ fn command(words: &[&str]) -> Result<Command, Failure> {
 }
 
 impl Options {
-    /// Whether stdout carries the result alone.
+    /// Whether stdout has only the result.
     pub(super) fn is_quiet(&self) -> bool {
         self.json || self.token_only
     }

@@ -71,7 +71,7 @@ pub(super) fn list(store: &Store, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends 0 even when nothing matched (contract §4).
+/// The exit status is 0 even if nothing matched (contract §4).
 pub(super) fn revoke(store: &Store, id: &str) -> Result<(), Failure> {
     print::text(&if store.revoke_pairing(id) {
         format!("Revoked pairing credential {id}.")

@@ -1,4 +1,4 @@
-//! What the CLI prints, byte for byte where the contract gives bytes.
+//! The CLI's output, byte for byte where the contract gives bytes.
 
 use std::io::{self, Write};
 
@@ -21,7 +21,7 @@ pub(super) fn json(value: &impl Serialize) {
     text(&serde_json::to_string_pretty(value).expect("strings and numbers serialise"));
 }
 
-/// Writes to stdout. That nobody reads any more is the reader's decision, not a failure.
+/// Writes to stdout. A closed pipe is not a failure.
 pub(super) fn raw(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
     let _reader_gone = stdout.write_all(bytes).and_then(|()| stdout.flush());
@@ -34,7 +34,7 @@ pub(super) fn migrations() {
     raw(format!("[{now}] INFO (#18): Migrations ran successfully\n").as_bytes());
 }
 
-/// Tells why a run failed, and gives its exit status. Errors go to stdout, stderr stays empty (contract §1).
+/// Reports why a run failed, and returns its exit status. Errors go to stdout, stderr stays empty (contract §1).
 pub(super) fn failure(failure: &Failure) -> u8 {
     match failure {
         Failure::Run(reason) => raw(error_with_stack(reason).as_bytes()),

@@ -1,4 +1,4 @@
-//! `serve`: the server until a signal.
+//! `serve`: runs the server until a signal.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::clock;
 use crate::faults;
 use crate::server::{self, Standin};
 
-/// Where t3 listens unless told otherwise.
+/// t3's default port.
 const DEFAULT_PORT: u16 = 3773;
 
 /// The exit status after a signal, in all cases (contract §7).
@@ -53,7 +53,7 @@ async fn start(options: &Options) -> Result<Standin, Failure> {
     server.faults = faults::load(&Base::at(base_dir));
     server.desktop = options.desktop;
     server.bundle = options.bundle;
-    // Nobody can ask this process what it saw.
+    // The requests of this process cannot be queried.
     server.keep_requests = 0;
     server.listen = SocketAddr::new(host, options.port.unwrap_or(DEFAULT_PORT));
     let mut any_port = server.clone();

@@ -1,11 +1,11 @@
-//! An answer: its lines in t3's order, with t3's casing, and its body.
+//! A response: its lines in t3's order, with t3's casing, and its body.
 
 use bytes::Bytes;
 
 use super::head::Head;
 use crate::clock;
 
-/// An answer that is known before its first byte goes out.
+/// A response that is complete before its first byte is sent.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: u16,
@@ -16,16 +16,16 @@ pub(crate) struct Answer {
 /// How the body is delimited.
 #[derive(Debug, Clone)]
 pub(crate) enum Payload {
-    /// A Content-Length among the lines already.
+    /// By a Content-Length that is among the lines.
     Sized(Bytes),
-    /// `Transfer-Encoding: chunked`; Node's way with an empty body of unknown length.
+    /// `Transfer-Encoding: chunked`, as Node sends an empty body of unknown length.
     Chunked(Bytes),
-    /// None, by the status: 204 and 304.
+    /// No body, by the status: 204 and 304.
     Absent,
 }
 
 impl Answer {
-    /// Lines go out as they are added; Date, Connection and Keep-Alive follow them.
+    /// Lines are sent in the order in which they are added; Date, Connection and Keep-Alive follow them.
     pub(crate) fn new(status: u16, body: Payload) -> Answer {
         Answer {
             status,
@@ -34,7 +34,7 @@ impl Answer {
         }
     }
 
-    /// A typed body in the order t3 gives: content-type, content-length, CORS.
+    /// A body with its type, in t3's order: content-type, content-length, CORS.
     pub(crate) fn typed(status: u16, content_type: &str, body: impl Into<Bytes>) -> Answer {
         let body = body.into();
         let length = body.len().to_string();
@@ -52,7 +52,7 @@ impl Answer {
         Answer::typed(status, "text/plain", body)
     }
 
-    /// No body and no length, so chunked (contract §2).
+    /// No body and no length, and thus chunked (contract §2).
     pub(crate) fn empty(status: u16) -> Answer {
         let body = match status {
             204 | 304 => Payload::Absent,
@@ -68,7 +68,7 @@ impl Answer {
         self
     }
 
-    /// The whole answer to that request, as bytes.
+    /// The bytes of the whole response to `request`.
     pub(crate) fn encode(&self, to: &Head, keep_alive: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
         let chunked = matches!(self.body, Payload::Chunked(_)) && !to.is_http_1_0();
@@ -96,7 +96,7 @@ pub(crate) fn start(out: &mut Vec<u8>, status: u16, lines: &[u8]) {
     out.extend_from_slice(lines);
 }
 
-/// The lines Node adds, and the end of the head.
+/// The lines that Node adds, and the end of the head.
 pub(crate) fn end(out: &mut Vec<u8>, keep_alive: bool, chunked: bool) {
     out.extend_from_slice(format!("Date: {}\r\n", clock::imf_fixdate(clock::now_ms())).as_bytes());
     out.extend_from_slice(if keep_alive {
@@ -110,7 +110,7 @@ pub(crate) fn end(out: &mut Vec<u8>, keep_alive: bool, chunked: bool) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// One chunk; an empty one would end the body and is left out.
+/// One chunk; an empty one is left out, as it would end the body.
 pub(crate) fn chunk(out: &mut Vec<u8>, data: &[u8]) {
     if !data.is_empty() {
         out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
@@ -119,7 +119,7 @@ pub(crate) fn chunk(out: &mut Vec<u8>, data: &[u8]) {
     }
 }
 
-/// Node's STATUS_CODES, as far as they are met here.
+/// Node's STATUS_CODES, as far as they are used here.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,4 +1,4 @@
-//! A request's body, read as it comes.
+//! A request's body, read as a stream.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::head::Head;
 use super::wire::Wire;
 
-/// A chunk-size line, or all trailer lines, may not be longer.
+/// The longest chunk-size line, and the most bytes of all trailer lines.
 const MAX_LINE_BYTES: usize = 16 * 1024;
 
-/// How the body is delimited, and what is still to come (RFC 9112 §6, §7.1).
+/// How the body is delimited, and what is left of it (RFC 9112 §6, §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     Done,
@@ -19,17 +19,17 @@ enum Framing {
     ChunkData(u64),
 }
 
-/// What is left to read of a request's body.
+/// A request's body, partly read.
 #[derive(Debug)]
 pub(crate) struct Body {
     framing: Framing,
     pub(crate) is_chunked: bool,
-    /// The trailer lines as they came, each with its line end.
+    /// The trailer lines as received, each with its line end.
     pub(crate) trailers: Vec<u8>,
 }
 
 impl Body {
-    /// `None` where the framing is ambiguous, which Node refuses with 400.
+    /// `None` if the framing is ambiguous, which Node refuses with 400.
     pub(crate) fn of(head: &Head) -> Option<Body> {
         let mut framing = Framing::Done;
         for length in head.all("content-length") {
@@ -59,7 +59,7 @@ impl Body {
         })
     }
 
-    /// None at all: what becomes of a body beside an Upgrade header (contract §5).
+    /// No body: a body beside an Upgrade header is lost (contract §5).
     pub(crate) fn lost() -> Body {
         Body {
             framing: Framing::Done,
@@ -68,7 +68,7 @@ impl Body {
         }
     }
 
-    /// The declared length; `None` where it is chunked.
+    /// The declared length; `None` if it is chunked.
     pub(crate) fn length(&self) -> Option<u64> {
         match self.framing {
             Framing::Length(length) => Some(length),
@@ -138,7 +138,7 @@ impl Body {
         Ok(all)
     }
 
-    /// Reads past what nobody asked for, so that the next request can be found.
+    /// Skips what is left, up to the next request.
     pub(crate) async fn skip(&mut self, wire: &mut Wire) -> io::Result<()> {
         while self.next(wire).await?.is_some() {}
         Ok(())

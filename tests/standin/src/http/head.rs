@@ -1,4 +1,4 @@
-//! A request's head: parsed once, kept as it came.
+//! A request's head, parsed once and kept byte for byte.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 /// Node's maxHeaderSize: target, names and values together (contract §7).
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// What a head may take on the wire before it is complete, separators included.
+/// The most bytes of an incomplete head, separators included.
 const MAX_HEAD_BYTES: usize = 2 * MAX_HEADER_BYTES;
 
 const MAX_HEADERS: usize = 256;
@@ -23,7 +23,7 @@ pub(crate) struct Head {
     headers: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// How far the bytes got.
+/// The result of parsing the buffer.
 #[derive(Debug)]
 pub(crate) enum Parsed {
     Complete(Head),
@@ -81,7 +81,7 @@ impl Head {
         text(&self.raw[self.method.clone()])
     }
 
-    /// The request target as it came.
+    /// The request target, byte for byte.
     pub(crate) fn target(&self) -> &[u8] {
         &self.raw[self.target.clone()]
     }
@@ -104,7 +104,7 @@ impl Head {
         named.map(|(_, value)| text(value))
     }
 
-    /// The first line of that name.
+    /// The first value of that name.
     pub(crate) fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()
     }
@@ -121,13 +121,13 @@ impl Head {
         !self.is_http_1_0() && !self.has_token("connection", "close")
     }
 
-    /// Any Upgrade header counts, on any path (contract §5).
+    /// Whether there is an Upgrade header; any value counts, on any path (contract §5).
     pub(crate) fn wants_upgrade(&self) -> bool {
         self.get("upgrade").is_some()
     }
 }
 
-/// A value that is not UTF-8 reads as empty: nothing t3 looks at is other than ASCII.
+/// A value that is not UTF-8 counts as empty: t3 reads only ASCII values.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }

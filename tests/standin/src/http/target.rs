@@ -1,4 +1,4 @@
-//! A request target's parts: path and query, whichever form it came in.
+//! A request target's path and query, from either form.
 
 /// Path and query of a target.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl<'a> Target<'a> {
         self.parameter(name)?.parse().ok()
     }
 
-    /// Whether the path climbs once its percent-encoding is taken off (contract §6: `..%2f` is 400).
+    /// Whether the decoded path leaves its root (contract §6: `..%2f` is 400).
     pub(crate) fn climbs(&self) -> bool {
         let decoded = self
             .path

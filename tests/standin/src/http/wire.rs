@@ -1,4 +1,4 @@
-//! One TCP connection: what was read but not yet used, and writing.
+//! One TCP connection: its unused input, and writing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +9,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Room made for each read.
+/// The room for each read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What may be read ahead while an answer is being waited for.
+/// How much may be read ahead while a response is awaited.
 const MAX_READ_AHEAD_BYTES: usize = 1024 * 1024;
 
-/// How long a connection that was ended waits for its peer to end it too.
+/// How long to wait for the peer's end after ending a connection.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Who is at the other end.
+/// The peer of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     pub(crate) addr: SocketAddr,
@@ -54,7 +54,7 @@ impl Wire {
         self.stream.write_all(bytes).await
     }
 
-    /// Ready once the peer is gone; pipelined requests stay in the buffer.
+    /// Waits until the peer is gone; pipelined requests stay in the buffer.
     pub(crate) async fn gone(&mut self) {
         while self.buffer.len() < MAX_READ_AHEAD_BYTES {
             if self.fill().await.is_err() {
@@ -64,7 +64,7 @@ impl Wire {
         std::future::pending().await
     }
 
-    /// Waits, but not longer than the peer does.
+    /// Sleeps, but fails once the peer is gone.
     pub(crate) async fn pause(&mut self, time: Duration) -> io::Result<()> {
         if time.is_zero() {
             return Ok(());
@@ -75,7 +75,7 @@ impl Wire {
         }
     }
 
-    /// Ends the connection from this side, and lets the peer read the answer before its unread bytes could reset it.
+    /// Ends the connection, and lets the peer read the response before unread bytes could cause a reset.
     pub(crate) async fn finish(mut self) {
         if self.stream.shutdown().await.is_err() {
             return;

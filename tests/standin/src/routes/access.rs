@@ -1,4 +1,4 @@
-//! What a session may see and end: pairing links, clients, tickets.
+//! Routes for sessions: pairing links, clients, tickets.
 
 use std::io;
 
@@ -38,7 +38,7 @@ struct ClientId {
     session_id: String,
 }
 
-/// Gives the credentials in clear (contract §4).
+/// Lists the credentials in clear (contract §4).
 pub(super) fn pairing_links(exchange: &Exchange<'_>) -> Answer {
     or_refusal(identity::require_scope(exchange, "access:read").map(|_| {
         let pairings = exchange.state.store.pairings();
@@ -97,7 +97,7 @@ pub(super) fn revoke_others(exchange: &Exchange<'_>) -> Answer {
     )
 }
 
-/// Any session gets one; `ws-token` and its field's name are v0.0.24's (contract §4, §8).
+/// For any session; `ws-token` and its field's name are v0.0.24's (contract §4, §8).
 pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Answer {
     or_refusal(identity::require(exchange).map(|own| {
         let (ticket, expires_ms) = exchange.state.issue_ticket(own.id);

@@ -1,4 +1,4 @@
-//! The API's refusals, in t3's words.
+//! The API's error responses, in t3's words.
 
 use crate::http::answer::Answer;
 use crate::random;
@@ -6,7 +6,7 @@ use crate::random;
 pub(super) const MISSING: &str = "missing_credential";
 pub(super) const INVALID: &str = "invalid_credential";
 
-/// 401; which of the reasons a credential is bad for is never said (contract §2).
+/// 401, without the reason (contract §2).
 pub(super) fn unauthorized(reason: &str) -> Answer {
     tagged(
         401,
@@ -47,7 +47,7 @@ pub(super) fn internal(reason: &str) -> Answer {
     )
 }
 
-/// v0.0.24's way (contract §8).
+/// As in v0.0.24 (contract §8).
 pub(super) fn old(status: u16, error: &str) -> Answer {
     Answer::json(status, format!(r#"{{"error":"{error}"}}"#))
 }

@@ -1,4 +1,4 @@
-//! One request and the means to answer it.
+//! One request, and sending its response.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::http::wire::{Peer, Wire};
 use crate::state::State;
 use crate::websocket::Upgrade;
 
-/// A request whose head is known, and its connection.
+/// A request whose head is parsed, and its connection.
 pub(crate) struct Exchange<'a> {
     pub(crate) wire: &'a mut Wire,
     pub(crate) head: &'a Head,
@@ -24,22 +24,22 @@ pub(crate) struct Exchange<'a> {
     pub(crate) faults: &'a Faults,
 }
 
-/// What becomes of the connection after an answer.
+/// What happens to the connection after a response.
 pub(crate) enum After {
-    /// The next request may come.
+    /// It is kept for the next request.
     Keep,
     /// It is ended from this side.
     Close,
-    /// It is closed at once, whatever was sent.
+    /// It is closed at once.
     Drop,
-    /// A 101 went out.
+    /// A 101 was sent.
     Upgrade(Upgrade),
 }
 
-/// What a route gives.
+/// The result of a route.
 pub(crate) enum Reply {
     Answer(Answer),
-    /// Its work is done, its answer is not sent.
+    /// Its work is done, its response is not sent.
     Lost,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Exchange<'a> {
         target::parse(self.head.target())
     }
 
-    /// Answers `Expect: 100-continue` (contract §7).
+    /// Responds to `Expect: 100-continue` (contract §7).
     pub(crate) async fn continue_if_expected(&mut self) -> io::Result<()> {
         if self.head.has_token("expect", "100-continue") && !self.head.is_http_1_0() {
             self.wire.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
@@ -62,14 +62,14 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    /// Sends the answer whole, then reads past what is left of the body.
+    /// Sends the whole response, then skips what is left of the body.
     pub(crate) async fn send(&mut self, answer: &Answer) -> io::Result<After> {
         let bytes = answer.encode(self.head, self.head.keeps_alive());
         self.wire.write(&bytes).await?;
         self.after().await
     }
 
-    /// What a completed answer leaves: any Upgrade header ends the socket, whatever the answer said (contract §5).
+    /// The end of a completed response: any Upgrade header ends the socket, whatever the response (contract §5).
     pub(crate) async fn after(&mut self) -> io::Result<After> {
         if !self.head.keeps_alive() || self.head.wants_upgrade() {
             return Ok(After::Close);
@@ -78,7 +78,7 @@ impl<'a> Exchange<'a> {
         Ok(After::Keep)
     }
 
-    /// Sends a head whose body is to follow.
+    /// Sends a head whose body follows.
     pub(crate) async fn send_head(
         &mut self,
         status: u16,
@@ -95,7 +95,7 @@ impl<'a> Exchange<'a> {
         self.wire.write(&head).await
     }
 
-    /// Sends a part of a body that was announced as chunked.
+    /// Sends a part of a chunked body.
     pub(crate) async fn send_chunk(&mut self, data: &[u8]) -> io::Result<()> {
         if !self.may_chunk() {
             return self.wire.write(data).await;
@@ -115,7 +115,7 @@ impl<'a> Exchange<'a> {
             .await
     }
 
-    /// HTTP/1.0 knows no chunks: there the end of the connection ends the body.
+    /// HTTP/1.0 has no chunks: there the end of the connection ends the body.
     fn may_chunk(&self) -> bool {
         !self.head.is_http_1_0()
     }

@@ -1,4 +1,4 @@
-//! Who asks: the session a request's credential speaks for.
+//! Authentication: the session of a request's credential.
 
 use super::denial;
 use super::exchange::Exchange;
@@ -6,14 +6,14 @@ use crate::http::answer::Answer;
 use crate::http::head::Head;
 use crate::store::sessions::SessionRow;
 
-/// What a request carries.
+/// The credential of a request.
 pub(super) enum Identity {
     Missing,
     Invalid,
     Session(SessionRow),
 }
 
-/// Cookie, then Bearer, then DPoP; a bad cookie beats a good header (contract §3).
+/// Cookie, then Bearer, then DPoP; an invalid cookie has precedence over a valid header (contract §3).
 pub(super) fn of(exchange: &Exchange<'_>) -> Identity {
     let cookie_name = exchange.state.cookie_name(exchange.faults);
     match cookie(exchange.head, &cookie_name).or_else(|| authorization(exchange.head)) {
@@ -25,7 +25,7 @@ pub(super) fn of(exchange: &Exchange<'_>) -> Identity {
     }
 }
 
-/// The session, or the 401 there is without.
+/// The session, or the 401 without one.
 pub(super) fn require(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
     match of(exchange) {
         Identity::Session(session) => Ok(session),
@@ -44,7 +44,7 @@ pub(super) fn require_scope(exchange: &Exchange<'_>, scope: &str) -> Result<Sess
     }
 }
 
-/// Of two cookies of that name the first wins; quotes are taken off (contract §3).
+/// The first of two cookies of that name counts, without its quotes (contract §3).
 fn cookie<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
     let pairs = head
         .all("cookie")

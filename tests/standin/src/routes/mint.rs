@@ -1,4 +1,4 @@
-//! A credential minted over HTTP.
+//! `POST /api/auth/pairing-token`: mints a credential.
 
 use std::io;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::http::answer::Answer;
 use crate::store::scopes;
 
-/// No scopes here (contract §4).
+/// The response has no scopes (contract §4).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Minted<'a> {
@@ -56,7 +56,7 @@ fn forced_mint(status: u16) -> Answer {
 
 fn minted(exchange: &Exchange<'_>, body: &[u8]) -> Result<Answer, Answer> {
     let request = match body {
-        // Only v0.0.24 takes an empty body (contract §8).
+        // Only v0.0.24 accepts an empty body (contract §8).
         [] if exchange.faults.old_endpoint => MintRequest::default(),
         [] => return Err(Answer::empty(400)),
         body => serde_json::from_slice(body).map_err(|error| match error.classify() {

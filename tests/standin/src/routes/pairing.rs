@@ -1,4 +1,4 @@
-//! A credential exchanged for a session.
+//! `POST /api/auth/browser-session`: exchanges a credential for a session.
 
 use std::io;
 use std::time::Duration;

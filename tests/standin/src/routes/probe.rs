@@ -1,4 +1,4 @@
-//! The stand-in's own routes under `/standin/`, each to show one thing a hop can get wrong. None needs a session.
+//! The stand-in's own routes under `/standin/`, each for one thing that a proxy can get wrong. None needs a session.
 
 mod bodies;
 mod heads;
@@ -17,7 +17,7 @@ use crate::websocket::Upgrade;
 /// 1 KiB, for benchmarks.
 static KIBIBYTE: [u8; 1024] = [b'k'; 1024];
 
-/// `None` where no probe has that name.
+/// `None` if no probe has that name.
 pub(super) async fn answer(exchange: &mut Exchange<'_>, name: &str) -> io::Result<Option<After>> {
     let method = match exchange.head.method() {
         "HEAD" => "GET",

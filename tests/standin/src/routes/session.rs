@@ -1,4 +1,4 @@
-//! `GET /api/auth/session` and the environment: what anyone may ask.
+//! `GET /api/auth/session` and the environment: public routes.
 
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ struct Auth<'a> {
     session_cookie_name: Option<&'a str>,
 }
 
-/// What is said of a session, in place of scopes a role in v0.0.24 (contract §8).
+/// The description of a session; v0.0.24 has a role in place of scopes (contract §8).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Session<'a> {
@@ -51,7 +51,7 @@ impl Session<'_> {
     }
 }
 
-/// Always 200, unless a fault says otherwise.
+/// Always 200, unless a fault is set.
 pub(super) fn state(exchange: &Exchange<'_>) -> Answer {
     if let Some(status) = exchange.faults.session_status {
         return Answer::empty(status);

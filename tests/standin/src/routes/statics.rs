@@ -9,7 +9,7 @@ use crate::http::answer::Answer;
 
 const FAVICON: &[u8] = include_bytes!("../page/favicon.ico");
 
-/// What `GET /attachments/<id>` gives, whatever the id.
+/// The response to `GET /attachments/<id>`, whatever the id.
 const ATTACHMENT: &str = "an attachment\n";
 
 pub(super) fn answer(exchange: &Exchange<'_>) -> Answer {
@@ -43,7 +43,7 @@ fn attachment(exchange: &Exchange<'_>) -> Answer {
     }
     let answer = Answer::typed(200, "application/octet-stream", ATTACHMENT)
         .with("cache-control", "public, max-age=31536000, immutable");
-    // A HEAD shows what Node makes of sizes it does not know (contract §6).
+    // For a HEAD, Node does not know the size (contract §6).
     if exchange.head.method() == "HEAD" {
         answer
             .with("etag", "W/\"e-NaN\"")

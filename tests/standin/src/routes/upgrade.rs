@@ -1,4 +1,4 @@
-//! `/ws`: who may upgrade, and what the others are told.
+//! `/ws`: who may upgrade, and the refusals.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::http::answer::Answer;
 use crate::store::sessions::SessionRow;
 use crate::websocket::{Upgrade, handshake};
 
-/// t3's socket: first who asks, then how (contract §5).
+/// t3's WebSocket: first the session, then the handshake (contract §5).
 pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let session = match session(exchange) {
         Ok(session) => session,
@@ -32,7 +32,7 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
     }
 }
 
-/// A probe's socket: no session needed.
+/// A probe's WebSocket, without a session.
 pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::Result<After> {
     let (answer, after) = match handshake::accept(exchange.head) {
         Ok(answer) => (answer, After::Upgrade(upgrade)),
@@ -42,7 +42,7 @@ pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::
     Ok(after)
 }
 
-/// A ticket, good or bad, beats cookie and header (contract §5).
+/// A ticket, valid or not, has precedence over cookie and header (contract §5).
 fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
     let name = if exchange.faults.old_endpoint {
         "wsToken"

@@ -15,10 +15,10 @@ use crate::http::wire::Peer;
 use crate::state::open::Counted;
 use crate::state::{Phase, State};
 
-/// How long to leave be when no socket can be had, as with too many open files.
+/// The pause after an accept that failed, as with too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// A listener that whoever holds it may close.
+/// A listener that can be closed through a shared handle.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: Mutex<Option<TcpListener>>,
@@ -57,7 +57,7 @@ impl Listener {
     }
 }
 
-/// Accepts until the listener is closed; each connection gets its task.
+/// Accepts until the listener is closed; each connection gets a task of its own.
 pub(super) async fn accept(listener: Arc<Listener>, state: Arc<State>) {
     for serial in 1.. {
         let accepted = tokio::select! {

@@ -14,12 +14,12 @@ impl Standin {
         self.state.store.sessions()
     }
 
-    /// All sessions die, administrative ones too; open WebSockets stay open (contract §4).
+    /// Deletes all sessions, administrative ones too; open WebSockets stay open (contract §4).
     pub fn wipe_sessions(&self) {
         self.state.store.wipe_sessions();
     }
 
-    /// A new browser session's token, made without any request.
+    /// The token of a new browser session.
     ///
     /// # Errors
     /// The base directory cannot be written.
@@ -27,7 +27,7 @@ impl Standin {
         self.issue(label, "browser-session-cookie", &scopes::STANDARD)
     }
 
-    /// A new administrative bearer token, as `auth session issue` makes it.
+    /// A new administrative bearer token, as from `auth session issue`.
     ///
     /// # Errors
     /// The base directory cannot be written.
@@ -48,7 +48,7 @@ impl Standin {
         Ok(self.state.store.create_session(new)?.1)
     }
 
-    /// A credential as `auth pairing create` makes it.
+    /// A credential as from `auth pairing create`.
     ///
     /// # Errors
     /// The base directory cannot be written.

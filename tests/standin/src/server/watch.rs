@@ -1,4 +1,4 @@
-//! Watching a server: what it saw, what it holds open.
+//! Observing a server: the requests it received, the connections it holds open.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Standin {
         self.state.record.lock().clear();
     }
 
-    /// Waits until the requests seen are as wanted; false when the deadline passed.
+    /// Waits until the condition on the requests holds; false after the deadline.
     pub async fn wait_for(&self, deadline: Duration, what: impl Fn(&[Seen]) -> bool) -> bool {
         self.state.record.wait_for(deadline, what).await
     }
@@ -36,7 +36,7 @@ impl Standin {
         self.state.open.borrow().websockets
     }
 
-    /// Waits until connections and WebSockets are as wanted; false when the deadline passed.
+    /// Waits until the condition on the numbers of connections and WebSockets holds; false after the deadline.
     pub async fn wait_for_connections(
         &self,
         deadline: Duration,

@@ -1,8 +1,8 @@
-//! How many connections and WebSockets are open, counted by what keeps them open.
+//! Counts of open connections and WebSockets, by guards.
 
 use tokio::sync::watch;
 
-/// How much is open.
+/// Counts of what is open.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Open {
     pub(crate) connections: usize,

@@ -1,4 +1,4 @@
-//! A session's client: what it said, and what t3 guesses from its User-Agent.
+//! A session's client: what it sent, and what t3 infers from its User-Agent.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Pairing links: one file per credential, spent by renaming it, which only one caller can do.
+//! Pairing links: one file per credential, spent by a rename, in which only one caller succeeds.
 
 use std::fs;
 use std::io;
@@ -37,7 +37,7 @@ pub(crate) struct Listed<'a> {
 }
 
 impl Pairing {
-    /// With its credential in clear, as the server gives it (contract §4), or without, as the CLI lists it.
+    /// With its credential in clear, as the server lists it (contract §4), or without, as the CLI does.
     pub(crate) fn listed(&self, in_clear: bool) -> Listed<'_> {
         Listed {
             id: &self.id,
@@ -75,7 +75,7 @@ impl Store {
         Ok(pairing)
     }
 
-    /// Takes the credential out of circulation; `None` when it is wrong, spent, revoked or expired.
+    /// Spends the credential; `None` if it is wrong, spent, revoked or expired.
     pub(crate) fn spend_pairing(&self, credential: &str) -> Option<Pairing> {
         if credential.is_empty() || !credential.bytes().all(|c| c.is_ascii_alphanumeric()) {
             return None;
@@ -85,7 +85,7 @@ impl Store {
         (live && self.retire(credential, "consumed")).then_some(pairing)
     }
 
-    /// The links that could still be spent, oldest first.
+    /// The links that can still be spent, oldest first.
     pub(crate) fn pairings(&self) -> Vec<Pairing> {
         let now = clock::now_ms();
         let files = fs::read_dir(self.base.pairing())
@@ -109,7 +109,7 @@ impl Store {
         found.is_some_and(|pairing| self.retire(&pairing.credential, "revoked"))
     }
 
-    /// Rows are never deleted (contract §1): the file stays under another ending.
+    /// Rows are never deleted (contract §1): the file stays under another extension.
     fn retire(&self, credential: &str, ending: &str) -> bool {
         let unspent = self.unspent(credential);
         fs::rename(&unspent, unspent.with_extension(ending)).is_ok()

@@ -1,6 +1,6 @@
-//! The scopes: which a browser gets, which an administrator.
+//! The scopes of browser sessions and of administrative ones.
 
-/// What every pairing by `auth pairing create` grants (contract §1).
+/// The scopes of every pairing by `auth pairing create` (contract §1).
 pub(crate) const STANDARD: [&str; 5] = [
     "orchestration:read",
     "orchestration:operate",
@@ -9,7 +9,7 @@ pub(crate) const STANDARD: [&str; 5] = [
     "relay:read",
 ];
 
-/// What `auth session issue` and the startup token grant (contract §4, §7).
+/// The scopes of `auth session issue` and of the startup token (contract §4, §7).
 pub(crate) const ADMINISTRATIVE: [&str; 8] = [
     "orchestration:read",
     "orchestration:operate",

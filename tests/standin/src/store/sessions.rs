@@ -1,4 +1,4 @@
-//! Sessions: one file each; the token names it, the file says whether it still lives.
+//! Sessions: one file each, named by the token; the file tells whether the session is alive.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use super::token::{self, Claims};
 use super::{Store, scopes};
 use crate::{base, clock, random};
 
-/// One session, as the stand-in keeps it.
+/// One session, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionRow {
     /// Its id.
@@ -25,7 +25,7 @@ pub struct SessionRow {
     pub ip: Option<String>,
     /// `browser-session-cookie` or `bearer-access-token`.
     pub method: String,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<String>,
     /// `one-time-token` or `cli-issued-session`.
     pub subject: String,
@@ -33,13 +33,13 @@ pub struct SessionRow {
     pub issued_ms: u64,
     /// Milliseconds since 1970.
     pub expires_ms: u64,
-    /// Where it stands in the order of creation.
+    /// Its position in the order of creation.
     pub order: u64,
     /// Whether it was revoked.
     pub revoked: bool,
 }
 
-/// What a new session is made from.
+/// The parts of a new session.
 pub(crate) struct NewSession {
     pub(crate) label: Option<String>,
     pub(crate) user_agent: Option<String>,
@@ -107,7 +107,7 @@ impl Store {
         Ok((row, token))
     }
 
-    /// The live session a token speaks for.
+    /// The live session of a token.
     pub(crate) fn session_of(&self, token: &str) -> Option<SessionRow> {
         let id = token::session_id(&self.signing_key, token)?;
         self.session(&id).filter(SessionRow::is_live)
@@ -119,7 +119,7 @@ impl Store {
         serde_json::from_slice(&json).ok()
     }
 
-    /// Every session there is, in the order of creation.
+    /// Every session, in the order of creation.
     pub(crate) fn sessions(&self) -> Vec<SessionRow> {
         let files = fs::read_dir(self.base.sessions())
             .into_iter()
@@ -158,7 +158,7 @@ impl Store {
     }
 }
 
-/// Microseconds, made unique within this process.
+/// Microseconds, unique within this process.
 fn next_order() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = clock::now_us();

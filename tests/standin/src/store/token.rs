@@ -26,7 +26,7 @@ impl Claims {
     }
 }
 
-/// The session a token speaks for, if this key signed it.
+/// The session of a token, if this key signed it.
 pub(super) fn session_id(key: &[u8], token: &str) -> Option<String> {
     let (claims, signature) = token.split_once('.')?;
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
@@ -38,7 +38,7 @@ pub(super) fn session_id(key: &[u8], token: &str) -> Option<String> {
     Some(claims.sid)
 }
 
-/// 32 bytes over key and text. A plain keyed hash is enough here: nobody extends a stand-in's tokens.
+/// 32 bytes over key and text. A plain keyed hash is enough for a stand-in.
 fn mac(key: &[u8], text: &[u8]) -> [u8; 32] {
     Sha256::new()
         .chain_update(key)

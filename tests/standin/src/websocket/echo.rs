@@ -1,4 +1,4 @@
-//! A probe's socket: every message comes back.
+//! A probe's WebSocket: echoes every message.
 
 use std::pin::pin;
 
@@ -21,7 +21,7 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
                     return;
                 }
             }
-            // The library answers pings and the close by itself.
+            // The library replies to pings and the close by itself.
             Some(Ok(_)) => {}
             Some(Err(error)) => return socket::fail(socket, &error).await,
             None => return,

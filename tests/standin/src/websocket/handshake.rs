@@ -1,4 +1,4 @@
-//! The opening handshake, judged as the ws library judges it.
+//! The opening handshake, validated like the ws library does.
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// More than any test asks for; a chunk is kept below ws's limit.
+/// More than any test requests; a chunk stays below ws's limit.
 const MAX_CHUNK_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a client says.
+/// A client's messages.
 #[derive(Deserialize)]
 #[serde(tag = "_tag")]
 enum Said {
@@ -30,7 +30,7 @@ struct Request {
     tag: String,
 }
 
-/// The payload as it was written: taken apart from the rest, as tagged reading does not keep it.
+/// The payload byte for byte, read separately as serde's tagged enums do not keep it.
 #[derive(Deserialize)]
 struct WithPayload<'a> {
     #[serde(borrow, default)]
@@ -50,7 +50,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// What to say to that, if anything.
+    /// The reply to a message, if any.
     pub(super) fn answer(&mut self, text: &str) -> Option<String> {
         match serde_json::from_str(text) {
             Ok(Said::Ping) => Some(r#"{"_tag":"Pong"}"#.to_owned()),
@@ -106,7 +106,7 @@ impl Streams {
     }
 }
 
-/// The answer to what is not a message; the socket stays open.
+/// The reply to an invalid message; the socket stays open.
 pub(super) fn defect(reason: &str) -> String {
     format!(r#"{{"_tag":"Defect","defect":{}}}"#, quoted(reason))
 }

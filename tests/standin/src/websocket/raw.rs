@@ -1,8 +1,8 @@
-//! A probe's upgraded connection that is no WebSocket: bytes come back, and the end is answered.
+//! A probe's upgraded connection without WebSocket frames: echoes bytes, and replies to the end.
 
 use crate::http::wire::Wire;
 
-/// What is said once the client has ended its side.
+/// The last bytes, once the client has ended its side.
 const FAREWELL: &[u8] = b"bye";
 
 pub(super) async fn serve(mut wire: Wire) {

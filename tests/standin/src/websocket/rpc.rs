@@ -1,4 +1,4 @@
-//! t3's socket: RPC messages until either side ends it.
+//! t3's WebSocket: RPC messages until either side ends it.
 
 use std::pin::pin;
 
@@ -21,7 +21,7 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
         let reply = match message {
             Some(Ok(Message::Text(text))) => streams.answer(&text),
             Some(Ok(Message::Binary(_))) => Some(message::defect("binary frames are not JSON")),
-            // The library answers pings and the close by itself.
+            // The library replies to pings and the close by itself.
             Some(Ok(_)) => None,
             Some(Err(error)) => return socket::fail(socket, &error).await,
             None => return,

@@ -1,4 +1,4 @@
-//! A framed socket: its limits, and the ways t3 ends it.
+//! A WebSocket: its limits, and the ways in which t3 ends it.
 
 use futures_util::SinkExt;
 use tokio::io::AsyncWriteExt;
@@ -35,7 +35,7 @@ pub(super) async fn cut(mut socket: Socket) {
     }
 }
 
-/// A message over the limit is told so with 1009 (contract §5).
+/// A message over the limit is closed with 1009 (contract §5).
 pub(super) async fn fail(mut socket: Socket, error: &Error) {
     if matches!(error, Error::Capacity(_)) {
         let frame = CloseFrame {

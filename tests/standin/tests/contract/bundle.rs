@@ -1,4 +1,4 @@
-//! The page with the sizes of t3's files, and what compression makes of them (contract §6).
+//! The page with files as large and as compressible as t3's (contract §6).
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use t3_standin::server::{Options, Standin};
 use crate::client::Client;
 use crate::room::Room;
 
-/// What gzip -6 leaves of it.
+/// Its length after gzip -6.
 fn gzip(bytes: &[u8]) -> f64 {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     encoder.write_all(bytes).expect("memory");
@@ -22,7 +22,7 @@ fn assert_near(value: f64, expected: f64) {
     assert!(off < 0.05, "{value} is not near {expected}");
 }
 
-/// What stands between `before` and the next quote.
+/// The text between `before` and the next quote.
 fn name<'a>(page: &'a str, before: &str) -> &'a str {
     let rest = page.split(before).nth(1).expect("it is in the page");
     rest.split('"').next().expect("a quote")

@@ -1,4 +1,4 @@
-//! The CLI in health (contract §1, §4).
+//! The CLI without faults (contract §1, §4).
 
 use serde_json::Value;
 use t3_standin::journal;

@@ -1,4 +1,4 @@
-//! The CLI's faults, each seen from outside.
+//! The faults of the CLI.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! A client that sends what it is told and shows what came back.
+//! An HTTP client that sends exact bytes and shows the response.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ pub(crate) struct Client {
     pub(crate) unread: Vec<u8>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -62,7 +62,7 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).await.expect("sends");
     }
 
-    /// Sends a request with these further lines, and reads its answer.
+    /// Sends a request with these further lines, and reads its response.
     pub(crate) async fn ask(&mut self, request_line: &str, lines: &str, body: &str) -> Reply {
         let length = match body {
             "" => String::new(),
@@ -156,7 +156,7 @@ impl Client {
         std::mem::replace(&mut self.unread, rest)
     }
 
-    /// Reads some; false at the end, however it came.
+    /// Reads some bytes; false at the end or at a reset.
     async fn more(&mut self) -> bool {
         let read = timeout(DEADLINE, self.stream.read_buf(&mut self.unread));
         read.await.expect("in time").is_ok_and(|bytes| bytes > 0)

@@ -1,4 +1,4 @@
-//! A credential for a session (contract §2).
+//! The exchange of a credential for a session (contract §2).
 
 use crate::client::Client;
 use crate::room::Room;

@@ -1,4 +1,4 @@
-//! The exchange going wrong, as told.
+//! The faults of the exchange.
 
 use t3_standin::faults::Faults;
 use t3_standin::seen::Outcome;

@@ -1,4 +1,4 @@
-//! Node's HTTP, t3's routing (contract §6, §7).
+//! Node's HTTP and t3's routing (contract §6, §7).
 
 use crate::client::Client;
 use crate::room::{DEADLINE, Room};

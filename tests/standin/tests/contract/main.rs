@@ -1,4 +1,4 @@
-//! The stand-in against the contract: what it says over real sockets, and as a real process.
+//! The stand-in against the contract, over real sockets and as a real process.
 
 mod bundle;
 mod cli;

@@ -1,4 +1,4 @@
-//! A server and a CLI over one base directory, gone when the test is.
+//! A server and a CLI over one base directory, removed with the test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use t3_standin::server::{Options, Standin};
 use tokio::process::{Child, Command};
 
-/// What nothing here takes unless it hangs.
+/// The bound of every wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A directory of its own.
+/// A temporary directory.
 pub(crate) struct Room {
     path: PathBuf,
 }
@@ -36,7 +36,7 @@ impl Room {
             .expect("starts")
     }
 
-    /// The CLI on this directory, not begun yet.
+    /// The CLI's command for this directory.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_t3-standin"));
         command.args(args).arg("--base-dir").arg(&self.path);

@@ -1,4 +1,4 @@
-//! Who is asking (contract §3), and what lets them go on (contract §4).
+//! Authentication (contract §3) and administration of sessions (contract §4).
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The socket (contract §5).
+//! The WebSocket (contract §5).
 
 use futures_util::{SinkExt, StreamExt};
 use t3_standin::server::Standin;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::http::answer::Answer;
 use crate::routes::exchange::{After, Exchange};
 
-/// The body comes back as it arrives: chunked if it came so, then with its trailers.
+/// Echoes the body as it arrives: chunked with its trailers if it was chunked.
 pub(super) async fn echo(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let chunked = exchange.body.is_chunked;
     let mut lines = String::new();
@@ -52,7 +52,7 @@ pub(super) async fn digest(exchange: &mut Exchange<'_>) -> io::Result<After> {
         .await
 }
 
-/// 413 before any of the body is read, not even asked for by a 100; then the end.
+/// 413 before any of the body is read, without a 100, then the end.
 pub(super) async fn early(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let answer = Answer::text(413, "too much\n").encode(exchange.head, false);
     exchange.wire.write(&answer).await?;

@@ -14,12 +14,12 @@ struct Seen<'a> {
     peer: String,
     /// The TCP connection's serial number.
     connection: u64,
-    /// How many requests came before on that connection.
+    /// How many requests came before it on that connection.
     number: u64,
     headers: Vec<(&'a str, String)>,
 }
 
-/// The request as it came, for the client to compare with what it sent.
+/// Returns the request as received, for the client to compare with what it sent.
 pub(super) async fn seen(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let head = exchange.head;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -39,7 +39,7 @@ pub(super) async fn seen(exchange: &mut Exchange<'_>) -> io::Result<After> {
         .await
 }
 
-/// Lines that must neither be joined, nor reordered, nor rewritten.
+/// Sends lines that must neither be joined, nor reordered, nor rewritten.
 pub(super) async fn cookies(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let answer = Answer::text(200, "cookies\n")
         .with(
@@ -61,7 +61,7 @@ pub(super) async fn cookies(exchange: &mut Exchange<'_>) -> io::Result<After> {
     exchange.send(&answer).await
 }
 
-/// That status, with what its kind allows: no body for 204 and 304, where 304 keeps the length of what it stands for.
+/// Sends that status: without a body for 204 and 304, where 304 keeps the length of the full response.
 pub(super) async fn status(exchange: &mut Exchange<'_>, status: u16) -> io::Result<After> {
     let body = format!("status {status}\n");
     let answer = match status {
@@ -83,7 +83,7 @@ pub(super) async fn early_hints(exchange: &mut Exchange<'_>) -> io::Result<After
     exchange.send(&Answer::text(200, "after the hints\n")).await
 }
 
-/// Lines that are for the next hop alone (RFC 9110 §7.6.1), and one that is not.
+/// Sends hop-by-hop lines (RFC 9110 §7.6.1), and one that is not.
 pub(super) async fn hop(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let answer = Answer::text(200, "hop\n")
         .with("Connection", "x-hop-one")

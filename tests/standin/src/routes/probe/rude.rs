@@ -5,14 +5,14 @@ use std::io;
 use crate::http::answer::Answer;
 use crate::routes::exchange::{After, Exchange};
 
-/// Says that it closes, and does.
+/// Announces the close, and closes.
 pub(super) async fn close(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let answer = Answer::text(200, "closing\n").encode(exchange.head, false);
     exchange.wire.write(&answer).await?;
     Ok(After::Close)
 }
 
-/// Closes without a word; with `?reuse=1` only on a connection that already served, as a race with the idle close does.
+/// Closes without a response; with `?reuse=1` only on a reused connection, as a race with the idle close does.
 pub(super) async fn drop(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let only_reused = exchange.target().parameter("reuse").is_some();
     if only_reused && exchange.number == 0 {
@@ -21,7 +21,7 @@ pub(super) async fn drop(exchange: &mut Exchange<'_>) -> io::Result<After> {
     Ok(After::Drop)
 }
 
-/// Never answers.
+/// Never responds.
 pub(super) async fn hang(exchange: &mut Exchange<'_>) -> io::Result<After> {
     exchange.wire.gone().await;
     Err(io::ErrorKind::UnexpectedEof.into())

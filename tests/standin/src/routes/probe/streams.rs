@@ -1,4 +1,4 @@
-//! Probes whose answer is a stream: `bytes`, `slow`, `trailers`, `cut`.
+//! Probes whose response is a stream: `bytes`, `slow`, `trailers`, `cut`.
 
 use std::io;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use crate::routes::exchange::{After, Exchange};
 /// The byte at offset `i` of `bytes/<n>` is `i % 251`: a prime, so that no block size hides a shift.
 const PATTERN_PERIOD: usize = 251;
 
-/// A whole number of periods, so that blocks follow each other without a seam.
+/// A whole number of periods, so that blocks continue each other.
 const BLOCK_BYTES: usize = PATTERN_PERIOD * 256;
 
 static BLOCK: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -18,7 +18,7 @@ static BLOCK: LazyLock<Vec<u8>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What `cut` promises, and what it keeps of it.
+/// The length that `cut` announces, and the length that it sends.
 const CUT_PROMISED: usize = 1000;
 const CUT_SENT: usize = 500;
 
@@ -71,7 +71,7 @@ pub(super) async fn trailers(exchange: &mut Exchange<'_>) -> io::Result<After> {
     exchange.after().await
 }
 
-/// Half of what was promised, then the end; with `?chunked=1` no last chunk.
+/// Half of the announced length, then the end; with `?chunked=1` no last chunk.
 pub(super) async fn cut(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let half = &BLOCK[..CUT_SENT];
     if exchange.target().parameter("chunked").is_some() {
