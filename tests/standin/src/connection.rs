@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::http::answer::Answer;
 use crate::http::body::Body;
 use crate::http::head::{self, Head, Parsed};
+use crate::http::response::Response;
 use crate::http::target;
 use crate::http::wire::{Peer, Wire};
 use crate::routes;
@@ -56,13 +56,13 @@ async fn requests(wire: &mut Wire, peer: Peer, state: &Arc<State>) -> End {
             Err(end) => return end,
         };
         let in_flight = state.record.begin(&head, peer.serial);
-        let answered = answer(wire, &head, number, peer, state).await;
-        in_flight.ended(match &answered {
+        let responded = respond(wire, &head, number, peer, state).await;
+        in_flight.ended(match &responded {
             Ok(After::Drop) => Outcome::Dropped,
-            Ok(_) => Outcome::Answered,
+            Ok(_) => Outcome::Completed,
             Err(_) => Outcome::ClientGone,
         });
-        match answered {
+        match responded {
             Ok(After::Keep) => {}
             Ok(After::Close) => return End::Finish,
             Ok(After::Upgrade(upgrade)) => return End::Upgraded(upgrade),
@@ -121,7 +121,7 @@ async fn refuse(wire: &mut Wire, with: &[u8]) -> End {
     }
 }
 
-async fn answer(
+async fn respond(
     wire: &mut Wire,
     head: &Head,
     number: u64,
@@ -153,13 +153,13 @@ async fn answer(
     };
     match head.get("host") {
         None if !head.is_http_1_0() => {
-            let refusal = Answer::empty(400).encode(head, false);
+            let refusal = Response::empty(400).encode(head, false);
             exchange.wire.write(&refusal).await?;
             Ok(After::Close)
         }
         Some(host) if !target::is_host(host) => {
-            exchange.send(&Answer::text(400, "Bad Request")).await
+            exchange.send(&Response::text(400, "Bad Request")).await
         }
-        _ => routes::answer(&mut exchange).await,
+        _ => routes::respond(&mut exchange).await,
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 without a library, so that it can also be violated on purpose.
 
-pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod head;
+pub(crate) mod response;
 pub(crate) mod target;
 pub(crate) mod wire;

@@ -1,7 +1,7 @@
 //! Routes each request to its handler.
 
 mod access;
-mod denial;
+mod errors;
 pub(crate) mod exchange;
 mod identity;
 mod mint;
@@ -13,30 +13,30 @@ mod upgrade;
 
 use std::io;
 
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use exchange::{After, Exchange, Reply};
 
-/// Sends the answer t3 would send, or the one a probe asks for.
-pub(crate) async fn answer(exchange: &mut Exchange<'_>) -> io::Result<After> {
+/// Sends the response that t3 would send, or the one that a probe requests.
+pub(crate) async fn respond(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let target = exchange.target();
     // Under /api a hop has to leave them alone, whatever it does to static files.
     let path = target.path.strip_prefix("/api").unwrap_or(target.path);
     if let Some(name) = path.strip_prefix("/standin/")
-        && let Some(after) = probe::answer(exchange, name).await?
+        && let Some(after) = probe::respond(exchange, name).await?
     {
         return Ok(after);
     }
     exchange.continue_if_expected().await?;
-    let answer = match (exchange.head.method(), target.route()) {
+    let response = match (exchange.head.method(), target.route()) {
         ("OPTIONS", _) => preflight(),
         ("GET", "/ws") => return upgrade::rpc(exchange).await,
         (method, route) => match api(exchange, method, route).await? {
-            Some(Reply::Answer(answer)) => answer,
+            Some(Reply::Response(response)) => response,
             Some(Reply::Lost) => return Ok(After::Drop),
             None => unrouted(exchange),
         },
     };
-    exchange.send(&answer).await
+    exchange.send(&response).await
 }
 
 /// `None` where nothing is routed.
@@ -58,22 +58,22 @@ async fn api(exchange: &mut Exchange<'_>, method: &str, route: &str) -> io::Resu
         ("POST", "/api/auth/websocket-ticket") if !old => access::websocket_ticket(exchange).into(),
         ("POST", "/api/auth/ws-token") if old => access::websocket_ticket(exchange).into(),
         ("POST", "/api/connect/link-proof") => access::link_proof(exchange).into(),
-        ("POST", "/api/observability/v1/traces") => Answer::empty(204).into(),
+        ("POST", "/api/observability/v1/traces") => Response::empty(204).into(),
         _ => return Ok(None),
     }))
 }
 
 /// GET falls back to the page; everything else is 404 (contract §6).
-fn unrouted(exchange: &Exchange<'_>) -> Answer {
+fn unrouted(exchange: &Exchange<'_>) -> Response {
     match exchange.head.method() {
-        "GET" | "HEAD" => statics::answer(exchange),
-        _ => Answer::empty(404),
+        "GET" | "HEAD" => statics::respond(exchange),
+        _ => Response::empty(404),
     }
 }
 
-/// Any path answers a preflight (contract §6).
-fn preflight() -> Answer {
-    Answer::empty(204)
+/// A preflight of any path gets a response (contract §6).
+fn preflight() -> Response {
+    Response::empty(204)
         .with("access-control-allow-methods", "GET, POST, OPTIONS")
         .with(
             "access-control-allow-headers",

@@ -31,7 +31,7 @@ pub enum Outcome {
     /// Its response is not complete yet.
     Open,
     /// Its response was sent whole.
-    Answered,
+    Completed,
     /// The client went away first.
     ClientGone,
     /// The server dropped it.
@@ -43,7 +43,7 @@ impl Seen {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.outcome.load(Ordering::Acquire) {
-            1 => Outcome::Answered,
+            1 => Outcome::Completed,
             2 => Outcome::ClientGone,
             3 => Outcome::Dropped,
             _ => Outcome::Open,

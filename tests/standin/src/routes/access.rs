@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::Exchange;
 use super::session::to_json;
-use super::{denial, identity};
+use super::{errors, identity};
 use crate::clock;
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::store::client::Client;
 use crate::store::sessions::SessionRow;
 
@@ -39,66 +39,66 @@ struct ClientId {
 }
 
 /// Lists the credentials in clear (contract §4).
-pub(super) fn pairing_links(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn pairing_links(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require_scope(exchange, "access:read").map(|_| {
         let pairings = exchange.state.store.pairings();
         let listed: Vec<_> = pairings
             .iter()
             .map(|pairing| pairing.listed(true))
             .collect();
-        Answer::json(200, to_json(&listed))
+        Response::json(200, to_json(&listed))
     }))
 }
 
-pub(super) async fn revoke_pairing_link(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
+pub(super) async fn revoke_pairing_link(exchange: &mut Exchange<'_>) -> io::Result<Response> {
     let body = exchange.read_body().await?;
     Ok(or_refusal(
         identity::require_scope(exchange, "access:write").map(|_| {
             match serde_json::from_slice::<LinkId>(&body) {
                 Ok(link) => revoked(exchange.state.store.revoke_pairing(&link.id)),
-                Err(_) => Answer::empty(400),
+                Err(_) => Response::empty(400),
             }
         }),
     ))
 }
 
-pub(super) fn clients(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn clients(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require_scope(exchange, "access:read").map(|own| {
         let mut rows = exchange.state.store.sessions();
         rows.retain(SessionRow::is_live);
         let listed: Vec<_> = rows.iter().map(|row| listed(exchange, row, &own)).collect();
-        Answer::json(200, to_json(&listed))
+        Response::json(200, to_json(&listed))
     }))
 }
 
-pub(super) async fn revoke_client(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
+pub(super) async fn revoke_client(exchange: &mut Exchange<'_>) -> io::Result<Response> {
     let body = exchange.read_body().await?;
     Ok(or_refusal(
         identity::require_scope(exchange, "access:write").map(|own| {
             match serde_json::from_slice::<ClientId>(&body) {
                 Ok(client) if client.session_id == own.id => {
-                    denial::operation_forbidden("current_session_revoke_not_allowed")
+                    errors::operation_forbidden("current_session_revoke_not_allowed")
                 }
                 Ok(client) => revoked(exchange.state.store.revoke_session(&client.session_id)),
-                Err(_) => Answer::empty(400),
+                Err(_) => Response::empty(400),
             }
         }),
     ))
 }
 
-pub(super) fn revoke_others(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn revoke_others(exchange: &Exchange<'_>) -> Response {
     or_refusal(
         identity::require_scope(exchange, "access:write").map(|own| {
             let store = &exchange.state.store;
             let others = store.sessions().into_iter().filter(|row| row.id != own.id);
             let count = others.filter(|row| store.revoke_session(&row.id)).count();
-            Answer::json(200, format!(r#"{{"revokedCount":{count}}}"#))
+            Response::json(200, format!(r#"{{"revokedCount":{count}}}"#))
         }),
     )
 }
 
 /// For any session; `ws-token` and its field's name are v0.0.24's (contract §4, §8).
-pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require(exchange).map(|own| {
         let (ticket, expires_ms) = exchange.state.issue_ticket(own.id);
         let field = if exchange.faults.old_endpoint {
@@ -107,7 +107,7 @@ pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Answer {
             "ticket"
         };
         let expires_at = clock::iso(expires_ms);
-        Answer::json(
+        Response::json(
             200,
             format!(r#"{{"{field}":"{ticket}","expiresAt":"{expires_at}"}}"#),
         )
@@ -115,18 +115,18 @@ pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Answer {
 }
 
 /// 400 as soon as the request looks forwarded (contract §6).
-pub(super) fn link_proof(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn link_proof(exchange: &Exchange<'_>) -> Response {
     let forwarded = ["x-forwarded-host", "x-forwarded-proto"];
     if forwarded
         .iter()
         .any(|name| exchange.head.get(name).is_some())
     {
-        return Answer::json(
+        return Response::json(
             400,
             r#"{"_tag":"EnvironmentHttpBadRequestError","message":"forwarded"}"#,
         );
     }
-    or_refusal(identity::require(exchange).map(|_| Answer::json(200, "{}")))
+    or_refusal(identity::require(exchange).map(|_| Response::json(200, "{}")))
 }
 
 fn listed<'a>(exchange: &Exchange<'_>, row: &'a SessionRow, own: &SessionRow) -> Listed<'a> {
@@ -144,10 +144,10 @@ fn listed<'a>(exchange: &Exchange<'_>, row: &'a SessionRow, own: &SessionRow) ->
     }
 }
 
-fn revoked(revoked: bool) -> Answer {
-    Answer::json(200, format!(r#"{{"revoked":{revoked}}}"#))
+fn revoked(revoked: bool) -> Response {
+    Response::json(200, format!(r#"{{"revoked":{revoked}}}"#))
 }
 
-fn or_refusal(result: Result<Answer, Answer>) -> Answer {
+fn or_refusal(result: Result<Response, Response>) -> Response {
     result.unwrap_or_else(|refusal| refusal)
 }

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::faults::Faults;
-use crate::http::answer::{self, Answer};
 use crate::http::body::Body;
 use crate::http::head::Head;
+use crate::http::response::{self, Response};
 use crate::http::target::{self, Target};
 use crate::http::wire::{Peer, Wire};
 use crate::state::State;
@@ -38,14 +38,14 @@ pub(crate) enum After {
 
 /// The result of a route.
 pub(crate) enum Reply {
-    Answer(Answer),
+    Response(Response),
     /// Its work is done, its response is not sent.
     Lost,
 }
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Reply {
-        Reply::Answer(answer)
+impl From<Response> for Reply {
+    fn from(response: Response) -> Reply {
+        Reply::Response(response)
     }
 }
 
@@ -63,8 +63,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends the whole response, then skips what is left of the body.
-    pub(crate) async fn send(&mut self, answer: &Answer) -> io::Result<After> {
-        let bytes = answer.encode(self.head, self.head.keeps_alive());
+    pub(crate) async fn send(&mut self, response: &Response) -> io::Result<After> {
+        let bytes = response.encode(self.head, self.head.keeps_alive());
         self.wire.write(&bytes).await?;
         self.after().await
     }
@@ -86,8 +86,8 @@ impl<'a> Exchange<'a> {
         chunked: bool,
     ) -> io::Result<()> {
         let mut head = Vec::with_capacity(512);
-        answer::start(&mut head, status, lines.as_bytes());
-        answer::end(
+        response::start(&mut head, status, lines.as_bytes());
+        response::end(
             &mut head,
             self.head.keeps_alive(),
             chunked && self.may_chunk(),
@@ -101,7 +101,7 @@ impl<'a> Exchange<'a> {
             return self.wire.write(data).await;
         }
         let mut chunk = Vec::with_capacity(data.len() + 16);
-        answer::chunk(&mut chunk, data);
+        response::chunk(&mut chunk, data);
         self.wire.write(&chunk).await
     }
 

@@ -1,9 +1,9 @@
 //! Authentication: the session of a request's credential.
 
-use super::denial;
+use super::errors;
 use super::exchange::Exchange;
-use crate::http::answer::Answer;
 use crate::http::head::Head;
+use crate::http::response::Response;
 use crate::store::sessions::SessionRow;
 
 /// The credential of a request.
@@ -26,21 +26,21 @@ pub(super) fn of(exchange: &Exchange<'_>) -> Identity {
 }
 
 /// The session, or the 401 without one.
-pub(super) fn require(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
+pub(super) fn require(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
     match of(exchange) {
         Identity::Session(session) => Ok(session),
-        Identity::Missing => Err(denial::unauthorized(denial::MISSING)),
-        Identity::Invalid => Err(denial::unauthorized(denial::INVALID)),
+        Identity::Missing => Err(errors::unauthorized(errors::MISSING)),
+        Identity::Invalid => Err(errors::unauthorized(errors::INVALID)),
     }
 }
 
 /// The session, if it has that scope.
-pub(super) fn require_scope(exchange: &Exchange<'_>, scope: &str) -> Result<SessionRow, Answer> {
+pub(super) fn require_scope(exchange: &Exchange<'_>, scope: &str) -> Result<SessionRow, Response> {
     let session = require(exchange)?;
     if session.may(scope) {
         Ok(session)
     } else {
-        Err(denial::insufficient_scope(scope))
+        Err(errors::insufficient_scope(scope))
     }
 }
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::Exchange;
 use super::session::to_json;
-use super::{denial, identity, pairing};
+use super::{errors, identity, pairing};
 use crate::clock;
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::store::scopes;
 
 /// The response has no scopes (contract §4).
@@ -30,7 +30,7 @@ struct MintRequest {
 }
 
 /// `POST /api/auth/pairing-token` (contract §4).
-pub(super) async fn mint(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
+pub(super) async fn mint(exchange: &mut Exchange<'_>) -> io::Result<Response> {
     let body = exchange.read_body().await?;
     exchange
         .wire
@@ -45,23 +45,23 @@ pub(super) async fn mint(exchange: &mut Exchange<'_>) -> io::Result<Answer> {
     Ok(minted(exchange, &body).unwrap_or_else(|refusal| refusal))
 }
 
-fn forced_mint(status: u16) -> Answer {
+fn forced_mint(status: u16) -> Response {
     match status {
-        401 => denial::unauthorized(denial::INVALID),
-        403 => denial::insufficient_scope("access:write"),
-        500 => denial::internal("pairing_credential_issuance_failed"),
-        _ => Answer::empty(status),
+        401 => errors::unauthorized(errors::INVALID),
+        403 => errors::insufficient_scope("access:write"),
+        500 => errors::internal("pairing_credential_issuance_failed"),
+        _ => Response::empty(status),
     }
 }
 
-fn minted(exchange: &Exchange<'_>, body: &[u8]) -> Result<Answer, Answer> {
+fn minted(exchange: &Exchange<'_>, body: &[u8]) -> Result<Response, Response> {
     let request = match body {
         // Only v0.0.24 accepts an empty body (contract §8).
         [] if exchange.faults.old_endpoint => MintRequest::default(),
-        [] => return Err(Answer::empty(400)),
+        [] => return Err(Response::empty(400)),
         body => serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Answer::empty(400),
-            _ => Answer::empty(500),
+            serde_json::error::Category::Data => Response::empty(400),
+            _ => Response::empty(500),
         })?,
     };
     if let Some(refusal) = pairing::refused_type(exchange) {
@@ -75,7 +75,7 @@ fn minted(exchange: &Exchange<'_>, body: &[u8]) -> Result<Answer, Answer> {
         .iter()
         .any(|scope| !scopes::ADMINISTRATIVE.contains(scope))
     {
-        return Err(Answer::empty(400));
+        return Err(Response::empty(400));
     }
     let created =
         exchange
@@ -83,7 +83,7 @@ fn minted(exchange: &Exchange<'_>, body: &[u8]) -> Result<Answer, Answer> {
             .store
             .create_pairing(request.label, &wanted, clock::PAIRING_TTL_MS);
     let minted = created.map_err(|_| forced_mint(500))?;
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         to_json(&Minted {
             id: &minted.id,

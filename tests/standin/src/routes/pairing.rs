@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::denial;
+use super::errors;
 use super::exchange::{Exchange, Reply};
 use super::session::{Session, to_json};
 use crate::clock;
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::store::pairing::Pairing;
 use crate::store::sessions::NewSession;
 
@@ -45,22 +45,22 @@ pub(super) async fn exchange(exchange: &mut Exchange<'_>) -> io::Result<Reply> {
     let Some(pairing) = pairing else {
         return Ok(invalid_credential(exchange).into());
     };
-    let answer = begin_session(exchange, pairing).unwrap_or_else(|_| forced(500));
+    let response = begin_session(exchange, pairing).unwrap_or_else(|_| forced(500));
     Ok(if exchange.faults.exchange_lost {
         Reply::Lost
     } else {
-        answer.into()
+        response.into()
     })
 }
 
-fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Answer> {
+fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Response> {
     if let Some(refusal) = refused_type(exchange) {
         return Err(refusal);
     }
     if body.is_empty() {
-        return Err(Answer::empty(400));
+        return Err(Response::empty(400));
     }
-    let json: Value = serde_json::from_slice(body).map_err(|_malformed| Answer::empty(500))?;
+    let json: Value = serde_json::from_slice(body).map_err(|_malformed| Response::empty(500))?;
     let credential = json
         .get("credential")
         .and_then(Value::as_str)
@@ -68,33 +68,33 @@ fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Answer> {
     let credential = credential.filter(|credential| !credential.is_empty());
     credential
         .map(str::to_owned)
-        .ok_or_else(|| Answer::empty(400))
+        .ok_or_else(|| Response::empty(400))
 }
 
-pub(super) fn refused_type(exchange: &Exchange<'_>) -> Option<Answer> {
+pub(super) fn refused_type(exchange: &Exchange<'_>) -> Option<Response> {
     let content_type = exchange.head.get("content-type")?;
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let accepted = essence.eq_ignore_ascii_case("application/json");
-    (!accepted).then(|| Answer::text(415, format!("Unsupported content-type: {essence}")))
+    (!accepted).then(|| Response::text(415, format!("Unsupported content-type: {essence}")))
 }
 
-fn invalid_credential(exchange: &Exchange<'_>) -> Answer {
+fn invalid_credential(exchange: &Exchange<'_>) -> Response {
     if exchange.faults.old_endpoint {
-        denial::old(401, "Invalid bootstrap credential.")
+        errors::old(401, "Invalid bootstrap credential.")
     } else {
-        denial::unauthorized(denial::INVALID)
+        errors::unauthorized(errors::INVALID)
     }
 }
 
-fn forced(status: u16) -> Answer {
+fn forced(status: u16) -> Response {
     match status {
-        401 => denial::unauthorized(denial::INVALID),
-        500 => denial::internal("browser_session_issuance_failed"),
-        _ => Answer::empty(status),
+        401 => errors::unauthorized(errors::INVALID),
+        500 => errors::internal("browser_session_issuance_failed"),
+        _ => Response::empty(status),
     }
 }
 
-fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Answer> {
+fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Response> {
     let (row, token) = exchange.state.store.create_session(NewSession {
         label: pairing.label,
         user_agent: exchange.head.get("user-agent").map(str::to_owned),
@@ -112,7 +112,7 @@ fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Answer
         authenticated: true,
         session,
     });
-    let mut answer = Answer::json(200, body)
+    let mut response = Response::json(200, body)
         .with("cache-control", "no-store")
         .with("pragma", "no-cache");
     if !exchange.faults.no_set_cookie {
@@ -120,8 +120,10 @@ fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Answer
         let expires = clock::imf_fixdate(row.expires_ms);
         // No Max-Age, no Domain, never Secure (contract §2).
         let cookie = format!("{name}={token}; Path=/; Expires={expires}; HttpOnly; SameSite=Lax");
-        answer = answer.with("set-cookie", &cookie);
+        response = response.with("set-cookie", &cookie);
     }
     let extra = exchange.faults.extra_set_cookie.iter();
-    Ok(extra.fold(answer, |answer, cookie| answer.with("set-cookie", cookie)))
+    Ok(extra.fold(response, |response, cookie| {
+        response.with("set-cookie", cookie)
+    }))
 }

@@ -1,8 +1,8 @@
 //! The stand-in's own routes under `/standin/`, each for one thing that a proxy can get wrong. None needs a session.
 
 mod bodies;
+mod disconnects;
 mod heads;
-mod rude;
 mod streams;
 
 use std::io;
@@ -11,14 +11,14 @@ use bytes::Bytes;
 
 use super::exchange::{After, Exchange};
 use super::upgrade;
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::websocket::Upgrade;
 
 /// 1 KiB, for benchmarks.
 static KIBIBYTE: [u8; 1024] = [b'k'; 1024];
 
 /// `None` if no probe has that name.
-pub(super) async fn answer(exchange: &mut Exchange<'_>, name: &str) -> io::Result<Option<After>> {
+pub(super) async fn respond(exchange: &mut Exchange<'_>, name: &str) -> io::Result<Option<After>> {
     let method = match exchange.head.method() {
         "HEAD" => "GET",
         method => method,
@@ -31,7 +31,7 @@ pub(super) async fn answer(exchange: &mut Exchange<'_>, name: &str) -> io::Resul
         ("GET", "1k") => {
             let body = Bytes::from_static(&KIBIBYTE);
             exchange
-                .send(&Answer::typed(200, "application/octet-stream", body))
+                .send(&Response::typed(200, "application/octet-stream", body))
                 .await?
         }
         ("POST" | "PUT", "echo") => bodies::echo(exchange).await?,
@@ -43,9 +43,9 @@ pub(super) async fn answer(exchange: &mut Exchange<'_>, name: &str) -> io::Resul
         ("GET", "cookies") => heads::cookies(exchange).await?,
         ("GET", "early-hints") => heads::early_hints(exchange).await?,
         ("GET", "hop") => heads::hop(exchange).await?,
-        ("GET", "close") => rude::close(exchange).await?,
-        ("GET", "drop") => rude::drop(exchange).await?,
-        ("GET", "hang") => rude::hang(exchange).await?,
+        ("GET", "close") => disconnects::close(exchange).await?,
+        ("GET", "drop") => disconnects::drop(exchange).await?,
+        ("GET", "hang") => disconnects::hang(exchange).await?,
         ("GET", "ws") => upgrade::probe(exchange, Upgrade::Echo).await?,
         ("GET", "ws-raw") => upgrade::probe(exchange, Upgrade::Raw).await?,
         ("GET", name) => return numbered(exchange, name).await,

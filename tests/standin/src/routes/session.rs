@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::exchange::Exchange;
 use super::identity::{self, Identity};
 use crate::clock;
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::store::sessions::SessionRow;
 
 /// In the order of contract §3.
@@ -52,9 +52,9 @@ impl Session<'_> {
 }
 
 /// Always 200, unless a fault is set.
-pub(super) fn state(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn state(exchange: &Exchange<'_>) -> Response {
     if let Some(status) = exchange.faults.session_status {
-        return Answer::empty(status);
+        return Response::empty(status);
     }
     let cookie_name = exchange.state.cookie_name(exchange.faults);
     let row = match identity::of(exchange) {
@@ -82,13 +82,13 @@ pub(super) fn state(exchange: &Exchange<'_>) -> Answer {
             .as_ref()
             .map(|row| Session::of(row, exchange.faults.old_endpoint)),
     };
-    Answer::json(200, to_json(&state))
+    Response::json(200, to_json(&state))
 }
 
 /// `GET /.well-known/t3/environment`: the health probe (contract §6).
-pub(super) fn environment(exchange: &Exchange<'_>) -> Answer {
+pub(super) fn environment(exchange: &Exchange<'_>) -> Response {
     let id = &exchange.state.environment_id;
-    Answer::json(
+    Response::json(
         200,
         format!(
             r#"{{"environmentId":"{id}","label":"standin","platform":{{"os":"linux","arch":"x64"}},"serverVersion":"0.0.26","capabilities":{{"repositoryIdentity":true}}}}"#

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::exchange::{After, Exchange};
-use super::{denial, identity};
-use crate::http::answer::Answer;
+use super::{errors, identity};
+use crate::http::response::Response;
 use crate::store::sessions::SessionRow;
 use crate::websocket::{Upgrade, handshake};
 
@@ -15,11 +15,11 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
         Err(refusal) => return exchange.send(&refusal).await,
     };
     if !exchange.head.wants_upgrade() {
-        return exchange.send(&Answer::empty(400)).await;
+        return exchange.send(&Response::empty(400)).await;
     }
     match handshake::accept(exchange.head) {
-        Ok(answer) => {
-            exchange.wire.write(&answer).await?;
+        Ok(response) => {
+            exchange.wire.write(&response).await?;
             Ok(After::Upgrade(Upgrade::Rpc {
                 session_id: session.id,
             }))
@@ -34,16 +34,16 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
 
 /// A probe's WebSocket, without a session.
 pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::Result<After> {
-    let (answer, after) = match handshake::accept(exchange.head) {
-        Ok(answer) => (answer, After::Upgrade(upgrade)),
+    let (response, after) = match handshake::accept(exchange.head) {
+        Ok(response) => (response, After::Upgrade(upgrade)),
         Err(refusal) => (refusal, After::Close),
     };
-    exchange.wire.write(&answer).await?;
+    exchange.wire.write(&response).await?;
     Ok(after)
 }
 
 /// A ticket, valid or not, has precedence over cookie and header (contract §5).
-fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
+fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
     let name = if exchange.faults.old_endpoint {
         "wsToken"
     } else {
@@ -52,7 +52,7 @@ fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Answer> {
     match exchange.target().parameter(name) {
         Some(ticket) => {
             let session = exchange.state.session_of_ticket(ticket);
-            session.ok_or_else(|| denial::unauthorized(denial::INVALID))
+            session.ok_or_else(|| errors::unauthorized(errors::INVALID))
         }
         None => identity::require(exchange),
     }

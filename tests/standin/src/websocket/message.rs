@@ -51,7 +51,7 @@ pub(super) struct Streams {
 
 impl Streams {
     /// The reply to a message, if any.
-    pub(super) fn answer(&mut self, text: &str) -> Option<String> {
+    pub(super) fn respond(&mut self, text: &str) -> Option<String> {
         match serde_json::from_str(text) {
             Ok(Said::Ping) => Some(r#"{"_tag":"Pong"}"#.to_owned()),
             Ok(Said::Request(request)) => Some(self.begin(&request, text)),
@@ -136,14 +136,14 @@ mod tests {
         let echo = r#"{"_tag":"Request","id":"1","tag":"echo","payload":{"b":1,"a":[2]}}"#;
         let exit =
             r#"{"_tag":"Exit","requestId":"1","exit":{"_tag":"Success","value":{"b":1,"a":[2]}}}"#;
-        assert_eq!(streams.answer(echo).as_deref(), Some(exit));
+        assert_eq!(streams.respond(echo).as_deref(), Some(exit));
         assert_eq!(
-            streams.answer(r#"{"_tag":"Ping"}"#).as_deref(),
+            streams.respond(r#"{"_tag":"Ping"}"#).as_deref(),
             Some(r#"{"_tag":"Pong"}"#)
         );
         assert!(
             streams
-                .answer("no")
+                .respond("no")
                 .is_some_and(|said| said.starts_with(r#"{"_tag":"Defect""#))
         );
     }
@@ -154,13 +154,13 @@ mod tests {
         let flood = r#"{"_tag":"Request","id":"7","tag":"flood","payload":{"chunks":2,"bytes":3}}"#;
         let ack = r#"{"_tag":"Ack","requestId":"7"}"#;
         let chunk = r#"{"_tag":"Chunk","requestId":"7","values":["xxx"]}"#;
-        assert_eq!(streams.answer(flood).as_deref(), Some(chunk));
-        assert_eq!(streams.answer(ack).as_deref(), Some(chunk));
+        assert_eq!(streams.respond(flood).as_deref(), Some(chunk));
+        assert_eq!(streams.respond(ack).as_deref(), Some(chunk));
         assert!(
             streams
-                .answer(ack)
+                .respond(ack)
                 .is_some_and(|said| said.contains("Exit"))
         );
-        assert_eq!(streams.answer(ack), None);
+        assert_eq!(streams.respond(ack), None);
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
             () = &mut cut_off => return socket::cut(socket).await,
         };
         let reply = match message {
-            Some(Ok(Message::Text(text))) => streams.answer(&text),
+            Some(Ok(Message::Text(text))) => streams.respond(&text),
             Some(Ok(Message::Binary(_))) => Some(message::defect("binary frames are not JSON")),
             // The library replies to pings and the close by itself.
             Some(Ok(_)) => None,

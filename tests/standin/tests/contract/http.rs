@@ -100,9 +100,9 @@ async fn heads_are_limited_and_need_a_host() {
     ] {
         let mut client = Client::to(server.addr()).await;
         client.send(request).await;
-        let answer = String::from_utf8(client.rest().await).expect("text");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert!(answer.contains("Connection: close\r\n"), "{answer}");
+        let response = String::from_utf8(client.rest().await).expect("text");
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        assert!(response.contains("Connection: close\r\n"), "{response}");
     }
 }
 
@@ -132,10 +132,10 @@ async fn old_clients_get_a_closed_connection() {
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;
     client.send("GET /standin/slow?ms=1 HTTP/1.0\r\n\r\n").await;
-    let answer = String::from_utf8(client.rest().await).expect("text");
+    let response = String::from_utf8(client.rest().await).expect("text");
     assert!(
-        answer.contains("Connection: close\r\n") && answer.ends_with("\r\n\r\nfirst\nlast\n"),
-        "{answer}"
+        response.contains("Connection: close\r\n") && response.ends_with("\r\n\r\nfirst\nlast\n"),
+        "{response}"
     );
 }
 

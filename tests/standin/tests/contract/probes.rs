@@ -126,12 +126,12 @@ async fn connections_are_dropped_cut_and_closed() {
     client
         .send("GET /standin/cut HTTP/1.1\r\nHost: t3\r\n\r\n")
         .await;
-    let answer = client.rest().await;
-    let head = answer
+    let response = client.rest().await;
+    let head = response
         .windows(4)
         .position(|end| end == b"\r\n\r\n")
         .expect("a head");
-    assert_eq!(answer.len() - head - 4, 500);
+    assert_eq!(response.len() - head - 4, 500);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::io;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::routes::exchange::{After, Exchange};
 
 /// Echoes the body as it arrives: chunked with its trailers if it was chunked.
@@ -45,7 +45,7 @@ pub(super) async fn digest(exchange: &mut Exchange<'_>) -> io::Result<After> {
     }
     let hash = HEXLOWER.encode(&hash.finalize());
     exchange
-        .send(&Answer::json(
+        .send(&Response::json(
             200,
             format!(r#"{{"bytes":{bytes},"sha256":"{hash}"}}"#),
         ))
@@ -54,7 +54,7 @@ pub(super) async fn digest(exchange: &mut Exchange<'_>) -> io::Result<After> {
 
 /// 413 before any of the body is read, without a 100, then the end.
 pub(super) async fn early(exchange: &mut Exchange<'_>) -> io::Result<After> {
-    let answer = Answer::text(413, "too much\n").encode(exchange.head, false);
-    exchange.wire.write(&answer).await?;
+    let response = Response::text(413, "too much\n").encode(exchange.head, false);
+    exchange.wire.write(&response).await?;
     Ok(After::Close)
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::http::answer::{Answer, Payload};
+use crate::http::response::{Payload, Response};
 use crate::routes::exchange::{After, Exchange};
 
 #[derive(Serialize)]
@@ -35,13 +35,13 @@ pub(super) async fn seen(exchange: &mut Exchange<'_>) -> io::Result<After> {
             .collect(),
     };
     exchange
-        .send(&Answer::json(200, serde_json::to_vec(&seen)?))
+        .send(&Response::json(200, serde_json::to_vec(&seen)?))
         .await
 }
 
 /// Sends lines that must neither be joined, nor reordered, nor rewritten.
 pub(super) async fn cookies(exchange: &mut Exchange<'_>) -> io::Result<After> {
-    let answer = Answer::text(200, "cookies\n")
+    let response = Response::text(200, "cookies\n")
         .with(
             "Set-Cookie",
             "a=1; Path=/; Expires=Tue, 22 Dec 2026 14:35:08 GMT; HttpOnly",
@@ -58,34 +58,36 @@ pub(super) async fn cookies(exchange: &mut Exchange<'_>) -> io::Result<After> {
         .with("X-Spaces", "  in  between  ")
         .with("X-Obs-Text", "grüße")
         .with("Set-Cookie", "a=2; Path=/again");
-    exchange.send(&answer).await
+    exchange.send(&response).await
 }
 
 /// Sends that status: without a body for 204 and 304, where 304 keeps the length of the full response.
 pub(super) async fn status(exchange: &mut Exchange<'_>, status: u16) -> io::Result<After> {
     let body = format!("status {status}\n");
-    let answer = match status {
-        204 => Answer::empty(204),
-        205 => Answer::text(205, ""),
-        304 => Answer::new(304, Payload::Absent)
+    let response = match status {
+        204 => Response::empty(204),
+        205 => Response::text(205, ""),
+        304 => Response::new(304, Payload::Absent)
             .with("etag", "\"standin\"")
             .with("content-length", &body.len().to_string()),
-        300..=399 => Answer::text(status, body).with("location", "/standin/1k"),
-        _ => Answer::text(status, body),
+        300..=399 => Response::text(status, body).with("location", "/standin/1k"),
+        _ => Response::text(status, body),
     };
-    exchange.send(&answer).await
+    exchange.send(&response).await
 }
 
 pub(super) async fn early_hints(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let hints =
         "HTTP/1.1 103 Early Hints\r\nLink: </apple-touch-icon.png>; rel=preload; as=image\r\n\r\n";
     exchange.wire.write(hints.as_bytes()).await?;
-    exchange.send(&Answer::text(200, "after the hints\n")).await
+    exchange
+        .send(&Response::text(200, "after the hints\n"))
+        .await
 }
 
 /// Sends hop-by-hop lines (RFC 9110 §7.6.1), and one that is not.
 pub(super) async fn hop(exchange: &mut Exchange<'_>) -> io::Result<After> {
-    let answer = Answer::text(200, "hop\n")
+    let response = Response::text(200, "hop\n")
         .with("Connection", "x-hop-one")
         .with("connection", "keep-alive, X-Hop-Two")
         .with("X-Hop-One", "1")
@@ -97,5 +99,5 @@ pub(super) async fn hop(exchange: &mut Exchange<'_>) -> io::Result<After> {
         .with("TE", "trailers")
         .with("Upgrade", "h2c")
         .with("X-Kept", "yes");
-    exchange.send(&answer).await
+    exchange.send(&response).await
 }

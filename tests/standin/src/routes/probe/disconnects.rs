@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::routes::exchange::{After, Exchange};
 
 /// Announces the close, and closes.
 pub(super) async fn close(exchange: &mut Exchange<'_>) -> io::Result<After> {
-    let answer = Answer::text(200, "closing\n").encode(exchange.head, false);
-    exchange.wire.write(&answer).await?;
+    let response = Response::text(200, "closing\n").encode(exchange.head, false);
+    exchange.wire.write(&response).await?;
     Ok(After::Close)
 }
 
@@ -16,7 +16,7 @@ pub(super) async fn close(exchange: &mut Exchange<'_>) -> io::Result<After> {
 pub(super) async fn drop(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let only_reused = exchange.target().parameter("reuse").is_some();
     if only_reused && exchange.number == 0 {
-        return exchange.send(&Answer::text(200, "not dropped\n")).await;
+        return exchange.send(&Response::text(200, "not dropped\n")).await;
     }
     Ok(After::Drop)
 }

@@ -7,7 +7,7 @@ use crate::clock;
 
 /// A response that is complete before its first byte is sent.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     status: u16,
     lines: Vec<u8>,
     body: Payload,
@@ -24,10 +24,10 @@ pub(crate) enum Payload {
     Absent,
 }
 
-impl Answer {
+impl Response {
     /// Lines are sent in the order in which they are added; Date, Connection and Keep-Alive follow them.
-    pub(crate) fn new(status: u16, body: Payload) -> Answer {
-        Answer {
+    pub(crate) fn new(status: u16, body: Payload) -> Response {
+        Response {
             status,
             lines: Vec::with_capacity(256),
             body,
@@ -35,33 +35,33 @@ impl Answer {
     }
 
     /// A body with its type, in t3's order: content-type, content-length, CORS.
-    pub(crate) fn typed(status: u16, content_type: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) fn typed(status: u16, content_type: &str, body: impl Into<Bytes>) -> Response {
         let body = body.into();
         let length = body.len().to_string();
-        Answer::new(status, Payload::Sized(body))
+        Response::new(status, Payload::Sized(body))
             .with("content-type", content_type)
             .with("content-length", &length)
             .with("access-control-allow-origin", "*")
     }
 
-    pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Answer {
-        Answer::typed(status, "application/json", body)
+    pub(crate) fn json(status: u16, body: impl Into<Bytes>) -> Response {
+        Response::typed(status, "application/json", body)
     }
 
-    pub(crate) fn text(status: u16, body: impl Into<Bytes>) -> Answer {
-        Answer::typed(status, "text/plain", body)
+    pub(crate) fn text(status: u16, body: impl Into<Bytes>) -> Response {
+        Response::typed(status, "text/plain", body)
     }
 
     /// No body and no length, and thus chunked (contract §2).
-    pub(crate) fn empty(status: u16) -> Answer {
+    pub(crate) fn empty(status: u16) -> Response {
         let body = match status {
             204 | 304 => Payload::Absent,
             _ => Payload::Chunked(Bytes::new()),
         };
-        Answer::new(status, body).with("access-control-allow-origin", "*")
+        Response::new(status, body).with("access-control-allow-origin", "*")
     }
 
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Answer {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Response {
         for part in [name, ": ", value, "\r\n"] {
             self.lines.extend_from_slice(part.as_bytes());
         }

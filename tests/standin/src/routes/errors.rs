@@ -1,13 +1,13 @@
 //! The API's error responses, in t3's words.
 
-use crate::http::answer::Answer;
+use crate::http::response::Response;
 use crate::random;
 
 pub(super) const MISSING: &str = "missing_credential";
 pub(super) const INVALID: &str = "invalid_credential";
 
 /// 401, without the reason (contract §2).
-pub(super) fn unauthorized(reason: &str) -> Answer {
+pub(super) fn unauthorized(reason: &str) -> Response {
     tagged(
         401,
         "EnvironmentAuthInvalidError",
@@ -17,7 +17,7 @@ pub(super) fn unauthorized(reason: &str) -> Answer {
     )
 }
 
-pub(super) fn insufficient_scope(required: &str) -> Answer {
+pub(super) fn insufficient_scope(required: &str) -> Response {
     tagged(
         403,
         "EnvironmentScopeRequiredError",
@@ -27,7 +27,7 @@ pub(super) fn insufficient_scope(required: &str) -> Answer {
     )
 }
 
-pub(super) fn operation_forbidden(reason: &str) -> Answer {
+pub(super) fn operation_forbidden(reason: &str) -> Response {
     tagged(
         403,
         "EnvironmentOperationForbiddenError",
@@ -37,7 +37,7 @@ pub(super) fn operation_forbidden(reason: &str) -> Answer {
     )
 }
 
-pub(super) fn internal(reason: &str) -> Answer {
+pub(super) fn internal(reason: &str) -> Response {
     tagged(
         500,
         "EnvironmentInternalError",
@@ -48,13 +48,13 @@ pub(super) fn internal(reason: &str) -> Answer {
 }
 
 /// As in v0.0.24 (contract §8).
-pub(super) fn old(status: u16, error: &str) -> Answer {
-    Answer::json(status, format!(r#"{{"error":"{error}"}}"#))
+pub(super) fn old(status: u16, error: &str) -> Response {
+    Response::json(status, format!(r#"{{"error":"{error}"}}"#))
 }
 
-fn tagged(status: u16, tag: &str, code: &str, detail: &str, value: &str) -> Answer {
+fn tagged(status: u16, tag: &str, code: &str, detail: &str, value: &str) -> Response {
     let trace = random::trace_id();
-    Answer::json(
+    Response::json(
         status,
         format!(r#"{{"_tag":"{tag}","code":"{code}","{detail}":"{value}","traceId":"{trace}"}}"#),
     )
