@@ -115,7 +115,7 @@ impl Drop for Process {
         let group = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = self.child.wait();
-        // The whole group holds stderr: once it is closed, nobody writes to the profile.
+        // The whole group holds stderr: once it is closed, no process writes to the profile.
         if let Ok(closed) = self.stderr_closed.get_mut() {
             let _ = closed.recv_timeout(DEATH);
         }

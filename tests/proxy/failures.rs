@@ -142,18 +142,18 @@ async fn an_invalid_response_becomes_a_502() {
 
 #[tokio::test]
 async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pages() {
-    let nobody = {
+    let unused = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         listener.and_then(|listener| listener.local_addr())
     };
-    let nobody = nobody.expect("a port that is free again");
-    let dispatcher = Dispatcher::in_front_of(nobody, &[]).await;
+    let unused = unused.expect("a port that is free again");
+    let dispatcher = Dispatcher::in_front_of(unused, &[]).await;
     let start = Instant::now();
     let script = request(dispatcher.addr, "GET /api/auth/session\nAccept: */*").await;
     assert_eq!(script.status, 503);
     assert_eq!(script.header("content-type"), "application/json");
     assert_eq!(script.header("retry-after"), "1");
-    assert!(script.text().contains(&nobody.to_string()));
+    assert!(script.text().contains(&unused.to_string()));
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     let ready = request(dispatcher.addr, "GET /readyz").await;
     assert_eq!((ready.status, ready.text().as_str()), (503, "down"));
@@ -162,7 +162,7 @@ async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pag
     assert_eq!(page.status, 503);
     assert_eq!(start.elapsed().as_secs(), 20);
     assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.text().contains(&nobody.to_string()));
+    assert!(page.text().contains(&unused.to_string()));
     assert!(
         page.text().contains("http-equiv=\"refresh\""),
         "it reloads itself"
