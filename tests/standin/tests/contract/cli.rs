@@ -139,7 +139,7 @@ async fn every_run_leaves_a_record() {
 }
 
 #[tokio::test]
-async fn the_version_is_the_tag_s() {
+async fn the_version_is_that_of_the_tag() {
     let output = Room::new().run(&["--version"]).await;
     assert_eq!(text(&output.stdout), "t3 v0.0.26\n");
 }

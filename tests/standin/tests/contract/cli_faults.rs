@@ -53,7 +53,7 @@ async fn of_two_overlapping_runs_the_later_is_locked_out() {
 }
 
 #[tokio::test]
-async fn failures_garbage_floods_and_emptiness() {
+async fn a_run_fails_or_prints_garbage_a_flood_or_nothing() {
     type Case = (fn(&mut Faults), Option<i32>, fn(&str) -> bool);
     let cases: [Case; 4] = [
         (

@@ -10,7 +10,7 @@ fn credential_json(credential: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_answer_is_this_one() {
+async fn the_response_is_t3_s_byte_for_byte() {
     let room = Room::new();
     let server = room.server().await;
     let credential = room.credential().await;
@@ -59,7 +59,7 @@ async fn the_answer_is_this_one() {
 }
 
 #[tokio::test]
-async fn one_of_eight_wins() {
+async fn one_of_eight_concurrent_exchanges_succeeds() {
     let room = Room::new();
     let server = room.server().await;
     let credential = credential_json(&room.credential().await);
@@ -81,7 +81,7 @@ async fn one_of_eight_wins() {
 }
 
 #[tokio::test]
-async fn refusals_have_these_shapes() {
+async fn refusals_have_t3_s_format() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;

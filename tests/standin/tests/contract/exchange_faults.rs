@@ -63,7 +63,7 @@ async fn cookies_are_renamed_left_out_and_added() {
 }
 
 #[tokio::test]
-async fn refused_it_is_kept_forced_from_500_on_it_is_spent() {
+async fn a_refused_credential_is_kept_and_one_of_a_forced_500_spent() {
     let room = Room::new();
     let server = room.server().await;
     for (fault, status, spent) in [
@@ -106,7 +106,7 @@ async fn refused_it_is_kept_forced_from_500_on_it_is_spent() {
 }
 
 #[tokio::test]
-async fn a_lost_exchange_leaves_a_session_nobody_has() {
+async fn a_lost_exchange_leaves_a_session_without_a_client() {
     let room = Room::new();
     let server = room.server().await;
     server.set_faults(|faults| faults.exchange_lost = true);

@@ -107,7 +107,7 @@ async fn heads_are_limited_and_need_a_host() {
 }
 
 #[tokio::test]
-async fn pipelines_absolute_forms_and_continues() {
+async fn pipelines_absolute_forms_and_100_continue_are_served() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;
@@ -127,7 +127,7 @@ async fn pipelines_absolute_forms_and_continues() {
 }
 
 #[tokio::test]
-async fn old_clients_get_a_closed_connection() {
+async fn http_1_0_clients_get_a_closed_connection() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;

@@ -14,7 +14,7 @@ use crate::room::{DEADLINE, Room};
 use crate::websocket;
 
 #[tokio::test]
-async fn at_first_it_accepts_and_says_nothing() {
+async fn during_a_silent_start_it_accepts_and_does_not_respond() {
     let room = Room::new();
     let mut options = Options::new(room.path());
     options.faults.silent_start_ms = 400;

@@ -6,7 +6,7 @@ use crate::room::Room;
 const PATH: &str = "/api/auth/pairing-token";
 
 #[tokio::test]
-async fn it_takes_an_administrative_session() {
+async fn minting_needs_an_administrative_session() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;
@@ -94,7 +94,7 @@ async fn links_are_listed_in_clear_and_revoked() {
 }
 
 #[tokio::test]
-async fn its_status_can_be_forced() {
+async fn the_status_of_minting_can_be_forced() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;

@@ -42,7 +42,7 @@ async fn bytes_follow_their_pattern() {
 }
 
 #[tokio::test]
-async fn statuses_have_the_body_they_may() {
+async fn statuses_have_the_body_that_they_allow() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;
@@ -135,7 +135,7 @@ async fn connections_are_dropped_cut_and_closed() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_early_is_noticed() {
+async fn a_client_that_leaves_early_is_recorded() {
     let room = Room::new();
     let server = room.server().await;
     for path in ["/standin/hang", "/standin/slow?ms=60000"] {

@@ -13,7 +13,7 @@ async fn authenticated(client: &mut Client, lines: &str) -> bool {
 }
 
 #[tokio::test]
-async fn without_a_session_it_is_these_217_bytes() {
+async fn without_a_session_the_response_has_these_217_bytes() {
     let room = Room::new();
     let server = room.server().await;
     let mut client = Client::to(server.addr()).await;
@@ -28,7 +28,7 @@ async fn without_a_session_it_is_these_217_bytes() {
 }
 
 #[tokio::test]
-async fn with_one_it_says_so_in_order() {
+async fn with_a_session_the_response_has_t3_s_order() {
     let room = Room::new();
     let server = room.server().await;
     let token = server.issue_browser_session("alice").expect("writes");

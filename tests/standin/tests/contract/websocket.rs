@@ -95,7 +95,7 @@ async fn messages_are_answered() {
 }
 
 #[tokio::test]
-async fn the_unknown_are_refused_and_cut_off() {
+async fn upgrades_without_a_session_are_refused_and_closed() {
     let room = Room::new();
     let server = room.server().await;
     for (path, lines, reason) in [
