@@ -13,9 +13,10 @@ use crate::common::raw_upstream::RawUpstream;
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 use crate::harness::until;
 
-/// How long `/healthz` may take while other clients misbehave.
+/// How long `/healthz` may take while other clients misbehave. The figure is that of the release build;
+/// the other bound only tells a wait in a queue from a busy machine.
 fn healthz() -> Duration {
-    Duration::from_millis(if is_release() { 100 } else { 1000 })
+    Duration::from_millis(if is_release() { 100 } else { 5000 })
 }
 
 /// The most resident memory while many clients misbehave.
