@@ -3,61 +3,53 @@
 use crate::common::{Client, HANDSHAKE, PAGE, World};
 use crate::harness::{assert_untouched, each};
 
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+const VERSION: &str = "Sec-WebSocket-Version: 13";
+
+/// Methods and lines of a head; what follows an empty line is a body.
+const INVALID: [(&str, &[&str]); 21] = [
+    ("POST", &[VERSION, KEY, "Content-Length: 0"]),
+    ("POST", &[VERSION, KEY, "Content-Length: 4", "", "body"]),
+    ("HEAD", &[VERSION, KEY]),
+    ("GET", &[KEY]),
+    ("GET", &["Sec-WebSocket-Version: 12", KEY]),
+    ("GET", &["Sec-WebSocket-Version: 8", KEY]),
+    ("GET", &["Sec-WebSocket-Version: 13, 8", KEY]),
+    ("GET", &[VERSION, VERSION, KEY]),
+    ("GET", &["Sec-WebSocket-Version:", KEY]),
+    ("GET", &[VERSION]),
+    ("GET", &[VERSION, "Sec-WebSocket-Key:"]),
+    ("GET", &[VERSION, "Sec-WebSocket-Key: short=="]),
+    (
+        "GET",
+        &[VERSION, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ="],
+    ),
+    (
+        "GET",
+        &[VERSION, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA="],
+    ),
+    (
+        "GET",
+        &[VERSION, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ==="],
+    ),
+    (
+        "GET",
+        &[VERSION, "Sec-WebSocket-Key: dGhl!HNhbXBsZSBub25jZQ=="],
+    ),
+    ("GET", &[VERSION, KEY, KEY]),
+    ("GET", &["Connection: Sec-WebSocket-Key", VERSION, KEY]),
+    ("GET", &["Connection: Sec-WebSocket-Version", VERSION, KEY]),
+    ("GET", &[VERSION, KEY, "Content-Length: 5"]),
+    ("GET", &[VERSION, KEY, "Transfer-Encoding: chunked"]),
+];
+
 #[tokio::test]
 async fn row_23_a_bad_handshake_never_reaches_t3() {
-    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    let version = "Sec-WebSocket-Version: 13";
-    let cases = [
-        ("POST", format!("{version}\n{key}\nContent-Length: 0")),
-        (
-            "POST",
-            format!("{version}\n{key}\nContent-Length: 4\n\nbody"),
-        ),
-        ("HEAD", format!("{version}\n{key}")),
-        ("GET", key.to_owned()),
-        ("GET", format!("Sec-WebSocket-Version: 12\n{key}")),
-        ("GET", format!("Sec-WebSocket-Version: 8\n{key}")),
-        ("GET", format!("Sec-WebSocket-Version: 13, 8\n{key}")),
-        ("GET", format!("{version}\n{version}\n{key}")),
-        ("GET", format!("Sec-WebSocket-Version:\n{key}")),
-        ("GET", version.to_owned()),
-        ("GET", format!("{version}\nSec-WebSocket-Key:")),
-        ("GET", format!("{version}\nSec-WebSocket-Key: short==")),
-        (
-            "GET",
-            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ="),
-        ),
-        (
-            "GET",
-            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA="),
-        ),
-        (
-            "GET",
-            format!("{version}\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ==="),
-        ),
-        (
-            "GET",
-            format!("{version}\nSec-WebSocket-Key: dGhl!HNhbXBsZSBub25jZQ=="),
-        ),
-        ("GET", format!("{version}\n{key}\n{key}")),
-        (
-            "GET",
-            format!("Connection: Sec-WebSocket-Key\n{version}\n{key}"),
-        ),
-        (
-            "GET",
-            format!("Connection: Sec-WebSocket-Version\n{version}\n{key}"),
-        ),
-        ("GET", format!("{version}\n{key}\nContent-Length: 5")),
-        (
-            "GET",
-            format!("{version}\n{key}\nTransfer-Encoding: chunked"),
-        ),
-    ];
-    each(cases, |(method, fields)| async move {
+    each(INVALID, |(method, lines)| async move {
         let world = World::start().await;
         let session = world.standin.issue_browser_session("test").expect("writable");
         let mut client = Client::connect(world.addr()).await;
+        let fields = lines.join("\n");
         let (fields, body) = fields.split_once("\n\n").unwrap_or((&fields, ""));
         let head = format!(
             "{method} /ws\nConnection: Upgrade\nUpgrade: websocket\n{fields}\nCookie: t3_session={session}"

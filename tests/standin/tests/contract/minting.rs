@@ -24,7 +24,13 @@ async fn minting_needs_an_administrative_session() {
         standard.status == 403 && standard.text().contains("insufficient_scope"),
         "{standard:?}"
     );
+}
 
+#[tokio::test]
+async fn a_minted_credential_gives_a_session_with_its_label() {
+    let room = Room::new();
+    let server = room.server().await;
+    let mut client = Client::to(server.addr()).await;
     let admin = server.issue_administrative_session("hub").expect("writes");
     let admin = format!("Authorization: Bearer {admin}\r\n");
     assert_eq!(client.post(PATH, &admin, "").await.status, 400);
