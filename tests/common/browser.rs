@@ -39,8 +39,8 @@ impl Browser {
     pub(crate) async fn launch() -> Option<Self> {
         let Some(program) = find_program() else {
             let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!ci, "no chromium on this machine");
-            println!("skipped: no chromium on this machine (apt-get install chromium)");
+            assert!(!ci, "no Chromium on this machine");
+            println!("skipped: no Chromium on this machine (.ci/browser installs one)");
             return None;
         };
         let (process, url) = Process::spawn(&program);
@@ -66,7 +66,7 @@ fn find_program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let chosen = std::env::var("CHROMIUM").unwrap_or_default();
-    let names = [&chosen, "chromium", "chromium-browser", "google-chrome"];
+    let names = [&chosen, "google-chrome", "chromium", "chromium-browser"];
     let mut programs = names
         .iter()
         .flat_map(|name| dirs.iter().map(move |dir| dir.join(name)));

@@ -154,6 +154,13 @@ impl Dispatcher {
     }
 }
 
+/// Tells that a test cannot run on this machine, which is a failure where `CI=true`.
+pub fn skip(why: &str) {
+    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(!is_ci, "{why}");
+    println!("skipped: {why}");
+}
+
 /// The configuration for a dispatcher in front of `upstream`, with the stand-in's CLI.
 pub fn config(upstream: SocketAddr, dir: &Path, args: &[&str]) -> Config {
     let bin = cli_in(dir);

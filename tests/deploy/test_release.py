@@ -1,6 +1,7 @@
 """One version everywhere, pinned things stay pinned, and compose runs what the manifests run."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -54,11 +55,17 @@ def test_an_action_is_pinned(used):
 def test_the_workflow_runs_the_checks():
     jobs = yaml.safe_load(WORKFLOW)["jobs"]
     lines = {name: [step.get("run", "") for step in job["steps"]] for name, job in jobs.items()}
-    assert ".ci/run" in lines["checks"]
+    assert ".ci/run $STEPS" in lines["checks"]
     assert ".ci/deny advisories" in lines["advisories"]
     assert any("docker build --tag binary ." in one for one in lines["images"])
     assert set(jobs["publish"]["needs"]) == {"checks", "advisories", "images"}
     assert yaml.safe_load(WORKFLOW)["permissions"] == {"contents": "read"}
+
+
+def test_the_workflow_names_every_step_once():
+    rows = yaml.safe_load(WORKFLOW)["jobs"]["checks"]["strategy"]["matrix"]["include"]
+    listed = subprocess.run([ROOT / ".ci/run", "--list"], capture_output=True, text=True, check=True, timeout=60)
+    assert sorted(" ".join(row["steps"] for row in rows).split()) == sorted(listed.stdout.split())
 
 
 def test_compose_runs_the_same_t3():

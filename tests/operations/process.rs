@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, binary, command, is_release, output};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, cli_in, request};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, cli_in, request, skip};
 
 #[test]
 fn an_invalid_option_ends_the_start_with_one_line_and_code_2() {
@@ -114,16 +114,19 @@ async fn a_drain_ends_tunnels_at_its_deadline() {
 /// PID 1 has no default signal handlers, and has no parent that reaps its children.
 #[tokio::test]
 async fn it_drains_as_pid_1_too() {
-    let allowed = Command::new("unshare")
-        .args(["--pid", "--fork", "true"])
-        .status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        println!("skipped: no permission for a PID namespace");
-        return;
-    }
+    let options = ["--pid", "--fork", "--map-root-user"];
+    // Who is root already needs no map, which a sandbox may refuse.
+    let options = [&options[..2], &options[..]].into_iter().find(|options| {
+        let allowed = Command::new("unshare").args(*options).arg("true").status();
+        allowed.is_ok_and(|status| status.success())
+    });
+    let Some(options) = options else {
+        return skip("no permission for a PID namespace");
+    };
     let mut unshare = Command::new("unshare");
-    unshare.args(["--pid", "--fork"]).arg(binary());
     unshare
+        .args(options)
+        .arg(binary())
         .env("DISPATCHER_HOST", "127.0.0.1")
         .env("DISPATCHER_PORT", "0");
     let process = Process::start(&mut unshare);

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, command};
-use crate::common::{cli_in, request};
+use crate::common::{cli_in, request, skip};
 use crate::harness::load;
 
 /// From the range for documentation (RFC 5737).
@@ -82,5 +82,5 @@ fn run_inside(test: &str) {
         );
         return;
     }
-    println!("skipped: no permission for a network namespace, or no `ip` to fill it");
+    skip("no permission for a network namespace, or no `ip` to fill it");
 }

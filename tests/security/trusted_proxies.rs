@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::common::{Client, Dispatcher, PAGE, World, config};
+use crate::common::{Client, Dispatcher, PAGE, World, config, skip};
 use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn an_ipv4_peer_of_an_ipv6_socket_is_that_peer() {
     each(cases, |(options, expected)| async move {
         let world = World::start().await;
         let Ok(listener) = TcpListener::bind("[::ffff:127.0.0.1]:0").await else {
-            return println!("skipped: no IPv6 on this machine");
+            return skip("no IPv6 on this machine");
         };
         let port = listener.local_addr().expect("bound").port();
         let named = match options.is_empty() {
