@@ -8,6 +8,7 @@ pub mod cacheability;
 pub mod compressor;
 pub mod encoder;
 pub mod etag;
+pub mod fetch;
 pub mod negotiation;
 pub mod response_fields;
 pub mod revalidate;
@@ -33,9 +34,8 @@ use crate::config::options::AssetsConfig;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Asset;
 use crate::process::Tasks;
-use crate::pwa::tags::Tags;
-use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, PageTransform};
 use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::forward::Interim;
@@ -68,7 +68,7 @@ pub struct AssetRequest<'a> {
     immutable_name: Option<&'a str>,
     preferred: PreferredCodings,
     /// What is inserted if the response is a page.
-    tags: Option<Tags>,
+    page_transform: Option<PageTransform>,
 }
 
 impl StaticAssets {
@@ -101,16 +101,20 @@ impl StaticAssets {
         self.0.is_some()
     }
 
-    /// The request with `head` and no body, if its response may be a static file. `tags` are
+    /// The request with `head` and no body, if its response may be a static file. `page_transform` is
     /// inserted if it is a page.
-    pub fn request<'a>(&'a self, head: &'a Parts, tags: Option<Tags>) -> Option<AssetRequest<'a>> {
+    pub fn request<'a>(
+        &'a self,
+        head: &'a Parts,
+        page_transform: Option<PageTransform>,
+    ) -> Option<AssetRequest<'a>> {
         let service = self.0.as_ref()?;
         cacheability::is_eligible(head).then(|| AssetRequest {
             service,
             head,
             immutable_name: cacheability::hashed_name(head),
             preferred: negotiation::preferred_codings(&head.headers),
-            tags,
+            page_transform,
         })
     }
 

@@ -54,8 +54,8 @@ impl AssetRequest<'_> {
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
         let plan = self.plan(&response);
-        let mut response = match self.tags {
-            Some(tags) => tags.put_into(response),
+        let mut response = match self.page_transform {
+            Some(transform) => transform(response),
             None => response,
         };
         match plan {

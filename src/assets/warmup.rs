@@ -10,7 +10,8 @@ use tracing::{debug, info};
 
 use crate::assets::AssetService;
 use crate::assets::encoder::Coding;
-use crate::assets::single_flight::{FetchOutcome, FetchRole};
+use crate::assets::fetch::FetchOutcome;
+use crate::assets::single_flight::FetchRole;
 use crate::assets::transcode::EncodedPiece;
 use crate::http_rules::paths;
 use crate::upstream::error::Failure;

@@ -13,7 +13,7 @@ pub(crate) mod header_lines;
 pub(crate) mod io;
 pub(crate) mod normalized_head;
 pub mod request;
-pub(crate) mod request_writer;
+pub mod request_writer;
 pub(crate) mod response;
 pub(crate) mod splice;
 
@@ -27,7 +27,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
-use crate::fast_path::request::{Rules, rewrite};
+use crate::fast_path::request::rewrite;
+use crate::fast_path::request_writer::Rules;
 use crate::metrics::requests::Stream;
 use crate::process::Tasks;
 use crate::state::Services;

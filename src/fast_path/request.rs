@@ -3,12 +3,10 @@
 //! Eligible is a GET or HEAD without a body that is certainly forwarded. Whatever is not certain is
 //! ineligible: hyper's way knows the response to everything.
 
-use std::net::IpAddr;
-
-use crate::access::{Door, Standing};
+use crate::access::Standing;
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
-use crate::fast_path::request_writer::RequestWriter;
+use crate::fast_path::request_writer::{IdSource, RequestWriter, Rules};
 use crate::http_rules::grammar::ByteSet;
 use crate::http_rules::paths;
 use crate::http_rules::request_id::{RequestId, RequestIds};
@@ -18,17 +16,6 @@ const MOST_ADDED_BYTES: usize = 256;
 
 /// The characters of a target that every reader reads alike.
 static CLEAN: ByteSet = ByteSet::visible_but(b"#\"<>\\^`{|}");
-
-/// The rules by which the requests of one connection are judged, and where they come from.
-#[derive(Debug)]
-pub struct Rules<'a> {
-    pub(super) door: &'a Door,
-    pub(super) request_ids: &'a RequestIds,
-    pub(super) peer: IpAddr,
-    pub(super) peer_text: String,
-    /// Is a request for what may be a static file eligible? Not where such files are cached here.
-    pub(super) files_are_eligible: bool,
-}
 
 /// An eligible request whose head for t3 has been written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,34 +29,6 @@ pub struct EligibleRequest {
     /// It is counted as an asset, not as a fetch.
     pub is_asset: bool,
     id: IdSource,
-}
-
-/// Where the id of a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IdSource {
-    /// It came with it: its place in the head, and its length.
-    Given(usize, usize),
-    /// It was made.
-    Made(u64),
-}
-
-impl<'a> Rules<'a> {
-    /// For requests that come from `peer`, by the access policy `door`; those without an id get one
-    /// of `request_ids`.
-    pub fn new(
-        door: &'a Door,
-        request_ids: &'a RequestIds,
-        peer: IpAddr,
-        files_are_eligible: bool,
-    ) -> Self {
-        Self {
-            door,
-            request_ids,
-            peer,
-            peer_text: peer.to_string(),
-            files_are_eligible,
-        }
-    }
 }
 
 impl EligibleRequest {

@@ -1,13 +1,34 @@
 //! The fields of an eligible request, line by line, on their way to t3. Pure.
 
-use crate::access::Assessment;
+use std::net::IpAddr;
+
+use crate::access::{Assessment, Door};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
-use crate::fast_path::request::{IdSource, Rules};
 use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy::{Disposition, Field, WITHHELD_COOKIE_PREFIX};
-use crate::http_rules::request_id::is_safe;
+use crate::http_rules::request_id::{RequestIds, is_safe};
 use crate::http_rules::{cookies, forwarded};
+
+/// The rules by which the requests of one connection are judged, and where they come from.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    pub(super) door: &'a Door,
+    pub(super) request_ids: &'a RequestIds,
+    pub(super) peer: IpAddr,
+    pub(super) peer_text: String,
+    /// Is a request for what may be a static file eligible? Not where such files are cached here.
+    pub(super) files_are_eligible: bool,
+}
+
+/// Where the id of a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdSource {
+    /// It came with it: its place in the head, and its length.
+    Given(usize, usize),
+    /// It was made.
+    Made(u64),
+}
 
 /// The head for t3 under way, and what its lines have stated so far.
 #[derive(Debug)]
@@ -21,6 +42,25 @@ pub(super) struct RequestWriter<'a> {
     /// Lines of `Sec-Fetch-Dest`, none of which says `document`.
     fetch_destinations: usize,
     accepts_html: bool,
+}
+
+impl<'a> Rules<'a> {
+    /// For requests that come from `peer`, by the access policy `door`; those without an id get one
+    /// of `request_ids`.
+    pub fn new(
+        door: &'a Door,
+        request_ids: &'a RequestIds,
+        peer: IpAddr,
+        files_are_eligible: bool,
+    ) -> Self {
+        Self {
+            door,
+            request_ids,
+            peer,
+            peer_text: peer.to_string(),
+            files_are_eligible,
+        }
+    }
 }
 
 impl<'a> RequestWriter<'a> {

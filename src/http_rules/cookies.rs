@@ -5,8 +5,6 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr_iter;
 
-use crate::http_rules::header_map;
-
 /// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
@@ -40,30 +38,6 @@ pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) 
     line.extend_from_slice(format!("{name}={value}").as_bytes());
     if let Ok(line) = HeaderValue::from_bytes(&line) {
         headers.insert(COOKIE, line);
-    }
-}
-
-/// Removes the cookies whose name begins with `prefix`. The others stay byte for byte.
-pub fn withhold(headers: &mut HeaderMap, prefix: &str) {
-    let rest_of = |line: &HeaderValue| without(line.as_bytes(), prefix);
-    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
-    if lines.iter().all(|line| rest_of(line).is_none()) {
-        return;
-    }
-    let kept = lines.into_iter().filter_map(|line| match rest_of(&line) {
-        None => Some(line),
-        Some(rest) if rest.is_empty() => None,
-        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
-    });
-    let kept: Vec<_> = kept.collect();
-    let mut kept = kept.into_iter();
-    match kept.next() {
-        Some(first) => drop(headers.insert(COOKIE, first)),
-        // `HeaderMap::remove` would move the last field into the gap.
-        None => header_map::retain(headers, |name| name != COOKIE),
-    }
-    for line in kept {
-        headers.append(COOKIE, line);
     }
 }
 
@@ -175,27 +149,6 @@ mod tests {
             replace_session_cookie(&mut headers, "s", "new");
             let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(lines, [expected]);
-        }
-    }
-
-    #[test]
-    fn withheld_cookies_go_and_the_rest_stays_byte_for_byte() {
-        for (lines, expected) in [
-            (vec!["a=1;  b=\"2 3\" ;c"], vec!["a=1;  b=\"2 3\" ;c"]),
-            (vec!["a=1; authentik_session=x; b=2"], vec!["a=1; b=2"]),
-            (vec!["authentik_csrf=x; a=1"], vec!["a=1"]),
-            (vec!["Authentik_proxy_1=x"], vec![]),
-            (
-                vec!["authentik_a=x", "b=2;authentik_c;d=4"],
-                vec!["b=2;d=4"],
-            ),
-            (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
-        ] {
-            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            let mut headers = from_lines(&lines);
-            withhold(&mut headers, "authentik_");
-            let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
-            assert_eq!(kept, expected, "{lines:?}");
         }
     }
 

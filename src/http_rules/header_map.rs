@@ -1,7 +1,7 @@
 //! The header policy applied to a `HeaderMap`: hyper's way. Pure.
 
 use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, COOKIE, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
 use crate::http_rules::cookies;
 use crate::http_rules::header_policy::{
@@ -53,7 +53,31 @@ pub fn withhold(headers: &mut HeaderMap, policy: &HeaderPolicy, is_trusted: bool
             _ => true,
         }
     });
-    cookies::withhold(headers, WITHHELD_COOKIE_PREFIX);
+    withhold_cookies(headers, WITHHELD_COOKIE_PREFIX);
+}
+
+/// Removes the cookies whose name begins with `prefix`. The others stay byte for byte.
+pub fn withhold_cookies(headers: &mut HeaderMap, prefix: &str) {
+    let rest_of = |line: &HeaderValue| cookies::without(line.as_bytes(), prefix);
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
+    if lines.iter().all(|line| rest_of(line).is_none()) {
+        return;
+    }
+    let kept = lines.into_iter().filter_map(|line| match rest_of(&line) {
+        None => Some(line),
+        Some(rest) if rest.is_empty() => None,
+        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
+    });
+    let kept: Vec<_> = kept.collect();
+    let mut kept = kept.into_iter();
+    match kept.next() {
+        Some(first) => drop(headers.insert(COOKIE, first)),
+        // `HeaderMap::remove` would move the last field into the gap.
+        None => retain(headers, |name| name != COOKIE),
+    }
+    for line in kept {
+        headers.append(COOKIE, line);
+    }
 }
 
 /// Does the sender of a request accept trailers (RFC 9110 §10.1.4)?
@@ -238,5 +262,26 @@ mod tests {
         ]);
         strip_request(&mut headers);
         assert_eq!(lines(&headers), [("host", "h"), ("content-length", "3")]);
+    }
+
+    #[test]
+    fn withheld_cookies_go_and_the_rest_stays_byte_for_byte() {
+        for (lines, expected) in [
+            (vec!["a=1;  b=\"2 3\" ;c"], vec!["a=1;  b=\"2 3\" ;c"]),
+            (vec!["a=1; authentik_session=x; b=2"], vec!["a=1; b=2"]),
+            (vec!["authentik_csrf=x; a=1"], vec!["a=1"]),
+            (vec!["Authentik_proxy_1=x"], vec![]),
+            (
+                vec!["authentik_a=x", "b=2;authentik_c;d=4"],
+                vec!["b=2;d=4"],
+            ),
+            (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
+            let mut headers = from_lines(&lines);
+            withhold_cookies(&mut headers, "authentik_");
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(kept, expected, "{lines:?}");
+        }
     }
 }

@@ -114,7 +114,7 @@ impl Field {
     /// The class of the field called `name`, in whatever case, where no identity header is known.
     pub fn of(name: &[u8]) -> Self {
         let Some((lower, has_separator)) = scan::folded::<LONGEST_NAME>(name) else {
-            return Self::of_long(name);
+            return Self::of_unusual(name);
         };
         let lower = &lower[..name.len()];
         match lower {
@@ -135,7 +135,7 @@ impl Field {
             b"forwarded" | b"x-real-ip" => Self::Forwarded,
             b"transfer-encoding" => Self::TransferEncoding,
             b"x-dispatcher-secret" => Self::Withheld,
-            _ if has_separator => Self::of_separated(name),
+            _ if has_separator => Self::of_unusual(name),
             _ => Self::of_prefix(lower),
         }
     }
@@ -152,29 +152,20 @@ impl Field {
         }
     }
 
-    /// A name with `_` or `.`, which some programs read as `-`.
+    /// A name that is long, or has `_` or `.`, which some programs read as `-`.
     #[cold]
-    fn of_separated(name: &[u8]) -> Self {
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-        match Self::of(canonical(&name).as_bytes()) {
-            Self::Withheld => Self::Withheld,
+    fn of_unusual(name: &[u8]) -> Self {
+        let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let canonical = canonical(&lower);
+        let field = match canonical.len() > LONGEST_NAME {
+            true => Self::of_prefix(canonical.as_bytes()),
+            false => Self::of(canonical.as_bytes()),
+        };
+        match field {
+            field if canonical == lower => field,
             Self::Forwarded | Self::ForwardedFor => Self::Lookalike,
+            Self::Withheld => Self::Withheld,
             _ => Self::Other,
-        }
-    }
-
-    #[cold]
-    fn of_long(name: &[u8]) -> Self {
-        match name.iter().any(|byte| b"_.".contains(byte)) {
-            true => {
-                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-                match Self::of_prefix(canonical(&name).as_bytes()) {
-                    Self::Forwarded => Self::Lookalike,
-                    Self::Withheld => Self::Withheld,
-                    _ => Self::Other,
-                }
-            }
-            false => Self::of_prefix(&name.to_ascii_lowercase()),
         }
     }
 

@@ -12,9 +12,8 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use crate::pwa::icon::Icon;
-use crate::pwa::tags::Tags;
-use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, PageTransform};
 use crate::upstream::Upstream;
 
 /// The background of t3's page before its script has loaded.
@@ -37,9 +36,9 @@ impl Pwa {
         self.is_on
     }
 
-    /// The tags for the response to the request with `head`, if it may be a page.
-    pub fn tags(&self, head: &Parts) -> Option<Tags> {
-        self.is_on.then(|| Tags::for_request(head)).flatten()
+    /// The insertion of the tags into the response to the request with `head`, if it may be a page.
+    pub fn page_transform(&self, head: &Parts) -> Option<PageTransform> {
+        (self.is_on && tags::are_for(head)).then_some(tags::insert)
     }
 
     /// Is t3's `response` to be sent on: a manifest of its own, or an error? For a name that it does

@@ -32,35 +32,28 @@ const OWN_MANIFEST: &str = "link[rel~=manifest i]";
 /// A response with one of these is no plain page, or must not be changed.
 const SPECIAL_FIELDS: [HeaderName; 3] = [CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE];
 
-/// The tags, for the response to one request.
-#[derive(Debug, Clone, Copy)]
-pub struct Tags(());
+/// Would the response to the request with `head` be shown as a page?
+pub(super) fn are_for(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD)
+        && !head.headers.contains_key(AUTHORIZATION)
+        && browser_request::wants_document(&head.headers)
+        && !transform::is_forbidden(&head.headers)
+}
 
-impl Tags {
-    /// The tags, if the response to the request with `head` would be shown as a page.
-    pub(super) fn for_request(head: &Parts) -> Option<Self> {
-        let is_wanted = matches!(head.method, Method::GET | Method::HEAD)
-            && !head.headers.contains_key(AUTHORIZATION)
-            && browser_request::wants_document(&head.headers)
-            && !transform::is_forbidden(&head.headers);
-        is_wanted.then_some(Self(()))
+/// Inserts the tags if `response` is a page from t3; any other is returned unchanged.
+pub(super) fn insert(response: ClientResponse) -> ClientResponse {
+    if response.status() != StatusCode::OK || !is_page(response.headers()) {
+        return response;
     }
-
-    /// Inserts the tags if `response` is a page from t3; any other is returned unchanged.
-    pub fn put_into(self, response: ClientResponse) -> ClientResponse {
-        if response.status() != StatusCode::OK || !is_page(response.headers()) {
-            return response;
+    let (mut head, body) = response.into_parts();
+    let body = match body {
+        ResponseBody::Relayed(page) => {
+            drop_fields_of_original(&mut head.headers);
+            with_tags(page)
         }
-        let (mut head, body) = response.into_parts();
-        let body = match body {
-            ResponseBody::Relayed(page) => {
-                drop_fields_of_original(&mut head.headers);
-                with_tags(page)
-            }
-            body => body,
-        };
-        ClientResponse::from_parts(head, body)
-    }
+        body => body,
+    };
+    ClientResponse::from_parts(head, body)
 }
 
 /// HTML in UTF-8, as t3's is, or in an encoding that is not named.
@@ -141,8 +134,7 @@ mod tests {
             let mut request = Request::builder().method(method).body(()).expect("one");
             *request.headers_mut() = from_lines(lines);
             let head = request.into_parts().0;
-            let tags = Tags::for_request(&head);
-            assert_eq!(tags.is_some(), expected, "{method} {lines:?}");
+            assert_eq!(are_for(&head), expected, "{method} {lines:?}");
         }
     }
 

@@ -19,6 +19,9 @@ const WAITING_PAGE: &str = include_str!("waiting.html");
 /// A response to a client.
 pub type ClientResponse = Response<ResponseBody>;
 
+/// A change of t3's page on its way to a client; any other response is returned unchanged.
+pub type PageTransform = fn(ClientResponse) -> ClientResponse;
+
 /// How an error is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {

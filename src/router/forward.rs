@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::http_rules::paths;
-use crate::pwa::tags::Tags;
-use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, PageTransform};
 use crate::router::context::RequestContext;
 use crate::router::{Router, error_format};
 use crate::upstream::error::Failure;
@@ -29,7 +28,7 @@ impl Router<'_> {
         }
         let sent = self.ask_once(context, error_format, |limit| async move {
             let response = self.send(context, body, limit).await?;
-            Ok(with_tags(self.tags(context), response))
+            Ok(transformed(response, self.page_transform(context)))
         });
         sent.await.unwrap_or_else(|response| response)
     }
@@ -41,12 +40,12 @@ impl Router<'_> {
         context: &RequestContext<'_>,
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
-        let tags = self.tags(context);
-        if let Some(asset) = self.services.assets.request(&context.head, tags) {
+        let page_transform = self.page_transform(context);
+        if let Some(asset) = self.services.assets.request(&context.head, page_transform) {
             return asset.fetch(limit, &context.client.interim).await;
         }
         let response = self.send(context, Outbound::Empty, limit).await?;
-        Ok(with_tags(tags, response))
+        Ok(transformed(response, page_transform))
     }
 
     /// Sends a request with `body` to t3.
@@ -63,23 +62,26 @@ impl Router<'_> {
 
     /// The static file that is asked for, if it is stored.
     fn stored(&self, context: &RequestContext<'_>) -> Option<ClientResponse> {
-        let tags = self.tags(context);
-        let asset = self.services.assets.request(&context.head, tags)?;
+        let page_transform = self.page_transform(context);
+        let asset = self
+            .services
+            .assets
+            .request(&context.head, page_transform)?;
         asset.stored()
     }
 
-    /// The tags for the head of t3's page, where the response may be one: below t3's dynamic prefixes
-    /// HTML is anybody's.
-    fn tags(&self, context: &RequestContext<'_>) -> Option<Tags> {
+    /// The change of t3's page, where the response may be one: below t3's dynamic prefixes HTML is
+    /// anybody's.
+    fn page_transform(&self, context: &RequestContext<'_>) -> Option<PageTransform> {
         paths::is_static_path(context.head.uri.path())
-            .then(|| self.services.pwa.tags(&context.head))
+            .then(|| self.services.pwa.page_transform(&context.head))
             .flatten()
     }
 }
 
-fn with_tags(tags: Option<Tags>, response: ClientResponse) -> ClientResponse {
-    match tags {
-        Some(tags) => tags.put_into(response),
+fn transformed(response: ClientResponse, transform: Option<PageTransform>) -> ClientResponse {
+    match transform {
+        Some(transform) => transform(response),
         None => response,
     }
 }

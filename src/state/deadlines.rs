@@ -7,10 +7,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::options::LimitsConfig;
+use crate::state::transfer_window::TransferWindow;
 use crate::upstream::request_body::Upload;
-
-/// A client that is waited for must move this much a second, averaged over a window.
-const SLOWEST_BYTES_A_SECOND: u64 = 256;
 
 /// Longer than any connection lives without its deadline being asked for again.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -26,9 +24,9 @@ pub struct Deadlines {
 struct Progress {
     phase: Phase,
     /// While the client is waited for to send more of its body.
-    sending: Option<Window>,
+    sending: Option<TransferWindow>,
     /// While the client is waited for to take more of a response.
-    taking: Option<Window>,
+    taking: Option<TransferWindow>,
     is_flushed: bool,
     /// Not every byte of a request was read, or its response is the last one.
     is_ending: bool,
@@ -46,14 +44,6 @@ enum Phase {
     Head(Instant),
     /// From the head of a request to the end of its response.
     Exchange,
-}
-
-/// How much has moved since the client was first waited for.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    since: Instant,
-    moved: u64,
-    is_blocked: bool,
 }
 
 impl Deadlines {
@@ -99,7 +89,7 @@ impl Deadlines {
         let mut state = self.state.lock();
         let upload = state.upload.as_ref();
         let is_open = upload.is_some_and(|upload| !upload.is_done());
-        state.sending = is_open.then(|| Window::blocked(state.sending));
+        state.sending = is_open.then(|| TransferWindow::blocked(state.sending));
     }
 
     /// The client took bytes.
@@ -115,7 +105,7 @@ impl Deadlines {
     pub fn write_blocked(&self) {
         let mut state = self.state.lock();
         state.is_flushed = false;
-        state.taking = Some(Window::blocked(state.taking));
+        state.taking = Some(TransferWindow::blocked(state.taking));
     }
 
     /// The client has taken everything.
@@ -186,7 +176,6 @@ impl Deadlines {
         let is_late = |due: Instant| now >= due;
         let of_phase = self.phase_deadline(state.phase).is_some_and(is_late);
         let limit = self.limits.body_timeout;
-        let slowest = (limit.as_millis() as u64 * SLOWEST_BYTES_A_SECOND / 1000).max(1);
         let mut is_slow = false;
         let Progress {
             sending, taking, ..
@@ -195,8 +184,8 @@ impl Deadlines {
             let Some(held) = window.filter(|window| is_late(window.since + limit)) else {
                 continue;
             };
-            is_slow |= held.is_blocked && held.moved < slowest;
-            *window = held.is_blocked.then(|| Window::blocked(None));
+            is_slow |= held.is_slow(limit);
+            *window = held.is_blocked.then(|| TransferWindow::blocked(None));
         }
         of_phase || is_slow
     }
@@ -207,21 +196,6 @@ impl Deadlines {
             Phase::Idle(since) => Some(since + self.limits.idle_timeout),
             Phase::Head(since) => Some(since + self.limits.header_timeout),
             Phase::Exchange => None,
-        }
-    }
-}
-
-impl Window {
-    /// The window that the client is waited for in, which begins now unless it is `held` already.
-    fn blocked(held: Option<Self>) -> Self {
-        let (since, moved) = match held {
-            Some(window) => (window.since, window.moved),
-            None => (Instant::now(), 0),
-        };
-        Self {
-            since,
-            moved,
-            is_blocked: true,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod deadlines;
 pub mod failure;
+pub mod transfer_window;
 
 use std::io;
 use std::sync::Arc;
