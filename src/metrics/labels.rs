@@ -8,12 +8,12 @@ use prometheus::{
     Registry,
 };
 
-/// What every name begins with.
+/// The prefix of every name.
 const NAMESPACE: &str = "t3_dispatcher";
 
-/// A label, or several, each with a fixed set of values.
+/// One or several labels, each with a fixed set of values.
 pub(super) trait Labels: Copy + 'static {
-    /// The labels' names.
+    /// The names of the labels.
     const NAMES: &'static [&'static str];
 
     /// How many values, or combinations of values, there are.
@@ -25,11 +25,11 @@ pub(super) trait Labels: Copy + 'static {
     /// The values as text, in the order of [`Labels::NAMES`].
     fn values(self) -> Vec<&'static str>;
 
-    /// Its place among [`Labels::all`].
+    /// The position in [`Labels::all`].
     fn index(self) -> usize;
 }
 
-/// One metric for every value of the labels `L`.
+/// One series for every value of the labels `L`. An event finds its series by an index.
 #[derive(Debug)]
 pub(super) struct Family<L, M>(Vec<M>, PhantomData<fn(L)>);
 
@@ -40,10 +40,10 @@ pub(super) type Gauges<L> = Family<L, IntGauge>;
 /// A histogram for every value.
 pub(super) type Histograms<L> = Family<L, Histogram>;
 
-/// Makes metrics and keeps them for the scrape.
+/// Makes metrics and registers them for the scrape.
 pub(super) struct Maker<'a>(pub(super) &'a Registry);
 
-/// Makes an enum of a label's values. It is the one that the code uses too.
+/// Defines the enum of a label's values, which is also the one that the rest of the code uses.
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident, $label:literal, { $($(#[$about:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -53,7 +53,7 @@ macro_rules! label {
         }
 
         impl $name {
-            /// The label's text, which log lines have too.
+            /// The text of the value, in metrics and in log lines.
             pub fn text(self) -> &'static str {
                 match self { $(Self::$value => $text),+ }
             }
@@ -79,7 +79,7 @@ macro_rules! label {
 }
 
 impl<L: Labels, M> Family<L, M> {
-    /// The one with these labels.
+    /// The series with these labels.
     pub(super) fn of(&self, labels: L) -> &M {
         &self.0[labels.index()]
     }
@@ -94,30 +94,30 @@ impl<L: Labels, M> Family<L, M> {
 impl Maker<'_> {
     /// A counter without labels.
     pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.kept(valid(IntCounter::with_opts(options(name, help))))
+        self.registered(valid(IntCounter::with_opts(options(name, help))))
     }
 
     /// A gauge without labels.
     pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.kept(valid(IntGauge::with_opts(options(name, help))))
+        self.registered(valid(IntGauge::with_opts(options(name, help))))
     }
 
     /// A counter for every value of its labels.
     pub(super) fn counters<L: Labels>(&self, name: &str, help: &str) -> Counters<L> {
         let family = valid(IntCounterVec::new(options(name, help), L::NAMES));
-        let family = self.kept(family);
+        let family = self.registered(family);
         Family::of_each(|values| family.with_label_values(values))
     }
 
     /// A gauge for every value of its labels.
     pub(super) fn gauges<L: Labels>(&self, name: &str, help: &str) -> Gauges<L> {
         let family = valid(IntGaugeVec::new(options(name, help), L::NAMES));
-        let family = self.kept(family);
+        let family = self.registered(family);
         Family::of_each(|values| family.with_label_values(values))
     }
 
-    /// A histogram, whose `buckets` end at so many seconds, for every value of its labels.
-    pub(super) fn seconds<L: Labels>(
+    /// A histogram for every value of its labels. `buckets` are upper bounds in seconds.
+    pub(super) fn histograms<L: Labels>(
         &self,
         name: &str,
         help: &str,
@@ -125,19 +125,19 @@ impl Maker<'_> {
     ) -> Histograms<L> {
         let options = HistogramOpts::new(name, help).namespace(NAMESPACE);
         let family = HistogramVec::new(options.buckets(buckets.to_vec()), L::NAMES);
-        let family = self.kept(valid(family));
+        let family = self.registered(valid(family));
         Family::of_each(|values| family.with_label_values(values))
     }
 
-    /// What is built in: always 1, its label tells.
+    /// A gauge that is always 1, with the version as its label.
     pub(super) fn build_info(&self, version: &str) {
         let options =
-            options("build_info", "Which version this is").const_label("version", version);
-        self.kept(valid(IntGauge::with_opts(options))).set(1);
+            options("build_info", "The version of the dispatcher").const_label("version", version);
+        self.registered(valid(IntGauge::with_opts(options))).set(1);
     }
 
-    /// Keeps `metric` for the scrape.
-    pub(super) fn kept<M: Collector + Clone + 'static>(&self, metric: M) -> M {
+    /// Registers `metric` for the scrape.
+    pub(super) fn registered<M: Collector + Clone + 'static>(&self, metric: M) -> M {
         valid(self.0.register(Box::new(metric.clone())));
         metric
     }
@@ -147,12 +147,12 @@ fn options(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace(NAMESPACE)
 }
 
-/// Names, labels and buckets are the program's own.
+/// The metric: names, labels and buckets are constants of this program, and tested.
 pub(super) fn valid<T>(made: prometheus::Result<T>) -> T {
     made.expect("a valid metric, under a name of its own")
 }
 
-/// Two labels side by side.
+/// Every combination of two labels.
 impl<A: Labels, B: Labels> Labels for (A, B) {
     const NAMES: &'static [&'static str] = &[A::NAMES[0], B::NAMES[0]];
     const COUNT: usize = A::COUNT * B::COUNT;

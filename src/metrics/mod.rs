@@ -1,7 +1,7 @@
-//! What is counted: typed events in, Prometheus text out.
+//! Prometheus metrics: typed events in, text out.
 //!
-//! A leaf: nothing here knows of the house. An event costs a few atomic additions, as its labels
-//! were resolved when [`Metrics`] was made.
+//! It uses no other part of the dispatcher. An event costs a few atomic additions, as the series of
+//! every label value are looked up when [`Metrics`] is made.
 
 pub mod labels;
 pub mod pairing;
@@ -12,18 +12,19 @@ pub mod upstream;
 use prometheus::{Registry, TextEncoder};
 
 use crate::metrics::labels::Maker;
+use crate::metrics::pairing::PairingMetrics;
+use crate::metrics::process::ProcessMetrics;
+use crate::metrics::requests::RequestMetrics;
+use crate::metrics::upstream::UpstreamMetrics;
 
-/// Every metric of one dispatcher.
+/// The metrics of one dispatcher.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    assets: requests::Assets,
-    cli: pairing::Cli,
-    pairing: pairing::Pairing,
-    process: process::Process,
-    requests: requests::Requests,
-    tunnels: upstream::Tunnels,
-    upstream: upstream::Upstream,
+    pairing: PairingMetrics,
+    process: ProcessMetrics,
+    requests: RequestMetrics,
+    upstream: UpstreamMetrics,
 }
 
 impl Default for Metrics {
@@ -32,25 +33,22 @@ impl Default for Metrics {
         let make = Maker(&registry);
         make.build_info(env!("CARGO_PKG_VERSION"));
         Self {
-            assets: requests::Assets::new(&make),
-            cli: pairing::Cli::new(&make),
-            pairing: pairing::Pairing::new(&make),
-            process: process::Process::new(&make),
-            requests: requests::Requests::new(&make),
-            tunnels: upstream::Tunnels::new(&make),
-            upstream: upstream::Upstream::new(&make),
+            pairing: PairingMetrics::new(&make),
+            process: ProcessMetrics::new(&make),
+            requests: RequestMetrics::new(&make),
+            upstream: UpstreamMetrics::new(&make),
             registry,
         }
     }
 }
 
 impl Metrics {
-    /// All of them as they are now, in the text format that [`TEXT_FORMAT`] names.
+    /// Their current values, in the text format that [`TEXT_FORMAT`] names.
     ///
     /// # Errors
-    /// None is known: names and labels are the program's own.
+    /// None is known: names and labels are constants of this program.
     pub fn text(&self) -> prometheus::Result<String> {
-        self.process.look();
+        self.process.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

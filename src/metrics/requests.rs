@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntGauge};
 use crate::metrics::Metrics;
 use crate::metrics::labels::{Counters, Histograms, Maker, label};
 
-/// From an answer out of memory to all the time that t3 may take.
+/// From a response out of memory to the longest that t3 may take.
 const REQUEST_SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
@@ -18,19 +18,19 @@ const OWN_SECONDS: [f64; 10] = [
 ];
 
 label!(
-    /// What kind of request it was.
+    /// The kind of a request.
     Kind, "kind", {
         /// The load of a page by a person's browser.
         Page = "page",
-        /// A name under `/assets/`.
+        /// A file below `/assets/`.
         Asset = "asset",
-        /// A WebSocket was asked for.
+        /// An upgrade to a WebSocket.
         Upgrade = "upgrade",
         /// Anything else for t3.
         Fetch = "fetch",
         /// A probe of the dispatcher itself.
         Probe = "probe",
-        /// No clean HTTP: refused before anybody looked at it.
+        /// No clean HTTP: refused before it was routed.
         Invalid = "invalid",
     }
 );
@@ -46,17 +46,17 @@ label!(
 );
 
 label!(
-    /// The class of an answer's status.
+    /// The class of a response's status.
     Class, "class", {
         /// Another protocol follows.
         Informational = "1xx",
-        /// Well.
+        /// Success.
         Success = "2xx",
-        /// Elsewhere, or unchanged.
+        /// A redirection, or not modified.
         Redirection = "3xx",
-        /// The client's fault.
+        /// An error of the client.
         ClientError = "4xx",
-        /// t3's fault, or the dispatcher's.
+        /// An error of t3 or the dispatcher.
         ServerError = "5xx",
     }
 );
@@ -64,7 +64,7 @@ label!(
 label!(
     /// What bytes are part of.
     Stream, "stream", {
-        /// Requests and answers, heads included.
+        /// Requests and responses, heads included.
         Http = "http",
         /// A tunnel.
         Tunnel = "tunnel",
@@ -72,18 +72,61 @@ label!(
 );
 
 label!(
-    /// Why there was no answer of t3 to a client's request.
+    /// Why a client's request got no response of t3.
     NoAnswer, "cause", {
         /// No connection could be made.
         Unreachable = "unreachable",
-        /// No answer came in time.
+        /// No response came in time.
         Timeout = "timeout",
         /// The connection ended first.
         Broken = "broken",
-        /// What came cannot be passed on.
+        /// The response cannot be passed on.
         Unusable = "unusable",
     }
 );
+
+label!(
+    /// How a request for a static file was served.
+    Asset, "outcome", {
+        /// From the store, without t3.
+        Hit = "hit",
+        /// From t3.
+        Miss = "miss",
+        /// The browser has it already.
+        NotModified = "not_modified",
+    }
+);
+
+/// A request whose response head is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered {
+    /// The way by which it went.
+    pub way: RequestWay,
+    /// The kind of the request.
+    pub kind: Kind,
+    /// The class of its response.
+    pub class: Class,
+    /// From its head to its response's head.
+    pub took: Duration,
+    /// The part of `took` spent on waiting for t3: for a response, for a session, for it to be up.
+    pub waited: Duration,
+}
+
+/// The metrics of requests and of static files.
+#[derive(Debug)]
+pub(super) struct RequestMetrics {
+    answered: Counters<(Kind, Class)>,
+    by_way: Counters<RequestWay>,
+    took: Histograms<Kind>,
+    waited: Histograms<Kind>,
+    own: Histograms<Kind>,
+    no_answer: Counters<NoAnswer>,
+    received: Counters<Stream>,
+    sent: Counters<Stream>,
+    assets: Counters<Asset>,
+    asset_bytes_saved: IntCounter,
+    asset_bytes_stored: IntGauge,
+}
 
 impl Class {
     /// The class of `status`.
@@ -98,78 +141,59 @@ impl Class {
     }
 }
 
-/// The metrics of requests.
-#[derive(Debug)]
-pub(super) struct Requests {
-    answered: Counters<(Kind, Class)>,
-    by_way: Counters<RequestWay>,
-    took: Histograms<Kind>,
-    waited: Histograms<Kind>,
-    own: Histograms<Kind>,
-    no_answer: Counters<NoAnswer>,
-    pub(super) received: Counters<Stream>,
-    pub(super) sent: Counters<Stream>,
-}
-
-/// A request whose answer's head is ready.
-#[derive(Debug, Clone, Copy)]
-pub struct Answered {
-    /// The way by which it went.
-    pub way: RequestWay,
-    /// What kind of request it was.
-    pub kind: Kind,
-    /// The class of its answer.
-    pub class: Class,
-    /// From its head to its answer's head.
-    pub took: Duration,
-    /// How much of that was spent on waiting for t3: for its answer, for a session, for it to be up.
-    pub waited: Duration,
-}
-
-impl Requests {
+impl RequestMetrics {
     pub(super) fn new(make: &Maker<'_>) -> Self {
         Self {
             answered: make.counters(
                 "requests_total",
-                "Requests, by their kind and the class of their answer",
+                "Requests, by their kind and the class of their response",
             ),
             by_way: make.counters(
                 "requests_by_way_total",
                 "Requests, by the way by which they went: the fast path, or hyper and the router",
             ),
-            took: make.seconds(
+            took: make.histograms(
                 "request_duration_seconds",
-                "From the head of a request to the head of its answer, by kind",
+                "From the head of a request to the head of its response, by kind",
                 &REQUEST_SECONDS,
             ),
-            waited: make.seconds(
+            waited: make.histograms(
                 "request_upstream_duration_seconds",
-                "How much of a request's duration t3 was waited for, pairing included, by kind",
+                "The part of a request's duration spent on waiting for t3, pairing included, by kind",
                 &REQUEST_SECONDS,
             ),
-            own: make.seconds(
+            own: make.histograms(
                 "request_dispatcher_duration_seconds",
-                "How much of a request's duration was the dispatcher's own, by kind",
+                "The part of a request's duration that was the dispatcher's own, by kind",
                 &OWN_SECONDS,
             ),
             no_answer: make.counters(
                 "upstream_failures_total",
-                "Requests to t3 that had no answer, by cause; some were tried again",
+                "Requests to t3 without a response, by cause; some were tried again",
             ),
             received: make.counters(
                 "received_bytes_total",
-                "Bytes that clients sent, by what they were part of",
+                "Bytes received from clients, by what they were part of",
             ),
             sent: make.counters(
                 "sent_bytes_total",
-                "Bytes that clients were sent, by what they were part of",
+                "Bytes sent to clients, by what they were part of",
             ),
+            assets: make.counters(
+                "asset_requests_total",
+                "Requests for static files, t3's page included, by how they were served",
+            ),
+            asset_bytes_saved: make.counter(
+                "asset_saved_bytes_total",
+                "Bytes of static files that were not sent: compressed, or in the browser already",
+            ),
+            asset_bytes_stored: make.gauge("asset_store_bytes", "Bytes of static files in memory"),
         }
     }
 }
 
 impl Metrics {
-    /// The head of an answer is ready.
+    /// The head of a response is ready.
     pub fn answered(&self, request: Answered) {
         let requests = &self.requests;
         let Answered {
@@ -187,72 +211,34 @@ impl Metrics {
         requests.own.of(kind).observe(own.as_secs_f64());
     }
 
-    /// t3 gave no answer to a client's request.
+    /// A client's request got no response of t3.
     pub fn no_answer(&self, cause: NoAnswer) {
         self.requests.no_answer.of(cause).inc();
     }
 
-    /// A client sent so many bytes.
+    /// Bytes were received from a client.
     pub fn received(&self, stream: Stream, bytes: u64) {
         self.requests.received.of(stream).inc_by(bytes);
     }
 
-    /// A client was sent so many bytes.
+    /// Bytes were sent to a client.
     pub fn sent(&self, stream: Stream, bytes: u64) {
         self.requests.sent.of(stream).inc_by(bytes);
     }
-}
 
-label!(
-    /// How a request for a static file was served.
-    Asset, "outcome", {
-        /// From the store, without t3.
-        Hit = "hit",
-        /// From t3.
-        Miss = "miss",
-        /// The browser had it already.
-        NotModified = "not_modified",
-    }
-);
-
-/// The metrics of static files.
-#[derive(Debug)]
-pub(super) struct Assets {
-    served: Counters<Asset>,
-    saved: IntCounter,
-    stored: IntGauge,
-}
-
-impl Assets {
-    pub(super) fn new(make: &Maker<'_>) -> Self {
-        Self {
-            served: make.counters(
-                "asset_requests_total",
-                "Requests for static files, t3's page included, by how they were served",
-            ),
-            saved: make.counter(
-                "asset_saved_bytes_total",
-                "Bytes of static files that clients were not sent: compressed, or there already",
-            ),
-            stored: make.gauge("asset_store_bytes", "Bytes of static files that are kept"),
-        }
-    }
-}
-
-impl Metrics {
     /// A request for a static file was served.
     pub fn asset(&self, outcome: Asset) {
-        self.assets.served.of(outcome).inc();
+        self.requests.assets.of(outcome).inc();
     }
 
-    /// So many bytes of a static file were not sent: the file's size less what was sent of it.
+    /// Bytes of a static file were not sent: the file's size less what was sent of it.
     pub fn asset_saved(&self, bytes: u64) {
-        self.assets.saved.inc_by(bytes);
+        self.requests.asset_bytes_saved.inc_by(bytes);
     }
 
-    /// So many bytes of static files are kept now.
+    /// So many bytes of static files are in memory now.
     pub fn asset_store(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.assets.stored.set(bytes);
+        self.requests.asset_bytes_stored.set(bytes);
     }
 }

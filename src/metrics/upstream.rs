@@ -1,4 +1,4 @@
-//! The metrics of t3 and of the tunnels to it.
+//! The metrics of t3's state and of the tunnels to it.
 
 use std::time::Duration;
 
@@ -7,88 +7,66 @@ use prometheus::{IntCounter, IntGauge};
 use crate::metrics::Metrics;
 use crate::metrics::labels::{Counters, Gauges, Histograms, Labels, Maker, label};
 
-label!(
-    /// How t3 is doing.
-    UpstreamState, "state", {
-        /// Nobody listens.
-        Down = "down",
-        /// It accepts connections and does not answer.
-        Starting = "starting",
-        /// It answers.
-        Up = "up",
-    }
-);
-
-/// The metrics of t3.
-#[derive(Debug)]
-pub(super) struct Upstream {
-    state: Gauges<UpstreamState>,
-    changes: Counters<UpstreamState>,
-}
-
-impl Upstream {
-    pub(super) fn new(make: &Maker<'_>) -> Self {
-        Self {
-            state: make.gauges(
-                "upstream_state",
-                "How t3 is doing: 1 for its state, 0 for the others, all 0 before the first probe",
-            ),
-            changes: make.counters(
-                "upstream_state_changes_total",
-                "Times that t3 came into a state",
-            ),
-        }
-    }
-}
-
-impl Metrics {
-    /// t3 has come into another state.
-    pub fn upstream_is(&self, state: UpstreamState) {
-        for one in UpstreamState::all() {
-            let value = i64::from(one == state);
-            self.upstream.state.of(one).set(value);
-        }
-        self.upstream.changes.of(state).inc();
-    }
-}
-
-/// From a tab that was closed at once to one of a whole day.
+/// From a tab that was closed at once to a tab that was open for a day.
 const TUNNEL_SECONDS: [f64; 9] = [
     1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0,
 ];
 
 label!(
-    /// Who ended a tunnel.
+    /// The state of t3.
+    UpstreamState, "state", {
+        /// Nobody listens.
+        Down = "down",
+        /// It accepts connections and does not respond.
+        Starting = "starting",
+        /// It responds.
+        Up = "up",
+    }
+);
+
+label!(
+    /// How a tunnel ended.
     TunnelEnd, "cause", {
-        /// Somebody said so by a WebSocket's own close.
+        /// The side that ended it had sent a WebSocket close.
         Graceful = "graceful",
-        /// The client was gone.
+        /// The client left without a close, or was lost.
         DownstreamClosed = "downstream_closed",
-        /// t3 was gone.
+        /// t3 left without a close, or was lost.
         UpstreamClosed = "upstream_closed",
-        /// The dispatcher's drain.
+        /// The drain reached its deadline.
         Drained = "drained",
-        /// Its session had died.
+        /// The session that it was opened with has died.
         SessionEnded = "session_ended",
     }
 );
 
-/// The metrics of tunnels.
+/// The metrics of t3 and of tunnels.
 #[derive(Debug)]
-pub(super) struct Tunnels {
-    open: IntGauge,
-    opened: IntCounter,
-    took: Histograms<TunnelEnd>,
+pub(super) struct UpstreamMetrics {
+    state: Gauges<UpstreamState>,
+    state_changes: Counters<UpstreamState>,
+    open_tunnels: IntGauge,
+    opened_tunnels: IntCounter,
+    tunnels_took: Histograms<TunnelEnd>,
 }
 
-impl Tunnels {
+impl UpstreamMetrics {
     pub(super) fn new(make: &Maker<'_>) -> Self {
         Self {
-            open: make.gauge("open_tunnels", "WebSockets to t3 that are open"),
-            opened: make.counter("tunnels_opened_total", "WebSockets to t3 that were opened"),
-            took: make.seconds(
+            state: make.gauges(
+                "upstream_state",
+                "t3's state: 1 for that state, 0 for the others, all 0 before the first probe",
+            ),
+            state_changes: make.counters(
+                "upstream_state_changes_total",
+                "Times that t3 came into a state",
+            ),
+            open_tunnels: make.gauge("open_tunnels", "WebSockets to t3 that are open"),
+            opened_tunnels: make
+                .counter("tunnels_opened_total", "WebSockets to t3 that were opened"),
+            tunnels_took: make.histograms(
                 "tunnel_duration_seconds",
-                "How long a WebSocket to t3 was open, by who ended it",
+                "How long a WebSocket to t3 was open, by how it ended",
                 &TUNNEL_SECONDS,
             ),
         }
@@ -96,15 +74,25 @@ impl Tunnels {
 }
 
 impl Metrics {
-    /// A tunnel begins.
-    pub fn tunnel_opened(&self) {
-        self.tunnels.open.inc();
-        self.tunnels.opened.inc();
+    /// t3 came into another state.
+    pub fn upstream_is(&self, state: UpstreamState) {
+        for other in UpstreamState::all() {
+            let value = i64::from(other == state);
+            self.upstream.state.of(other).set(value);
+        }
+        self.upstream.state_changes.of(state).inc();
     }
 
-    /// A tunnel has ended after `took`.
+    /// A tunnel was opened.
+    pub fn tunnel_opened(&self) {
+        self.upstream.open_tunnels.inc();
+        self.upstream.opened_tunnels.inc();
+    }
+
+    /// A tunnel ended after `took`.
     pub fn tunnel_ended(&self, cause: TunnelEnd, took: Duration) {
-        self.tunnels.open.dec();
-        self.tunnels.took.of(cause).observe(took.as_secs_f64());
+        self.upstream.open_tunnels.dec();
+        let tunnels = self.upstream.tunnels_took.of(cause);
+        tunnels.observe(took.as_secs_f64());
     }
 }

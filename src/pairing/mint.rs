@@ -117,7 +117,7 @@ impl Mint {
             return outcome;
         }
         self.bearer.refused(&token);
-        self.metrics.bearer_refused();
+        self.metrics.admin_session_refused();
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
         mint_by_api(&self.upstream, label, &token).await
     }

@@ -114,7 +114,10 @@ impl Tunnel {
         let total = self.up.copied + self.down.copied;
         let timer = self.timer.get_or_insert_with(|| {
             let sleep = Box::pin(sleep(HALF_CLOSED_TIMEOUT));
-            Box::new(HalfClosedTimer { sleep, copied: 0 })
+            Box::new(HalfClosedTimer {
+                sleep,
+                copied: total,
+            })
         });
         while timer.sleep.as_mut().poll(cx).is_ready() {
             if std::mem::replace(&mut timer.copied, total) == total {
@@ -165,5 +168,38 @@ impl Tunnel {
             true => TunnelEnd::Graceful,
             false => by,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected() -> (TcpStream, Side) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("a bound socket");
+        let peer = TcpStream::connect(addr).await.expect("a listener");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let early = Bytes::new();
+        (peer, Side { stream, early })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_closed_tunnel_ends_once_nothing_has_moved_for_its_timeout() {
+        let metrics = Metrics::default();
+        let ((mut client, near), (_t3, far)) = (connected().await, connected().await);
+        let mut tunnel = Tunnel::between(near, far, &metrics);
+        let start = tokio::time::Instant::now();
+        client.write_all(b"x").await.expect("an open socket");
+        client.shutdown().await.expect("an open socket");
+        let cause = poll_fn(|cx| tunnel.poll(cx, &metrics)).await;
+        assert_eq!(cause, TunnelEnd::DownstreamClosed);
+        let waited = start.elapsed().as_secs();
+        assert_eq!(waited, HALF_CLOSED_TIMEOUT.as_secs());
     }
 }
