@@ -61,6 +61,7 @@ mod tests {
     use super::*;
     use crate::metrics::pairing::{CliCommand, CliOutcome};
     use crate::metrics::requests::{Answered, Class, Kind, Stream};
+    use std::collections::BTreeSet;
     use std::time::{Duration, Instant};
 
     #[test]
@@ -76,6 +77,21 @@ mod tests {
         ] {
             assert!(text.lines().any(|line| line == series), "{series}\n{text}");
         }
+    }
+
+    #[test]
+    fn only_commands_that_the_dispatcher_runs_have_series() {
+        let text = Metrics::default().text().expect("text");
+        let runs = text
+            .lines()
+            .filter(|line| line.starts_with("t3_dispatcher_cli_run"));
+        let commands: BTreeSet<_> = runs
+            .filter_map(|line| line.split_once("command=\"")?.1.split('"').next())
+            .collect();
+        assert_eq!(
+            commands,
+            BTreeSet::from(["pairing_create", "session_issue"])
+        );
     }
 
     #[test]
