@@ -68,7 +68,11 @@ mod tests {
     fn every_series_is_there_from_the_start() {
         let text = Metrics::default().text().expect("text");
         for series in [
-            "t3_dispatcher_build_info{version=\"0.1.0\"} 1",
+            concat!(
+                "t3_dispatcher_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
             "t3_dispatcher_pairings_total{way=\"joined\"} 0",
             "t3_dispatcher_pairings_failed_total{cause=\"late\"} 0",
             "t3_dispatcher_cli_runs_total{command=\"session_issue\",outcome=\"unusable\"} 0",
