@@ -78,14 +78,12 @@ label!(
 );
 
 label!(
-    /// What the t3 CLI was run for.
+    /// What the t3 CLI was run for. Only `check` revokes sessions, and nobody scrapes it.
     CliCommand, "command", {
         /// `t3 auth pairing create`.
         PairingCreate = "pairing_create",
         /// `t3 auth session issue`.
         SessionIssue = "session_issue",
-        /// `t3 auth session revoke`.
-        SessionRevoke = "session_revoke",
     }
 );
 

@@ -80,7 +80,7 @@ impl Cli {
     pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
         let args = ["auth", "session", "revoke", id];
         let _turn = self.take_turn(deadline).await?;
-        let run = self.run_until_unlocked(CliCommand::SessionRevoke, &args);
+        let run = self.run_until_unlocked(None, &args);
         let start = Instant::now();
         let revoked = timeout_at(deadline.min(start + RUN_TIMEOUT), run).await;
         revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
@@ -116,7 +116,7 @@ impl Cli {
         let _turn = self.take_turn(deadline).await?;
         let start = Instant::now();
         let latest = deadline.min(start + RUN_TIMEOUT);
-        let printed = timeout_at(latest, self.run_until_unlocked(command, args)).await;
+        let printed = timeout_at(latest, self.run_until_unlocked(Some(command), args)).await;
         let took = start.elapsed();
         self.last_took
             .store(took.as_millis() as u64, Ordering::Relaxed);
@@ -150,16 +150,19 @@ impl Cli {
         }
     }
 
+    /// Repeats a run that finds the database locked, and counts that for a `command` with a metric.
     async fn run_until_unlocked(
         &self,
-        command: CliCommand,
+        command: Option<CliCommand>,
         args: &[&str],
     ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
             match cli_process::run(&self.config, args).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
-                    self.metrics.cli_locked(command);
+                    if let Some(command) = command {
+                        self.metrics.cli_locked(command);
+                    }
                     sleep(pause).await;
                     pause *= 2;
                 }

@@ -44,7 +44,9 @@ async fn requests_are_counted_by_kind_and_class_whatever_a_client_sends() {
     }
     assert_eq!(after.sum("requests_total"), 7.0);
     assert_eq!(before.names(), after.names(), "series only ever count");
-    assert_eq!(after.get("build_info{version=\"0.1.0\"}"), 1.0);
+    let version = env!("CARGO_PKG_VERSION");
+    let build_info = format!("build_info{{version=\"{version}\"}}");
+    assert_eq!(after.get(&build_info), 1.0);
 }
 
 #[tokio::test]
