@@ -1,40 +1,17 @@
 //! Which requests and responses are for a static file that may be cached and compressed. Pure.
 
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    EXPIRES, IF_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, SET_COOKIE, TRAILER,
-    TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 
 use crate::http_rules::paths::{HASHED, is_file_path, is_static_path};
-use crate::http_rules::{browser_request, transform};
+use crate::http_rules::representation::{
+    SPECIAL_FILE, SPECIAL_REQUEST, has_any, is_transform_forbidden,
+};
+use crate::http_rules::{browser_request, header_map};
 
 /// A smaller body is one packet either way.
 const MIN_COMPRESSIBLE_BYTES: u64 = 1024;
-
-/// A request with one of these asks for something else than the whole file.
-const SPECIAL_REQUEST_FIELDS: [HeaderName; 5] = [
-    AUTHORIZATION,
-    RANGE,
-    IF_RANGE,
-    IF_MATCH,
-    IF_UNMODIFIED_SINCE,
-];
-
-/// A response with one of these is no plain file, or has its own caching rules.
-const SPECIAL_RESPONSE_FIELDS: [HeaderName; 9] = [
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_RANGE,
-    EXPIRES,
-    PRAGMA,
-    SET_COOKIE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    WWW_AUTHENTICATE,
-];
 
 /// A static file of t3's, described by the head of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +29,8 @@ pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && (is_file_path(head.uri.path())
             || (is_static_path(head.uri.path()) && browser_request::wants_document(&head.headers)))
-        && SPECIAL_REQUEST_FIELDS
-            .iter()
-            .all(|name| !head.headers.contains_key(name))
-        && !transform::is_forbidden(&head.headers)
+        && !has_any(&head.headers, &SPECIAL_REQUEST)
+        && !is_transform_forbidden(&head.headers)
 }
 
 /// The path of a request, if it carries the content's hash and there is no query: the name under
@@ -71,10 +46,8 @@ pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
 pub(super) fn file_of<B>(response: &Response<B>) -> Option<StaticFile> {
     let headers = response.headers();
     let is_plain = response.status() == StatusCode::OK
-        && SPECIAL_RESPONSE_FIELDS
-            .iter()
-            .all(|name| !headers.contains_key(name))
-        && !varies_by_everything(headers);
+        && !has_any(headers, &SPECIAL_FILE)
+        && !header_map::has_token(headers, &VARY, "*");
     if !is_plain {
         return None;
     }
@@ -117,13 +90,6 @@ fn is_compressible(content_type: &str) -> bool {
                 | "image/vnd.microsoft.icon"
                 | "image/x-icon"
         )
-}
-
-fn varies_by_everything(headers: &HeaderMap) -> bool {
-    headers.get_all(VARY).iter().any(|line| {
-        let mut names = line.as_bytes().split(|byte| *byte == b',');
-        names.any(|name| name.trim_ascii() == b"*")
-    })
 }
 
 fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -1,13 +1,11 @@
 //! The header fields of a static file's response: caching, validation and content coding. Pure.
 
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
-    DATE, ETAG, LAST_MODIFIED, VARY,
-};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
 use http::{HeaderMap, HeaderValue};
 
 use crate::assets::encoder::Coding;
-use crate::http_rules::transform;
+use crate::http_rules::header_map::has_token;
+use crate::http_rules::representation::{OF_A_BODY, OF_ONE_RESPONSE, OF_THE_BYTES, remove_all};
 
 /// Lets the browser keep a file whose name carries its content's hash. A shared cache may not: it
 /// stands behind single sign-on.
@@ -24,11 +22,7 @@ pub(super) fn validated(headers: &mut HeaderMap, tag: HeaderValue) {
 
 /// Adds `Accept-Encoding` to `Vary` (RFC 9110 §12.5.5).
 pub(super) fn varies(headers: &mut HeaderMap) {
-    let is_there = headers.get_all(VARY).iter().any(|line| {
-        let mut names = line.as_bytes().split(|byte| *byte == b',');
-        names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"accept-encoding"))
-    });
-    if !is_there {
+    if !has_token(headers, &VARY, "accept-encoding") {
         headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
 }
@@ -39,10 +33,7 @@ pub(super) fn set_coding(headers: &mut HeaderMap, coding: Coding) {
         return;
     };
     headers.insert(CONTENT_ENCODING, token);
-    for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
-        headers.remove(name);
-    }
-    transform::drop_digests(headers);
+    remove_all(headers, &OF_THE_BYTES);
 }
 
 /// The fields of a stored immutable file in `coding`, from `upstream`, those of t3's response.
@@ -52,9 +43,7 @@ pub(super) fn of_immutable(
     is_compressible: bool,
 ) -> HeaderMap {
     let mut fields = upstream.clone();
-    for name in [CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED] {
-        fields.remove(name);
-    }
+    remove_all(&mut fields, &OF_ONE_RESPONSE);
     immutable(&mut fields);
     set_coding(&mut fields, coding);
     if is_compressible {
@@ -65,18 +54,8 @@ pub(super) fn of_immutable(
 
 /// Drops the fields that describe a body, for a 304 (RFC 9110 §15.4.5).
 pub(super) fn strip_for_not_modified(headers: &mut HeaderMap) {
-    let describing_a_body = [
-        CONTENT_TYPE,
-        CONTENT_LENGTH,
-        CONTENT_ENCODING,
-        CONTENT_LANGUAGE,
-        ACCEPT_RANGES,
-        LAST_MODIFIED,
-    ];
-    for name in describing_a_body {
-        headers.remove(name);
-    }
-    transform::drop_digests(headers);
+    remove_all(headers, &OF_THE_BYTES);
+    remove_all(headers, &OF_A_BODY);
 }
 
 #[cfg(test)]

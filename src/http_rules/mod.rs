@@ -7,9 +7,9 @@ pub mod grammar;
 pub mod header_map;
 pub mod header_policy;
 pub mod paths;
+pub mod representation;
 pub mod request_id;
 pub mod scan;
-pub mod transform;
 pub mod validation;
 
 use http::{HeaderMap, HeaderName};

@@ -1,16 +1,16 @@
 //! The tags that make t3's page installable as an app, inserted while the page streams by.
 
 use futures_util::stream::{self, StreamExt};
-use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG,
-};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
 
-use crate::http_rules::{browser_request, transform};
+use crate::http_rules::browser_request;
+use crate::http_rules::representation::{
+    OF_THE_BYTES, SPECIAL_PAGE, has_any, is_transform_forbidden, remove_all,
+};
 use crate::pwa::html_insertion::HeadInsertion;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
@@ -29,15 +29,12 @@ const TAGS: &str = concat!(
 /// The CSS selector of a manifest that the page has already.
 const OWN_MANIFEST: &str = "link[rel~=manifest i]";
 
-/// A response with one of these is no plain page, or must not be changed.
-const SPECIAL_FIELDS: [HeaderName; 3] = [CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE];
-
 /// Would the response to the request with `head` be shown as a page?
 pub(super) fn are_for(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && !head.headers.contains_key(AUTHORIZATION)
         && browser_request::wants_document(&head.headers)
-        && !transform::is_forbidden(&head.headers)
+        && !is_transform_forbidden(&head.headers)
 }
 
 /// Inserts the tags if `response` is a page from t3; any other is returned unchanged.
@@ -68,19 +65,14 @@ fn is_page(headers: &HeaderMap) -> bool {
             let charset = part.strip_prefix("charset=");
             charset.is_none_or(|name| matches!(name.trim_matches('"'), "utf-8" | "utf8"))
         })
-        && SPECIAL_FIELDS
-            .iter()
-            .all(|name| !headers.contains_key(name))
-        && !transform::is_forbidden(headers)
+        && !has_any(headers, &SPECIAL_PAGE)
+        && !is_transform_forbidden(headers)
 }
 
 /// Drops the fields that describe the original bytes, and weakens t3's tag: the page means the
 /// same (RFC 9110 §8.8.1). Its new length is not known before its end.
 fn drop_fields_of_original(headers: &mut HeaderMap) {
-    for name in [CONTENT_LENGTH, ACCEPT_RANGES] {
-        headers.remove(name);
-    }
-    transform::drop_digests(headers);
+    remove_all(headers, &OF_THE_BYTES);
     if let Some(tag) = headers.get(ETAG)
         && tag.as_bytes().starts_with(b"\"")
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
