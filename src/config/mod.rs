@@ -2,6 +2,7 @@
 
 pub mod options;
 pub mod parse;
+pub mod timing;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::config::options::{
     AccessConfig, AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig,
     UpstreamConfig,
 };
+use crate::config::timing::Timing;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -128,6 +130,10 @@ pub struct Config {
     /// What is logged, and how it looks.
     #[command(flatten)]
     pub logs: LogsConfig,
+
+    /// Times that no option sets.
+    #[arg(skip)]
+    pub timing: Timing,
 }
 
 #[cfg(test)]

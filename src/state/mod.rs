@@ -11,6 +11,7 @@ use crate::access::Door;
 use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
+use crate::config::timing::Timing;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
@@ -28,6 +29,8 @@ pub struct Services {
     pub door: Door,
     /// How much one client may take.
     pub limits: LimitsConfig,
+    /// Times that no option sets.
+    pub timing: Timing,
     /// t3.
     pub upstream: Arc<Upstream>,
     /// Whether it is there.
@@ -54,12 +57,13 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let door = Door::new(config.access)?;
+        let door = Door::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
         let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let pairing = Pairing::new(
             config.pairing,
+            config.timing,
             Arc::clone(&upstream),
             Arc::clone(&readiness),
             Arc::clone(&metrics),
@@ -71,6 +75,7 @@ impl Services {
         Ok(Self {
             door,
             limits: config.limits,
+            timing: config.timing,
             assets: StaticAssets::new(config.assets, &upstream, tasks, &metrics, should_yield),
             upstream,
             readiness,
