@@ -9,6 +9,7 @@ use t3_dispatcher::check::check;
 use t3_dispatcher::config::options::{
     ListenConfig, LogFormat, LogsConfig, PairingConfig, UpstreamConfig,
 };
+use t3_dispatcher::config::timing::Timing;
 use t3_dispatcher::config::{Command, CommandLine, Config};
 use t3_dispatcher::process::allocator;
 use t3_dispatcher::process::install::install;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             upstream,
             pairing,
             json,
-        }) => return told(check_t3(*upstream, *pairing, json)),
+        }) => return told(check_t3(*upstream, *pairing, config.timing, json)),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(
@@ -77,8 +78,13 @@ fn told<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
 }
 
 /// Prints what a check found.
-fn check_t3(upstream: UpstreamConfig, pairing: PairingConfig, json: bool) -> io::Result<ExitCode> {
-    let report = runtime()?.block_on(check(upstream, pairing));
+fn check_t3(
+    upstream: UpstreamConfig,
+    pairing: PairingConfig,
+    timing: Timing,
+    json: bool,
+) -> io::Result<ExitCode> {
+    let report = runtime()?.block_on(check(upstream, pairing, timing));
     match json {
         true => write(format_args!("{:#}\n", report.json())),
         false => write(format_args!("{report}")),

@@ -23,7 +23,7 @@ const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 static DOORS: LazyLock<[Door; 2]> = LazyLock::new(|| {
     let door = |args: &[&str]| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
-        Door::new(config.access).expect("a door without a secret")
+        Door::new(config.access, config.timing).expect("a door without a secret")
     };
     let believing = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
     [door(&believing), door(&[])]

@@ -17,6 +17,7 @@ use tracing::warn;
 use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::config::options::AccessConfig;
+use crate::config::timing::Timing;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
 use crate::http_rules::{HeaderView, forwarded, header_map};
 
@@ -69,9 +70,11 @@ impl Door {
     ///
     /// # Errors
     /// Where the file of the door's secret cannot be read.
-    pub fn new(config: AccessConfig) -> io::Result<Self> {
+    pub fn new(config: AccessConfig, timing: Timing) -> io::Result<Self> {
         let secret = config.secret_file.as_deref();
-        let secret = secret.map(SecretFile::open).transpose()?;
+        let secret = secret
+            .map(|path| SecretFile::open(path, timing.secret_reread))
+            .transpose()?;
         Ok(Self {
             header_policy: HeaderPolicy::new(config.identity_header.as_ref()),
             config,

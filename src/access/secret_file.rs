@@ -9,13 +9,11 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How long the file is taken to be what it was.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
 /// A secret in a file.
 #[derive(Debug)]
 pub(super) struct SecretFile {
     path: PathBuf,
+    reread_after: Duration,
     held: Mutex<Held>,
 }
 
@@ -27,11 +25,11 @@ struct Held {
 }
 
 impl SecretFile {
-    /// Reads `path`. What stands around the secret as white space is none of it.
+    /// Reads `path`, and again where it has changed, looked at every `reread_after`. What stands around the secret as white space is none of it.
     ///
     /// # Errors
     /// Where the file cannot be read or has no secret in it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, reread_after: Duration) -> io::Result<Self> {
         let named = |error: io::Error| {
             let what = format!("the door's secret, {}: {error}", path.display());
             io::Error::new(error.kind(), what)
@@ -44,13 +42,17 @@ impl SecretFile {
             looked,
         });
         let path = path.to_owned();
-        Ok(Self { path, held })
+        Ok(Self {
+            path,
+            reread_after,
+            held,
+        })
     }
 
     /// Is `offered` the secret? Takes the same time wherever the two differ.
     pub(super) fn is(&self, offered: &[u8]) -> bool {
         let mut held = self.held.lock();
-        if held.looked.elapsed() >= LOOK_AGAIN_AFTER {
+        if held.looked.elapsed() >= self.reread_after {
             held.looked = Instant::now();
             self.look_again(&mut held);
         }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use crate::check::advice::{finding, of_command, of_exchange, of_mint};
 use crate::check::report::{Finding, Report};
 use crate::config::options::{CliConfig, MintMode, PairingConfig, UpstreamConfig};
+use crate::config::timing::Timing;
 use crate::http_rules::cookies;
 use crate::pairing::dry_run::{Administration, Credential, Rehearsal};
 use crate::pairing::exchange::Session;
@@ -29,6 +30,7 @@ struct Setup {
     upstream: Arc<Upstream>,
     address: (String, u16),
     rehearsal: Rehearsal,
+    timing: Timing,
 }
 
 /// One way through.
@@ -39,15 +41,16 @@ struct Walk<'a> {
 }
 
 /// Goes the whole way once, and tells of every step.
-pub async fn check(upstream: UpstreamConfig, pairing: PairingConfig) -> Report {
+pub async fn check(upstream: UpstreamConfig, pairing: PairingConfig, timing: Timing) -> Report {
     let address = (upstream.host.clone(), upstream.port);
     let upstream = Arc::new(Upstream::new(upstream, Tasks::default()));
-    let rehearsal = Rehearsal::new(pairing.cli.clone(), Arc::clone(&upstream));
+    let rehearsal = Rehearsal::new(pairing.cli.clone(), Arc::clone(&upstream), timing);
     let setup = Setup {
         pairing,
         upstream,
         address,
         rehearsal,
+        timing,
     };
     Walk::new(&setup).run().await
 }
@@ -132,15 +135,15 @@ impl<'a> Walk<'a> {
     }
 
     async fn t3(&mut self) -> (bool, String) {
-        let start = Instant::now();
-        let found = steps::version(&self.setup.upstream).await;
+        let (start, limit) = (Instant::now(), self.setup.timing.api_response);
+        let found = steps::version(&self.setup.upstream, limit).await;
         let found = found.map(|what| ((), what));
         if self.taken("t3", start, found).is_none() {
             self.report.skipped("cookie", NO_T3);
             return (false, String::new());
         }
         let start = Instant::now();
-        let found = steps::cookie_name(&self.setup.upstream).await;
+        let found = steps::cookie_name(&self.setup.upstream, limit).await;
         let name = self.taken("cookie", start, found);
         let default = || cookies::DEFAULT_COOKIE_NAME.to_owned();
         (true, name.unwrap_or_else(default))

@@ -22,9 +22,6 @@ use crate::pairing::exchange::Session;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 
-/// How long t3 may take for an answer of some bytes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long t3 may take for the handshake and its first word.
 const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -57,15 +54,18 @@ pub(super) fn base_dir(base_dir: Option<&Path>) -> Result<String, Finding> {
 }
 
 /// t3's version, as it says.
-pub(super) async fn version(upstream: &Upstream) -> Result<String, Finding> {
-    let value = get(upstream, "/.well-known/t3/environment").await?;
+pub(super) async fn version(upstream: &Upstream, limit: Duration) -> Result<String, Finding> {
+    let value = get(upstream, "/.well-known/t3/environment", limit).await?;
     let version = value["serverVersion"].as_str().unwrap_or("unknown");
     Ok(format!("{upstream} answers, version {version}"))
 }
 
 /// The name of its session cookie, and what is to be said of it.
-pub(super) async fn cookie_name(upstream: &Upstream) -> Result<(String, String), Finding> {
-    let value = get(upstream, "/api/auth/session").await?;
+pub(super) async fn cookie_name(
+    upstream: &Upstream,
+    limit: Duration,
+) -> Result<(String, String), Finding> {
+    let value = get(upstream, "/api/auth/session", limit).await?;
     let advertised = value["auth"]["sessionCookieName"].as_str();
     Ok(
         match advertised.filter(|name| cookies::is_cookie_name(name)) {
@@ -78,8 +78,8 @@ pub(super) async fn cookie_name(upstream: &Upstream) -> Result<(String, String),
     )
 }
 
-async fn get(upstream: &Upstream, path: &'static str) -> Result<Value, Finding> {
-    let answer = upstream.call(ApiCall::get(path), ANSWER_TIMEOUT).await;
+async fn get(upstream: &Upstream, path: &'static str, limit: Duration) -> Result<Value, Finding> {
+    let answer = upstream.call(ApiCall::get(path), limit).await;
     let answer = answer.map_err(|failure| of_upstream(&failure, &upstream.to_string()))?;
     json(&answer).ok_or_else(|| {
         let status = answer.status();

@@ -2,6 +2,7 @@
 
 pub mod options;
 pub mod parse;
+pub mod timing;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::config::options::{
     AccessConfig, AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig,
     UpstreamConfig,
 };
+use crate::config::timing::Timing;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -101,6 +103,18 @@ pub struct Config {
     #[command(flatten)]
     pub pairing: PairingConfig,
 
+    /// Whether plain requests are forwarded on the fast path; `off` sends all of them through hyper.
+    #[arg(
+        help_heading = "t3",
+        long,
+        env = "DISPATCHER_FAST_PATH",
+        value_name = "SWITCH",
+        default_value = "on",
+        value_parser = parse::switch(),
+        action = ArgAction::Set
+    )]
+    pub fast_path: bool,
+
     /// Who is let in.
     #[command(flatten)]
     pub access: AccessConfig,
@@ -128,6 +142,10 @@ pub struct Config {
     /// What is logged, and how it looks.
     #[command(flatten)]
     pub logs: LogsConfig,
+
+    /// Times that no option sets.
+    #[arg(skip)]
+    pub timing: Timing,
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Future for TunnelTask {
             services,
             ..
         } = &mut *self;
-        let cause = match tunnel.poll(cx, &services.metrics) {
+        let half_closed = services.timing.half_closed_tunnel;
+        let cause = match tunnel.poll(cx, half_closed, &services.metrics) {
             Poll::Ready(cause) => cause,
             Poll::Pending => match registration.poll_ending(cx) {
                 Poll::Ready(cause) => cause,

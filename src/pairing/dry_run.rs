@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::access::identity::Browser;
 use crate::config::options::CliConfig;
+use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::{Exchange, ExchangeError, Session};
@@ -21,15 +21,13 @@ use crate::upstream::Upstream;
 /// What t3's list of clients calls the sessions of a rehearsal.
 const LABEL: &str = "t3-dispatcher check";
 
-/// How long each run of t3's command may wait and take.
-const RUN_TIMEOUT: Duration = Duration::from_secs(25);
-
 /// Takes the steps of a pairing, by the code that pairs.
 #[derive(Debug)]
 pub struct Rehearsal {
     cli: Cli,
     upstream: Arc<Upstream>,
     exchange: Exchange,
+    timing: Timing,
 }
 
 /// An administrative session.
@@ -42,11 +40,12 @@ pub struct Credential(Secret);
 
 impl Rehearsal {
     /// On the t3 of `upstream`, whose command `cli` names.
-    pub fn new(cli: CliConfig, upstream: Arc<Upstream>) -> Self {
+    pub fn new(cli: CliConfig, upstream: Arc<Upstream>, timing: Timing) -> Self {
         Self {
-            cli: Cli::new(cli, Arc::<Metrics>::default()),
+            cli: Cli::new(cli, timing.cli_run, Arc::<Metrics>::default()),
             upstream,
             exchange: Exchange::default(),
+            timing,
         }
     }
 
@@ -57,19 +56,20 @@ impl Rehearsal {
 
     /// Has t3's command make an administrative session.
     pub async fn issue(&self) -> Result<Administration, CliError> {
-        let issued = self.cli.issue_session(LABEL, deadline()).await;
+        let issued = self.cli.issue_session(LABEL, self.deadline()).await;
         issued.map(Administration)
     }
 
     /// Has t3's API make a credential.
     pub async fn mint_by_api(&self, with: &Administration) -> Result<Credential, MintError> {
-        let minted = mint::mint_by_api(&self.upstream, LABEL, &with.0).await;
+        let minted =
+            mint::mint_by_api(&self.upstream, LABEL, &with.0, self.timing.api_response).await;
         minted.map(Credential)
     }
 
     /// Has t3's command make a credential.
     pub async fn mint_by_cli(&self) -> Result<Credential, CliError> {
-        let minted = self.cli.create_pairing(LABEL, deadline()).await;
+        let minted = self.cli.create_pairing(LABEL, self.deadline()).await;
         minted.map(Credential)
     }
 
@@ -101,23 +101,26 @@ impl Rehearsal {
         let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
         if let Some(Administration(token)) = with {
             let path = "/api/auth/clients/revoke";
-            let asked = mint::administer(&self.upstream, path, json!({ "sessionId": id }), token);
+            let body = json!({ "sessionId": id });
+            let limit = self.timing.api_response;
+            let asked = mint::administer(&self.upstream, path, body, token, limit);
             if asked.await.is_ok_and(|said| said["revoked"] == true) {
                 return Ok(());
             }
         }
-        self.cli.revoke_session(&id, deadline()).await
+        self.cli.revoke_session(&id, self.deadline()).await
     }
 
     /// Ends an administrative session: t3 lets none end itself (contract §4).
     pub async fn revoke_administration(&self, session: &Administration) -> Result<(), CliError> {
         let id = session_id(session.0.reveal()).ok_or(CliError::Unusable)?;
-        self.cli.revoke_session(&id, deadline()).await
+        self.cli.revoke_session(&id, self.deadline()).await
     }
-}
 
-fn deadline() -> Instant {
-    Instant::now() + RUN_TIMEOUT
+    /// Until when a run of t3's command that begins now may wait and take.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timing.pairing_patience
+    }
 }
 
 /// The session that a token speaks for: `sid` of the claims in front of its signature. It goes on

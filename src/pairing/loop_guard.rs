@@ -13,16 +13,13 @@ use crate::metrics::pairing::PairingRefusal;
 const MOST_PAIRINGS: usize = 2;
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// How long a browser is left alone after its pairing failed: t3's pairing screen asks for its
-/// session over and over.
-const PAUSE: Duration = Duration::from_secs(5);
-
 /// How many browsers are remembered.
 const MOST_BROWSERS: usize = 4096;
 
 /// Remembers what became of the latest pairings of each browser.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guard {
+    pause: Duration,
     browsers: Mutex<HashMap<Browser, History>>,
 }
 
@@ -43,6 +40,14 @@ pub(super) struct GuardRefusal {
 }
 
 impl Guard {
+    /// Leaves a browser unpaired for `pause` after its pairing failed.
+    pub(super) fn new(pause: Duration) -> Self {
+        Self {
+            pause,
+            browsers: Mutex::default(),
+        }
+    }
+
     /// May `browser` be paired for a request that arrived at `arrived`? Only what ended before
     /// counts: people who come at the same time are no loop.
     pub(super) fn admit(&self, browser: &Browser, arrived: Instant) -> Result<(), GuardRefusal> {
@@ -51,7 +56,7 @@ impl Guard {
             return Ok(());
         };
         let within = |at: Instant, limit| at < arrived && arrived - at < limit;
-        if history.failed.is_some_and(|at| within(at, PAUSE)) {
+        if history.failed.is_some_and(|at| within(at, self.pause)) {
             return Err(GuardRefusal {
                 cause: PairingRefusal::Pause,
                 is_news: false,
@@ -113,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_browser_is_paired_twice_within_the_window_and_others_are_not_concerned() {
-        let guard = Guard::default();
+        let guard = Guard::new(Duration::from_secs(5));
         let alice = browser("alice");
         let early = Instant::now();
         for _ in 0..2 {
@@ -136,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_there_is_a_pause() {
-        let guard = Guard::default();
+        let guard = Guard::new(Duration::from_secs(5));
         let alice = browser("alice");
         guard.note(&alice, false);
         tokio::time::advance(Duration::from_secs(4)).await;
@@ -150,8 +155,8 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let guard = Guard::default();
-        for n in 0..2 * MOST_BROWSERS {
+        let guard = Guard::new(Duration::from_secs(5));
+        for n in 0..MOST_BROWSERS + 8 {
             guard.note(&browser(&n.to_string()), true);
         }
         assert!(guard.browsers.lock().len() <= MOST_BROWSERS);

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::config::options::{MintMode, PairingConfig};
+use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_session::Bearer;
@@ -21,9 +22,6 @@ use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
 
-/// How long t3's API may take. It needs 6 to 22 ms (contract §4).
-const API_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Mints credentials.
 #[derive(Debug)]
 pub(super) struct Mint {
@@ -32,6 +30,7 @@ pub(super) struct Mint {
     cli: Arc<Cli>,
     bearer: Arc<Bearer>,
     metrics: Arc<Metrics>,
+    api_limit: Duration,
 }
 
 /// Why there is no credential.
@@ -58,10 +57,11 @@ impl Mint {
     /// Mints as `config` says.
     pub(super) fn new(
         config: PairingConfig,
+        timing: Timing,
         upstream: Arc<Upstream>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let cli = Arc::new(Cli::new(config.cli, Arc::clone(&metrics)));
+        let cli = Arc::new(Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
         let bearer = Arc::new(Bearer::new(Arc::clone(&cli)));
         Self {
             mode: config.mint,
@@ -69,6 +69,7 @@ impl Mint {
             cli,
             bearer,
             metrics,
+            api_limit: timing.api_response,
         }
     }
 
@@ -112,45 +113,49 @@ impl Mint {
     /// Asks the API; once more with a new session where t3 refused the one there was.
     async fn by_api(&self, label: &str) -> Result<Secret, MintError> {
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
-        let outcome = mint_by_api(&self.upstream, label, &token).await;
+        let outcome = mint_by_api(&self.upstream, label, &token, self.api_limit).await;
         if !matches!(outcome, Err(MintError::Status(StatusCode::UNAUTHORIZED))) {
             return outcome;
         }
         self.bearer.refused(&token);
         self.metrics.admin_session_refused();
         let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
-        mint_by_api(&self.upstream, label, &token).await
+        mint_by_api(&self.upstream, label, &token, self.api_limit).await
     }
 }
 
-/// Mints one credential by t3's API, with the administrative session of `token`.
+/// Mints one credential by t3's API within `limit`, with the administrative session of `token`.
 pub(super) async fn mint_by_api(
     upstream: &Upstream,
     label: &str,
     token: &Secret,
+    limit: Duration,
 ) -> Result<Secret, MintError> {
     let value = administer(
         upstream,
         "/api/auth/pairing-token",
         json!({ "label": label }),
         token,
+        limit,
     );
     let credential = value.await?["credential"].as_str().and_then(Secret::new);
     credential.ok_or(MintError::Unusable)
 }
 
-/// Asks t3's API for what takes the administrative session of `token` (contract §4).
+/// Asks t3's API for what takes the administrative session of `token` (contract §4); it may take
+/// `limit`.
 pub(super) async fn administer(
     upstream: &Upstream,
     path: &'static str,
     body: Value,
     token: &Secret,
+    limit: Duration,
 ) -> Result<Value, MintError> {
     let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
     let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
     bearer.set_sensitive(true);
     let call = ApiCall::post(path, body).with(AUTHORIZATION, Some(bearer));
-    let answer = upstream.call(call, API_TIMEOUT).await?;
+    let answer = upstream.call(call, limit).await?;
     if answer.status() != StatusCode::OK {
         return Err(MintError::Status(answer.status()));
     }

@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::access::identity::Browser;
 use crate::config::options::PairingConfig;
+use crate::config::timing::Timing;
 use crate::http_rules::request_id::RequestId;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{PairingFailure, Way};
@@ -35,9 +36,6 @@ use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
-
-/// How long a person waits for a pairing at most: the proxy in front gives up after 30 s.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Makes sessions on t3, and knows which are alive.
 #[derive(Debug, Clone)]
@@ -54,6 +52,7 @@ struct Inner {
     check: Check,
     metrics: Arc<Metrics>,
     tasks: Tasks,
+    patience: Duration,
 }
 
 /// A request for a session.
@@ -96,22 +95,24 @@ impl Pairing {
     /// `upstream` is t3, and `readiness` knows how it calls its cookie.
     pub fn new(
         config: PairingConfig,
+        timing: Timing,
         upstream: Arc<Upstream>,
         readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
         tasks: Tasks,
     ) -> Self {
-        let mint = Mint::new(config, Arc::clone(&upstream), Arc::clone(&metrics));
+        let mint = Mint::new(config, timing, Arc::clone(&upstream), Arc::clone(&metrics));
         Self(Arc::new(Inner {
             upstream,
             readiness,
             mint,
             exchange: Exchange::default(),
-            guard: Guard::default(),
+            guard: Guard::new(timing.pairing_pause),
             tabs: Tabs::default(),
-            check: Check::default(),
+            check: Check::new(timing.session_alive),
             metrics,
             tasks,
+            patience: timing.pairing_patience,
         }))
     }
 
@@ -138,7 +139,7 @@ impl Pairing {
             tell(refusal, &ask);
             return None;
         }
-        let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask));
+        let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask, inner.patience));
         if !policy::may_share_session(browser) {
             return pairing().await;
         }
@@ -233,11 +234,11 @@ impl Inner {
 }
 
 impl Wish {
-    fn of(ask: &Ask<'_>) -> Self {
+    fn of(ask: &Ask<'_>, patience: Duration) -> Self {
         Self {
             browser: ask.browser.clone(),
             request_id: ask.request_id.clone(),
-            deadline: ask.arrived + PATIENCE,
+            deadline: ask.arrived + patience,
         }
     }
 }

@@ -14,9 +14,6 @@ use crate::metrics::pairing::{CliCommand, CliOutcome};
 use crate::pairing::cli_process::{self, CliError};
 use crate::pairing::secret::Secret;
 
-/// How long one run, with its repetitions, may take. It needs about 2 s (contract §1).
-const RUN_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// The first pause before a run that found the database locked is repeated; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,6 +30,7 @@ pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(super) struct Cli {
     config: CliConfig,
+    run_limit: Duration,
     metrics: Arc<Metrics>,
     turn: Semaphore,
     waiting: AtomicUsize,
@@ -44,10 +42,11 @@ pub(super) struct Cli {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Cli {
-    /// Runs what `config` names, and counts it.
-    pub(super) fn new(config: CliConfig, metrics: Arc<Metrics>) -> Self {
+    /// Runs what `config` names, each time for at most `run_limit`, and counts it.
+    pub(super) fn new(config: CliConfig, run_limit: Duration, metrics: Arc<Metrics>) -> Self {
         Self {
             config,
+            run_limit,
             metrics,
             turn: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
@@ -82,13 +81,13 @@ impl Cli {
         let _turn = self.take_turn(deadline).await?;
         let run = self.run_until_unlocked(None, &args);
         let start = Instant::now();
-        let revoked = timeout_at(deadline.min(start + RUN_TIMEOUT), run).await;
+        let revoked = timeout_at(deadline.min(start + self.run_limit), run).await;
         revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
     }
 
     /// What it calls its version.
     pub(super) async fn version(&self) -> Result<String, CliError> {
-        let version = timeout(RUN_TIMEOUT, cli_process::version(&self.config)).await;
+        let version = timeout(self.run_limit, cli_process::version(&self.config)).await;
         version.unwrap_or(Err(CliError::Timeout))
     }
 
@@ -115,7 +114,7 @@ impl Cli {
     ) -> Result<Secret, CliError> {
         let _turn = self.take_turn(deadline).await?;
         let start = Instant::now();
-        let latest = deadline.min(start + RUN_TIMEOUT);
+        let latest = deadline.min(start + self.run_limit);
         let printed = timeout_at(latest, self.run_until_unlocked(Some(command), args)).await;
         let took = start.elapsed();
         self.last_took

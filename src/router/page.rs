@@ -12,16 +12,13 @@ use crate::router::context::RequestContext;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
-/// How long a page load waits for a t3 that is not up.
-const PAGE_PATIENCE: Duration = Duration::from_secs(20);
-
 impl Router<'_> {
     pub(super) async fn page(
         &self,
         context: &RequestContext<'_>,
         body: Outbound,
     ) -> ClientResponse {
-        let deadline = context.arrived + PAGE_PATIENCE;
+        let deadline = context.arrived + self.services.timing.page_patience;
         if !matches!(body, Outbound::Empty) {
             return self.page_with_body(context, body).await;
         }
@@ -33,7 +30,7 @@ impl Router<'_> {
     /// A body is sent once: such a page cannot be tried again.
     async fn page_with_body(&self, context: &RequestContext<'_>, body: Outbound) -> ClientResponse {
         let waiting = context.client.waiting();
-        let deadline = context.arrived + PAGE_PATIENCE;
+        let deadline = context.arrived + self.services.timing.page_patience;
         if !self.services.readiness.wait_until_up_by(deadline).await {
             return self.services.not_up(ErrorFormat::Page, &context.id);
         }

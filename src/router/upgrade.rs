@@ -21,10 +21,6 @@ use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::{Upgrade, forward};
 
-/// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times, and
-/// ever more rarely (contract §9).
-const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
-
 /// t3's response to an upgrade, and its side of the tunnel where it switched.
 type Upgraded = (ClientResponse, Option<Side>);
 
@@ -38,7 +34,7 @@ impl Router<'_> {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &context.id).into();
         };
-        let deadline = context.arrived + UPGRADE_PATIENCE;
+        let deadline = context.arrived + self.services.timing.upgrade_patience;
         let attempt = |limit| self.try_upgrade(&context, limit);
         match self
             .ask_until(&context, deadline, ErrorFormat::Json, attempt)

@@ -22,17 +22,14 @@ use crate::process::Tasks;
 /// How many scrapes there may be at a time; more wait in the backlog.
 const MOST_SCRAPES: usize = 8;
 
-/// How long one may take, from its connection to the end of its answer.
-const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How many bytes a scrape's head may have.
 const HEAD_LIMIT: usize = 16 * 1024;
 
 /// How long to wait before accepting again when the system has no descriptor for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Answers for ever, from memory alone: t3 is never asked.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks) {
+/// Answers for ever, from memory alone: t3 is never asked. A scrape may take `limit`.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, limit: Duration) {
     let places = Arc::new(Semaphore::new(MOST_SCRAPES));
     // The semaphore is never closed.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -47,7 +44,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks) {
         let metrics = Arc::clone(&metrics);
         tasks.until_drained(async move {
             // One that takes too long is cut.
-            let _ = tokio::time::timeout(SCRAPE_TIMEOUT, speak(stream, &metrics)).await;
+            let _ = tokio::time::timeout(limit, speak(stream, &metrics)).await;
             drop(place);
         });
     }

@@ -56,9 +56,10 @@ pub async fn run(
     let services = Arc::new(Services::new(config, &tasks)?);
     if let Some(listener) = metrics {
         let (counted, serving) = (Arc::clone(&services.metrics), tasks.clone());
-        tasks.until_drained(
-            async move { metrics_endpoint::serve(listener, counted, serving).await },
-        );
+        let limit = services.timing.scrape;
+        tasks.until_drained(async move {
+            metrics_endpoint::serve(listener, counted, serving, limit).await;
+        });
     }
     follow(&services, &tasks);
     tokio::select! {

@@ -12,6 +12,7 @@ use crate::access::Door;
 use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
+use crate::config::timing::Timing;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
@@ -29,6 +30,10 @@ pub struct Services {
     pub door: Door,
     /// How much one client may take.
     pub limits: LimitsConfig,
+    /// Times that no option sets.
+    pub timing: Timing,
+    /// Are eligible requests served on the fast path?
+    pub fast_path: bool,
     /// t3.
     pub upstream: Arc<Upstream>,
     /// Whether it is there.
@@ -55,12 +60,13 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let door = Door::new(config.access)?;
+        let door = Door::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
         let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let pairing = Pairing::new(
             config.pairing,
+            config.timing,
             Arc::clone(&upstream),
             Arc::clone(&readiness),
             Arc::clone(&metrics),
@@ -72,6 +78,8 @@ impl Services {
         Ok(Self {
             door,
             limits: config.limits,
+            timing: config.timing,
+            fast_path: config.fast_path,
             assets: StaticAssets::new(config.assets, &upstream, tasks, &metrics, should_yield),
             upstream,
             readiness,

@@ -17,9 +17,6 @@ use crate::metrics::requests::Stream;
 use crate::metrics::upstream::TunnelEnd;
 use crate::tunnel::direction::{Direction, LostSide};
 
-/// How long one direction may stay open, with nothing moving, after the other has ended.
-const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Two sockets and the copies in both directions. Small, as it is idle most of its life: no buffer,
 /// and no timer before one side has ended.
 #[derive(Debug)]
@@ -85,10 +82,16 @@ impl Tunnel {
     }
 
     /// Copies both ways, and counts the bytes in `metrics`. Ready when both sides are done or one
-    /// is lost: a half-close is passed on, the loss of one side ends the other at once.
-    pub fn poll(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<TunnelEnd> {
+    /// is lost: a half-close is passed on, the loss of one side ends the other at once. So
+    /// it is when one side is done and nothing has moved for `half_closed`.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        half_closed: Duration,
+        metrics: &Metrics,
+    ) -> Poll<TunnelEnd> {
         if self.poll_copies(cx, metrics).is_pending()
-            && (self.first.is_none() || self.poll_timer(cx).is_pending())
+            && (self.first.is_none() || self.poll_timer(cx, half_closed).is_pending())
         {
             return Poll::Pending;
         }
@@ -109,11 +112,11 @@ impl Tunnel {
         }
     }
 
-    /// Ready when nothing has moved for [`HALF_CLOSED_TIMEOUT`].
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing has moved for `limit`.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
         let total = self.up.copied + self.down.copied;
         let timer = self.timer.get_or_insert_with(|| {
-            let sleep = Box::pin(sleep(HALF_CLOSED_TIMEOUT));
+            let sleep = Box::pin(sleep(limit));
             Box::new(HalfClosedTimer {
                 sleep,
                 copied: total,
@@ -123,7 +126,7 @@ impl Tunnel {
             if std::mem::replace(&mut timer.copied, total) == total {
                 return Poll::Ready(());
             }
-            let later = tokio::time::Instant::now() + HALF_CLOSED_TIMEOUT;
+            let later = tokio::time::Instant::now() + limit;
             timer.sleep.as_mut().reset(later);
         }
         Poll::Pending
@@ -194,12 +197,13 @@ mod tests {
         let metrics = Metrics::default();
         let ((mut client, near), (_t3, far)) = (connected().await, connected().await);
         let mut tunnel = Tunnel::between(near, far, &metrics);
+        let limit = Duration::from_secs(30);
         let start = tokio::time::Instant::now();
         client.write_all(b"x").await.expect("an open socket");
         client.shutdown().await.expect("an open socket");
-        let cause = poll_fn(|cx| tunnel.poll(cx, &metrics)).await;
+        let cause = poll_fn(|cx| tunnel.poll(cx, limit, &metrics)).await;
         assert_eq!(cause, TunnelEnd::DownstreamClosed);
         let waited = start.elapsed().as_secs();
-        assert_eq!(waited, HALF_CLOSED_TIMEOUT.as_secs());
+        assert_eq!(waited, limit.as_secs());
     }
 }

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use t3_dispatcher::config::Config;
+use t3_dispatcher::config::timing::Timing;
 
 pub use self::http::{Client, PATIENCE, request};
 pub use self::scrape::Scrape;
@@ -59,12 +60,18 @@ impl World {
 
     /// Starts both; `args` are the dispatcher's further options.
     pub async fn with(args: &[&str]) -> Self {
+        Self::timed(args, |_| {}).await
+    }
+
+    /// Starts both, with the times as `set` leaves them: for a test that waits for one of them.
+    pub async fn timed(args: &[&str], set: impl FnOnce(&mut Timing)) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let base_dir = dir.path().join("t3");
         let standin = Standin::start(StandinOptions::new(&base_dir))
             .await
             .expect("a free port");
-        let config = config(standin.addr(), dir.path(), args);
+        let mut config = config(standin.addr(), dir.path(), args);
+        set(&mut config.timing);
         let dispatcher = Dispatcher::start(config).await;
         Self {
             standin,
@@ -114,8 +121,18 @@ impl Dispatcher {
 
     /// Starts one in front of `upstream` that finds no t3 CLI; `args` are its further options.
     pub async fn in_front_of(upstream: SocketAddr, args: &[&str]) -> Self {
+        Self::in_front_of_timed(upstream, args, |_| {}).await
+    }
+
+    /// The same, with the times as `set` leaves them.
+    pub async fn in_front_of_timed(
+        upstream: SocketAddr,
+        args: &[&str],
+        set: impl FnOnce(&mut Timing),
+    ) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
-        let config = config(upstream, dir.path(), args);
+        let mut config = config(upstream, dir.path(), args);
+        set(&mut config.timing);
         drop(dir);
         Self::start(config).await
     }

@@ -22,7 +22,7 @@ async fn check(world: &World, args: &[&str]) -> Output {
     run.await.expect("no panic")
 }
 
-pub(crate) async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
+async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
     let run = check(world, &[&["--json"], args].concat()).await;
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     let value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
@@ -30,7 +30,7 @@ pub(crate) async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
 }
 
 /// The steps with this outcome.
-pub(crate) fn steps(report: &Value, outcome: &str) -> Vec<String> {
+fn steps(report: &Value, outcome: &str) -> Vec<String> {
     let steps = report["steps"].as_array().expect("steps").iter();
     steps
         .filter(|step| step["outcome"] == outcome)

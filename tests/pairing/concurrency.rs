@@ -226,10 +226,10 @@ async fn an_admin_session_that_t3_refuses_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_load_that_would_wait_too_long_is_forwarded_at_once() {
-    let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
-    world
-        .standin
-        .set_faults(|faults| faults.cli_delay_ms = 2500);
+    let patience = Duration::from_secs(3);
+    let args = [&IDENTITY[..], &["--mint", "cli"]].concat();
+    let world = World::timed(&args, |timing| timing.pairing_patience = patience).await;
+    world.standin.set_faults(|faults| faults.cli_delay_ms = 300);
     let first = load_as(world.addr(), "first".to_owned(), "/".to_owned()).await;
     assert_eq!(first.status, 302, "now it is known how long a run takes");
     let start = Instant::now();
@@ -237,16 +237,13 @@ async fn a_page_load_that_would_wait_too_long_is_forwarded_at_once() {
         .map(|n| (format!("person{n}"), "/".to_owned()))
         .collect();
     let responses = at_once(&world, people).await;
-    assert!(
-        start.elapsed() < Duration::from_secs(29),
-        "{:?}",
-        start.elapsed()
-    );
+    let took = start.elapsed();
+    assert!(took < patience + Duration::from_secs(4), "{took:?}");
     let paired = responses
         .iter()
         .filter(|response| response.status == 302)
         .count();
-    assert!((8..=10).contains(&paired), "{paired}");
+    assert!((2..=10).contains(&paired), "{paired}");
     assert!(
         responses
             .iter()

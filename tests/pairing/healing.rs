@@ -1,9 +1,9 @@
 //! Healing: a dead session is replaced on a page load, a WebSocket reconnect or a session request.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::http::Response;
-use crate::common::{Client, HANDSHAKE, PAGE, World, request};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, request};
 
 async fn load(world: &World, further: &str) -> Response {
     load_by(world, "(test)", further).await
@@ -75,6 +75,21 @@ async fn a_live_session_is_checked_once_and_a_failed_check_leaves_it_alone() {
         .set_faults(|faults| faults.session_status = Some(500));
     let other = load(&world, "\nCookie: t3_session=another").await;
     assert_eq!(other.status, 200, "nothing definite was said");
+}
+
+#[tokio::test]
+async fn a_living_session_is_remembered_for_its_time_and_no_longer() {
+    let remembered = Duration::from_millis(300);
+    let world = World::timed(&[], |timing| timing.session_alive = remembered).await;
+    let session = world.standin.issue_browser_session("test");
+    let head = format!("\nCookie: t3_session={}", session.expect("a session"));
+    let start = Instant::now();
+    assert_eq!(load(&world, &head).await.status, 200);
+    world.standin.wipe_sessions();
+    let healed = async { while load(&world, &head).await.status != 302 {} };
+    let healed = tokio::time::timeout(PATIENCE, healed).await;
+    healed.expect("its death is found");
+    assert!(start.elapsed() >= remembered, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -214,21 +229,21 @@ async fn a_browser_that_keeps_no_cookie_is_forwarded_after_two_pairings() {
 
 #[tokio::test]
 async fn an_exchange_without_a_cookie_is_not_repeated_at_once() {
-    let world = World::start().await;
+    let pause = Duration::from_secs(1);
+    let world = World::timed(&[], |timing| timing.pairing_pause = pause).await;
     world
         .standin
         .set_faults(|faults| faults.no_set_cookie = true);
-    for _ in 0..10 {
+    let start = Instant::now();
+    for _ in 0..4 {
         assert_eq!(load(&world, "").await.status, 200);
     }
     assert_eq!(world.exchanges(), 1);
     world
         .standin
         .set_faults(|faults| faults.no_set_cookie = false);
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(
-        load(&world, "").await.status,
-        302,
-        "after the pause it is tried again"
-    );
+    let paired = async { while load(&world, "").await.status != 302 {} };
+    let paired = tokio::time::timeout(PATIENCE, paired).await;
+    paired.expect("after the pause it is tried again");
+    assert!(start.elapsed() >= pause, "{:?}", start.elapsed());
 }

@@ -6,7 +6,7 @@ use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
-use crate::common::{Client, Dispatcher, PAGE, PATIENCE, World, request};
+use crate::common::{Client, Dispatcher, HANDSHAKE, PAGE, PATIENCE, World, request};
 
 /// "At once" on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -141,13 +141,18 @@ async fn an_invalid_response_becomes_a_502() {
 }
 
 #[tokio::test]
-async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pages() {
+async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pages_and_upgrades() {
     let unused = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         listener.and_then(|listener| listener.local_addr())
     };
     let unused = unused.expect("a port that is free again");
-    let dispatcher = Dispatcher::in_front_of(unused, &[]).await;
+    let patience = Duration::from_millis(900);
+    let dispatcher = Dispatcher::in_front_of_timed(unused, &[], |timing| {
+        timing.page_patience = patience;
+        timing.upgrade_patience = patience / 3;
+    })
+    .await;
     let start = Instant::now();
     let script = request(dispatcher.addr, "GET /api/auth/session\nAccept: */*").await;
     assert_eq!(script.status, 503);
@@ -157,10 +162,17 @@ async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pag
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
     let ready = request(dispatcher.addr, "GET /readyz").await;
     assert_eq!((ready.status, ready.text().as_str()), (503, "down"));
+    let start = Instant::now();
+    let upgrade = request(dispatcher.addr, &format!("GET /ws\n{HANDSHAKE}")).await;
+    assert_eq!(upgrade.status, 503);
+    assert_eq!(upgrade.header("content-type"), "application/json");
+    assert!(start.elapsed() >= patience / 3, "{:?}", start.elapsed());
+    let start = Instant::now();
     let head = format!("GET /\n{PAGE}\nCookie: t3_session=x");
     let page = request(dispatcher.addr, &head).await;
     assert_eq!(page.status, 503);
-    assert_eq!(start.elapsed().as_secs(), 20);
+    let waited = start.elapsed();
+    assert!((patience..patience * 3).contains(&waited), "{waited:?}");
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.text().contains(&unused.to_string()));
     assert!(

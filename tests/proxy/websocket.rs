@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use t3_dispatcher::config::timing::Timing;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -17,6 +18,9 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long the end of one side may take to reach the other.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How long a half-closed tunnel may be at rest here.
+const HALF_CLOSED: Duration = Duration::from_millis(600);
 
 async fn open(world: &World, path: &str, cookie: &str) -> Socket {
     let mut request = format!("ws://{}{path}", world.addr())
@@ -153,6 +157,28 @@ async fn a_client_s_death_ends_t3_s_side() {
             .wait_for_connections(SECOND, |_, open| open == 0);
         assert!(over.await, "reset: {reset}");
     }
+}
+
+#[tokio::test]
+async fn a_half_closed_tunnel_at_rest_ends_after_its_time_and_one_that_moves_does_not() {
+    let upstream = RawUpstream::start(|mut stream, _, _| async move {
+        let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(head).await;
+        read_until_closed(&mut stream).await;
+        for _ in 0..4 {
+            tokio::time::sleep(HALF_CLOSED * 2 / 3).await;
+            let _ = stream.write_all(b".").await;
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let set = |timing: &mut Timing| timing.half_closed_tunnel = HALF_CLOSED;
+    let dispatcher = Dispatcher::in_front_of_timed(upstream.addr, &[], set).await;
+    let mut client = Client::connect(dispatcher.addr).await;
+    client.send_head(&format!("GET /ws\n{HANDSHAKE}")).await;
+    assert_eq!(client.head().await.expect("a response").status, 101);
+    client.stream.shutdown().await.expect("open");
+    assert_eq!(client.rest().await, b"....");
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! The shared secret: without it no identity counts.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::common::{PATIENCE, World};
 use crate::harness::{ADA, HEADER, assert_paired, each, load};
+
+/// How soon a change of the file is noticed.
+const REREAD: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn an_identity_counts_only_beside_the_secret() {
@@ -85,5 +89,6 @@ async fn behind_secret(dir: &Path, secret: &str) -> World {
     let file = dir.join("secret");
     std::fs::write(&file, secret).expect("writable");
     let file = file.to_str().expect("a UTF-8 path");
-    World::with(&[HEADER, ["--secret-file", file]].concat()).await
+    let args = [HEADER, ["--secret-file", file]].concat();
+    World::timed(&args, |timing| timing.secret_reread = REREAD).await
 }

@@ -1,0 +1,94 @@
+//! Times that no option sets: constants in production, shorter in tests that wait for them.
+
+use std::time::Duration;
+
+/// The times that the server and the check keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long a page load waits for a t3 that is not up before the person is told so.
+    pub page_patience: Duration,
+
+    /// How long an upgrade waits for a t3 that is not up: an open cockpit tries only a few times,
+    /// and ever more rarely (contract §9).
+    pub upgrade_patience: Duration,
+
+    /// How long a person waits for a pairing at most: the proxy in front gives up after 30 s.
+    pub pairing_patience: Duration,
+
+    /// How long a browser is left unpaired after its pairing failed: t3's pairing screen asks for
+    /// its session over and over.
+    pub pairing_pause: Duration,
+
+    /// How long a session that t3 called alive is taken to be.
+    pub session_alive: Duration,
+
+    /// How long one run of the t3 CLI, with its repetitions, may take. It needs about 2 s
+    /// (contract §1).
+    pub cli_run: Duration,
+
+    /// How long t3's API may take for a response to the dispatcher itself. It needs 6 to 22 ms
+    /// (contract §4).
+    pub api_response: Duration,
+
+    /// How long the secret's file is taken to be what it was.
+    pub secret_reread: Duration,
+
+    /// How long one direction of a tunnel may stay open, with nothing moving, after the other has
+    /// ended.
+    pub half_closed_tunnel: Duration,
+
+    /// How long one scrape of the metrics may take, from its connection to the end of its response.
+    pub scrape: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            page_patience: Duration::from_secs(20),
+            upgrade_patience: Duration::from_secs(10),
+            pairing_patience: Duration::from_secs(25),
+            pairing_pause: Duration::from_secs(5),
+            session_alive: Duration::from_secs(30),
+            cli_run: Duration::from_secs(15),
+            api_response: Duration::from_secs(5),
+            secret_reread: Duration::from_secs(1),
+            half_closed_tunnel: Duration::from_secs(30),
+            scrape: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn production_keeps_its_times() {
+        let Timing {
+            page_patience,
+            upgrade_patience,
+            pairing_patience,
+            pairing_pause,
+            session_alive,
+            cli_run,
+            api_response,
+            secret_reread,
+            half_closed_tunnel,
+            scrape,
+        } = Timing::default();
+        for (time, seconds) in [
+            (page_patience, 20),
+            (upgrade_patience, 10),
+            (pairing_patience, 25),
+            (pairing_pause, 5),
+            (session_alive, 30),
+            (cli_run, 15),
+            (api_response, 5),
+            (secret_reread, 1),
+            (half_closed_tunnel, 30),
+            (scrape, 10),
+        ] {
+            assert_eq!(time, Duration::from_secs(seconds));
+        }
+    }
+}
