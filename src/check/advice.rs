@@ -61,7 +61,7 @@ pub(super) fn of_upstream(failure: &Failure, address: &str) -> Finding {
 pub(super) fn of_mint(error: &MintError) -> Finding {
     let cure = match error {
         MintError::Upstream(_) => "t3 went away meanwhile: try again",
-        MintError::NoBearer => "see the step before",
+        MintError::NoAdminSession => "see the step before",
         MintError::Cli(error) => return of_command(error),
         MintError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             "t3 does not accept what its own command issued: do T3CODE_HOME and `t3 serve --base-dir` name the same place?"

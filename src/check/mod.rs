@@ -15,7 +15,7 @@ use crate::check::report::{Finding, Report};
 use crate::config::options::{CliConfig, MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
-use crate::pairing::dry_run::{Administration, Credential, Rehearsal};
+use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
 use crate::pairing::exchange::Session;
 use crate::process::Tasks;
 use crate::upstream::Upstream;
@@ -29,7 +29,7 @@ struct Setup {
     pairing: PairingConfig,
     upstream: Arc<Upstream>,
     address: (String, u16),
-    rehearsal: Rehearsal,
+    dry_run: DryRun,
     timing: Timing,
 }
 
@@ -44,12 +44,12 @@ struct Walk<'a> {
 pub async fn check(upstream: UpstreamConfig, pairing: PairingConfig, timing: Timing) -> Report {
     let address = (upstream.host.clone(), upstream.port);
     let upstream = Arc::new(Upstream::new(upstream, Tasks::default()));
-    let rehearsal = Rehearsal::new(pairing.cli.clone(), Arc::clone(&upstream), timing);
+    let dry_run = DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing);
     let setup = Setup {
         pairing,
         upstream,
         address,
-        rehearsal,
+        dry_run,
         timing,
     };
     Walk::new(&setup).run().await
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
 
     async fn command(&mut self) -> bool {
         let (start, program) = (Instant::now(), self.setup.cli().program());
-        let version = self.setup.rehearsal.version().await;
+        let version = self.setup.dry_run.version().await;
         let found = match version {
             Ok(version) => Ok(((), format!("{}, {version}", program.display()))),
             Err(error) => {
@@ -149,12 +149,12 @@ impl<'a> Walk<'a> {
         (true, name.unwrap_or_else(default))
     }
 
-    async fn own_session(&mut self) -> Option<Administration> {
+    async fn own_session(&mut self) -> Option<AdminToken> {
         if self.setup.pairing.mint == MintMode::Cli {
             return self.none("own session", "DISPATCHER_MINT=cli needs none");
         }
         let start = Instant::now();
-        let issued = self.setup.rehearsal.issue().await;
+        let issued = self.setup.dry_run.issue_admin_session().await;
         let found = issued
             .map(|own| (own, "issued by t3's command".to_owned()))
             .map_err(|error| of_command(&error));
@@ -163,11 +163,11 @@ impl<'a> Walk<'a> {
 
     /// By the way that pairing would take; where the API fails and the command may step in, both
     /// are told.
-    async fn credential(&mut self, own: Option<&Administration>) -> Option<Credential> {
+    async fn credential(&mut self, own: Option<&AdminToken>) -> Option<Credential> {
         let mode = self.setup.pairing.mint;
         if let Some(own) = own {
             let start = Instant::now();
-            let minted = self.setup.rehearsal.mint_by_api(own).await;
+            let minted = self.setup.dry_run.mint_by_api(own).await;
             let found = minted
                 .map(|credential| (credential, "minted by t3's API".to_owned()))
                 .map_err(|error| of_mint(&error));
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
             MintMode::Auto | MintMode::Api => "fallback",
         };
         let start = Instant::now();
-        let minted = self.setup.rehearsal.mint_by_cli().await;
+        let minted = self.setup.dry_run.mint_by_cli().await;
         let found = minted
             .map(|credential| (credential, "minted by t3's command".to_owned()))
             .map_err(|error| of_command(&error));
@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
 
     async fn session(&mut self, credential: &Credential, cookie: &str) -> Option<Session> {
         let start = Instant::now();
-        let exchanged = self.setup.rehearsal.exchange(credential, cookie).await;
+        let exchanged = self.setup.dry_run.exchange(credential, cookie).await;
         let found = exchanged
             .map(|(session, endpoint)| {
                 let what = format!("by {endpoint}, cookie {}", session.cookie_name);
@@ -209,17 +209,17 @@ impl<'a> Walk<'a> {
     }
 
     /// Ends what was made; the session first, as the other is needed for that.
-    async fn clean_up(&mut self, session: Option<&Session>, own: Option<&Administration>) {
+    async fn clean_up(&mut self, session: Option<&Session>, own: Option<&AdminToken>) {
         if session.is_none() && own.is_none() {
             return self.report.skipped("clean up", "nothing was made");
         }
-        let (start, rehearsal) = (Instant::now(), &self.setup.rehearsal);
+        let (start, dry_run) = (Instant::now(), &self.setup.dry_run);
         let mut ended = Ok(());
         if let Some(session) = session {
-            ended = rehearsal.revoke(session, own).await;
+            ended = dry_run.revoke(session, own).await;
         }
         if let Some(own) = own {
-            ended = ended.and(rehearsal.revoke_administration(own).await);
+            ended = ended.and(dry_run.revoke_admin_session(own).await);
         }
         let found = ended
             .map(|()| "its sessions are revoked".to_owned())

@@ -1,4 +1,4 @@
-//! The dispatcher's own administrative session on t3, in memory alone.
+//! The admin session: the dispatcher's own administrative session on t3, kept in memory only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,102 +10,104 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::pairing::secret::Secret;
-use crate::pairing::t3_cli::{BEARER_TTL, Cli};
+use crate::pairing::t3_cli::{ADMIN_SESSION_TTL, T3Cli};
 
-/// After which part of its life a session is renewed, by whoever pairs next.
-const RENEW_AFTER: Duration = Duration::from_secs(BEARER_TTL.as_secs() / 4 * 3);
+/// Its age from which the next pairing renews it.
+const RENEW_AFTER: Duration = Duration::from_secs(ADMIN_SESSION_TTL.as_secs() / 4 * 3);
 
-/// How long to do without after a failure: each attempt is a run of t3's command.
+/// The pause after a failed attempt: each attempt is a run of the t3 CLI.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// How long one attempt may take, the wait for its turn included.
+/// How long one attempt may take, including the wait for the CLI.
 const ISSUE_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What t3's list of clients calls it.
+/// Its name in t3's client list.
 const LABEL: &str = "t3-dispatcher";
 
 type Issued = Option<Arc<Secret>>;
 type Issuing = BoxFuture<'static, Issued>;
 
-/// Holds the session, and gets another one when it must.
+/// Issues the session when it is first needed, and holds its token.
 #[derive(Debug)]
-pub(super) struct Bearer {
-    cli: Arc<Cli>,
-    held: Mutex<Held>,
+pub(super) struct AdminSession {
+    cli: Arc<T3Cli>,
+    state: Mutex<AdminSessionState>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct AdminSessionState {
+    /// The token, and when it was issued.
     token: Option<(Arc<Secret>, Instant)>,
+    /// When the last attempt failed, if it did.
     failed: Option<Instant>,
     issuing: Option<WeakShared<Issuing>>,
 }
 
-impl Held {
+impl AdminSessionState {
     fn is_due(&self) -> bool {
         let old = |(_, issued): &(Arc<Secret>, Instant)| issued.elapsed() >= RENEW_AFTER;
-        self.token.as_ref().is_some_and(old) && self.issuing.is_none() && !self.failed_lately()
+        self.token.as_ref().is_some_and(old) && self.issuing.is_none() && !self.has_just_failed()
     }
 
-    fn failed_lately(&self) -> bool {
+    fn has_just_failed(&self) -> bool {
         self.failed
             .is_some_and(|failed| failed.elapsed() < RETRY_AFTER)
     }
 }
 
-impl Bearer {
-    /// Has none yet; `cli` issues it.
-    pub(super) fn new(cli: Arc<Cli>) -> Self {
+impl AdminSession {
+    /// No session yet; `cli` will issue it.
+    pub(super) fn new(cli: Arc<T3Cli>) -> Self {
         Self {
             cli,
-            held: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    /// The session's token, issued now if there is none. `None` where none is to be had.
+    /// The session's token, issued now if there is none. `None` if t3 issues none.
     pub(super) async fn token(self: &Arc<Self>) -> Option<Arc<Secret>> {
         let issuing = {
-            let mut held = self.held.lock();
-            if let Some((token, issued)) = &held.token
-                && issued.elapsed() < BEARER_TTL
+            let mut state = self.state.lock();
+            if let Some((token, issued)) = &state.token
+                && issued.elapsed() < ADMIN_SESSION_TTL
             {
                 return Some(Arc::clone(token));
             }
-            if held.failed_lately() {
+            if state.has_just_failed() {
                 return None;
             }
-            self.join(&mut held)
+            self.join(&mut state)
         };
         issuing.await
     }
 
-    /// Is it time for another one?
+    /// Is the session so old that it has to be renewed?
     pub(super) fn is_due(&self) -> bool {
-        self.held.lock().is_due()
+        self.state.lock().is_due()
     }
 
-    /// Gets another one, while the old one is still used.
+    /// Issues another one, while the old one stays in use.
     pub(super) async fn renew(self: Arc<Self>) {
-        let issuing = self.join(&mut self.held.lock());
+        let issuing = self.join(&mut self.state.lock());
         let _ = issuing.await;
     }
 
-    /// t3 refused `token`: it is of no more use.
-    pub(super) fn refused(&self, token: &Arc<Secret>) {
-        let mut held = self.held.lock();
-        if matches!(&held.token, Some((current, _)) if Arc::ptr_eq(current, token)) {
-            held.token = None;
+    /// Drops `token`, which t3 has refused.
+    pub(super) fn discard(&self, token: &Arc<Secret>) {
+        let mut state = self.state.lock();
+        if matches!(&state.token, Some((current, _)) if Arc::ptr_eq(current, token)) {
+            state.token = None;
         }
     }
 
-    /// Joins the attempt under way, or starts one. Whoever waits drives it; if all have left, it
-    /// ends, and its child with it.
-    fn join(self: &Arc<Self>, held: &mut Held) -> Shared<Issuing> {
-        if let Some(issuing) = held.issuing.as_ref().and_then(WeakShared::upgrade) {
+    /// Joins the attempt under way, or starts one. It is driven by those that wait for it; when all
+    /// of them have gone, it ends and its child is killed.
+    fn join(self: &Arc<Self>, state: &mut AdminSessionState) -> Shared<Issuing> {
+        if let Some(issuing) = state.issuing.as_ref().and_then(WeakShared::upgrade) {
             return issuing;
         }
         let issuing = Arc::clone(self).issue().boxed().shared();
-        held.issuing = issuing.downgrade();
+        state.issuing = issuing.downgrade();
         issuing
     }
 
@@ -114,19 +116,19 @@ impl Bearer {
             .cli
             .issue_session(LABEL, Instant::now() + ISSUE_TIMEOUT)
             .await;
-        let mut held = self.held.lock();
-        held.issuing = None;
+        let mut state = self.state.lock();
+        state.issuing = None;
         match issued {
             Ok(token) => {
                 let token = Arc::new(token);
-                held.token = Some((Arc::clone(&token), Instant::now()));
-                held.failed = None;
-                info!("has a session of its own to pair with");
+                state.token = Some((Arc::clone(&token), Instant::now()));
+                state.failed = None;
+                info!("admin session issued");
                 Some(token)
             }
             Err(error) => {
-                held.failed = Some(Instant::now());
-                warn!(%error, "no session of its own");
+                state.failed = Some(Instant::now());
+                warn!(%error, "no admin session issued");
                 None
             }
         }
@@ -139,17 +141,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_is_due_after_three_quarters_of_its_life_and_not_right_after_a_failure() {
-        let mut held = Held::default();
-        assert!(!held.is_due(), "what is not there is issued, not renewed");
+        let mut state = AdminSessionState::default();
+        assert!(
+            !state.is_due(),
+            "a session that is not there is issued, not renewed"
+        );
         let token = Arc::new(Secret::new("token").expect("a plausible one"));
-        held.token = Some((token, Instant::now()));
+        state.token = Some((token, Instant::now()));
         tokio::time::advance(Duration::from_secs(18 * 3600 - 1)).await;
-        assert!(!held.is_due());
+        assert!(!state.is_due());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(held.is_due());
-        held.failed = Some(Instant::now());
-        assert!(!held.is_due());
+        assert!(state.is_due());
+        state.failed = Some(Instant::now());
+        assert!(!state.is_due());
         tokio::time::advance(RETRY_AFTER).await;
-        assert!(held.is_due());
+        assert!(state.is_due());
     }
 }

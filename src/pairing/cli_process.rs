@@ -1,4 +1,4 @@
-//! One run of t3's command as a child, under bounds: time, output, and nothing left behind.
+//! One run of the t3 CLI as a child process, with bounded output and nothing left behind.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,37 +15,37 @@ use crate::metrics::pairing::CliOutcome;
 use crate::pairing::secret::redacted;
 use crate::process::allocator;
 
-/// How much one run may print on either output. It prints about 400 bytes (contract §1).
+/// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
 
-/// Why a run gave nothing.
+/// Why a run of the t3 CLI gave nothing.
 #[derive(Debug, Error)]
 pub enum CliError {
-    /// So many wait already that its turn would not come in time, or has not.
-    #[error("too many wait for t3's command")]
+    /// Too many runs wait: its turn would not come in time, or did not.
+    #[error("too many runs of the t3 CLI wait")]
     Busy,
-    /// It could not be started.
-    #[error("t3's command cannot be started: {0}")]
+    /// It cannot be started.
+    #[error("the t3 CLI cannot be started: {0}")]
     Spawn(io::Error),
     /// It did not end in time and was killed.
-    #[error("t3's command did not end in time")]
+    #[error("the t3 CLI did not end in time")]
     Timeout,
-    /// It printed more than it ever should and was killed.
-    #[error("t3's command printed over {} KiB", OUTPUT_LIMIT / 1024)]
+    /// It printed more than [`OUTPUT_LIMIT`] and was killed.
+    #[error("the t3 CLI printed over {} KiB", OUTPUT_LIMIT / 1024)]
     OutputTooLong,
     /// Its output could not be read.
-    #[error("t3's command: unreadable output: {0}")]
+    #[error("the t3 CLI's output cannot be read: {0}")]
     Output(io::Error),
-    /// It failed, and this is what it said of it.
-    #[error("t3's command failed ({0}): {1}")]
+    /// It exited with an error, which this line of its output describes.
+    #[error("the t3 CLI failed ({0}): {1}")]
     Failed(ExitStatus, String),
-    /// It ended well, but what it printed is not what was asked for.
-    #[error("t3's command printed nothing usable")]
+    /// It succeeded, but did not print what was asked for.
+    #[error("the t3 CLI printed nothing usable")]
     Unusable,
 }
 
 impl CliError {
-    /// What it is counted as.
+    /// The outcome that it is counted under.
     pub(super) fn outcome(&self) -> CliOutcome {
         match self {
             Self::Spawn(_) => CliOutcome::Missing,
@@ -56,8 +56,8 @@ impl CliError {
     }
 }
 
-/// Runs the CLI with the base directory added; returns what it printed. Dropping the future kills it
-/// and everything that it started.
+/// Runs the CLI with `args` and the base directory; returns its standard output. Dropping the
+/// future kills it and all processes that it started.
 pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
@@ -68,7 +68,7 @@ pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, Cl
     finish(command, &program).await
 }
 
-/// What the CLI calls its version. It needs no base directory for that.
+/// The first line that `--version` prints. It needs no base directory.
 pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
@@ -96,16 +96,16 @@ async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliErro
         .process_group(0)
         .kill_on_drop(true);
     let child = command.spawn().map_err(CliError::Spawn)?;
-    Run::of(child).finish().await
+    ProcessGroup::of(child).finish().await
 }
 
-/// A child and everything that it started: dropping this kills them all.
-struct Run {
+/// A child and all processes that it started: dropping this kills them.
+struct ProcessGroup {
     child: Child,
     group: Option<Pid>,
 }
 
-impl Run {
+impl ProcessGroup {
     fn of(child: Child) -> Self {
         let group = child
             .id()
@@ -119,7 +119,7 @@ impl Run {
         let outputs = async { tokio::try_join!(read_bounded(stdout), read_bounded(stderr)) };
         let exit = async {
             let status = self.child.wait().await.map_err(CliError::Output)?;
-            // What it left running may still hold its outputs open.
+            // Processes that it left running may hold its outputs open.
             kill_group(self.group.take());
             Ok(status)
         };
@@ -132,7 +132,7 @@ impl Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         kill_group(self.group.take());
     }
@@ -140,7 +140,7 @@ impl Drop for Run {
 
 fn kill_group(group: Option<Pid>) {
     if let Some(group) = group {
-        // It may have ended by itself meanwhile.
+        // It fails if the group has ended by itself.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
@@ -161,7 +161,7 @@ async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>,
     }
 }
 
-/// The PATH of the child: the program's own folder first, where its interpreter may be too.
+/// The PATH of the child: the program's own directory first, as its interpreter may be there too.
 fn path_with(program: &Path) -> Option<OsString> {
     let folder = program
         .parent()
@@ -171,7 +171,7 @@ fn path_with(program: &Path) -> Option<OsString> {
     std::env::join_paths(folders).ok()
 }
 
-/// The line that names the cause. t3 says it on standard output (contract §1).
+/// The line of output that names the cause. t3 prints it on standard output (contract §1).
 fn cause(stdout: &[u8], stderr: &[u8]) -> String {
     let text = [stdout, stderr].map(String::from_utf8_lossy);
     let lines = || text.iter().flat_map(|text| text.lines());
@@ -179,5 +179,5 @@ fn cause(stdout: &[u8], stderr: &[u8]) -> String {
         .find(|line| line.contains("database is locked"))
         .or_else(|| lines().find(|line| line.contains("ERROR")))
         .or_else(|| lines().find(|line| !line.trim().is_empty()));
-    redacted(line.unwrap_or("it said nothing").trim())
+    redacted(line.unwrap_or("no output").trim())
 }

@@ -1,4 +1,4 @@
-//! The steps of a pairing one by one, for whoever wants to see where it fails.
+//! The dry run: the steps of a pairing one by one, for the `check` command.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -12,69 +12,69 @@ use crate::config::options::CliConfig;
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::cli_process::CliError;
-use crate::pairing::exchange::{Exchange, ExchangeError, Session};
+use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
 use crate::pairing::mint::{self, MintError};
 use crate::pairing::secret::Secret;
-use crate::pairing::t3_cli::Cli;
+use crate::pairing::t3_cli::T3Cli;
 use crate::upstream::Upstream;
 
-/// What t3's list of clients calls the sessions of a rehearsal.
+/// The name of its sessions in t3's client list.
 const LABEL: &str = "t3-dispatcher check";
 
-/// Takes the steps of a pairing, by the code that pairs.
+/// Makes the steps of a pairing with the code that pairs.
 #[derive(Debug)]
-pub struct Rehearsal {
-    cli: Cli,
+pub struct DryRun {
+    cli: T3Cli,
     upstream: Arc<Upstream>,
-    exchange: Exchange,
+    exchange: CredentialExchange,
     timing: Timing,
 }
 
-/// An administrative session.
+/// The token of an administrative session.
 #[derive(Debug)]
-pub struct Administration(Secret);
+pub struct AdminToken(Secret);
 
 /// A one-time credential.
 #[derive(Debug)]
 pub struct Credential(Secret);
 
-impl Rehearsal {
-    /// On the t3 of `upstream`, whose command `cli` names.
+impl DryRun {
+    /// A dry run on the t3 of `upstream`, whose CLI `cli` names.
     pub fn new(cli: CliConfig, upstream: Arc<Upstream>, timing: Timing) -> Self {
         Self {
-            cli: Cli::new(cli, timing.cli_run, Arc::<Metrics>::default()),
+            cli: T3Cli::new(cli, timing.cli_run, Arc::<Metrics>::default()),
             upstream,
-            exchange: Exchange::default(),
+            exchange: CredentialExchange::default(),
             timing,
         }
     }
 
-    /// What t3's command calls its version.
+    /// The version of the t3 CLI.
     pub async fn version(&self) -> Result<String, CliError> {
         self.cli.version().await
     }
 
-    /// Has t3's command make an administrative session.
-    pub async fn issue(&self) -> Result<Administration, CliError> {
+    /// Issues an administrative session by the t3 CLI.
+    pub async fn issue_admin_session(&self) -> Result<AdminToken, CliError> {
         let issued = self.cli.issue_session(LABEL, self.deadline()).await;
-        issued.map(Administration)
+        issued.map(AdminToken)
     }
 
-    /// Has t3's API make a credential.
-    pub async fn mint_by_api(&self, with: &Administration) -> Result<Credential, MintError> {
+    /// Mints a credential by t3's API.
+    pub async fn mint_by_api(&self, admin: &AdminToken) -> Result<Credential, MintError> {
         let minted =
-            mint::mint_by_api(&self.upstream, LABEL, &with.0, self.timing.api_response).await;
+            mint::mint_by_api(&self.upstream, LABEL, &admin.0, self.timing.api_response).await;
         minted.map(Credential)
     }
 
-    /// Has t3's command make a credential.
+    /// Mints a credential by the t3 CLI.
     pub async fn mint_by_cli(&self) -> Result<Credential, CliError> {
         let minted = self.cli.create_pairing(LABEL, self.deadline()).await;
         minted.map(Credential)
     }
 
-    /// Exchanges a credential for a session whose cookie should be called `expected`; tells by
-    /// which endpoint.
+    /// Exchanges a credential for a session whose cookie should have the name `expected`. Also
+    /// returns the path of the endpoint.
     pub async fn exchange(
         &self,
         credential: &Credential,
@@ -86,33 +86,33 @@ impl Rehearsal {
             address: Ipv4Addr::LOCALHOST.into(),
         };
         let exchange = &self.exchange;
-        let exchanged = exchange.session(&self.upstream, &credential.0, &browser, expected);
+        let exchanged = exchange.exchange(&self.upstream, &credential.0, &browser, expected);
         let (session, endpoint) = exchanged.await?;
         Ok((session, endpoint.path()))
     }
 
-    /// Ends a session: by t3's API where there is an administrative session to do it with, else by
-    /// its command.
+    /// Revokes a session: by t3's API if there is an administrative session, else by the t3 CLI.
     pub async fn revoke(
         &self,
         session: &Session,
-        with: Option<&Administration>,
+        admin: Option<&AdminToken>,
     ) -> Result<(), CliError> {
         let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
-        if let Some(Administration(token)) = with {
-            let path = "/api/auth/clients/revoke";
-            let body = json!({ "sessionId": id });
-            let limit = self.timing.api_response;
-            let asked = mint::administer(&self.upstream, path, body, token, limit);
-            if asked.await.is_ok_and(|said| said["revoked"] == true) {
+        if let Some(AdminToken(token)) = admin {
+            let (path, body) = ("/api/auth/clients/revoke", json!({ "sessionId": id }));
+            let response =
+                mint::call_admin_api(&self.upstream, path, body, token, self.timing.api_response)
+                    .await;
+            if response.is_ok_and(|response| response["revoked"] == true) {
                 return Ok(());
             }
         }
         self.cli.revoke_session(&id, self.deadline()).await
     }
 
-    /// Ends an administrative session: t3 lets none end itself (contract §4).
-    pub async fn revoke_administration(&self, session: &Administration) -> Result<(), CliError> {
+    /// Revokes an administrative session by the t3 CLI: t3's API lets none revoke itself (contract
+    /// §4).
+    pub async fn revoke_admin_session(&self, session: &AdminToken) -> Result<(), CliError> {
         let id = session_id(session.0.reveal()).ok_or(CliError::Unusable)?;
         self.cli.revoke_session(&id, self.deadline()).await
     }
@@ -123,8 +123,8 @@ impl Rehearsal {
     }
 }
 
-/// The session that a token speaks for: `sid` of the claims in front of its signature. It goes on
-/// a command line.
+/// The id of a token's session: `sid` of the claims in front of its signature. Only a plain one, as
+/// it goes on a command line.
 fn session_id(token: &str) -> Option<String> {
     let (claims, _) = token.split_once('.')?;
     let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_tells_its_session() {
+    fn a_session_s_id_is_read_from_its_token() {
         let token = |claims: &str| format!("{}.mac", BASE64URL_NOPAD.encode(claims.as_bytes()));
         let id = "3f0c2a4e-0000-4000-8000-000000000000";
         let good = token(&format!(r#"{{"v":1,"sid":"{id}"}}"#));

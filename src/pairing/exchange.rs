@@ -1,4 +1,4 @@
-//! A credential handed to t3, a session's cookie back.
+//! The exchange of a credential for a session at t3, of which the response sets the cookie.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,23 +17,23 @@ use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
 
-/// How long t3 may take for it. It needs some milliseconds (contract §4).
+/// How long t3 may take for a response. It needs some milliseconds (contract §4).
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Exchanges credentials where this t3 takes them: the place has changed once (contract §8).
+/// Exchanges credentials, and remembers the endpoint of this t3: it has changed once (contract §8).
 #[derive(Debug, Default)]
-pub(super) struct Exchange {
+pub(super) struct CredentialExchange {
     is_old: AtomicBool,
 }
 
-/// A session as t3 handed it over.
+/// A session, as t3's response to the exchange sets it.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// t3's `Set-Cookie` lines, as they came.
+    /// All `Set-Cookie` lines of the response, unchanged.
     pub set_cookies: Vec<HeaderValue>,
-    /// The name of the cookie among them that is the session.
+    /// The name of the session's cookie among them.
     pub cookie_name: String,
     /// Its value.
     pub cookie_value: String,
@@ -42,21 +42,21 @@ pub struct Session {
 /// Why a credential gave no session.
 #[derive(Debug, Error)]
 pub enum ExchangeError {
-    /// t3 gave no answer.
+    /// t3 did not respond.
     #[error("exchange: {0}")]
     Upstream(#[from] Failure),
     /// t3 refused.
     #[error("exchange: t3 answered {0}")]
     Status(StatusCode),
-    /// t3 agreed, but set no cookie that a session could have.
-    #[error("exchange: t3 agreed, without a session cookie")]
+    /// t3 accepted, but set no cookie.
+    #[error("exchange: t3 accepted, without a session cookie")]
     NoCookie,
 }
 
-impl Exchange {
-    /// Exchanges `credential` for a session of `browser` (contract §2, §8). `expected` is the
-    /// name that its cookie should have.
-    pub(super) async fn session(
+impl CredentialExchange {
+    /// Exchanges `credential` for a session of `browser` (contract §2, §8). `expected` is the name
+    /// that its cookie should have. Also returns the endpoint that t3 has.
+    pub(super) async fn exchange(
         &self,
         upstream: &Upstream,
         credential: &Secret,
@@ -64,18 +64,18 @@ impl Exchange {
         expected: &str,
     ) -> Result<(Session, ExchangeEndpoint), ExchangeError> {
         let mut endpoint = self.remembered();
-        let mut answer = post(upstream, endpoint, credential, browser).await?;
-        // A place that is not there has spent nothing.
-        if answer.status() == StatusCode::NOT_FOUND {
+        let mut response = post(upstream, endpoint, credential, browser).await?;
+        // An endpoint that does not exist has spent nothing.
+        if response.status() == StatusCode::NOT_FOUND {
             endpoint = endpoint.other();
-            answer = post(upstream, endpoint, credential, browser).await?;
+            response = post(upstream, endpoint, credential, browser).await?;
         }
-        if answer.status() != StatusCode::OK {
-            return Err(ExchangeError::Status(answer.status()));
+        if response.status() != StatusCode::OK {
+            return Err(ExchangeError::Status(response.status()));
         }
         let is_old = endpoint == ExchangeEndpoint::Bootstrap;
         self.is_old.store(is_old, Ordering::Relaxed);
-        let session = session_in(answer.headers(), expected);
+        let session = session_in(response.headers(), expected);
         Ok((session.ok_or(ExchangeError::NoCookie)?, endpoint))
     }
 
@@ -88,7 +88,7 @@ impl Exchange {
 }
 
 impl ExchangeEndpoint {
-    /// Its path.
+    /// Its path at t3.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::BrowserSession => "/api/auth/browser-session",
@@ -104,7 +104,8 @@ impl ExchangeEndpoint {
     }
 }
 
-/// The browser's name and address go along: t3 shows them in its client list (contract §2).
+/// Posts the credential with the browser's `User-Agent` and address, which t3's client list shows
+/// (contract §2).
 async fn post(
     upstream: &Upstream,
     endpoint: ExchangeEndpoint,
@@ -121,8 +122,8 @@ async fn post(
     Ok(upstream.call(call, EXCHANGE_TIMEOUT).await?)
 }
 
-/// The session among the cookies that are set: the one of the expected name, else the one that is
-/// called as t3's sessions are, else the first.
+/// The session among the cookies that are set: the one of the expected name, else the first one
+/// whose name begins as t3's session cookies do, else the first.
 fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
     let set_cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
     let mut cookies: Vec<_> = set_cookies

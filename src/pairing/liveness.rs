@@ -1,4 +1,4 @@
-//! Is a session still alive? t3 is asked, and a yes is remembered for a while.
+//! The liveness of browsers' sessions: t3 is asked, and a yes is cached for a while.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::pairing::policy::Liveness;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, SessionCredential};
 
-/// How many living sessions are remembered.
-const MOST_SESSIONS: usize = 1024;
+/// The maximum of sessions in the cache.
+const MAX_SESSIONS: usize = 1024;
 
-/// Knows which sessions were alive a moment ago.
+/// Remembers which session cookies t3 accepted a moment ago.
 #[derive(Debug)]
-pub(super) struct Check {
+pub(super) struct LivenessCache {
     alive_for: Duration,
     alive: Mutex<HashMap<Box<[u8]>, Instant>>,
 }
 
-impl Check {
-    /// Takes a session that was alive to be so for `alive_for`.
+impl LivenessCache {
+    /// Takes a session that t3 called alive to be so for `alive_for`.
     pub(super) fn new(alive_for: Duration) -> Self {
         Self {
             alive_for,
@@ -29,9 +29,10 @@ impl Check {
         }
     }
 
-    /// What t3 says of the session: alive if it said so less than `alive_for` ago, else it is
-    /// asked. Only a definite no makes it dead: nobody must lose a session because t3 is busy.
-    pub(super) async fn liveness(&self, upstream: &Upstream, name: &str, value: &[u8]) -> Liveness {
+    /// Whether the session cookie of `name` and `value` is alive. t3 is asked unless it said so
+    /// less than `alive_for` ago. Only a definite no counts: nobody must lose a session because
+    /// t3 is busy.
+    pub(super) async fn ask(&self, upstream: &Upstream, name: &str, value: &[u8]) -> Liveness {
         let remembered = self.alive.lock().get(value).copied();
         if remembered.is_some_and(|since| since.elapsed() < self.alive_for) {
             return Liveness::Alive;
@@ -47,17 +48,17 @@ impl Check {
         Liveness::Alive
     }
 
-    /// t3 has refused the session: it is not taken to be alive any longer.
+    /// Drops a session that t3 has refused.
     pub(super) fn forget(&self, value: &[u8]) {
         self.alive.lock().remove(value);
     }
 
     fn remember(&self, value: &[u8]) {
         let mut alive = self.alive.lock();
-        if alive.len() >= MOST_SESSIONS {
+        if alive.len() >= MAX_SESSIONS {
             alive.retain(|_, since| since.elapsed() < self.alive_for);
         }
-        if alive.len() < MOST_SESSIONS {
+        if alive.len() < MAX_SESSIONS {
             alive.insert(value.into(), Instant::now());
         }
     }

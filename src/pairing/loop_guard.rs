@@ -1,4 +1,4 @@
-//! Ends loops: how often one browser is paired, and how soon again after a failure.
+//! The loop guard: bounds how often one browser is paired, and how soon again after a failure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use crate::access::identity::Browser;
 use crate::metrics::pairing::PairingRefusal;
 
-/// A browser that comes back without its session is paired so often within [`WINDOW`].
-const MOST_PAIRINGS: usize = 2;
+/// How often a browser that comes back without its session is paired within [`WINDOW`].
+const MAX_PAIRINGS: usize = 2;
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// How many browsers are remembered.
-const MOST_BROWSERS: usize = 4096;
+/// The maximum of browsers that are remembered.
+const MAX_BROWSERS: usize = 4096;
 
-/// Remembers what became of the latest pairings of each browser.
+/// Remembers the latest pairings of each browser.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct LoopGuard {
     pause: Duration,
     browsers: Mutex<HashMap<Browser, History>>,
 }
@@ -27,20 +27,20 @@ pub(super) struct Guard {
 struct History {
     paired: Vec<Instant>,
     failed: Option<Instant>,
-    told: Option<Instant>,
+    warned: Option<Instant>,
 }
 
-/// A browser is not paired now.
+/// Why a browser is not paired now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GuardRefusal {
-    /// The reason.
+    /// The cause that it is counted under.
     pub(super) cause: PairingRefusal,
-    /// It has not been logged yet, and is worth a warning.
+    /// Nobody has been warned of this loop within [`WINDOW`].
     pub(super) is_news: bool,
 }
 
-impl Guard {
-    /// Leaves a browser unpaired for `pause` after its pairing failed.
+impl LoopGuard {
+    /// Does not pair a browser for `pause` after its pairing failed.
     pub(super) fn new(pause: Duration) -> Self {
         Self {
             pause,
@@ -48,8 +48,8 @@ impl Guard {
         }
     }
 
-    /// May `browser` be paired for a request that arrived at `arrived`? Only what ended before
-    /// counts: people who come at the same time are no loop.
+    /// May `browser` be paired for a request that arrived at `arrived`? Only pairings that ended
+    /// before count: requests that arrive at the same time are no loop.
     pub(super) fn admit(&self, browser: &Browser, arrived: Instant) -> Result<(), GuardRefusal> {
         let mut browsers = self.browsers.lock();
         let Some(history) = browsers.get_mut(browser) else {
@@ -63,12 +63,12 @@ impl Guard {
             });
         }
         let paired = history.paired.iter();
-        if paired.filter(|at| within(**at, WINDOW)).count() < MOST_PAIRINGS {
+        if paired.filter(|at| within(**at, WINDOW)).count() < MAX_PAIRINGS {
             return Ok(());
         }
-        let is_news = history.told.is_none_or(|at| arrived - at >= WINDOW);
+        let is_news = history.warned.is_none_or(|at| arrived - at >= WINDOW);
         if is_news {
-            history.told = Some(arrived);
+            history.warned = Some(arrived);
         }
         Err(GuardRefusal {
             cause: PairingRefusal::Loop,
@@ -76,13 +76,13 @@ impl Guard {
         })
     }
 
-    /// A pairing of `browser` ended now, well or not.
-    pub(super) fn note(&self, browser: &Browser, is_paired: bool) {
+    /// Records that a pairing of `browser` has succeeded or failed.
+    pub(super) fn record(&self, browser: &Browser, is_paired: bool) {
         let now = Instant::now();
         let mut browsers = self.browsers.lock();
-        if browsers.len() >= MOST_BROWSERS && !browsers.contains_key(browser) {
-            browsers.retain(|_, history| history.is_of_use(now));
-            if browsers.len() >= MOST_BROWSERS {
+        if browsers.len() >= MAX_BROWSERS && !browsers.contains_key(browser) {
+            browsers.retain(|_, history| history.is_recent(now));
+            if browsers.len() >= MAX_BROWSERS {
                 return;
             }
         }
@@ -98,7 +98,7 @@ impl Guard {
 }
 
 impl History {
-    fn is_of_use(&self, now: Instant) -> bool {
+    fn is_recent(&self, now: Instant) -> bool {
         let latest = self.paired.iter().chain(&self.failed).max();
         latest.is_some_and(|at| now - *at < WINDOW)
     }
@@ -118,13 +118,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_browser_is_paired_twice_within_the_window_and_others_are_not_concerned() {
-        let guard = Guard::new(Duration::from_secs(5));
+        let guard = LoopGuard::new(Duration::from_secs(5));
         let alice = browser("alice");
         let early = Instant::now();
         for _ in 0..2 {
             tokio::time::advance(Duration::from_secs(1)).await;
             assert_eq!(guard.admit(&alice, Instant::now()), Ok(()));
-            guard.note(&alice, true);
+            guard.record(&alice, true);
         }
         tokio::time::advance(Duration::from_secs(1)).await;
         let now = Instant::now();
@@ -133,7 +133,7 @@ mod tests {
             let refusal = GuardRefusal { cause, is_news };
             assert_eq!(guard.admit(&alice, now), Err(refusal));
         }
-        assert_eq!(guard.admit(&alice, early), Ok(()), "it came before them");
+        assert_eq!(guard.admit(&alice, early), Ok(()), "it arrived before them");
         assert_eq!(guard.admit(&browser("bob"), now), Ok(()));
         tokio::time::advance(WINDOW).await;
         assert_eq!(guard.admit(&alice, Instant::now()), Ok(()));
@@ -141,9 +141,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_there_is_a_pause() {
-        let guard = Guard::new(Duration::from_secs(5));
+        let guard = LoopGuard::new(Duration::from_secs(5));
         let alice = browser("alice");
-        guard.note(&alice, false);
+        guard.record(&alice, false);
         tokio::time::advance(Duration::from_secs(4)).await;
         let refused = guard
             .admit(&alice, Instant::now())
@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
-        let guard = Guard::new(Duration::from_secs(5));
-        for n in 0..MOST_BROWSERS + 8 {
-            guard.note(&browser(&n.to_string()), true);
+    fn the_number_of_browsers_is_bounded() {
+        let guard = LoopGuard::new(Duration::from_secs(5));
+        for n in 0..2 * MAX_BROWSERS {
+            guard.record(&browser(&n.to_string()), true);
         }
-        assert!(guard.browsers.lock().len() <= MOST_BROWSERS);
+        assert!(guard.browsers.lock().len() <= MAX_BROWSERS);
     }
 }

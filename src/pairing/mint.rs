@@ -1,4 +1,4 @@
-//! One-time credentials: from t3's API where it can be had, from t3's command where not.
+//! One-time credentials: minted by t3's API or, if that gives none, by the t3 CLI.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::config::options::{MintMode, PairingConfig};
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
-use crate::pairing::admin_session::Bearer;
+use crate::pairing::admin_session::AdminSession;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::secret::Secret;
-use crate::pairing::t3_cli::Cli;
+use crate::pairing::t3_cli::T3Cli;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
 
-/// Mints credentials.
+/// Mints credentials by the ways that the configuration allows.
 #[derive(Debug)]
 pub(super) struct Mint {
     mode: MintMode,
     upstream: Arc<Upstream>,
-    cli: Arc<Cli>,
-    bearer: Arc<Bearer>,
+    cli: Arc<T3Cli>,
+    admin_session: Arc<AdminSession>,
     metrics: Arc<Metrics>,
     api_limit: Duration,
 }
@@ -36,62 +36,65 @@ pub(super) struct Mint {
 /// Why there is no credential.
 #[derive(Debug, Error)]
 pub enum MintError {
-    /// t3 gave no answer.
+    /// t3 did not respond.
     #[error("pairing-token: {0}")]
     Upstream(#[from] Failure),
-    /// The API is to be used, but the dispatcher has no session to use it with.
-    #[error("no session of its own to ask t3's API with")]
-    NoBearer,
+    /// There is no admin session to use the API with.
+    #[error("no admin session for t3's API")]
+    NoAdminSession,
     /// The API refused.
     #[error("pairing-token: t3 answered {0}")]
     Status(StatusCode),
-    /// The API's answer has no credential in it.
-    #[error("pairing-token: no credential in t3's answer")]
+    /// The API's response has no credential.
+    #[error("pairing-token: no credential in t3's response")]
     Unusable,
-    /// t3's command gave none.
+    /// The t3 CLI gave none.
     #[error(transparent)]
     Cli(#[from] CliError),
 }
 
 impl Mint {
-    /// Mints as `config` says.
+    /// No admin session yet; [`Self::warm_up`] or the first mint issues it.
     pub(super) fn new(
         config: PairingConfig,
         timing: Timing,
         upstream: Arc<Upstream>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let cli = Arc::new(Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
-        let bearer = Arc::new(Bearer::new(Arc::clone(&cli)));
+        let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
+        let admin_session = Arc::new(AdminSession::new(Arc::clone(&cli)));
         Self {
             mode: config.mint,
             upstream,
             cli,
-            bearer,
+            admin_session,
             metrics,
             api_limit: timing.api_response,
         }
     }
 
-    /// Gets what the API needs, so that nobody has to wait for it.
+    /// Issues the admin session, if the API is used at all.
     pub(super) async fn warm_up(&self) {
         if self.mode != MintMode::Cli {
-            let _ = self.bearer.token().await;
+            let _ = self.admin_session.token().await;
         }
     }
 
-    /// Does t3's command run right now?
-    pub(super) fn runs_command(&self) -> bool {
+    /// Does the t3 CLI run right now?
+    pub(super) fn runs_cli(&self) -> bool {
         self.cli.is_running()
     }
 
-    /// What is to be done behind a pairing: the session's renewal, if it is due.
-    pub(super) fn upkeep(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let bearer = &self.bearer;
-        bearer.is_due().then(|| Arc::clone(bearer).renew())
+    /// The renewal of the admin session, if it is due.
+    pub(super) fn renewal_if_due(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let admin_session = &self.admin_session;
+        admin_session
+            .is_due()
+            .then(|| Arc::clone(admin_session).renew())
     }
 
-    /// Mints one credential, to be called `label` in t3's client list.
+    /// Mints one credential, whose session t3's client list will name `label`. A run of the t3 CLI
+    /// ends by `deadline`.
     pub(super) async fn mint(
         &self,
         label: &str,
@@ -100,51 +103,54 @@ impl Mint {
         if self.mode != MintMode::Cli {
             match self.by_api(label).await {
                 Ok(credential) => return Ok((credential, Way::Api)),
-                // Without an answer now, the exchange would get none either.
+                // A t3 that does not respond would not respond to the exchange either.
                 Err(error @ MintError::Upstream(_)) => return Err(error),
                 Err(error) if self.mode == MintMode::Api => return Err(error),
-                Err(error) => debug!(%error, "t3's API mints nothing, its command is asked"),
+                Err(error) => debug!(%error, "t3's API mints no credential, running the t3 CLI"),
             }
         }
         let credential = self.cli.create_pairing(label, deadline).await?;
         Ok((credential, Way::Cli))
     }
 
-    /// Asks the API; once more with a new session where t3 refused the one there was.
+    /// Mints by the API; once more with a new admin session if t3 refuses the present one.
     async fn by_api(&self, label: &str) -> Result<Secret, MintError> {
-        let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
+        let token = self
+            .admin_session
+            .token()
+            .await
+            .ok_or(MintError::NoAdminSession)?;
         let outcome = mint_by_api(&self.upstream, label, &token, self.api_limit).await;
         if !matches!(outcome, Err(MintError::Status(StatusCode::UNAUTHORIZED))) {
             return outcome;
         }
-        self.bearer.refused(&token);
+        self.admin_session.discard(&token);
         self.metrics.admin_session_refused();
-        let token = self.bearer.token().await.ok_or(MintError::NoBearer)?;
+        let token = self
+            .admin_session
+            .token()
+            .await
+            .ok_or(MintError::NoAdminSession)?;
         mint_by_api(&self.upstream, label, &token, self.api_limit).await
     }
 }
 
-/// Mints one credential by t3's API within `limit`, with the administrative session of `token`.
+/// Mints one credential by t3's API within `limit`, with the admin session of `token`.
 pub(super) async fn mint_by_api(
     upstream: &Upstream,
     label: &str,
     token: &Secret,
     limit: Duration,
 ) -> Result<Secret, MintError> {
-    let value = administer(
-        upstream,
-        "/api/auth/pairing-token",
-        json!({ "label": label }),
-        token,
-        limit,
-    );
-    let credential = value.await?["credential"].as_str().and_then(Secret::new);
+    let (path, body) = ("/api/auth/pairing-token", json!({ "label": label }));
+    let value = call_admin_api(upstream, path, body, token, limit).await?;
+    let credential = value["credential"].as_str().and_then(Secret::new);
     credential.ok_or(MintError::Unusable)
 }
 
-/// Asks t3's API for what takes the administrative session of `token` (contract §4); it may take
-/// `limit`.
-pub(super) async fn administer(
+/// Posts `body` to an endpoint of t3's API that needs an admin session, and returns the JSON of the
+/// response (contract §4).
+pub(super) async fn call_admin_api(
     upstream: &Upstream,
     path: &'static str,
     body: Value,
@@ -152,13 +158,13 @@ pub(super) async fn administer(
     limit: Duration,
 ) -> Result<Value, MintError> {
     let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
-    let mut bearer = bearer.map_err(|_| MintError::NoBearer)?;
+    let mut bearer = bearer.map_err(|_| MintError::NoAdminSession)?;
     bearer.set_sensitive(true);
     let call = ApiCall::post(path, body).with(AUTHORIZATION, Some(bearer));
     let answer = upstream.call(call, limit).await?;
     if answer.status() != StatusCode::OK {
         return Err(MintError::Status(answer.status()));
     }
-    // A t3 without this route might answer with its page.
+    // A t3 without this endpoint may respond with its page.
     serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)
 }

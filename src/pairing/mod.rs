@@ -1,4 +1,4 @@
-//! From a browser without a session to one with it: joined to another tab's pairing, refused, or paired.
+//! Pairing: gives a browser that has no t3 session one, for which a credential is minted and exchanged.
 
 pub mod admin_session;
 pub mod cli_process;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
 use crate::access::identity::Browser;
@@ -26,9 +26,9 @@ use crate::http_rules::request_id::RequestId;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{PairingFailure, Way};
 use crate::pairing::cli_process::CliError;
-use crate::pairing::exchange::{Exchange, ExchangeError, Session};
-use crate::pairing::liveness::Check;
-use crate::pairing::loop_guard::{Guard, GuardRefusal};
+use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
+use crate::pairing::liveness::LivenessCache;
+use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
 use crate::pairing::mint::{Mint, MintError};
 use crate::pairing::policy::Liveness;
 use crate::pairing::tabs::{Paired, Tabs};
@@ -37,47 +37,45 @@ use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 
-/// Makes sessions on t3, and knows which are alive.
-#[derive(Debug, Clone)]
-pub struct Pairing(Arc<Inner>);
-
+/// Pairs browsers with t3, and knows which of their sessions are alive.
 #[derive(Debug)]
-struct Inner {
+pub struct Pairing {
     upstream: Arc<Upstream>,
     readiness: Arc<Readiness>,
     mint: Mint,
-    exchange: Exchange,
-    guard: Guard,
+    exchange: CredentialExchange,
+    guard: LoopGuard,
     tabs: Tabs,
-    check: Check,
+    liveness: LivenessCache,
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
 }
 
-/// A request for a session.
+/// A request that is to get a session.
 #[derive(Debug)]
-pub struct Ask<'a> {
-    /// Who is to have it.
+pub struct SessionRequest<'a> {
+    /// The browser that gets the session.
     pub browser: &'a Browser,
-    /// What the request is called in every log.
+    /// The request's name in logs.
     pub request_id: &'a RequestId,
-    /// The page, or what else, that was asked for.
+    /// The path and query of the page that it asks for.
     pub target: &'a str,
-    /// When the request came.
+    /// When the request arrived.
     pub arrived: Instant,
-    /// Did it bring a session, which turned out to be dead?
+    /// It brought a session, which is dead.
     pub had_session: bool,
 }
 
-/// What of an [`Ask`] a pairing needs that may outlive it.
-struct Wish {
+/// The part of a [`SessionRequest`] that a pairing keeps: other tabs may drive it to its end after
+/// the request is gone.
+struct PairingAttempt {
     browser: Browser,
     request_id: RequestId,
     deadline: Instant,
 }
 
-/// Why there is no session.
+/// Why a pairing failed.
 #[derive(Debug, Error)]
 enum PairError {
     /// No credential was minted.
@@ -86,13 +84,13 @@ enum PairError {
     /// The credential was not exchanged for a session.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
-    /// It took longer than anybody waits.
-    #[error("no session in the time that anybody waits")]
+    /// It took longer than a person waits.
+    #[error("no session in time")]
     Late,
 }
 
 impl Pairing {
-    /// `upstream` is t3, and `readiness` knows how it calls its cookie.
+    /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows.
     pub fn new(
         config: PairingConfig,
         timing: Timing,
@@ -101,45 +99,44 @@ impl Pairing {
         metrics: Arc<Metrics>,
         tasks: Tasks,
     ) -> Self {
-        let mint = Mint::new(config, timing, Arc::clone(&upstream), Arc::clone(&metrics));
-        Self(Arc::new(Inner {
+        Self {
+            mint: Mint::new(config, timing, Arc::clone(&upstream), Arc::clone(&metrics)),
             upstream,
             readiness,
-            mint,
-            exchange: Exchange::default(),
-            guard: Guard::new(timing.pairing_pause),
+            exchange: CredentialExchange::default(),
+            guard: LoopGuard::new(timing.pairing_pause),
             tabs: Tabs::default(),
-            check: Check::new(timing.session_alive),
+            liveness: LivenessCache::new(timing.session_alive),
             metrics,
             tasks,
             patience: timing.pairing_patience,
-        }))
+        }
     }
 
-    /// Gets ready to pair at once; to be called when t3 is first up.
+    /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
     pub async fn warm_up(&self) {
-        self.0.mint.warm_up().await;
+        self.mint.warm_up().await;
     }
 
-    /// Does t3's command run right now?
-    pub fn runs_command(&self) -> bool {
-        self.0.mint.runs_command()
+    /// Does the t3 CLI run right now?
+    pub fn runs_cli(&self) -> bool {
+        self.mint.runs_cli()
     }
 
-    /// Makes a session. Tabs of a person's browser that come together share one; without an
-    /// identity nobody shares anything. What fails is logged here, once.
-    pub async fn pair(&self, ask: Ask<'_>) -> Paired {
-        let (inner, browser) = (&self.0, ask.browser);
-        if let Some(session) = inner.tabs.handed_on(browser, ask.target) {
-            inner.joined(&ask, Duration::ZERO);
+    /// Gives `request` a session; `None` if the loop guard refuses it or the pairing fails, which
+    /// is logged here. Tabs that one person's browser opens together share one session.
+    pub async fn pair(self: &Arc<Self>, request: SessionRequest<'_>) -> Paired {
+        let browser = request.browser;
+        if let Some(session) = self.tabs.recently_issued(browser, request.target) {
+            self.joined(&request, Duration::ZERO);
             return Some(session);
         }
-        if let Err(refusal) = inner.guard.admit(browser, ask.arrived) {
-            inner.metrics.pairing_refused(refusal.cause);
-            tell(refusal, &ask);
+        if let Err(refusal) = self.guard.admit(browser, request.arrived) {
+            self.metrics.pairing_refused(refusal.cause);
+            log_refusal(refusal, &request);
             return None;
         }
-        let pairing = || Arc::clone(inner).pair_once(Wish::of(&ask, inner.patience));
+        let pairing = || Arc::clone(self).run(PairingAttempt::of(&request, self.patience));
         if !policy::may_share_session(browser) {
             return pairing().await;
         }
@@ -148,71 +145,66 @@ impl Pairing {
             is_first = true;
             pairing()
         };
-        let pairing = inner.tabs.join(browser, ask.target, begin);
+        let pairing = self.tabs.join(browser, request.target, begin);
         let paired = pairing.await;
         if paired.is_some() && !is_first {
-            inner.joined(&ask, start.elapsed());
+            self.joined(&request, start.elapsed());
         }
         paired
     }
 
-    /// What t3 says of the session whose cookie has `value`, now or a moment ago.
+    /// Whether the session cookie of `value` is alive, by t3's word of now or a moment ago.
     pub async fn liveness(&self, value: &[u8]) -> Liveness {
-        let name = self.0.readiness.cookie_name();
-        self.0.check.liveness(&self.0.upstream, &name, value).await
+        let name = self.readiness.cookie_name();
+        self.liveness.ask(&self.upstream, &name, value).await
     }
 
-    /// t3 has refused the session called `value`.
+    /// Notes that t3 has refused the session cookie of `value`.
     pub fn forget(&self, value: &[u8]) {
-        self.0.check.forget(value);
+        self.liveness.forget(value);
     }
-}
 
-impl Inner {
-    /// Another tab's pairing served this one too.
-    fn joined(&self, ask: &Ask<'_>, took: Duration) {
+    /// The pairing of another tab served this request too.
+    fn joined(&self, request: &SessionRequest<'_>, took: Duration) {
         self.metrics.paired(Way::Joined, took);
-        debug!(user = ask.browser.user(), request_id = %ask.request_id, "paired with another tab");
+        let (user, request_id) = (request.browser.user(), request.request_id);
+        debug!(user, %request_id, "paired with another tab");
     }
 
-    async fn pair_once(self: Arc<Self>, wish: Wish) -> Paired {
-        let browser = &wish.browser;
-        let paired = tokio::time::timeout_at(wish.deadline, self.make(&wish)).await;
-        let paired = paired.unwrap_or(Err(PairError::Late));
-        let paired = match paired {
+    /// Pairs once, and notes the outcome for the loop guard and for other tabs.
+    async fn run(self: Arc<Self>, attempt: PairingAttempt) -> Paired {
+        let browser = &attempt.browser;
+        let made = timeout_at(attempt.deadline, self.make_session(&attempt)).await;
+        let paired = match made.unwrap_or(Err(PairError::Late)) {
             Ok(session) => {
-                self.guard.note(browser, true);
+                self.guard.record(browser, true);
                 Some(Arc::new(session))
             }
-            // That t3 has just gone says nothing of this browser.
+            // A t3 that has just gone is no failure of this browser's pairing.
             Err(error) if error.is_upstream_gone() => {
                 self.readiness.doubt();
                 None
             }
             Err(error) => {
                 self.metrics.pairing_failed(error.cause());
-                warn!(
-                    user = browser.user(),
-                    request_id = %wish.request_id,
-                    %error,
-                    "pairing failed, the page goes to t3 as it is"
-                );
-                self.guard.note(browser, false);
+                let (user, request_id) = (browser.user(), &attempt.request_id);
+                warn!(user, %request_id, %error, "pairing failed, the page load is forwarded to t3");
+                self.guard.record(browser, false);
                 None
             }
         };
-        self.tabs.ended(browser, paired.as_ref());
+        self.tabs.finish(browser, paired.as_ref());
         paired
     }
 
-    async fn make(&self, wish: &Wish) -> Result<Session, PairError> {
-        let (start, browser) = (Instant::now(), &wish.browser);
-        let (credential, way) = self.mint.mint(&browser.label(), wish.deadline).await?;
+    async fn make_session(&self, attempt: &PairingAttempt) -> Result<Session, PairError> {
+        let (start, browser) = (Instant::now(), &attempt.browser);
+        let (credential, way) = self.mint.mint(&browser.label(), attempt.deadline).await?;
         let expected = self.readiness.cookie_name();
-        let exchanged = self
+        let exchange = self
             .exchange
-            .session(&self.upstream, &credential, browser, &expected);
-        let (session, endpoint) = exchanged.await?;
+            .exchange(&self.upstream, &credential, browser, &expected);
+        let (session, endpoint) = exchange.await?;
         self.readiness.learn_cookie_name(&session.cookie_name);
         let took = start.elapsed();
         self.metrics.exchanged(endpoint);
@@ -223,28 +215,28 @@ impl Inner {
             endpoint = endpoint.path(),
             fallback = way == Way::Cli,
             ms = took.as_millis() as u64,
-            request_id = %wish.request_id,
+            request_id = %attempt.request_id,
             "paired"
         );
-        if let Some(upkeep) = self.mint.upkeep() {
-            self.tasks.detach(upkeep);
+        if let Some(renewal) = self.mint.renewal_if_due() {
+            self.tasks.detach(renewal);
         }
         Ok(session)
     }
 }
 
-impl Wish {
-    fn of(ask: &Ask<'_>, patience: Duration) -> Self {
+impl PairingAttempt {
+    fn of(request: &SessionRequest<'_>, patience: Duration) -> Self {
         Self {
-            browser: ask.browser.clone(),
-            request_id: ask.request_id.clone(),
-            deadline: ask.arrived + patience,
+            browser: request.browser.clone(),
+            request_id: request.request_id.clone(),
+            deadline: request.arrived + patience,
         }
     }
 }
 
 impl PairError {
-    /// Is it t3 that is gone, rather than pairing that fails?
+    /// Is t3 gone, so that pairing could not even begin?
     fn is_upstream_gone(&self) -> bool {
         let failure = match self {
             Self::Mint(MintError::Upstream(failure)) => failure,
@@ -254,12 +246,12 @@ impl PairError {
         matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
     }
 
-    /// What it is counted as.
+    /// The cause that it is counted under.
     fn cause(&self) -> PairingFailure {
         match self {
             Self::Late => PairingFailure::Late,
             Self::Mint(MintError::Upstream(_)) => PairingFailure::NoAnswer,
-            Self::Mint(MintError::NoBearer) => PairingFailure::NoSession,
+            Self::Mint(MintError::NoAdminSession) => PairingFailure::NoSession,
             Self::Mint(MintError::Status(_)) => PairingFailure::ApiRefused,
             Self::Mint(MintError::Unusable) => PairingFailure::ApiUnusable,
             Self::Mint(MintError::Cli(error)) => match error {
@@ -278,21 +270,19 @@ impl PairError {
     }
 }
 
-/// Says why a browser that was paired twice is paired no more.
-fn tell(refusal: GuardRefusal, ask: &Ask<'_>) {
-    let (user, request_id) = (ask.browser.user(), ask.request_id);
-    match (refusal.is_news, ask.had_session) {
+/// Logs why a browser is not paired: as a warning if it is in a loop and nobody was warned yet.
+fn log_refusal(refusal: GuardRefusal, request: &SessionRequest<'_>) {
+    let (user, request_id) = (request.browser.user(), request.request_id);
+    match (refusal.is_news, request.had_session) {
         (true, false) => warn!(
             user,
             %request_id,
-            "paired twice, and the browser does not send t3's cookie back: the page goes to t3 \
-             as it is"
+            "paired twice, and the browser does not send t3's cookie back: forwarded unpaired"
         ),
         (true, true) => warn!(
             user,
             %request_id,
-            "paired twice, and t3 does not accept the cookie that it set: the page goes to t3 as \
-             it is"
+            "paired twice, and t3 does not accept the cookie that it set: forwarded unpaired"
         ),
         (false, _) => debug!(user, %request_id, cause = refusal.cause.text(), "not paired"),
     }

@@ -1,4 +1,4 @@
-//! Secrets of the pairing: never shown, whatever prints them.
+//! The secrets of pairing, which nothing prints.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use std::fmt;
 pub(super) struct Secret(String);
 
 impl Secret {
-    /// Takes what t3 called a secret; `None` where it cannot be one.
+    /// A secret that t3 printed or sent; `None` if it cannot be one.
     pub(super) fn new(text: &str) -> Option<Self> {
         let plausible =
             (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         plausible.then(|| Self(text.to_owned()))
     }
 
-    /// The secret itself, for the request that needs it.
+    /// The secret in plain, for the request that needs it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
@@ -26,8 +26,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// `text` without anything that could be a credential or a token: any run of 10 or more
-/// characters that looks like one is replaced, and the whole is cut at 200 characters.
+/// `text` for a log line: cut at 200 characters, and without any word that looks like a credential
+/// or a token.
 pub(super) fn redacted(text: &str) -> String {
     let words = text
         .chars()
@@ -44,8 +44,8 @@ pub(super) fn redacted(text: &str) -> String {
         .join(" ")
 }
 
-/// Secrets are upper-case letters and digits, tokens are base64: both have long runs that
-/// mix digits or cases as no word or path does.
+/// Credentials are upper-case letters and digits, tokens are base64. Both have runs of 10 or more
+/// characters that mix digits or cases as no word or path does.
 fn looks_secret(word: &str) -> bool {
     word.split(|character: char| !(character.is_ascii_alphanumeric() || "-_".contains(character)))
         .any(|run| {

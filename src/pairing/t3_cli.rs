@@ -1,4 +1,4 @@
-//! t3's own command: one run at a time, whoever asks, and no wait without a bound.
+//! The t3 CLI: one run at a time, in a bounded queue, each with a deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,32 +17,32 @@ use crate::pairing::secret::Secret;
 /// The first pause before a run that found the database locked is repeated; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many may wait for their run.
+/// The maximum of runs that wait.
 const MAX_WAITING: usize = 64;
 
-/// How long a minted credential is good for, in the CLI's own syntax. It is spent at once.
+/// The lifetime of a credential, in the CLI's syntax. It is spent at once.
 const CREDENTIAL_TTL: &str = "5m";
 
-/// How long the dispatcher's own session is good for.
-pub(super) const BEARER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// The lifetime of the admin session.
+pub(super) const ADMIN_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// t3's own command.
+/// Runs the t3 CLI, and counts the runs.
 #[derive(Debug)]
-pub(super) struct Cli {
+pub(super) struct T3Cli {
     config: CliConfig,
     run_limit: Duration,
     metrics: Arc<Metrics>,
     turn: Semaphore,
     waiting: AtomicUsize,
-    /// How long the last run took, in milliseconds.
+    /// The duration of the last run, in milliseconds.
     last_took: AtomicU64,
 }
 
-/// Counts itself among those who wait, for as long as it is there.
-struct Waiting<'a>(&'a AtomicUsize);
+/// A run that waits for its turn: counted in the queue's length until it is dropped.
+struct QueuedRun<'a>(&'a AtomicUsize);
 
-impl Cli {
-    /// Runs what `config` names, each time for at most `run_limit`, and counts it.
+impl T3Cli {
+    /// Runs the program that `config` names, each time for at most `run_limit`, repetitions included.
     pub(super) fn new(config: CliConfig, run_limit: Duration, metrics: Arc<Metrics>) -> Self {
         Self {
             config,
@@ -54,8 +54,10 @@ impl Cli {
         }
     }
 
-    /// Mints a one-time credential: `t3 auth pairing create` (contract §1). Its turn must come
-    /// early enough to end by `deadline`.
+    /// Mints a one-time credential: `t3 auth pairing create` (contract §1).
+    ///
+    /// # Errors
+    /// [`CliError::Busy`], at once, if its turn would not come early enough to end by `deadline`.
     pub(super) async fn create_pairing(
         &self,
         label: &str,
@@ -75,7 +77,7 @@ impl Cli {
             .await
     }
 
-    /// Ends a session: `t3 auth session revoke` (contract §4). It ends well where there is none.
+    /// Revokes a session: `t3 auth session revoke` (contract §4). It succeeds if there is none.
     pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
         let args = ["auth", "session", "revoke", id];
         let _turn = self.take_turn(deadline).await?;
@@ -85,19 +87,20 @@ impl Cli {
         revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
     }
 
-    /// What it calls its version.
+    /// The CLI's version, as it prints it.
     pub(super) async fn version(&self) -> Result<String, CliError> {
         let version = timeout(self.run_limit, cli_process::version(&self.config)).await;
         version.unwrap_or(Err(CliError::Timeout))
     }
 
-    /// Makes an administrative session: `t3 auth session issue` (contract §4).
+    /// Issues an administrative session, and returns its token: `t3 auth session issue` (contract
+    /// §4).
     pub(super) async fn issue_session(
         &self,
         label: &str,
         deadline: Instant,
     ) -> Result<Secret, CliError> {
-        let ttl = format!("{}h", BEARER_TTL.as_secs() / 3600);
+        let ttl = format!("{}h", ADMIN_SESSION_TTL.as_secs() / 3600);
         let args = [
             "auth", "session", "issue", "--ttl", &ttl, "--label", label, "--json",
         ];
@@ -128,16 +131,16 @@ impl Cli {
         secret
     }
 
-    /// Does it run right now?
+    /// Does the CLI run right now?
     pub(super) fn is_running(&self) -> bool {
         self.turn.available_permits() == 0
     }
 
-    /// Waits for its turn, unless by all that is known it would come too late: whoever waits in
-    /// vain is better off at t3's own pairing screen at once.
+    /// Waits for a turn, unless the queue is so long that it would come too late: a person who
+    /// would wait in vain gets t3's own pairing screen at once.
     async fn take_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CliError> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
+        let _waiting = QueuedRun(&self.waiting);
         let a_run = Duration::from_millis(self.last_took.load(Ordering::Relaxed));
         let ends = Instant::now() + a_run * (before as u32 + 1);
         if before >= MAX_WAITING || (before > 0 && ends > deadline) {
@@ -177,7 +180,7 @@ fn secret_in(printed: &[u8], field: &str) -> Result<Secret, CliError> {
     secret.ok_or(CliError::Unusable)
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuedRun<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! One browser, one session: the tabs that it opens together share one pairing.
+//! Tabs that one browser opens together: they share one pairing and its session.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,42 +12,44 @@ use tokio::time::Instant;
 use crate::access::identity::Browser;
 use crate::pairing::exchange::Session;
 
-/// How long a session is handed to further tabs: about as long as the first tab's answer may need
-/// to reach the browser, until which the others come without it.
-const HANDED_ON_FOR: Duration = Duration::from_secs(2);
+/// How long a new session is also given to further tabs: about as long as the first tab's response
+/// needs to reach the browser, before which they do not have its cookie.
+const SHARED_FOR: Duration = Duration::from_secs(2);
 
-/// What a pairing came to, for every tab that waits for it: why there is no session has been logged.
+/// The session that a pairing made, if it made one; why it did not is logged where it failed.
 pub(super) type Paired = Option<Arc<Session>>;
 
-/// The pairings of this moment.
+/// The pairing groups of the last moments.
 #[derive(Debug, Default)]
 pub(super) struct Tabs {
-    browsers: Mutex<HashMap<Browser, Together>>,
+    groups: Mutex<HashMap<Browser, PairingGroup>>,
 }
 
+/// The tabs of one browser that share a pairing.
 #[derive(Debug)]
-struct Together {
+struct PairingGroup {
     pairing: WeakShared<BoxFuture<'static, Paired>>,
+    /// The session that it made, and when.
     session: Option<(Arc<Session>, Instant)>,
-    /// Which pages it was handed to. The same page again is no further tab but a loop.
+    /// The pages of its tabs. The same page again is no further tab but a loop.
     targets: Vec<String>,
 }
 
 impl Tabs {
-    /// The session that `browser` got a moment ago, for a tab with another page.
-    pub(super) fn handed_on(&self, browser: &Browser, target: &str) -> Option<Arc<Session>> {
-        let mut browsers = self.browsers.lock();
-        let together = browsers.get_mut(browser)?;
-        let (session, since) = together.session.as_ref()?;
-        if since.elapsed() >= HANDED_ON_FOR || together.targets.iter().any(|held| held == target) {
+    /// The session that `browser` got a moment ago, for one more tab with another page.
+    pub(super) fn recently_issued(&self, browser: &Browser, target: &str) -> Option<Arc<Session>> {
+        let mut groups = self.groups.lock();
+        let group = groups.get_mut(browser)?;
+        let (session, since) = group.session.as_ref()?;
+        if since.elapsed() >= SHARED_FOR || group.targets.iter().any(|held| held == target) {
             return None;
         }
-        together.targets.push(target.to_owned());
+        group.targets.push(target.to_owned());
         Some(Arc::clone(session))
     }
 
-    /// Joins the pairing of `browser` that is under way, or begins the one that `begin` makes.
-    /// Whoever waits drives it; if all have left, it ends.
+    /// Joins the pairing of `browser` that is under way, or begins the one that `begin` makes. It
+    /// is driven by those that wait for it, and ends when all of them have gone.
     pub(super) fn join<F>(
         &self,
         browser: &Browser,
@@ -57,43 +59,43 @@ impl Tabs {
     where
         F: Future<Output = Paired> + Send + 'static,
     {
-        let mut browsers = self.browsers.lock();
-        if let Some(together) = browsers.get_mut(browser)
-            && together.session.is_none()
-            && let Some(pairing) = together.pairing.upgrade()
+        let mut groups = self.groups.lock();
+        if let Some(group) = groups.get_mut(browser)
+            && group.session.is_none()
+            && let Some(pairing) = group.pairing.upgrade()
         {
-            together.targets.push(target.to_owned());
+            group.targets.push(target.to_owned());
             return pairing;
         }
-        browsers.retain(|_, together| together.is_of_use());
+        groups.retain(|_, group| group.is_recent());
         let pairing = begin().boxed().shared();
         if let Some(weak) = pairing.downgrade() {
-            let together = Together {
+            let group = PairingGroup {
                 pairing: weak,
                 session: None,
                 targets: vec![target.to_owned()],
             };
-            browsers.insert(browser.clone(), together);
+            groups.insert(browser.clone(), group);
         }
         pairing
     }
 
-    /// The pairing of `browser` has ended with `session`, or without.
-    pub(super) fn ended(&self, browser: &Browser, session: Option<&Arc<Session>>) {
-        let mut browsers = self.browsers.lock();
-        match (browsers.get_mut(browser), session) {
-            (Some(together), Some(session)) => {
-                together.session = Some((Arc::clone(session), Instant::now()));
+    /// Notes that the pairing of `browser` has ended, with a session or without.
+    pub(super) fn finish(&self, browser: &Browser, session: Option<&Arc<Session>>) {
+        let mut groups = self.groups.lock();
+        match (groups.get_mut(browser), session) {
+            (Some(group), Some(session)) => {
+                group.session = Some((Arc::clone(session), Instant::now()));
             }
-            _ => drop(browsers.remove(browser)),
+            _ => drop(groups.remove(browser)),
         }
     }
 }
 
-impl Together {
-    fn is_of_use(&self) -> bool {
+impl PairingGroup {
+    fn is_recent(&self) -> bool {
         match &self.session {
-            Some((_, since)) => since.elapsed() < HANDED_ON_FOR,
+            Some((_, since)) => since.elapsed() < SHARED_FOR,
             None => self.pairing.upgrade().is_some(),
         }
     }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use crate::http_rules::cookies;
-use crate::pairing::Ask;
+use crate::pairing::SessionRequest;
 use crate::pairing::exchange::Session;
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
@@ -68,7 +68,7 @@ impl Router<'_> {
         if let Some(value) = old {
             self.services.pairing.forget(value);
         }
-        let ask = Ask {
+        let request = SessionRequest {
             browser: &context.visitor.browser,
             request_id: &context.id,
             target: head.uri.path(),
@@ -76,7 +76,7 @@ impl Router<'_> {
             had_session: old.is_some(),
         };
         let waiting = context.client.waiting();
-        let session = self.services.pairing.pair(ask).await;
+        let session = self.services.pairing.pair(request).await;
         drop(waiting);
         let session = session?;
         let (name, value) = (&session.cookie_name, &session.cookie_value);

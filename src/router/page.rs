@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use crate::pairing::Ask;
+use crate::pairing::SessionRequest;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::Router;
@@ -70,14 +70,14 @@ impl Router<'_> {
             return None;
         }
         let target = context.head.uri.path_and_query();
-        let ask = Ask {
+        let request = SessionRequest {
             browser: &context.visitor.browser,
             request_id: &context.id,
             target: target.map_or("/", |target| target.as_str()),
             arrived: context.arrived,
             had_session: session.is_some(),
         };
-        let session = self.services.pairing.pair(ask).await?;
+        let session = self.services.pairing.pair(request).await?;
         Some(session.set_cookies.clone())
     }
 }

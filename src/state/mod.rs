@@ -39,7 +39,7 @@ pub struct Services {
     /// Whether it is there.
     pub readiness: Arc<Readiness>,
     /// What makes sessions on it.
-    pub pairing: Pairing,
+    pub pairing: Arc<Pairing>,
     /// Its static files.
     pub assets: StaticAssets,
     /// What makes it an app of the home screen.
@@ -64,17 +64,17 @@ impl Services {
         let metrics = Arc::<Metrics>::default();
         let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
-        let pairing = Pairing::new(
+        let pairing = Arc::new(Pairing::new(
             config.pairing,
             config.timing,
             Arc::clone(&upstream),
             Arc::clone(&readiness),
             Arc::clone(&metrics),
             tasks.clone(),
-        );
-        // A run of t3's command takes most of the memory that a container has (contract §1).
-        let command = pairing.clone();
-        let should_yield = Box::new(move || command.runs_command());
+        ));
+        // A run of the t3 CLI takes most of the memory that a container has (contract §1).
+        let cli = Arc::clone(&pairing);
+        let should_yield = Box::new(move || cli.runs_cli());
         Ok(Self {
             door,
             limits: config.limits,
