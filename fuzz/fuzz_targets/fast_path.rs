@@ -10,7 +10,7 @@ use clap::Parser;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::config::Config;
-use t3_dispatcher::access::{Door, Standing};
+use t3_dispatcher::access::{AccessPolicy, Standing};
 use t3_dispatcher::fast_path::request::rewrite;
 use t3_dispatcher::fast_path::request_writer::Rules;
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
@@ -19,14 +19,14 @@ use t3_dispatcher::http_rules::{header_map, validation, websocket};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// A door that believes its peer, and one that does not.
-static DOORS: LazyLock<[Door; 2]> = LazyLock::new(|| {
-    let door = |args: &[&str]| {
+/// A policy that trusts its peer, and one that does not.
+static POLICIES: LazyLock<[AccessPolicy; 2]> = LazyLock::new(|| {
+    let policy = |args: &[&str]| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
-        Door::new(config.access, config.timing).expect("a door without a secret")
+        AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
     };
-    let believing = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
-    [door(&believing), door(&[])]
+    let trusting = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
+    [policy(&trusting), policy(&[])]
 });
 
 static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
@@ -64,9 +64,9 @@ fn of_map(headers: &HeaderMap) -> Lines {
 }
 
 fuzz_target!(|data: &[u8]| {
-    for door in &*DOORS {
+    for policy in &*POLICIES {
         let mut onward = Vec::new();
-        let Some(plain) = rewrite(data, &Rules::new(door, &IDS, PEER, true), &mut onward) else {
+        let Some(plain) = rewrite(data, &Rules::new(policy, &IDS, PEER, true), &mut onward) else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);
@@ -74,8 +74,8 @@ fuzz_target!(|data: &[u8]| {
         assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
         let wants_websocket = websocket::is_asked_for(other.headers());
         header_map::strip_request(other.headers_mut());
-        let visitor = door.admit(other.headers_mut(), PEER);
-        assert_ne!(visitor.standing, Standing::Barred);
+        let visitor = policy.admit(other.headers_mut(), PEER);
+        assert_ne!(visitor.standing, Standing::Denied);
         assert_eq!(visitor.is_https, plain.is_https);
         assert_eq!(route::of(&other, wants_websocket), Route::Forward);
         assert_eq!(other.method() == "HEAD", plain.is_head);

@@ -1,4 +1,5 @@
-//! The door: who a request is from, whether that one is paired, and what it may take along.
+//! The access policy: who a request is from, whether that one may be paired, and which of its fields
+//! t3 sees.
 
 pub mod identity;
 pub mod secret_file;
@@ -21,9 +22,9 @@ use crate::config::timing::Timing;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
 use crate::http_rules::{HeaderView, forwarded, header_map};
 
-/// The door of the pod.
+/// Decides who a request is from and what that one may have.
 #[derive(Debug)]
-pub struct Door {
+pub struct AccessPolicy {
     config: AccessConfig,
     header_policy: HeaderPolicy,
     secret: Option<SecretFile>,
@@ -35,41 +36,41 @@ pub struct Door {
 pub struct Visitor {
     /// The browser, and the person if one is known.
     pub browser: Browser,
-    /// What that one may have.
+    /// What it may have.
     pub standing: Standing,
-    /// Did it speak https to the believed proxy?
+    /// Did it speak https to the trusted proxy?
     pub is_https: bool,
 }
 
 /// What the fields of a request say of who sent it.
 #[derive(Debug)]
 pub struct Assessment<'a> {
-    /// Is what the peer says of others to be believed?
+    /// Is the peer a trusted proxy, whose word on clients counts?
     pub is_trusted: bool,
-    /// The person, where the peer is believed and names one.
+    /// The person, where the peer is trusted and names one.
     pub identity: Option<Cow<'a, str>>,
     /// What the visitor may have.
     pub standing: Standing,
-    /// Did the visitor speak https to the believed proxy?
+    /// Did the visitor speak https to the trusted proxy?
     pub is_https: bool,
 }
 
 /// What a visitor may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A session of its own.
-    Welcome,
-    /// What t3 gives to anyone.
-    Stranger,
-    /// Nothing: it is known, and not on the list.
-    Barred,
+    /// A session of t3.
+    Allowed,
+    /// Nothing is known of it: it gets what t3 gives to anyone.
+    Unidentified,
+    /// The person is known, and not on the list: it gets nothing.
+    Denied,
 }
 
-impl Door {
-    /// A door as `config` says.
+impl AccessPolicy {
+    /// The policy that `config` states.
     ///
     /// # Errors
-    /// Where the file of the door's secret cannot be read.
+    /// Where the shared secret's file cannot be read.
     pub fn new(config: AccessConfig, timing: Timing) -> io::Result<Self> {
         let secret = config.secret_file.as_deref();
         let secret = secret
@@ -144,7 +145,7 @@ impl Door {
     }
 
     /// Says once what to configure, when somebody would have been paired.
-    pub fn explain_stranger(&self, peer: IpAddr) {
+    pub fn explain_unidentified(&self, peer: IpAddr) {
         if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
             warn!(
                 %peer,
@@ -154,9 +155,8 @@ impl Door {
         }
     }
 
-    /// Is what the peer says of others to be believed? It must be one of the trusted proxies, or
-    /// any peer where an identity header was configured without them, and bring the secret where
-    /// there is one.
+    /// Is the peer a trusted proxy? It must be one of those configured, or any peer where an identity
+    /// header was configured without them, and send the shared secret where there is one.
     fn trusts(&self, fields: &(impl HeaderView + ?Sized), peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let is_proxy = match &self.config.trusted_proxies {
@@ -179,11 +179,11 @@ impl Door {
     fn standing(&self, identity: Option<&str>, peer: IpAddr) -> Standing {
         match (identity, &self.config.identity_header) {
             (Some(identity), _) => match &self.config.allowed_users {
-                Some(list) if !identity::is_listed(identity, list) => Standing::Barred,
-                _ => Standing::Welcome,
+                Some(list) if !identity::is_listed(identity, list) => Standing::Denied,
+                _ => Standing::Allowed,
             },
-            (None, None) if peer.to_canonical().is_loopback() => Standing::Welcome,
-            (None, _) => Standing::Stranger,
+            (None, None) if peer.to_canonical().is_loopback() => Standing::Allowed,
+            (None, _) => Standing::Unidentified,
         }
     }
 }

@@ -14,29 +14,30 @@ use tracing::{info, warn};
 pub(super) struct SecretFile {
     path: PathBuf,
     reread_after: Duration,
-    held: Mutex<Held>,
+    held: Mutex<CachedSecret>,
 }
 
-struct Held {
-    /// None while the file has none: then nobody is believed.
+struct CachedSecret {
+    /// None while the file has none: then no peer is trusted.
     secret: Option<Vec<u8>>,
     changed: Option<SystemTime>,
     looked: Instant,
 }
 
 impl SecretFile {
-    /// Reads `path`, and again where it has changed, looked at every `reread_after`. What stands around the secret as white space is none of it.
+    /// Reads `path`, and again if it has changed, which is looked at every `reread_after`. White space
+    /// around the secret is not part of it.
     ///
     /// # Errors
     /// Where the file cannot be read or has no secret in it.
     pub(super) fn open(path: &Path, reread_after: Duration) -> io::Result<Self> {
         let named = |error: io::Error| {
-            let what = format!("the door's secret, {}: {error}", path.display());
+            let what = format!("the shared secret, {}: {error}", path.display());
             io::Error::new(error.kind(), what)
         };
         let (secret, changed) = read(path).map_err(named)?;
         let looked = Instant::now();
-        let held = Mutex::new(Held {
+        let held = Mutex::new(CachedSecret {
             secret: Some(secret),
             changed,
             looked,
@@ -60,8 +61,8 @@ impl SecretFile {
         secret.is_some_and(|secret| secret.ct_eq(offered).into())
     }
 
-    /// A file that is gone or empty has taken the secret back.
-    fn look_again(&self, held: &mut Held) {
+    /// A file that is gone or empty revokes the secret.
+    fn look_again(&self, held: &mut CachedSecret) {
         let changed = fs::metadata(&self.path).and_then(|found| found.modified());
         if changed.is_ok() && changed.as_ref().ok() == held.changed.as_ref() {
             return;
@@ -69,14 +70,14 @@ impl SecretFile {
         match read(&self.path) {
             Ok((secret, changed)) => {
                 if held.secret.as_ref() != Some(&secret) {
-                    info!("the door's secret has changed");
+                    info!("the shared secret has changed");
                 }
                 held.secret = Some(secret);
                 held.changed = changed;
             }
             Err(error) => {
                 if held.secret.take().is_some() {
-                    warn!(%error, "no identity counts until the door's secret can be read again");
+                    warn!(%error, "no identity counts until the shared secret can be read again");
                 }
                 held.changed = None;
             }
@@ -94,8 +95,8 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, Option<SystemTime>)> {
     Ok((secret, changed))
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for CachedSecret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Held(…)")
+        formatter.write_str("CachedSecret(…)")
     }
 }

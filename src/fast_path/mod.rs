@@ -62,8 +62,8 @@ pub async fn serve(
 ) -> FastPathEnd {
     // What may be a file is looked at on its way back, or is cached here.
     let files_are_eligible = !services.assets.is_on();
-    let (door, ids) = (&services.door, &services.request_ids);
-    let rules = Rules::new(door, ids, client.peer.ip(), files_are_eligible);
+    let (access, ids) = (&services.access, &services.request_ids);
+    let rules = Rules::new(access, ids, client.peer.ip(), files_are_eligible);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {

@@ -72,8 +72,8 @@ pub fn rewrite(
     }
     let mut space = LineSpace::default();
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
-    let assessment = rules.door.assess(&lines, rules.peer);
-    if assessment.standing == Standing::Barred {
+    let assessment = rules.access.assess(&lines, rules.peer);
+    if assessment.standing == Standing::Denied {
         return None;
     }
     to_upstream.reserve(lines.length + MOST_ADDED_BYTES);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::access::{Assessment, Door};
+use crate::access::{AccessPolicy, Assessment};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
 use crate::http_rules::grammar::is_host;
@@ -13,7 +13,7 @@ use crate::http_rules::{cookies, forwarded};
 /// The rules by which the requests of one connection are judged, and where they come from.
 #[derive(Debug)]
 pub struct Rules<'a> {
-    pub(super) door: &'a Door,
+    pub(super) access: &'a AccessPolicy,
     pub(super) request_ids: &'a RequestIds,
     pub(super) peer: IpAddr,
     pub(super) peer_text: String,
@@ -45,16 +45,16 @@ pub(super) struct RequestWriter<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// For requests that come from `peer`, by the access policy `door`; those without an id get one
+    /// For requests that come from `peer`, by the access policy `access`; those without an id get one
     /// of `request_ids`.
     pub fn new(
-        door: &'a Door,
+        access: &'a AccessPolicy,
         request_ids: &'a RequestIds,
         peer: IpAddr,
         files_are_eligible: bool,
     ) -> Self {
         Self {
-            door,
+            access,
             request_ids,
             peer,
             peer_text: peer.to_string(),
@@ -84,7 +84,7 @@ impl<'a> RequestWriter<'a> {
 
     /// Writes one line as the header policy says; none where it makes the request ineligible.
     pub(super) fn field(&mut self, line: &HeaderLine<'a>) -> Option<()> {
-        let field = self.rules.door.header_policy().field(line.name);
+        let field = self.rules.access.header_policy().field(line.name);
         match field.in_request(self.assessment.is_trusted) {
             Disposition::Drop => {
                 // Nominated fields, and the connection's end, are for hyper's way.

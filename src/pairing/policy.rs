@@ -4,10 +4,10 @@
 //!
 //! | request | condition | decision |
 //! |---|---|---|
-//! | page load | no session cookie, or t3 says that its session is dead; the visitor is welcome | pair |
-//! | page load | the same, but the visitor is a stranger | forward to t3's own pairing screen |
+//! | page load | no session cookie, or t3 says that its session is dead; the visitor is allowed | pair |
+//! | page load | the same, but the visitor is unidentified | forward to t3's own pairing screen |
 //! | page load | its session is alive, or t3 says nothing definite | forward |
-//! | upgrade that t3 refused, or own query for a session that t3 does not know | the visitor is welcome, a page of this origin sent it, no `Authorization`, no ticket | heal |
+//! | upgrade that t3 refused, or own query for a session that t3 does not know | the visitor is allowed, a page of this origin sent it, no `Authorization`, no ticket | heal |
 //! | upgrade | from a page of another origin, behind single sign-on | refuse |
 //! | anything else | | forward |
 
@@ -89,7 +89,7 @@ pub enum PairingDecision {
     /// It is forwarded with the session that it has.
     KeepSession,
     /// It is forwarded: this dispatcher does not know whom it would give a session.
-    Stranger,
+    Unidentified,
     /// It is forwarded: no request of this kind is paired.
     NotPaired,
 }
@@ -149,11 +149,11 @@ pub fn pairing_decision(facts: &RequestFacts) -> PairingDecision {
     let may_be_paired = facts.route == RouteKind::PageLoad && !facts.has_authorization;
     match (facts.standing, facts.has_session, facts.liveness) {
         _ if !may_be_paired => PairingDecision::NotPaired,
-        (Standing::Barred, ..) => PairingDecision::NotPaired,
+        (Standing::Denied, ..) => PairingDecision::NotPaired,
         (_, true, Liveness::Unknown) => PairingDecision::AskLiveness,
         (_, true, Liveness::Alive) => PairingDecision::KeepSession,
-        (Standing::Welcome, ..) => PairingDecision::Pair,
-        (Standing::Stranger, ..) => PairingDecision::Stranger,
+        (Standing::Allowed, ..) => PairingDecision::Pair,
+        (Standing::Unidentified, ..) => PairingDecision::Unidentified,
     }
 }
 
@@ -167,7 +167,7 @@ pub fn is_healed(facts: &RequestFacts) -> bool {
     };
     is_healable
         && facts.liveness == Liveness::Dead
-        && facts.standing == Standing::Welcome
+        && facts.standing == Standing::Allowed
         && facts.is_of_own_script
         && !facts.has_authorization
 }
@@ -195,7 +195,7 @@ mod tests {
         RouteKind::Upgrade,
         RouteKind::Other,
     ];
-    const STANDINGS: [Standing; 3] = [Standing::Welcome, Standing::Stranger, Standing::Barred];
+    const STANDINGS: [Standing; 3] = [Standing::Allowed, Standing::Unidentified, Standing::Denied];
     const ORIGINS: [PageOrigin; 3] = [PageOrigin::Unstated, PageOrigin::Own, PageOrigin::Foreign];
     const LIVENESS: [Liveness; 3] = [Liveness::Unknown, Liveness::Alive, Liveness::Dead];
 
@@ -220,18 +220,18 @@ mod tests {
 
     #[test]
     fn a_page_load_is_paired_by_its_session_and_the_visitor_s_standing_and_by_nothing_else() {
-        use PairingDecision::{AskLiveness, KeepSession, NotPaired, Pair, Stranger};
+        use PairingDecision::{AskLiveness, KeepSession, NotPaired, Pair, Unidentified};
         let mut paired = 0;
         for facts in every_combination() {
             let is_page = facts.route == RouteKind::PageLoad && !facts.has_authorization;
             let session = facts.has_session.then_some(facts.liveness);
             let expected = match (facts.standing, session) {
-                (Standing::Barred, _) => NotPaired,
+                (Standing::Denied, _) => NotPaired,
                 _ if !is_page => NotPaired,
                 (_, Some(Liveness::Unknown)) => AskLiveness,
                 (_, Some(Liveness::Alive)) => KeepSession,
-                (Standing::Welcome, None | Some(Liveness::Dead)) => Pair,
-                (Standing::Stranger, None | Some(Liveness::Dead)) => Stranger,
+                (Standing::Allowed, None | Some(Liveness::Dead)) => Pair,
+                (Standing::Unidentified, None | Some(Liveness::Dead)) => Unidentified,
             };
             assert_eq!(pairing_decision(&facts), expected, "{facts:?}");
             paired += usize::from(expected == Pair);
@@ -247,7 +247,7 @@ mod tests {
             healed += 1;
             let is_refused = facts.liveness == Liveness::Dead && !facts.has_authorization;
             assert!(is_refused && facts.is_of_own_script, "{facts:?}");
-            assert_eq!(facts.standing, Standing::Welcome, "{facts:?}");
+            assert_eq!(facts.standing, Standing::Allowed, "{facts:?}");
             match facts.route {
                 RouteKind::Upgrade => assert!(!facts.has_ticket, "{facts:?}"),
                 route => assert_eq!(route, RouteKind::SessionQuery),
@@ -271,7 +271,7 @@ mod tests {
             let mut head = http::Request::new(()).into_parts().0;
             head.uri = uri.parse().expect("a target");
             head.headers = from_lines(&[&[("host", "t3.test")], fields].concat());
-            RequestFacts::of(RouteKind::Upgrade, &head, Standing::Welcome, true, false)
+            RequestFacts::of(RouteKind::Upgrade, &head, Standing::Allowed, true, false)
         };
         let own = ("origin", "http://t3.test");
         let elsewhere = ("sec-fetch-site", "cross-site");

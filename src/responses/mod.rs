@@ -11,7 +11,7 @@ use crate::responses::body::ResponseBody;
 use crate::upstream::health::HealthState;
 
 /// For an account that is not on the allow-list.
-const BARRED_PAGE: &str = include_str!("barred.html");
+const DENIED_PAGE: &str = include_str!("denied.html");
 
 /// Reloads every 2 s, without a script, which a policy might forbid.
 const WAITING_PAGE: &str = include_str!("waiting.html");
@@ -117,8 +117,8 @@ fn unavailable(
 }
 
 /// 403 for `user`, who is signed in but not on the allow-list.
-pub fn barred(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
-    let page = BARRED_PAGE
+pub fn denied(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
+    let page = DENIED_PAGE
         .replace("{request_id}", &id.to_string())
         .replace("{user}", &escaped(user));
     let json = serde_json::json!({

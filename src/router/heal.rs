@@ -48,7 +48,7 @@ impl Router<'_> {
     pub(super) fn facts(&self, route: RouteKind, context: &RequestContext<'_>) -> RequestFacts {
         let head = &context.head;
         let has_session = self.session_cookie(&head.headers).is_some();
-        let is_behind_sso = self.services.door.is_behind_single_sign_on();
+        let is_behind_sso = self.services.access.is_behind_single_sign_on();
         let standing = context.visitor.standing;
         RequestFacts::of(route, head, standing, has_session, is_behind_sso)
     }

@@ -72,7 +72,9 @@ impl Router<'_> {
                 return (Kind::Invalid, refused(refusal, &id).into());
             }
         };
-        let visitor = services.door.admit(request.headers_mut(), client.peer.ip());
+        let visitor = services
+            .access
+            .admit(request.headers_mut(), client.peer.ip());
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket);
         let kind = kind(route, request.uri().path());
@@ -99,11 +101,11 @@ impl Router<'_> {
         context: RequestContext<'_>,
         body: Outbound,
     ) -> RoutedResponse {
-        let is_barred = context.visitor.standing == Standing::Barred;
+        let is_denied = context.visitor.standing == Standing::Denied;
         match route {
             Route::Health => responses::healthy().into(),
             Route::Ready => responses::ready(self.services.readiness.status().state).into(),
-            _ if is_barred => self.barred(&context).into(),
+            _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
             Route::Upgrade => self.upgrade(context).await,
@@ -157,10 +159,10 @@ fn kind(route: Route, path: &str) -> Kind {
 
 impl Router<'_> {
     /// 403 for a person who is not on the list of allowed users.
-    fn barred(&self, context: &RequestContext<'_>) -> ClientResponse {
+    fn denied(&self, context: &RequestContext<'_>) -> ClientResponse {
         let user = context.visitor.browser.user();
         debug!(user, request_id = %context.id, "not an allowed user");
-        responses::barred(user, error_format(&context.head.headers), &context.id)
+        responses::denied(user, error_format(&context.head.headers), &context.id)
     }
 }
 

@@ -62,9 +62,9 @@ impl Router<'_> {
             facts.liveness = self.services.pairing.liveness(value).await;
             decision = policy::pairing_decision(&facts);
         }
-        if decision == PairingDecision::Stranger {
+        if decision == PairingDecision::Unidentified {
             let peer = context.client.peer.ip();
-            self.services.door.explain_stranger(peer);
+            self.services.access.explain_unidentified(peer);
         }
         if decision != PairingDecision::Pair {
             return None;

@@ -44,7 +44,7 @@ impl From<TcpListener> for Listeners {
 /// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
 ///
 /// # Errors
-/// Where the door's secret cannot be read, before anything is served.
+/// Where the shared secret cannot be read, before anything is served.
 pub async fn run(
     listeners: impl Into<Listeners>,
     config: Config,

@@ -43,7 +43,7 @@ impl Services {
     /// The response while t3 is not up.
     pub fn not_up(&self, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
         let status = match error_format {
-            ErrorFormat::Page => self.door.waiting_status(),
+            ErrorFormat::Page => self.access.waiting_status(),
             ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;

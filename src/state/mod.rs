@@ -8,7 +8,7 @@ pub mod transfer_window;
 use std::io;
 use std::sync::Arc;
 
-use crate::access::Door;
+use crate::access::AccessPolicy;
 use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
@@ -27,7 +27,7 @@ use crate::upstream::health::Readiness;
 #[derive(Debug)]
 pub struct Services {
     /// Who is let in.
-    pub door: Door,
+    pub access: AccessPolicy,
     /// How much one client may take.
     pub limits: LimitsConfig,
     /// Times that no option sets.
@@ -60,7 +60,7 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let door = Door::new(config.access, config.timing)?;
+        let access = AccessPolicy::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
         let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
@@ -76,7 +76,7 @@ impl Services {
         let cli = Arc::clone(&pairing);
         let should_yield = Box::new(move || cli.runs_cli());
         Ok(Self {
-            door,
+            access,
             limits: config.limits,
             timing: config.timing,
             fast_path: config.fast_path,
