@@ -4,7 +4,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::fast_path::framing::BodyFraming;
-use crate::fast_path::io::{ExchangeError, ExchangeIo, Received};
+use crate::fast_path::io::{ExchangeFailure, ExchangeIo, Received};
 use crate::fast_path::request::EligibleRequest;
 use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
@@ -93,9 +93,9 @@ impl<'a> Exchange<'a> {
         self.io.response_due = None;
         self.io.deadlines.response_started();
         match error {
-            ExchangeError::EmptyReply => ExchangeEnd::Unanswered,
-            ExchangeError::Failed(failure) => self.fail(request, &failure).await,
-            ExchangeError::Aborted => ExchangeEnd::Last,
+            ExchangeFailure::EmptyReply => ExchangeEnd::Unanswered,
+            ExchangeFailure::Failed(failure) => self.fail(request, &failure).await,
+            ExchangeFailure::Aborted => ExchangeEnd::Last,
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Exchange<'a> {
         &mut self,
         request: EligibleRequest,
         to_upstream: Vec<u8>,
-    ) -> Result<ExchangeEnd, ExchangeError> {
+    ) -> Result<ExchangeEnd, ExchangeFailure> {
         self.io.write_upstream(&to_upstream).await?;
         buffers::give(to_upstream);
         let (mut received, mut to_client) = (Vec::new(), Vec::new());
@@ -129,7 +129,7 @@ impl<'a> Exchange<'a> {
         self.count(request, head.status, now);
         let mut body = head.body;
         let rest = &received[head.length..];
-        let here = body.follow(rest).map_err(|_| ExchangeError::Aborted)?;
+        let here = body.follow(rest).map_err(|_| ExchangeFailure::Aborted)?;
         to_client.extend_from_slice(&rest[..here]);
         to_client.extend_from_slice(body.end());
         self.keep_upstream_after(&head, &body, here == rest.len(), now);
@@ -152,7 +152,7 @@ impl<'a> Exchange<'a> {
         request: EligibleRequest,
         received: &mut Vec<u8>,
         to_client: &mut Vec<u8>,
-    ) -> Result<ResponseHead, ExchangeError> {
+    ) -> Result<ResponseHead, ExchangeFailure> {
         self.sent = Instant::now();
         let head = loop {
             let read = self.io.read_upstream(received, FIRST_READ_BYTES).await?;
@@ -168,10 +168,10 @@ impl<'a> Exchange<'a> {
             match self.parse_heads(&context, received, to_client).await? {
                 Some(head) => break head,
                 None if read == Received::End && received.is_empty() => {
-                    return Err(ExchangeError::EmptyReply);
+                    return Err(ExchangeFailure::EmptyReply);
                 }
                 None if read == Received::End || received.len() > HEAD_LIMIT_BYTES => {
-                    return Err(ExchangeError::Failed(Failure::Unclear));
+                    return Err(ExchangeFailure::Failed(Failure::Unclear));
                 }
                 None => {}
             }
@@ -186,12 +186,12 @@ impl<'a> Exchange<'a> {
         context: &ResponseContext<'_>,
         received: &mut Vec<u8>,
         to_client: &mut Vec<u8>,
-    ) -> Result<Option<ResponseHead>, ExchangeError> {
+    ) -> Result<Option<ResponseHead>, ExchangeFailure> {
         loop {
             match response::rewrite(received, context, to_client) {
                 ParsedHead::Partial => return Ok(None),
                 ParsedHead::Final(head) => return Ok(Some(head)),
-                ParsedHead::Invalid => return Err(ExchangeError::Failed(Failure::Unclear)),
+                ParsedHead::Invalid => return Err(ExchangeFailure::Failed(Failure::Unclear)),
                 ParsedHead::Interim(length) => {
                     received.drain(..length);
                     self.io.write_client(to_client).await?;
@@ -205,7 +205,7 @@ impl<'a> Exchange<'a> {
         &mut self,
         head: &ResponseHead,
         mut body: BodyFraming,
-    ) -> Result<(), ExchangeError> {
+    ) -> Result<(), ExchangeFailure> {
         if let BodyFraming::Length(left @ PIPED_FROM_BYTES..) = body
             && let Ok(mut pipe) = Pipe::new()
         {
@@ -215,8 +215,10 @@ impl<'a> Exchange<'a> {
             let mut received = Vec::new();
             let here = match self.io.read_upstream(&mut received, RELAY_BYTES).await? {
                 Received::End if body == BodyFraming::UntilClose => break,
-                Received::End => return Err(ExchangeError::Aborted),
-                Received::Bytes => body.follow(&received).map_err(|_| ExchangeError::Aborted)?,
+                Received::End => return Err(ExchangeFailure::Aborted),
+                Received::Bytes => body
+                    .follow(&received)
+                    .map_err(|_| ExchangeFailure::Aborted)?,
             };
             self.keep_upstream_after(head, &body, here == received.len(), Instant::now());
             self.io.write_client(&received[..here]).await?;
@@ -231,10 +233,10 @@ impl<'a> Exchange<'a> {
         head: &ResponseHead,
         mut left: u64,
         pipe: &mut Pipe,
-    ) -> Result<(), ExchangeError> {
+    ) -> Result<(), ExchangeFailure> {
         while left > 0 {
             left -= match self.io.fill(pipe, left).await? {
-                0 => return Err(ExchangeError::Aborted),
+                0 => return Err(ExchangeFailure::Aborted),
                 count => count as u64,
             };
             self.keep_upstream_after(head, &BodyFraming::Length(left), true, Instant::now());

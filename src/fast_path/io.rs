@@ -33,7 +33,7 @@ pub(super) struct ExchangeIo<'a> {
 
 /// Why an exchange ended early.
 #[derive(Debug)]
-pub(super) enum ExchangeError {
+pub(super) enum ExchangeFailure {
     /// The client is gone, or the response broke off.
     Aborted,
     /// t3 closed the connection before it sent a byte.
@@ -51,16 +51,16 @@ pub(super) enum Received {
 
 impl ExchangeIo<'_> {
     /// Writes all of `bytes` to t3.
-    pub(super) async fn write_upstream(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
+    pub(super) async fn write_upstream(&mut self, bytes: &[u8]) -> Result<(), ExchangeFailure> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = poll_fn(|cx| {
                 let Some(upstream) = &mut self.upstream else {
-                    return Poll::Ready(Err(ExchangeError::EmptyReply));
+                    return Poll::Ready(Err(ExchangeFailure::EmptyReply));
                 };
                 match Pin::new(upstream).poll_write(cx, rest) {
                     Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(count)),
-                    Poll::Ready(_) => Poll::Ready(Err(ExchangeError::EmptyReply)),
+                    Poll::Ready(_) => Poll::Ready(Err(ExchangeFailure::EmptyReply)),
                     Poll::Pending => self.poll_waiting(cx),
                 }
             });
@@ -75,7 +75,7 @@ impl ExchangeIo<'_> {
         &mut self,
         received: &mut Vec<u8>,
         most: usize,
-    ) -> Result<Received, ExchangeError> {
+    ) -> Result<Received, ExchangeFailure> {
         poll_fn(|cx| {
             let Some(upstream) = &mut self.upstream else {
                 return Poll::Ready(Ok(Received::End));
@@ -98,13 +98,13 @@ impl ExchangeIo<'_> {
         &mut self,
         pipe: &mut Pipe,
         most: u64,
-    ) -> Result<usize, ExchangeError> {
+    ) -> Result<usize, ExchangeFailure> {
         poll_fn(|cx| {
             let Some(upstream) = &self.upstream else {
                 return Poll::Ready(Ok(0));
             };
             match pipe.poll_fill(cx, upstream, most) {
-                Poll::Ready(filled) => Poll::Ready(filled.map_err(|_| ExchangeError::Aborted)),
+                Poll::Ready(filled) => Poll::Ready(filled.map_err(|_| ExchangeFailure::Aborted)),
                 Poll::Pending => self.poll_waiting(cx),
             }
         })
@@ -112,7 +112,7 @@ impl ExchangeIo<'_> {
     }
 
     /// While t3 is waited for: a client that leaves ends the exchange, and so does the deadline.
-    fn poll_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, ExchangeError>> {
+    fn poll_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, ExchangeFailure>> {
         let ClientConnection { stream, unread } = &mut *self.connection;
         while unread.len() < AHEAD_LIMIT_BYTES {
             match pin!(stream.read_buf(unread)).poll(cx) {
@@ -120,20 +120,20 @@ impl ExchangeIo<'_> {
                     self.deadlines.read(count);
                     self.metrics.received(Stream::Http, count as u64);
                 }
-                Poll::Ready(_) => return Poll::Ready(Err(ExchangeError::Aborted)),
+                Poll::Ready(_) => return Poll::Ready(Err(ExchangeFailure::Aborted)),
                 Poll::Pending => break,
             }
         }
         match self.response_due {
             Some(due) if Instant::now() >= due => {
-                Poll::Ready(Err(ExchangeError::Failed(Failure::ResponseTimeout)))
+                Poll::Ready(Err(ExchangeFailure::Failed(Failure::ResponseTimeout)))
             }
             _ => Poll::Pending,
         }
     }
 
     /// Writes all of `bytes` to the client.
-    pub(super) async fn write_client(&mut self, bytes: &[u8]) -> Result<(), ExchangeError> {
+    pub(super) async fn write_client(&mut self, bytes: &[u8]) -> Result<(), ExchangeFailure> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = poll_fn(|cx| {
@@ -149,7 +149,7 @@ impl ExchangeIo<'_> {
     }
 
     /// Writes all that is in `pipe` to the client.
-    pub(super) async fn drain(&mut self, pipe: &mut Pipe) -> Result<(), ExchangeError> {
+    pub(super) async fn drain(&mut self, pipe: &mut Pipe) -> Result<(), ExchangeFailure> {
         while !pipe.is_empty() {
             let drained = poll_fn(|cx| {
                 let polled = pipe.poll_drain(cx, &self.connection.stream);
@@ -181,13 +181,13 @@ impl ExchangeIo<'_> {
         }
     }
 
-    fn note_written(&self, count: usize) -> Result<(), ExchangeError> {
+    fn note_written(&self, count: usize) -> Result<(), ExchangeFailure> {
         if self.is_blocked {
             self.deadlines.wrote(count);
         }
         self.metrics.sent(Stream::Http, count as u64);
         match count {
-            0 => Err(ExchangeError::Aborted),
+            0 => Err(ExchangeFailure::Aborted),
             _ => Ok(()),
         }
     }
