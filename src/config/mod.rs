@@ -103,6 +103,18 @@ pub struct Config {
     #[command(flatten)]
     pub pairing: PairingConfig,
 
+    /// Whether plain requests are forwarded on the fast path; `off` sends all of them through hyper.
+    #[arg(
+        help_heading = "t3",
+        long,
+        env = "DISPATCHER_FAST_PATH",
+        value_name = "SWITCH",
+        default_value = "on",
+        value_parser = parse::switch(),
+        action = ArgAction::Set
+    )]
+    pub fast_path: bool,
+
     /// Who is let in.
     #[command(flatten)]
     pub access: AccessConfig,

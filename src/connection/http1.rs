@@ -49,7 +49,8 @@ pub(super) enum HttpEnd {
     Switched(Side, AfterSwitch),
 }
 
-/// Answers what has come on the connection, and what comes until every response is with the client.
+/// Answers what has come on the connection, and what comes until every response is with the client;
+/// until its end if there is no fast path to hand it back to.
 pub(super) async fn speak(
     client_connection: ClientConnection,
     client: &Arc<Client>,
@@ -76,7 +77,8 @@ pub(super) async fn speak(
         .max_header_size(header_limit)
         .max_buf_size(header_limit)
         .serve_connection(TokioIo::new(io), service);
-    let watched = drive(&mut connection, &client.deadlines, tasks).await;
+    let hands_back = services.fast_path;
+    let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
     if client.line.is_preface() {
@@ -126,11 +128,13 @@ enum HyperEnd {
     AtRest,
 }
 
-/// Drives `connection` until it has ended or is at rest. A drain lets the request under way finish.
+/// Drives `connection` until it has ended or, if `hands_back`, is at rest. A drain lets the request
+/// under way finish.
 async fn drive<S, B>(
     connection: &mut http1::Connection<TokioIo<ClientIo>, S>,
     deadlines: &Deadlines,
     tasks: &Tasks,
+    hands_back: bool,
 ) -> Watched<HyperEnd>
 where
     S: HttpService<Incoming, ResBody = B>,
@@ -151,7 +155,7 @@ where
                 }
                 Poll::Ready(HyperEnd::Ended)
             }
-            Poll::Pending if deadlines.is_at_rest() => Poll::Ready(HyperEnd::AtRest),
+            Poll::Pending if hands_back && deadlines.is_at_rest() => Poll::Ready(HyperEnd::AtRest),
             Poll::Pending => Poll::Pending,
         }
     })

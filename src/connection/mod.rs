@@ -59,7 +59,8 @@ pub async fn serve(
     }
 }
 
-/// Speaks HTTP until it is over: eligible requests on the fast path, everything else through hyper.
+/// Speaks HTTP until it is over: eligible requests on the fast path, if that is on, everything else
+/// through hyper.
 async fn speak(
     stream: TcpStream,
     peer: SocketAddr,
@@ -70,11 +71,13 @@ async fn speak(
     let unread = Vec::new();
     let mut connection = ClientConnection { stream, unread };
     loop {
-        match serve_eligible(&mut connection, &client, services, tasks).await {
-            Watched::Cut => return HttpEnd::Cut,
-            Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),
-            Watched::Over(FastPathEnd::Closed) => return HttpEnd::Done(connection.stream),
-            Watched::Over(FastPathEnd::Ineligible) => {}
+        if services.fast_path {
+            match serve_eligible(&mut connection, &client, services, tasks).await {
+                Watched::Cut => return HttpEnd::Cut,
+                Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),
+                Watched::Over(FastPathEnd::Closed) => return HttpEnd::Done(connection.stream),
+                Watched::Over(FastPathEnd::Ineligible) => {}
+            }
         }
         match http1::speak(connection, &client, services, tasks).await {
             HttpEnd::AtRest(rest) => connection = rest,

@@ -31,6 +31,8 @@ pub struct Services {
     pub limits: LimitsConfig,
     /// Times that no option sets.
     pub timing: Timing,
+    /// Are eligible requests served on the fast path?
+    pub fast_path: bool,
     /// t3.
     pub upstream: Arc<Upstream>,
     /// Whether it is there.
@@ -76,6 +78,7 @@ impl Services {
             door,
             limits: config.limits,
             timing: config.timing,
+            fast_path: config.fast_path,
             assets: StaticAssets::new(config.assets, &upstream, tasks, &metrics, should_yield),
             upstream,
             readiness,

@@ -266,3 +266,23 @@ async fn a_drain_lets_a_fast_path_request_finish_and_closes_its_connection() {
     assert_eq!((response.status, connection.as_str()), (200, "close"));
     assert_eq!(client.rest().await, b"");
 }
+
+#[tokio::test]
+async fn switched_off_all_requests_of_a_connection_take_the_hyper_path() {
+    let mut world = World::with(&["--fast-path", "off"]).await;
+    let mut client = Client::connect(world.addr()).await;
+    // Each but the first finds t3 up and the connection at rest.
+    for number in 0..4 {
+        let response = client.exchange("GET /api/standin/1k").await;
+        assert_eq!(response.body.len(), 1024, "{number}");
+    }
+    let one = "GET /api/standin/1k HTTP/1.1\r\nHost: t3.test\r\n\r\n";
+    client.send(one.repeat(3).as_bytes()).await;
+    for number in 0..3 {
+        let response = client.response(false).await;
+        assert_eq!(response.body.len(), 1024, "pipelined {number}");
+    }
+    assert_eq!(by_way(&world.dispatcher).await, [0.0, 7.0]);
+    world.dispatcher.begin_drain();
+    assert_eq!(client.rest().await, b"", "an idle connection ends at once");
+}
