@@ -3,9 +3,13 @@
 use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
+use t3_dispatcher::config::CommandLine;
 
 use crate::common::process::{command, output};
-use t3_dispatcher::config::CommandLine;
+
+#[path = "../../examples/options.rs"]
+#[allow(dead_code, reason = "an example has a main function")]
+mod options_page;
 
 fn said(args: &[&str]) -> String {
     let run = output(command().args(args));
@@ -64,4 +68,11 @@ fn completions_know_the_options_and_commands() {
         .stderr(Stdio::inherit())
         .status();
     assert!(bash.expect("bash runs").success());
+}
+
+#[test]
+fn the_page_of_options_is_as_the_program_has_them() {
+    let held = std::fs::read_to_string(options_page::PATH).expect("docs/options.md");
+    let command = options_page::COMMAND;
+    assert_eq!(held, options_page::page(), "write it anew: {command}");
 }
