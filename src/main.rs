@@ -164,9 +164,14 @@ fn report_usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    // The error, which may name options in further lines; after an empty one come usage and hints.
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or("error: unusable options");
-    eprintln!("t3-dispatcher: {line}");
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    eprintln!("t3-dispatcher: {}", lines.join(" "));
     ExitCode::from(USAGE_ERROR)
 }
 
