@@ -1,10 +1,11 @@
-//! The process: options, logs, the listening socket, signals and the exit code.
+//! The process: options, logs, listening sockets, signals and the exit code.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use t3_dispatcher::check::check;
 use t3_dispatcher::config::options::{
     ListenConfig, LogFormat, LogsConfig, PairingConfig, UpstreamConfig,
@@ -22,35 +23,30 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What sysexits and shells take for a usage error.
+/// The exit code for a usage error, as shells and sysexits have it.
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
     let CommandLine { command, config } = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
-        Err(error) => return refuse(&error),
+        Err(error) => return report_usage(&error),
     };
     match command {
         None => {}
-        Some(Command::Install { path }) => return told(install(&path).map(|()| ExitCode::SUCCESS)),
+        Some(Command::Install { path }) => {
+            return exit_code(install(&path).map(|()| ExitCode::SUCCESS));
+        }
         Some(Command::Check {
             upstream,
             pairing,
             json,
-        }) => return told(check_t3(*upstream, *pairing, config.timing, json)),
+        }) => return exit_code(run_check(*upstream, *pairing, config.timing, json)),
         Some(Command::Completions { shell }) => {
-            let mut text = Vec::new();
-            clap_complete::generate(
-                shell,
-                &mut CommandLine::command(),
-                "t3-dispatcher",
-                &mut text,
-            );
-            write(format_args!("{}", String::from_utf8_lossy(&text)));
+            print_completions(shell);
             return ExitCode::SUCCESS;
         }
     }
-    allocator::settle();
+    allocator::restart_with_settings();
     init_logs(&config.logs);
     let address = config.listen.address();
     let outcome = runtime().and_then(|runtime| runtime.block_on(serve(config)));
@@ -69,16 +65,16 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// What came of a command besides serving, as an exit code.
-fn told<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+/// The exit code of a subcommand; its error is printed.
+fn exit_code<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         eprintln!("t3-dispatcher: {error}");
         ExitCode::FAILURE
     })
 }
 
-/// Prints what a check found.
-fn check_t3(
+/// Runs a check and prints its report.
+fn run_check(
     upstream: UpstreamConfig,
     pairing: PairingConfig,
     timing: Timing,
@@ -86,8 +82,8 @@ fn check_t3(
 ) -> io::Result<ExitCode> {
     let report = runtime()?.block_on(check(upstream, pairing, timing));
     match json {
-        true => write(format_args!("{:#}\n", report.json())),
-        false => write(format_args!("{report}")),
+        true => print(format_args!("{:#}\n", report.json())),
+        false => print(format_args!("{report}")),
     }
     Ok(match report.is_well() {
         true => ExitCode::SUCCESS,
@@ -95,8 +91,14 @@ fn check_t3(
     })
 }
 
-/// Prints to whoever still reads.
-fn write(text: std::fmt::Arguments<'_>) {
+fn print_completions(shell: Shell) {
+    let (mut command, mut script) = (CommandLine::command(), Vec::new());
+    clap_complete::generate(shell, &mut command, "t3-dispatcher", &mut script);
+    print(format_args!("{}", String::from_utf8_lossy(&script)));
+}
+
+/// Prints to standard output; a reader that is gone is no error.
+fn print(text: std::fmt::Arguments<'_>) {
     let _ = io::stdout().write_fmt(text);
 }
 
@@ -111,7 +113,7 @@ async fn serve(config: Config) -> io::Result<()> {
         config.upstream.host,
         config.upstream.port,
     );
-    let metrics = found(metrics, config.listen.metrics_port.is_some())?;
+    let metrics = resolve_metrics_listener(metrics, config.listen.metrics_port.is_some())?;
     let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => info!("SIGTERM: draining"),
@@ -123,38 +125,38 @@ async fn serve(config: Config) -> io::Result<()> {
     Ok(())
 }
 
-/// The listener for /metrics, if there is to be one.
+/// Binds the listener for /metrics; `None` if metrics are switched off.
 async fn listen_for_metrics(listen: &ListenConfig) -> Option<io::Result<TcpListener>> {
     let address = listen.metrics_address()?;
     let listener = TcpListener::bind(address).await;
     Some(listener.map_err(|error| {
         let option = "DISPATCHER_METRICS_PORT";
-        let what = format!("{option}: cannot listen on {address} for metrics: {error}");
-        io::Error::new(error.kind(), what)
+        let text = format!("{option}: cannot listen on {address} for metrics: {error}");
+        io::Error::new(error.kind(), text)
     }))
 }
 
-/// A port that was named must be had: whoever relies on metrics must not lose them without notice.
-/// The default one may be taken, by another dispatcher that somebody tries out on this machine.
-fn found(
+/// A port that was set must be free: metrics that are relied on must not be missing unnoticed. The
+/// default one may be taken, by another dispatcher on this machine.
+fn resolve_metrics_listener(
     metrics: Option<io::Result<TcpListener>>,
-    is_named: bool,
+    is_set: bool,
 ) -> io::Result<Option<TcpListener>> {
     match metrics {
         Some(Ok(listener)) => {
             info!("metrics on http://{}/metrics", listener.local_addr()?);
             Ok(Some(listener))
         }
-        Some(Err(error)) if !is_named => {
-            warn!("{error}; serving without, name another port or 0");
+        Some(Err(error)) if !is_set => {
+            warn!("{error}; serving without metrics, set another port or 0");
             Ok(None)
         }
         refused => refused.transpose(),
     }
 }
 
-/// Says in one line what is wrong with the options; help and version are no errors.
-fn refuse(error: &clap::Error) -> ExitCode {
+/// Prints a usage error in one line; help and version are no errors.
+fn report_usage(error: &clap::Error) -> ExitCode {
     if matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
@@ -162,13 +164,18 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    // The error, which may name options in further lines; after an empty one come usage and hints.
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or("error: unusable options");
-    eprintln!("t3-dispatcher: {line}");
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    eprintln!("t3-dispatcher: {}", lines.join(" "));
     ExitCode::from(USAGE_ERROR)
 }
 
-/// Log lines go to standard output. A full or closed output loses them and nothing else.
+/// Sends log lines to standard output. If it is full or closed they are lost, and nothing else is.
 fn init_logs(logs: &LogsConfig) {
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stdout().is_terminal())

@@ -15,21 +15,21 @@ use crate::config::options::{
 };
 use crate::config::timing::Timing;
 
-/// What `--help` ends with.
+/// The end of `--help`.
 const EXAMPLES: &str = "\
 Examples:
   In front of the `t3 serve` of this machine, for a browser on it:
       t3-dispatcher --host 127.0.0.1
-  Behind a proxy whose single sign-on names the user; the proxy's network alone is believed:
+  Behind a proxy whose single sign-on names the user; only the proxy's network is trusted:
       t3-dispatcher --identity-header X-authentik-username --trusted-proxies 10.0.0.0/8
-  For two people alone, with log lines for a log store:
+  For two users only, with log lines for a log store:
       t3-dispatcher --identity-header Remote-User --allowed-users alice,bob --log-format json
-  What stands in the way? With the same variables or options that it serves with:
+  Find the step that fails, with the same variables or options as the server:
       t3-dispatcher check
-  What is counted:
+  Read the metrics:
       curl http://127.0.0.1:9464/metrics
 
-Every option can be set by its variable instead; a flag goes before it. With none of them only
+Every option can be set by its variable instead; a flag takes precedence. Without options only
 browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 unusable options.";
 
 /// The whole command line: the options of the server, or a subcommand with its own.
@@ -41,10 +41,10 @@ browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 un
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     after_long_help = EXAMPLES,
-    after_help = "`--help` tells more, with examples. Every option can be set by its variable instead."
+    after_help = "`--help` has examples. Every option can be set by its variable instead."
 )]
 pub struct CommandLine {
-    /// What to do instead of serving.
+    /// A task other than serving.
     #[command(subcommand)]
     pub command: Option<Command>,
 
@@ -53,18 +53,18 @@ pub struct CommandLine {
     pub config: Config,
 }
 
-/// What the binary can do besides serving.
+/// The subcommands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Copy this binary to PATH, whole or not at all: for an image that does not hold it.
+    /// Copy this binary to a file, for a container whose image does not hold it.
     Install {
-        /// The file to write; its folder must be there.
+        /// The file to write, completely or not at all; its folder must exist.
         path: PathBuf,
     },
-    /// Go the whole way to a live cockpit once, and tell what stands in it.
+    /// Take each step to a live cockpit once, and report which ones fail, with the remedy.
     ///
-    /// The steps: t3's command, its base directory, t3 itself, its cookie, a session, a WebSocket.
-    /// What it makes it revokes. The exit code is 0 where all is well, else 1.
+    /// The steps: the t3 CLI, its base directory, t3, its cookie, a session, a WebSocket. The check
+    /// revokes what it made. The exit code is 0 if all is well, else 1.
     Check {
         /// t3 as the next hop.
         #[command(flatten)]
@@ -74,15 +74,15 @@ pub enum Command {
         #[command(flatten)]
         pairing: Box<PairingConfig>,
 
-        /// One JSON object in place of the table.
+        /// Write one JSON object instead of the table.
         #[arg(long)]
         json: bool,
     },
-    /// Print what makes a shell complete this command line.
+    /// Print a shell completion script.
     ///
     /// For bash: t3-dispatcher completions bash >/etc/bash_completion.d/t3-dispatcher
     Completions {
-        /// Which shell.
+        /// The shell.
         shell: Shell,
     },
 }
@@ -103,7 +103,7 @@ pub struct Config {
     #[command(flatten)]
     pub pairing: PairingConfig,
 
-    /// Whether plain requests are forwarded on the fast path; `off` sends all of them through hyper.
+    /// Whether plain requests are forwarded on the fast path; `off` sends all requests through hyper.
     #[arg(
         help_heading = "t3",
         long,
@@ -119,13 +119,14 @@ pub struct Config {
     #[command(flatten)]
     pub access: AccessConfig,
 
-    /// How t3's static files are kept.
+    /// The cache of t3's static files.
     #[command(flatten)]
     pub assets: AssetsConfig,
 
-    /// Whether t3's page is made an app that can be put on the home screen.
+    /// Whether t3's page can be installed on a home screen; `off` leaves the page as it is, and
+    /// serves no manifest.
     #[arg(
-        help_heading = "t3's page and its files",
+        help_heading = "t3's page and static files",
         long,
         env = "DISPATCHER_PWA",
         value_name = "SWITCH",
@@ -135,11 +136,11 @@ pub struct Config {
     )]
     pub pwa: bool,
 
-    /// How much one client may take, and how long.
+    /// Limits of clients.
     #[command(flatten)]
     pub limits: LimitsConfig,
 
-    /// What is logged, and how it looks.
+    /// The filter and the format of log lines.
     #[command(flatten)]
     pub logs: LogsConfig,
 

@@ -11,13 +11,13 @@ use tracing_subscriber::filter::Targets;
 
 use crate::config::parse;
 
-/// Where Prometheus looks for metrics unless another port is named.
+/// The port of /metrics unless another one is set.
 const METRICS_PORT: u16 = 9464;
 
-/// Where the stack keeps the CLI; used when it is there and no other was named.
+/// Path of the t3 CLI in the stack; used if it is there and no other is set.
 const STACK_BIN: &str = "/data/npm-global/bin/t3";
 
-/// Where the stack keeps t3's state; used when it is there and no other was named.
+/// t3's base directory in the stack; used if it is there and no other is set.
 const STACK_HOME: &str = "/data/t3";
 
 /// Where clients and Prometheus connect, and how long a drain may take.
@@ -28,7 +28,7 @@ pub struct ListenConfig {
     #[arg(long, env = "DISPATCHER_HOST", value_name = "ADDRESS", default_value = "0.0.0.0", value_parser = parse::listen_host)]
     pub host: IpAddr,
 
-    /// Port to listen on; 0 picks a free one and the first log line tells it.
+    /// Port to listen on; 0 picks a free one, which the first log line reports.
     #[arg(
         long,
         env = "DISPATCHER_PORT",
@@ -37,8 +37,8 @@ pub struct ListenConfig {
     )]
     pub port: u16,
 
-    /// Port on which Prometheus finds /metrics, on the same address; 0 is none [default: 9464, or
-    /// none where that is taken].
+    /// Port of /metrics, on the same address; 0 is none. A port that is set here must be free
+    /// [default: 9464, or none if that is taken].
     #[arg(long, env = "DISPATCHER_METRICS_PORT", value_name = "PORT")]
     pub metrics_port: Option<u16>,
 
@@ -51,15 +51,15 @@ pub struct ListenConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "t3")]
 pub struct UpstreamConfig {
-    /// Host on which `t3 serve` listens.
+    /// Host name or address of `t3 serve`.
     #[arg(id = "upstream_host", long = "upstream-host", env = "T3_UPSTREAM_HOST", value_name = "HOST", default_value = "127.0.0.1", value_parser = parse::upstream_host)]
     pub host: String,
 
-    /// Port on which `t3 serve` listens.
+    /// Port of `t3 serve`.
     #[arg(id = "upstream_port", long = "upstream-port", env = "T3_UPSTREAM_PORT", value_name = "PORT", default_value_t = 3773, value_parser = value_parser!(u16).range(1..))]
     pub port: u16,
 
-    /// How long t3 may leave a request that it has in full without the head of an answer.
+    /// How long t3 may take for a response's head while nothing of the request moves.
     #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub response_timeout: Duration,
 }
@@ -68,11 +68,11 @@ pub struct UpstreamConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "t3")]
 pub struct PairingConfig {
-    /// The t3 command.
+    /// The t3 CLI.
     #[command(flatten)]
     pub cli: CliConfig,
 
-    /// Where pairing credentials come from.
+    /// Source of pairing credentials.
     #[arg(
         long,
         env = "DISPATCHER_MINT",
@@ -82,10 +82,11 @@ pub struct PairingConfig {
     pub mint: MintMode,
 }
 
-/// How t3's own CLI is run.
+/// The t3 CLI and its base directory.
 #[derive(Debug, Clone, Args)]
 pub struct CliConfig {
-    /// The t3 command [default: /data/npm-global/bin/t3 if it is there, else `t3` on PATH].
+    /// The t3 CLI; its folder is put first in the child's PATH [default: /data/npm-global/bin/t3 if
+    /// it is there, else `t3` on PATH].
     #[arg(long, env = "T3_BIN", value_name = "PATH")]
     t3_bin: Option<PathBuf>,
 
@@ -94,31 +95,32 @@ pub struct CliConfig {
     t3_home: Option<PathBuf>,
 }
 
-/// Where pairing credentials come from.
+/// The source of pairing credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MintMode {
-    /// From t3's API, and from its command where the API gives none.
+    /// t3's API, or the t3 CLI if the API gives none.
     Auto,
-    /// From t3's API alone.
+    /// Only t3's API.
     Api,
-    /// From t3's command alone.
+    /// Only the t3 CLI.
     Cli,
 }
 
-/// Who is let in, and how those are received who have to wait.
+/// Who is let in, and the status of the page for a person who has to wait.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Who is let in")]
+#[command(next_help_heading = "Access")]
 pub struct AccessConfig {
-    /// Header by which single sign-on says who it let through.
+    /// Header in which single sign-on names the user; without it only browsers on this machine are
+    /// paired.
     #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
     pub identity_header: Option<HeaderName>,
 
-    /// Who may come in, joined by commas; the part before `@` suffices [default: everybody].
+    /// Users who are let in, separated by commas; the part before `@` suffices [default: everybody].
     #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_header", value_parser = parse::user)]
     pub allowed_users: Option<Vec<String>>,
 
-    /// File with a secret that the ingress adds as X-Dispatcher-Secret: without it no identity
-    /// counts.
+    /// File with a secret that the ingress adds as X-Dispatcher-Secret; an identity counts only
+    /// with that secret.
     #[arg(
         long,
         env = "DISPATCHER_SECRET_FILE",
@@ -127,55 +129,57 @@ pub struct AccessConfig {
     )]
     pub secret_file: Option<PathBuf>,
 
-    /// Networks from which the identity and X-Forwarded-* are believed, joined by commas
-    /// [default: everywhere, once an identity header is set].
+    /// Networks whose identity header and X-Forwarded-* are trusted, separated by commas [default:
+    /// everywhere, once an identity header is set].
     #[arg(long, env = "DISPATCHER_TRUSTED_PROXIES", value_name = "CIDRS", value_delimiter = ',', value_parser = parse::network)]
     pub trusted_proxies: Option<Vec<IpNet>>,
 
-    /// Status of the page that a person gets while t3 is not up. A proxy in front that replaces
-    /// 5xx answers by a page of its own needs another one here, such as 200.
+    /// Status of the page that reloads itself while t3 is not up; use 200 behind a proxy that
+    /// replaces 5xx responses by its own pages.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
     pub waiting_status: StatusCode,
 }
 
-/// How t3's static files are kept.
+/// The cache of t3's static files.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "t3's page and its files")]
+#[command(next_help_heading = "t3's page and static files")]
 pub struct AssetsConfig {
-    /// Whether t3's static files are compressed and made cacheable.
+    /// Whether t3's static files are compressed and made cacheable; `off` forwards them as they are.
     #[arg(id = "assets", long, env = "DISPATCHER_ASSETS", value_name = "SWITCH", default_value = "on", value_parser = parse::switch(), action = ArgAction::Set)]
     pub enabled: bool,
 
-    /// How much memory compressed files may take, as `32MiB`.
+    /// Memory for compressed files; the least recently used is dropped first.
     #[arg(id = "assets_memory", long = "assets-memory", env = "DISPATCHER_ASSETS_MEMORY", value_name = "SIZE", default_value = "32MiB", value_parser = parse::size)]
     pub memory: usize,
 }
 
-/// How much one client may take, and how long.
+/// Limits of clients: times, sizes and numbers.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Limits of one client")]
+#[command(next_help_heading = "Limits")]
 pub struct LimitsConfig {
-    /// How long a client may take for the head of a request.
+    /// How long a client may take for a request's head.
     #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
     pub header_timeout: Duration,
 
-    /// How many bytes the head of a request may have.
+    /// Maximum bytes of a request's head.
     #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = 131_072, value_parser = parse::header_limit)]
     pub header_limit: usize,
 
-    /// How long a connection is kept between two requests: longer than the proxy in front keeps it.
+    /// How long a connection is kept between two requests; it must be longer than the proxy in front
+    /// keeps it.
     #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub idle_timeout: Duration,
 
-    /// How long a client may send or take next to nothing of a body while it is waited for.
+    /// How long a client may send or read less than 256 bytes a second while the dispatcher waits for
+    /// it.
     #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
     pub body_timeout: Duration,
 
-    /// How many connections there may be; more wait in the backlog.
+    /// Maximum number of connections; more wait in the listener's backlog.
     #[arg(long, env = "DISPATCHER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000, value_parser = parse::count)]
     pub max_connections: usize,
 
-    /// How many WebSockets one person may have open.
+    /// Maximum number of open WebSockets of one person.
     #[arg(long, env = "DISPATCHER_MAX_TUNNELS", value_name = "COUNT", default_value_t = 256, value_parser = parse::count)]
     pub max_tunnels: usize,
 
@@ -184,15 +188,15 @@ pub struct LimitsConfig {
     pub session_check: Duration,
 }
 
-/// What is logged, and how it looks.
+/// The filter and the format of log lines.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogsConfig {
-    /// What to log: a level, or `target=level` pairs joined by commas.
+    /// Log filter: a level, or `target=level` pairs separated by commas.
     #[arg(id = "log", long, env = "RUST_LOG", value_name = "FILTER", default_value = "info", value_parser = parse::log_filter)]
     pub filter: Targets,
 
-    /// How a log line looks.
+    /// Format of log lines.
     #[arg(
         id = "log_format",
         long = "log-format",
@@ -203,12 +207,12 @@ pub struct LogsConfig {
     pub format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line, for a log store.
+    /// One JSON object per line, for a log store.
     Json,
 }
 
@@ -226,7 +230,7 @@ impl ListenConfig {
 }
 
 impl CliConfig {
-    /// The program to start. Looked up at each call: an install may have ended meanwhile.
+    /// The program to start, looked up at each call: an installation may have ended meanwhile.
     pub fn program(&self) -> PathBuf {
         self.t3_bin.clone().unwrap_or_else(|| {
             let stack = PathBuf::from(STACK_BIN);
@@ -234,7 +238,7 @@ impl CliConfig {
         })
     }
 
-    /// The value of `--base-dir`, or `None` where t3's own default is right.
+    /// The value of `--base-dir`, or `None` for t3's own default.
     pub fn base_dir(&self) -> Option<PathBuf> {
         self.t3_home.clone().or_else(|| {
             let stack = PathBuf::from(STACK_HOME);

@@ -1,21 +1,21 @@
-//! What the C library's allocator is told before it begins, so that freed memory goes back.
+//! The settings by which glibc's allocator returns freed memory to the system.
 
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// From how many bytes on an allocation is given back as soon as it is freed. Unless it is told,
-/// glibc raises this with every large one, up to 32 MiB, and keeps what compressing t3's script
-/// has left behind: 40 MiB.
-const GIVEN_BACK_FROM: &str = "131072";
+/// Allocations of at least so many bytes are returned as soon as they are freed. Unless it is set,
+/// glibc raises the threshold with every large allocation, up to 32 MiB, and keeps 40 MiB after t3's
+/// script was compressed.
+const RETURN_THRESHOLD_BYTES: &str = "131072";
 
-/// The variables by which glibc is told (mallopt(3)). Other processes are not to inherit them.
+/// The variables that glibc reads (mallopt(3)). Child processes must not inherit them.
 pub const VARIABLES: [&str; 2] = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
 
-/// Starts this process's program anew with the settings, which glibc reads at the start alone.
-/// Comes back where they are there already, where another C library does not need them, or where
-/// it cannot be done, which costs memory and nothing else.
-pub fn settle() {
+/// Executes this program again with the settings, as glibc reads them only at the start. Returns if
+/// they are set already, if another C library does not need them, or if it fails, which costs only
+/// memory.
+pub fn restart_with_settings() {
     if !cfg!(target_env = "gnu") || VARIABLES.iter().any(|name| env::var_os(name).is_some()) {
         return;
     }
@@ -23,7 +23,7 @@ pub fn settle() {
     let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) else {
         return;
     };
-    let settings = VARIABLES.map(|name| (name, GIVEN_BACK_FROM));
+    let settings = VARIABLES.map(|name| (name, RETURN_THRESHOLD_BYTES));
     let mut anew = Command::new(program);
     let _ = anew.arg0(name).args(arguments).envs(settings).exec();
 }

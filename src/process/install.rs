@@ -1,4 +1,4 @@
-//! Copies the running binary to a place from which another container can run it.
+//! The `install` command: copies the running binary to a file that another container can run.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -8,10 +8,10 @@ use std::{fmt, io};
 /// The running binary by its inode, for when its path no longer leads to it.
 const SELF: &str = "/proc/self/exe";
 
-/// Whoever shares the volume may run the copy, and only its owner change it.
+/// All users of the shared volume may run the copy, and only its owner may change it.
 const MODE: u32 = 0o755;
 
-/// What stood in the way, and where.
+/// The target that could not be written, and the cause.
 #[derive(Debug)]
 pub struct InstallError {
     target: PathBuf,
@@ -35,7 +35,7 @@ impl std::error::Error for InstallError {
     }
 }
 
-/// Puts a copy of this binary at `target`, whole or not at all, and creates nothing else: no folder on the way.
+/// Puts a copy of this binary at `target`, completely or not at all; creates no folders.
 pub fn install(target: &Path) -> Result<(), InstallError> {
     copy_to(target).map_err(|source| InstallError {
         target: target.to_owned(),
@@ -49,7 +49,7 @@ fn copy_to(target: &Path) -> io::Result<()> {
     let draft = draft_beside(target)?;
     let done = write(own, &draft).and_then(|()| fs::rename(&draft, target));
     if done.is_err() {
-        // It may not be there; then nothing is left to remove.
+        // It fails if there is no draft, and then nothing is left to remove.
         let _ = fs::remove_file(&draft);
     }
     done
@@ -74,7 +74,7 @@ fn write(mut own: File, draft: &Path) -> io::Result<()> {
         .mode(MODE)
         .open(draft)?;
     io::copy(&mut own, &mut copy)?;
-    // What the umask took away.
+    // The umask may have removed some of it.
     copy.set_permissions(Permissions::from_mode(MODE))?;
     copy.sync_all()
 }

@@ -1,4 +1,4 @@
-//! What concerns the process as a whole: its tasks and their drain, its allocator, its installation.
+//! The tasks of the process: started here, and awaited when the server drains.
 
 pub mod allocator;
 pub mod install;
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
-/// Starts tasks and knows when the last one has ended.
+/// Starts tasks, and waits for the end of all of them at the drain.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks(Arc<Inner>);
 
@@ -25,15 +25,15 @@ struct Inner {
     cut: Stop,
 }
 
-/// A token, and whether it has been cancelled: asked with every request, and the token would take
-/// a lock.
+/// A token, and a flag that it has been cancelled: read for every request, for which the token would
+/// take a lock.
 #[derive(Debug, Default)]
 struct Stop {
     token: CancellationToken,
     is_given: AtomicBool,
 }
 
-/// A stop as one task sees it, which asks often and is woken once.
+/// A stop as one task polls it: often, and woken by it once.
 #[derive(Debug)]
 pub struct Signal<'a> {
     stop: &'a Stop,
@@ -46,12 +46,12 @@ pub struct Signal<'a> {
 pub struct AbortOnDrop(JoinHandle<()>);
 
 impl Tasks {
-    /// Starts a task of its own; the drain waits for it.
+    /// Starts a task that ends when the returned handle is dropped; the drain waits for it.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortOnDrop {
         AbortOnDrop(self.0.tracker.spawn(task))
     }
 
-    /// Starts a task that nobody holds; the drain waits for it.
+    /// Starts a task without a handle; the drain waits for it.
     pub fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.tracker.spawn(task);
     }
@@ -64,7 +64,7 @@ impl Tasks {
         });
     }
 
-    /// Set once no new request may begin.
+    /// Cancelled when the drain begins: no new request may begin.
     pub fn drain(&self) -> &CancellationToken {
         &self.0.drain.token
     }
@@ -79,7 +79,7 @@ impl Tasks {
         self.0.drain.signal()
     }
 
-    /// Set at the deadline: what still runs ends now.
+    /// Cancelled at the drain's deadline: every task ends now.
     pub fn cut(&self) -> &CancellationToken {
         &self.0.cut.token
     }
@@ -89,8 +89,8 @@ impl Tasks {
         self.0.cut.signal()
     }
 
-    /// Asks every task to end, tells those left after `deadline` to end at once, as does `at_cut`,
-    /// and waits for these for at most `grace` more. True where all had ended by then.
+    /// Begins the drain, cuts the tasks that are left after `deadline`, calls `at_cut` then, and
+    /// waits for at most `grace` more. True if all have ended by then.
     pub async fn finish(&self, deadline: Duration, grace: Duration, at_cut: impl FnOnce()) -> bool {
         let tracker = &self.0.tracker;
         self.0.drain.give();
@@ -124,8 +124,8 @@ impl Stop {
 }
 
 impl Signal<'_> {
-    /// Has it been given? The first call, with the `cx` of the task that makes every further one,
-    /// has it woken when it is.
+    /// Has it been given? The first call registers the task of `cx`, which must make all further
+    /// ones, to be woken when it is.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         if self.is_registered {
             return self.stop.is_given();

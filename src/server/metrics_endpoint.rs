@@ -1,4 +1,4 @@
-//! Answers Prometheus on a listener of its own: `GET /metrics`, and nothing else.
+//! The listener for Prometheus: `GET /metrics`, and nothing else.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use tracing::warn;
 use crate::metrics::{Metrics, TEXT_FORMAT};
 use crate::process::Tasks;
 
-/// How many scrapes there may be at a time; more wait in the backlog.
-const MOST_SCRAPES: usize = 8;
+/// Scrapes at a time; more wait in the backlog.
+const MAX_SCRAPES: usize = 8;
 
-/// How many bytes a scrape's head may have.
+/// Bytes of a scrape's head.
 const HEAD_LIMIT: usize = 16 * 1024;
 
 /// How long to wait before accepting again when the system has no descriptor for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Answers for ever, from memory alone: t3 is never asked. A scrape may take `limit`.
+/// Serves scrapes until the drain, from memory only: t3 is never asked. A scrape may take `limit`.
 pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, limit: Duration) {
-    let places = Arc::new(Semaphore::new(MOST_SCRAPES));
+    let permits = Arc::new(Semaphore::new(MAX_SCRAPES));
     // The semaphore is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -43,20 +43,20 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, l
         };
         let metrics = Arc::clone(&metrics);
         tasks.until_drained(async move {
-            // One that takes too long is cut.
+            // A scrape that takes too long is cut.
             let _ = tokio::time::timeout(limit, speak(stream, &metrics)).await;
-            drop(place);
+            drop(permit);
         });
     }
 }
 
-/// One request a connection: nobody holds a place between two scrapes.
+/// Serves one request per connection: no client holds a permit between two scrapes.
 async fn speak(stream: TcpStream, metrics: &Metrics) {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), metrics);
-        std::future::ready(Ok::<_, Infallible>(answer))
+        let response = respond(request.method(), request.uri().path(), metrics);
+        std::future::ready(Ok::<_, Infallible>(response))
     });
-    // Whoever leaves early misses a scrape, and that is all.
+    // A client that leaves early loses its scrape, and nothing else.
     let _ = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(HEAD_LIMIT)
@@ -64,15 +64,15 @@ async fn speak(stream: TcpStream, metrics: &Metrics) {
         .await;
 }
 
-fn answer(method: &Method, path: &str, metrics: &Metrics) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str, metrics: &Metrics) -> Response<Full<Bytes>> {
     if path != "/metrics" {
         return plain(StatusCode::NOT_FOUND, "only /metrics is here\n");
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         let allowed = HeaderValue::from_static("GET, HEAD");
-        answer.headers_mut().insert(ALLOW, allowed);
-        return answer;
+        response.headers_mut().insert(ALLOW, allowed);
+        return response;
     }
     let Ok(text) = metrics.text() else {
         return plain(
@@ -80,17 +80,17 @@ fn answer(method: &Method, path: &str, metrics: &Metrics) -> Response<Full<Bytes
             "no text of the metrics\n",
         );
     };
-    let mut answer = plain(StatusCode::OK, text);
-    let headers = answer.headers_mut();
+    let mut response = plain(StatusCode::OK, text);
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+    response
 }
 
 fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status;
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, text);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
 }

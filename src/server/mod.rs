@@ -19,15 +19,15 @@ use crate::state::Services;
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long tasks may take to end once they were told to end at once.
+/// How long tasks may take to end after the cut.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// Where the server is reached.
+/// The listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
-    /// By clients.
+    /// For clients.
     pub public: TcpListener,
-    /// By Prometheus, if by it at all.
+    /// For scrapes of /metrics, unless metrics are switched off.
     pub metrics: Option<TcpListener>,
 }
 
@@ -44,7 +44,7 @@ impl From<TcpListener> for Listeners {
 /// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
 ///
 /// # Errors
-/// Where the shared secret cannot be read, before anything is served.
+/// If the file of the shared secret cannot be read, before anything is served.
 pub async fn run(
     listeners: impl Into<Listeners>,
     config: Config,
@@ -61,7 +61,7 @@ pub async fn run(
             metrics_endpoint::serve(listener, counted, serving, limit).await;
         });
     }
-    follow(&services, &tasks);
+    start_background_tasks(&services, &tasks);
     tokio::select! {
         () = accept(&public, &services, &tasks) => {}
         () = shutdown => {}
@@ -69,31 +69,34 @@ pub async fn run(
     drop(public);
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
-        warn!("some connections had to be abandoned");
+        warn!("some connections did not end in time and are dropped");
     }
     Ok(())
 }
 
-/// Follows t3 for as long as the server runs: watches it while it is not up; when it first is, gets
-/// ready to pair, and then its files, as t3's command and compressing take much memory each; and
-/// ends tunnels whose session has died.
-fn follow(services: &Arc<Services>, tasks: &Tasks) {
-    let held = Arc::clone(services);
-    tasks.until_drained(async move { held.readiness.watch(&held.upstream).await });
-    let held = Arc::clone(services);
+/// Starts the background tasks: probes of t3 while it is not up; the warm-up once it is up, pairing
+/// before files, as a run of the t3 CLI and compressing take much memory each; and the check of the
+/// sessions of open tunnels.
+fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
+    let probing = Arc::clone(services);
+    tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
+    let warming = Arc::clone(services);
     tasks.until_drained(async move {
-        held.readiness.wait_until_up().await;
-        held.pairing.warm_up().await;
-        held.assets.keep_warm(&held.readiness).await;
+        warming.readiness.wait_until_up().await;
+        warming.pairing.warm_up().await;
+        warming.assets.keep_warm(&warming.readiness).await;
     });
-    let held = Arc::clone(services);
+    let checking = Arc::clone(services);
     tasks.until_drained(async move {
-        let interval = held.limits.session_check;
-        held.tunnels.end_dead(&held.upstream, interval).await;
+        let interval = checking.limits.session_check;
+        checking
+            .tunnels
+            .end_dead(&checking.upstream, interval)
+            .await;
     });
 }
 
-/// Accepts for ever, as many at a time as there may be; the newest wait in the backlog.
+/// Accepts for ever, up to the maximum number of connections; the newest wait in the backlog.
 async fn accept(listener: &TcpListener, services: &Arc<Services>, tasks: &Tasks) {
     let slots = Arc::new(Semaphore::new(services.limits.max_connections));
     loop {

@@ -29,6 +29,13 @@ fn an_invalid_option_ends_the_start_with_one_line_and_code_2() {
     }
     let unknown = output(command().arg("--no-such-option"));
     assert_eq!(unknown.status.code(), Some(2));
+    let incomplete = output(command().env("DISPATCHER_ALLOWED_USERS", "ada"));
+    let text = String::from_utf8(incomplete.stderr).expect("text");
+    assert_eq!(
+        (incomplete.status.code(), text.lines().count()),
+        (Some(2), 1)
+    );
+    assert!(text.contains("--identity-header"), "{text}");
     for flag in ["--help", "--version"] {
         let output = output(command().arg(flag));
         assert_eq!(output.status.code(), Some(0));
