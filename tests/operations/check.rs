@@ -1,4 +1,4 @@
-//! `t3-dispatcher check`: whatever stands in the way, its step is red and the cure names it.
+//! `t3-dispatcher check`: whatever stands in the way, its step is red and the advice names it.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ async fn a_t3_in_good_health_is_well_and_nothing_is_left_of_the_check() {
     let table = check(&world, &[]).await;
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     for word in [
-        "command",
+        "t3 CLI",
         "t3 v0.0.26",
         "t3_session",
         "/api/auth/browser-session",
@@ -77,7 +77,7 @@ async fn it_takes_next_to_no_time_of_its_own() {
     world
         .standin
         .set_faults(|faults| faults.cli_delay_ms = delay.as_millis() as u64);
-    // The session is issued and revoked by the command.
+    // The t3 CLI issues the admin session and revokes it.
     let of_cli = delay * 2;
     let mut best = Duration::MAX;
     for _ in 0..3 {
@@ -86,7 +86,7 @@ async fn it_takes_next_to_no_time_of_its_own() {
         assert!(run.status.success());
         best = best.min(start.elapsed());
     }
-    println!("{best:?}, of which {of_cli:?} are the command's");
+    println!("{best:?}, of which {of_cli:?} are the t3 CLI's");
     assert!(best < of_cli + Duration::from_secs(1), "{best:?}");
 }
 
@@ -104,21 +104,21 @@ const CASES: [Case; 15] = [
         "fails",
         |f| f.cli_fail = true,
         "auto",
-        "own session",
+        "admin session",
         "told to fail",
     ),
     (
         "issues nothing",
         |f| f.cli_no_session_issue = true,
         "auto",
-        "own session",
+        "admin session",
         "no session",
     ),
     (
         "prints rubbish",
         |f| f.cli_garbage = true,
         "auto",
-        "own session",
+        "admin session",
         "T3_BIN",
     ),
     (
@@ -202,7 +202,7 @@ const CASES: [Case; 15] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_is_the_red_step_and_its_cure_names_the_cause() {
+async fn each_fault_is_the_red_step_and_its_advice_names_the_cause() {
     let cases = CASES.map(|(name, set, mint, red, word)| async move {
         let world = World::with(&["--mint", "cli"]).await;
         world.standin.set_faults(set);
@@ -215,10 +215,12 @@ async fn each_fault_is_the_red_step_and_its_cure_names_the_cause() {
             .clone()
             .find(|step| step["outcome"] == "failed")
             .expect("a red one");
-        let said = format!("{} {}", step["what"], step["cure"]);
+        let said = format!("{} {}", step["what"], step["advice"]);
         assert!(said.contains(word), "{name}: {said}");
         assert!(
-            step["cure"].as_str().is_some_and(|cure| !cure.is_empty()),
+            step["advice"]
+                .as_str()
+                .is_some_and(|advice| !advice.is_empty()),
             "{name}"
         );
     });
@@ -228,7 +230,7 @@ async fn each_fault_is_the_red_step_and_its_cure_names_the_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_command_steps_in_for_the_api_both_are_told() {
+async fn where_the_cli_replaces_the_api_both_are_reported() {
     let world = World::with(&["--mint", "cli"]).await;
     world
         .standin
@@ -277,7 +279,7 @@ async fn what_is_not_there_is_named_and_the_rest_skipped() {
     let world = World::with(&["--mint", "cli"]).await;
     let (report, code) = json(&world, &["--t3-bin", "/no/such/t3"]).await;
     assert_eq!(code, Some(1));
-    assert_eq!(steps(&report, "failed"), ["command"]);
+    assert_eq!(steps(&report, "failed"), ["t3 CLI"]);
     assert!(report.to_string().contains("T3_BIN"), "{report:#}");
     let (report, _) = json(&world, &["--t3-home", "/no/such/home"]).await;
     assert_eq!(steps(&report, "failed"), ["base directory"]);
@@ -290,11 +292,11 @@ async fn what_is_not_there_is_named_and_the_rest_skipped() {
     );
     let skipped = [
         "cookie",
-        "own session",
+        "admin session",
         "credential",
         "session",
         "websocket",
-        "clean up",
+        "clean-up",
     ];
     assert_eq!(steps(&report, "skipped"), skipped);
     assert_eq!(world.cli_starts(), 0, "nothing was made");
