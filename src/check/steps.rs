@@ -173,7 +173,7 @@ mod tests {
     fn another_s_directory_is_not_right() {
         let own = rustix::process::geteuid().as_raw();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        // Only root can give one away; anybody else meets one of root's.
+        // Only root can give a directory away; any other user takes one of root's.
         let path = match own {
             0 => {
                 std::os::unix::fs::chown(dir.path(), Some(12345), None).expect("root");

@@ -178,18 +178,13 @@ impl RequestMetrics {
 impl Metrics {
     /// The head of a response is ready.
     pub fn answered(&self, request: Answered) {
-        let requests = &self.requests;
-        let Answered {
-            kind,
-            class,
-            took,
-            waited,
-        } = request;
-        requests.answered.of((kind, class)).inc();
-        requests.took.of(kind).observe(took.as_secs_f64());
-        requests.waited.of(kind).observe(waited.as_secs_f64());
-        let own = took.saturating_sub(waited);
-        requests.own.of(kind).observe(own.as_secs_f64());
+        let (requests, kind) = (&self.requests, request.kind);
+        requests.answered.of((kind, request.class)).inc();
+        let own = request.took.saturating_sub(request.waited);
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        requests.took.of(kind).observe(seconds(request.took));
+        requests.waited.of(kind).observe(seconds(request.waited));
+        requests.own.of(kind).observe(seconds(own));
     }
 
     /// A client's request got no response of t3.
