@@ -1,4 +1,4 @@
-//! What helps against each failure of a step. Pure.
+//! The advice for each failure of a step. Pure.
 
 use http::StatusCode;
 
@@ -8,79 +8,80 @@ use crate::pairing::exchange::ExchangeError;
 use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
 
-const UPGRADED: &str =
-    "this t3 may be newer than the dispatcher: see whether a newer dispatcher knows it";
+const UPGRADED: &str = "this t3 may be newer than the dispatcher: look for a newer dispatcher";
 
-/// `what` is wrong, and `cure` helps.
-pub(super) fn finding(what: impl ToString, cure: impl Into<String>) -> Finding {
+/// The advice if the program at t3's address responds in another way than t3.
+pub(super) const NOT_T3: &str =
+    "what listens there may not be t3: see T3_UPSTREAM_HOST and T3_UPSTREAM_PORT";
+
+/// A finding that says what is wrong, with the advice that helps.
+pub(super) fn finding(what: impl ToString, advice: impl Into<String>) -> Finding {
     Finding {
         what: what.to_string(),
-        cure: cure.into(),
+        advice: advice.into(),
     }
 }
 
-/// t3's command failed.
-pub(super) fn of_command(error: &CliError) -> Finding {
-    let cure = match error {
-        CliError::Spawn(_) => {
-            "install t3, or name its command by T3_BIN; it runs on Node 24.10 or later"
-        }
+/// The t3 CLI failed.
+pub(super) fn on_cli(error: &CliError) -> Finding {
+    let advice = match error {
+        CliError::Spawn(_) => "install t3, or set T3_BIN to its CLI; it needs Node 24.10 or later",
         CliError::Timeout => {
             "run it by hand and see where it stops; is the machine or the volume overloaded?"
         }
-        CliError::Busy => "too many ask for it at once: try again",
+        CliError::Busy => "too many runs wait: try again",
         CliError::Failed(_, cause) if cause.contains("database is locked") => {
-            "another process holds t3's database: try again, and see who does"
+            "another process locks t3's database: try again, and find that process"
         }
         CliError::Failed(_, cause) if cause.contains("secrets directory") => {
-            "run this as the user who owns t3's base directory"
+            "run this as the user that owns t3's base directory"
         }
-        CliError::Failed(..) => "run `t3 auth session issue` by hand and read what it says",
+        CliError::Failed(..) => "run `t3 auth session issue` by hand and read its output",
         CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
-            "its output is not what t3's is: does T3_BIN name t3? If so, this t3 may be newer than the dispatcher"
+            "is T3_BIN the t3 CLI? If so, this t3 may be newer than the dispatcher"
         }
     };
-    finding(error, cure)
+    finding(error, advice)
 }
 
-/// t3 gave no answer, at `address`.
-pub(super) fn of_upstream(failure: &Failure, address: &str) -> Finding {
-    let cure = match failure {
+/// t3 did not respond at `address`.
+pub(super) fn on_upstream(failure: &Failure, address: &str) -> Finding {
+    let advice = match failure {
         Failure::Unreachable(_) | Failure::ConnectTimeout => {
-            "start `t3 serve`, or say where it listens: T3_UPSTREAM_HOST, T3_UPSTREAM_PORT"
+            "start `t3 serve`, or set T3_UPSTREAM_HOST and T3_UPSTREAM_PORT to where it listens"
         }
         Failure::ResponseTimeout => {
-            "something listens there and does not answer: t3 may be starting, or hang; look at its log, start it again"
+            "something listens there and does not respond: t3 may be starting, or hang; look at its log, restart it"
         }
-        _ => "what listens there may not be t3: see T3_UPSTREAM_HOST and T3_UPSTREAM_PORT",
+        _ => NOT_T3,
     };
-    finding(format!("{address}: {failure}"), cure)
+    finding(format!("{address}: {failure}"), advice)
 }
 
 /// t3's API minted no credential.
-pub(super) fn of_mint(error: &MintError) -> Finding {
-    let cure = match error {
-        MintError::Upstream(_) => "t3 went away meanwhile: try again",
+pub(super) fn on_mint(error: &MintError) -> Finding {
+    let advice = match error {
+        MintError::Upstream(_) => "t3 has just gone: try again",
         MintError::NoAdminSession => "see the step before",
-        MintError::Cli(error) => return of_command(error),
+        MintError::Cli(error) => return on_cli(error),
         MintError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            "t3 does not accept what its own command issued: do T3CODE_HOME and `t3 serve --base-dir` name the same place?"
+            "t3 does not accept the session that its CLI issued: are T3CODE_HOME and `t3 serve --base-dir` the same?"
         }
         MintError::Status(status) if status.is_server_error() => "look at t3's log",
         MintError::Status(_) | MintError::Unusable => UPGRADED,
     };
-    finding(error, cure)
+    finding(error, advice)
 }
 
 /// t3 exchanged no credential.
-pub(super) fn of_exchange(error: &ExchangeError) -> Finding {
-    let cure = match error {
+pub(super) fn on_exchange(error: &ExchangeError) -> Finding {
+    let advice = match error {
         ExchangeError::Upstream(_) => "t3 cut the connection: look at its log",
         ExchangeError::Status(StatusCode::UNAUTHORIZED) => {
-            "t3 does not know the credential: do T3CODE_HOME and `t3 serve --base-dir` name the same place?"
+            "t3 does not know the credential: are T3CODE_HOME and `t3 serve --base-dir` the same?"
         }
         ExchangeError::Status(status) if status.is_server_error() => "look at t3's log",
         ExchangeError::Status(_) | ExchangeError::NoCookie => UPGRADED,
     };
-    finding(error, cure)
+    finding(error, advice)
 }

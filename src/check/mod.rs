@@ -1,7 +1,8 @@
-//! `t3-dispatcher check`: the whole way to a live cockpit once, and what stands in it.
+//! `t3-dispatcher check`: makes every step to a live cockpit once, and reports which one fails and
+//! why.
 //!
-//! It takes the steps of a pairing by the code that pairs, opens a WebSocket with the session, and
-//! ends the sessions that it made. The dispatcher itself need not run.
+//! It pairs with the code that the dispatcher pairs with, opens a WebSocket with the session, and
+//! revokes the sessions that it made. The dispatcher itself need not run.
 
 pub mod advice;
 pub mod report;
@@ -10,9 +11,9 @@ pub mod steps;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::check::advice::{finding, of_command, of_exchange, of_mint};
-use crate::check::report::{Finding, Report};
-use crate::config::options::{CliConfig, MintMode, PairingConfig, UpstreamConfig};
+use crate::check::advice::{finding, on_cli, on_exchange, on_mint};
+use crate::check::report::{CheckReport, Finding};
+use crate::config::options::{MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
 use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
@@ -20,86 +21,80 @@ use crate::pairing::exchange::Session;
 use crate::process::Tasks;
 use crate::upstream::Upstream;
 
-const NO_COMMAND: &str = "t3's command cannot be run";
-const NO_T3: &str = "t3 does not answer";
+const NO_CLI: &str = "the t3 CLI cannot be run";
+const NO_T3: &str = "t3 does not respond";
 
-/// What a check is about.
+/// One check, with the report of the steps that it has made.
 #[derive(Debug)]
-struct Setup {
+struct Check {
     pairing: PairingConfig,
     upstream: Arc<Upstream>,
+    /// The host and port of `upstream`.
     address: (String, u16),
     dry_run: DryRun,
     timing: Timing,
+    report: CheckReport,
 }
 
-/// One way through.
-#[derive(Debug)]
-struct Walk<'a> {
-    setup: &'a Setup,
-    report: Report,
-}
-
-/// Goes the whole way once, and tells of every step.
-pub async fn check(upstream: UpstreamConfig, pairing: PairingConfig, timing: Timing) -> Report {
+/// Makes every step once. A step is skipped if it needs one that failed.
+pub async fn check(
+    upstream: UpstreamConfig,
+    pairing: PairingConfig,
+    timing: Timing,
+) -> CheckReport {
     let address = (upstream.host.clone(), upstream.port);
     let upstream = Arc::new(Upstream::new(upstream, Tasks::default()));
-    let dry_run = DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing);
-    let setup = Setup {
+    let check = Check {
+        dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),
+        timing,
         pairing,
         upstream,
         address,
-        dry_run,
-        timing,
+        report: CheckReport::default(),
     };
-    Walk::new(&setup).run().await
+    check.run().await
 }
 
-impl Setup {
-    fn cli(&self) -> &CliConfig {
-        &self.pairing.cli
-    }
-}
-
-impl<'a> Walk<'a> {
-    fn new(setup: &'a Setup) -> Self {
-        let report = Report::default();
-        Self { setup, report }
-    }
-
-    async fn run(mut self) -> Report {
-        let has_command = self.command().await;
-        let is_right = self.base_dir();
+impl Check {
+    async fn run(mut self) -> CheckReport {
+        let has_cli = self.cli().await;
+        let has_base_dir = self.base_dir();
         let (is_up, cookie) = self.t3().await;
-        let own = match (has_command && is_right, is_up) {
-            (true, true) => self.own_session().await,
-            (false, _) => self.none("own session", NO_COMMAND),
-            (_, false) => self.none("own session", NO_T3),
+        let obstacle = match (has_cli && has_base_dir, is_up) {
+            (true, true) => None,
+            (false, _) => Some(NO_CLI),
+            (true, false) => Some(NO_T3),
         };
-        let credential = match (has_command && is_right, is_up) {
-            (true, true) => self.credential(own.as_ref()).await,
-            (false, _) => self.none("credential", NO_COMMAND),
-            (_, false) => self.none("credential", NO_T3),
+        let (admin, credential) = match obstacle {
+            None => {
+                let admin = self.admin_session().await;
+                let credential = self.credential(admin.as_ref()).await;
+                (admin, credential)
+            }
+            Some(why) => (
+                self.skip("admin session", why),
+                self.skip("credential", why),
+            ),
         };
         let session = match &credential {
             Some(credential) => self.session(credential, &cookie).await,
-            None => self.none("session", "there is no credential"),
+            None => self.skip("session", "there is no credential"),
         };
         match &session {
             Some(session) => self.websocket(session).await,
-            None => self.report.skipped("websocket", "there is no session"),
+            None => self.report.skip("websocket", "there is no session"),
         }
-        self.clean_up(session.as_ref(), own.as_ref()).await;
+        self.clean_up(session.as_ref(), admin.as_ref()).await;
         self.report
     }
 
-    fn none<T>(&mut self, name: &'static str, why: &'static str) -> Option<T> {
-        self.report.skipped(name, why);
+    fn skip<T>(&mut self, name: &'static str, why: &'static str) -> Option<T> {
+        self.report.skip(name, why);
         None
     }
 
-    /// Notes what was found, and how long that took.
-    fn taken<T>(
+    /// Reports a step that began at `start`, and returns what later steps need of it.
+    fn done<T>(
         &mut self,
         name: &'static str,
         start: Instant,
@@ -109,125 +104,125 @@ impl<'a> Walk<'a> {
             Ok((value, what)) => (Some(value), Ok(what)),
             Err(finding) => (None, Err(finding)),
         };
-        self.report.taken(name, found, start.elapsed());
+        self.report.add(name, found, start.elapsed());
         value
     }
 
-    async fn command(&mut self) -> bool {
-        let (start, program) = (Instant::now(), self.setup.cli().program());
-        let version = self.setup.dry_run.version().await;
-        let found = match version {
-            Ok(version) => Ok(((), format!("{}, {version}", program.display()))),
+    async fn cli(&mut self) -> bool {
+        let (start, program) = (Instant::now(), self.pairing.cli.program());
+        let program = program.display();
+        let found = match self.dry_run.version().await {
+            Ok(version) => Ok(((), format!("{program}, {version}"))),
             Err(error) => {
-                let found = of_command(&error);
-                let what = format!("{}: {}", program.display(), found.what);
-                Err(finding(what, found.cure))
+                let found = on_cli(&error);
+                Err(finding(format!("{program}: {}", found.what), found.advice))
             }
         };
-        self.taken("command", start, found).is_some()
+        self.done("t3 CLI", start, found).is_some()
     }
 
     fn base_dir(&mut self) -> bool {
         let start = Instant::now();
-        let found = steps::base_dir(self.setup.cli().base_dir().as_deref());
+        let found = steps::base_dir(self.pairing.cli.base_dir().as_deref());
         let found = found.map(|what| ((), what));
-        self.taken("base directory", start, found).is_some()
+        self.done("base directory", start, found).is_some()
     }
 
+    /// Whether t3 is up, and the name of its session cookie.
     async fn t3(&mut self) -> (bool, String) {
-        let (start, limit) = (Instant::now(), self.setup.timing.api_response);
-        let found = steps::version(&self.setup.upstream, limit).await;
+        let (start, limit) = (Instant::now(), self.timing.api_response);
+        let found = steps::version(&self.upstream, limit).await;
         let found = found.map(|what| ((), what));
-        if self.taken("t3", start, found).is_none() {
-            self.report.skipped("cookie", NO_T3);
+        if self.done("t3", start, found).is_none() {
+            self.report.skip("cookie", NO_T3);
             return (false, String::new());
         }
         let start = Instant::now();
-        let found = steps::cookie_name(&self.setup.upstream, limit).await;
-        let name = self.taken("cookie", start, found);
+        let found = steps::cookie_name(&self.upstream, limit).await;
+        let name = self.done("cookie", start, found);
         let default = || cookies::DEFAULT_COOKIE_NAME.to_owned();
         (true, name.unwrap_or_else(default))
     }
 
-    async fn own_session(&mut self) -> Option<AdminToken> {
-        if self.setup.pairing.mint == MintMode::Cli {
-            return self.none("own session", "DISPATCHER_MINT=cli needs none");
+    async fn admin_session(&mut self) -> Option<AdminToken> {
+        if self.pairing.mint == MintMode::Cli {
+            return self.skip("admin session", "DISPATCHER_MINT=cli needs none");
         }
         let start = Instant::now();
-        let issued = self.setup.dry_run.issue_admin_session().await;
+        let issued = self.dry_run.issue_admin_session().await;
         let found = issued
-            .map(|own| (own, "issued by t3's command".to_owned()))
-            .map_err(|error| of_command(&error));
-        self.taken("own session", start, found)
+            .map(|admin| (admin, "issued by the t3 CLI".to_owned()))
+            .map_err(|error| on_cli(&error));
+        self.done("admin session", start, found)
     }
 
-    /// By the way that pairing would take; where the API fails and the command may step in, both
-    /// are told.
-    async fn credential(&mut self, own: Option<&AdminToken>) -> Option<Credential> {
-        let mode = self.setup.pairing.mint;
-        if let Some(own) = own {
+    /// Mints in the way that pairing would. If the API fails and the t3 CLI replaces it, both are
+    /// reported.
+    async fn credential(&mut self, admin: Option<&AdminToken>) -> Option<Credential> {
+        let mode = self.pairing.mint;
+        if let Some(admin) = admin {
             let start = Instant::now();
-            let minted = self.setup.dry_run.mint_by_api(own).await;
+            let minted = self.dry_run.mint_by_api(admin).await;
             let found = minted
                 .map(|credential| (credential, "minted by t3's API".to_owned()))
-                .map_err(|error| of_mint(&error));
-            let credential = self.taken("credential", start, found);
+                .map_err(|error| on_mint(&error));
+            let credential = self.done("credential", start, found);
             if credential.is_some() || mode == MintMode::Api {
                 return credential;
             }
         } else if mode == MintMode::Api {
-            return self.none("credential", "there is no session to ask t3's API with");
+            return self.skip("credential", "there is no admin session for t3's API");
         }
         let name = match mode {
             MintMode::Cli => "credential",
             MintMode::Auto | MintMode::Api => "fallback",
         };
         let start = Instant::now();
-        let minted = self.setup.dry_run.mint_by_cli().await;
+        let minted = self.dry_run.mint_by_cli().await;
         let found = minted
-            .map(|credential| (credential, "minted by t3's command".to_owned()))
-            .map_err(|error| of_command(&error));
-        self.taken(name, start, found)
+            .map(|credential| (credential, "minted by the t3 CLI".to_owned()))
+            .map_err(|error| on_cli(&error));
+        self.done(name, start, found)
     }
 
     async fn session(&mut self, credential: &Credential, cookie: &str) -> Option<Session> {
         let start = Instant::now();
-        let exchanged = self.setup.dry_run.exchange(credential, cookie).await;
+        let exchanged = self.dry_run.exchange(credential, cookie).await;
         let found = exchanged
             .map(|(session, endpoint)| {
                 let what = format!("by {endpoint}, cookie {}", session.cookie_name);
                 (session, what)
             })
-            .map_err(|error| of_exchange(&error));
-        self.taken("session", start, found)
+            .map_err(|error| on_exchange(&error));
+        self.done("session", start, found)
     }
 
     async fn websocket(&mut self, session: &Session) {
         let start = Instant::now();
-        let found = steps::open_websocket(&self.setup.address, session).await;
-        self.report.taken("websocket", found, start.elapsed());
+        let found = steps::open_websocket(&self.address, session).await;
+        self.report.add("websocket", found, start.elapsed());
     }
 
-    /// Ends what was made; the session first, as the other is needed for that.
-    async fn clean_up(&mut self, session: Option<&Session>, own: Option<&AdminToken>) {
-        if session.is_none() && own.is_none() {
-            return self.report.skipped("clean up", "nothing was made");
+    /// Revokes what was made: the browser's session first, as the admin session revokes it.
+    async fn clean_up(&mut self, session: Option<&Session>, admin: Option<&AdminToken>) {
+        if session.is_none() && admin.is_none() {
+            return self.report.skip("clean-up", "nothing was made");
         }
-        let (start, dry_run) = (Instant::now(), &self.setup.dry_run);
-        let mut ended = Ok(());
+        let start = Instant::now();
+        let mut revoked = Ok(());
         if let Some(session) = session {
-            ended = dry_run.revoke(session, own).await;
+            revoked = self.dry_run.revoke(session, admin).await;
         }
-        if let Some(own) = own {
-            ended = ended.and(dry_run.revoke_admin_session(own).await);
+        if let Some(admin) = admin {
+            revoked = revoked.and(self.dry_run.revoke_admin_session(admin).await);
         }
-        let found = ended
+        let found = revoked
             .map(|()| "its sessions are revoked".to_owned())
             .map_err(|error| {
-                let cure =
+                let advice =
                     "revoke `t3-dispatcher check` in t3's settings, or by `t3 auth session revoke`";
-                finding(error, cure)
+                finding(error, advice)
             });
-        self.report.taken("clean up", found, start.elapsed());
+        self.report.add("clean-up", found, start.elapsed());
     }
 }

@@ -1,88 +1,88 @@
-//! What a check found: a table for people, JSON for programs, and whether all is well.
+//! The report of a check: a table for people, JSON for programs.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What a check found.
+/// The steps of a check, in their order.
 #[derive(Debug, Default)]
-pub struct Report(Vec<Step>);
+pub struct CheckReport(Vec<CheckStep>);
 
-/// One step of it.
 #[derive(Debug)]
-struct Step {
+struct CheckStep {
     name: &'static str,
-    outcome: Outcome,
+    outcome: StepOutcome,
     took: Duration,
 }
 
-/// What came of a step.
 #[derive(Debug)]
-enum Outcome {
-    /// What is so.
+enum StepOutcome {
+    /// It succeeded, and found this.
     Well(String),
-    /// What is wrong, and what helps.
+    /// It failed.
     Failed(Finding),
-    /// Why it could not be taken.
+    /// It was not made, for this reason.
     Skipped(&'static str),
 }
 
-/// What is wrong, and what helps.
+/// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
+    /// What is wrong.
     pub(super) what: String,
-    pub(super) cure: String,
+    /// What helps.
+    pub(super) advice: String,
 }
 
-impl Report {
-    /// Adds a step that was taken.
-    pub(super) fn taken(
+impl CheckReport {
+    /// Adds a step that was made.
+    pub(super) fn add(
         &mut self,
         name: &'static str,
         found: Result<String, Finding>,
         took: Duration,
     ) {
         let outcome = match found {
-            Ok(what) => Outcome::Well(what),
-            Err(finding) => Outcome::Failed(finding),
+            Ok(what) => StepOutcome::Well(what),
+            Err(finding) => StepOutcome::Failed(finding),
         };
-        self.0.push(Step {
+        self.0.push(CheckStep {
             name,
             outcome,
             took,
         });
     }
 
-    /// Adds a step that could not be taken.
-    pub(super) fn skipped(&mut self, name: &'static str, why: &'static str) {
-        self.0.push(Step {
+    /// Adds a step that was not made.
+    pub(super) fn skip(&mut self, name: &'static str, why: &'static str) {
+        self.0.push(CheckStep {
             name,
-            outcome: Outcome::Skipped(why),
+            outcome: StepOutcome::Skipped(why),
             took: Duration::ZERO,
         });
     }
 
     /// Has no step failed?
     pub fn is_well(&self) -> bool {
-        let failed = |step: &Step| matches!(step.outcome, Outcome::Failed(_));
+        let failed = |step: &CheckStep| matches!(step.outcome, StepOutcome::Failed(_));
         !self.0.iter().any(failed)
     }
 
     /// One object: `well`, and the `steps`, each with `name`, `outcome` (`well`, `failed`,
-    /// `skipped`), `ms`, `what`, and `cure` where it failed.
+    /// `skipped`), `ms`, `what`, and `advice` if it failed.
     pub fn json(&self) -> Value {
-        let steps: Vec<_> = self.0.iter().map(Step::json).collect();
+        let steps: Vec<_> = self.0.iter().map(CheckStep::json).collect();
         json!({ "well": self.is_well(), "steps": steps })
     }
 }
 
-impl Step {
+impl CheckStep {
     fn json(&self) -> Value {
         let (outcome, what) = match &self.outcome {
-            Outcome::Well(what) => ("well", what.as_str()),
-            Outcome::Failed(finding) => ("failed", finding.what.as_str()),
-            Outcome::Skipped(why) => ("skipped", *why),
+            StepOutcome::Well(what) => ("well", what.as_str()),
+            StepOutcome::Failed(finding) => ("failed", finding.what.as_str()),
+            StepOutcome::Skipped(why) => ("skipped", *why),
         };
         let mut step = json!({
             "name": self.name,
@@ -90,29 +90,29 @@ impl Step {
             "ms": self.took.as_millis() as u64,
             "what": what,
         });
-        if let Outcome::Failed(finding) = &self.outcome {
-            step["cure"] = finding.cure.as_str().into();
+        if let StepOutcome::Failed(finding) = &self.outcome {
+            step["advice"] = finding.advice.as_str().into();
         }
         step
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.0 {
             let ms = step.took.as_millis();
             let (sign, what) = match &step.outcome {
-                Outcome::Well(what) => ("ok", what.as_str()),
-                Outcome::Failed(finding) => ("FAILED", finding.what.as_str()),
-                Outcome::Skipped(why) => ("-", *why),
+                StepOutcome::Well(what) => ("ok", what.as_str()),
+                StepOutcome::Failed(finding) => ("FAILED", finding.what.as_str()),
+                StepOutcome::Skipped(why) => ("-", *why),
             };
             let took = match step.outcome {
-                Outcome::Skipped(_) => String::new(),
+                StepOutcome::Skipped(_) => String::new(),
                 _ => format!("{ms} ms"),
             };
             writeln!(formatter, "{sign:<7}{:<15}{took:>9}  {what}", step.name)?;
-            if let Outcome::Failed(finding) = &step.outcome {
-                writeln!(formatter, "{:<33}{}", "", finding.cure)?;
+            if let StepOutcome::Failed(finding) = &step.outcome {
+                writeln!(formatter, "{:<33}{}", "", finding.advice)?;
             }
         }
         match self.is_well() {

@@ -1,4 +1,4 @@
-//! The steps that need no code of the pairing: the base directory, t3, its cookie, a WebSocket.
+//! The steps that do not pair: t3's base directory, t3, its cookie, a WebSocket.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,33 +15,34 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::check::advice::{finding, of_upstream};
+use crate::check::advice::{NOT_T3, finding, on_upstream};
 use crate::check::report::Finding;
 use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 
-/// How long t3 may take for the handshake and its first word.
+/// How long t3 may take for the handshake and its first message.
 const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the cockpit says every 5 s, and t3 answers at once (contract §5).
+/// The cockpit's own ping, to which t3 replies at once (contract §5).
 const PING: &str = r#"{"_tag":"Ping"}"#;
 
-/// Looks at the base directory; `None` is t3's own default. t3's command fails for anybody but its
-/// owner (contract §1), and what root writes into it t3 could not change.
+/// Checks that the base directory exists and belongs to the user of this process; `None` is t3's
+/// own default. The t3 CLI fails for any user but the owner (contract §1), and files that root
+/// writes there could not be changed by t3.
 pub(super) fn base_dir(base_dir: Option<&Path>) -> Result<String, Finding> {
     let Some(path) = base_dir else {
         return Ok("t3's own default".to_owned());
     };
     let name = path.display();
     let metadata = fs::metadata(path).map_err(|error| {
-        let cure = "start t3 once, or name the directory of `t3 serve --base-dir` by T3CODE_HOME";
-        finding(format!("{name}: {error}"), cure)
+        let advice = "start t3 once, or set T3CODE_HOME to the directory of `t3 serve --base-dir`";
+        finding(format!("{name}: {error}"), advice)
     })?;
     if !metadata.is_dir() {
-        let cure = "name the directory of `t3 serve --base-dir` by T3CODE_HOME";
-        return Err(finding(format!("{name} is no directory"), cure));
+        let advice = "set T3CODE_HOME to the directory of `t3 serve --base-dir`";
+        return Err(finding(format!("{name} is no directory"), advice));
     }
     let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != own {
@@ -53,14 +54,14 @@ pub(super) fn base_dir(base_dir: Option<&Path>) -> Result<String, Finding> {
     Ok(format!("{name}, of uid {owner}"))
 }
 
-/// t3's version, as it says.
+/// The version that t3 reports.
 pub(super) async fn version(upstream: &Upstream, limit: Duration) -> Result<String, Finding> {
     let value = get(upstream, "/.well-known/t3/environment", limit).await?;
     let version = value["serverVersion"].as_str().unwrap_or("unknown");
-    Ok(format!("{upstream} answers, version {version}"))
+    Ok(format!("{upstream} responds, version {version}"))
 }
 
-/// The name of its session cookie, and what is to be said of it.
+/// The name of t3's session cookie, and the text to report.
 pub(super) async fn cookie_name(
     upstream: &Upstream,
     limit: Duration,
@@ -79,38 +80,36 @@ pub(super) async fn cookie_name(
 }
 
 async fn get(upstream: &Upstream, path: &'static str, limit: Duration) -> Result<Value, Finding> {
-    let answer = upstream.call(ApiCall::get(path), limit).await;
-    let answer = answer.map_err(|failure| of_upstream(&failure, &upstream.to_string()))?;
-    json(&answer).ok_or_else(|| {
-        let status = answer.status();
+    let response = upstream.call(ApiCall::get(path), limit).await;
+    let response = response.map_err(|failure| on_upstream(&failure, &upstream.to_string()))?;
+    json(&response).ok_or_else(|| {
+        let status = response.status();
         finding(
-            format!("{path}: t3 answered {status}, without the JSON that is due"),
+            format!("{path}: t3 responded {status}, without the expected JSON"),
             match status.is_server_error() {
                 true => "look at t3's log",
-                false => {
-                    "what listens there may not be t3: see T3_UPSTREAM_HOST and T3_UPSTREAM_PORT"
-                }
+                false => NOT_T3,
             },
         )
     })
 }
 
-fn json(answer: &Response<bytes::Bytes>) -> Option<Value> {
-    let value = serde_json::from_slice(answer.body()).ok();
-    value.filter(|value: &Value| answer.status() == StatusCode::OK && value.is_object())
+fn json(response: &Response<bytes::Bytes>) -> Option<Value> {
+    let value = serde_json::from_slice(response.body()).ok();
+    value.filter(|value: &Value| response.status() == StatusCode::OK && value.is_object())
 }
 
-/// Opens `/ws` with the session's cookie, and hears t3 on it.
+/// Opens `/ws` with the session's cookie, sends a ping and waits for t3's reply.
 pub(super) async fn open_websocket(
     address: &(String, u16),
     session: &Session,
 ) -> Result<String, Finding> {
     let spoken = timeout(WEBSOCKET_TIMEOUT, speak(address, session)).await;
     match spoken {
-        Ok(Ok(())) => Ok("open, and t3 answers on it".to_owned()),
-        Ok(Err(Error::Http(answer))) => Err(finding(
-            format!("t3 answered {} to the upgrade", answer.status()),
-            match answer.status() {
+        Ok(Ok(())) => Ok("open, and t3 replies to a ping".to_owned()),
+        Ok(Err(Error::Http(response))) => Err(finding(
+            format!("t3 responded {} to the upgrade", response.status()),
+            match response.status() {
                 StatusCode::UNAUTHORIZED => {
                     "t3 does not accept the session that it has just made: look at its log, and at the machine's clock"
                 }
@@ -119,8 +118,8 @@ pub(super) async fn open_websocket(
         )),
         Ok(Err(error)) => Err(finding(error, "look at t3's log")),
         Err(_) => Err(finding(
-            "no answer on the WebSocket in time",
-            "t3 may hang: look at its log, start it again",
+            "no reply on the WebSocket in time",
+            "t3 may hang: look at its log, restart it",
         )),
     }
 }
@@ -141,7 +140,7 @@ async fn speak((host, port): &(String, u16), session: &Session) -> Result<(), Er
     while let Some(message) = socket.next().await {
         if message?.is_text() {
             socket.close(None).await?;
-            // Until t3 has heard it, its session counts as connected.
+            // Until t3 has read the close, it counts the session as connected.
             while let Some(Ok(_)) = socket.next().await {}
             return Ok(());
         }
@@ -161,7 +160,7 @@ mod tests {
         assert!(base_dir(None).is_ok());
         assert!(base_dir(Some(dir.path())).is_ok());
         let missing = base_dir(Some(&dir.path().join("none"))).expect_err("not there");
-        assert!(missing.cure.contains("T3CODE_HOME"));
+        assert!(missing.advice.contains("T3CODE_HOME"));
         assert!(
             base_dir(Some(&file))
                 .expect_err("a file")
@@ -174,7 +173,7 @@ mod tests {
     fn another_s_directory_is_not_right() {
         let own = rustix::process::geteuid().as_raw();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        // Only root can give one away; anybody else meets one of root's.
+        // Only root can give a directory away; any other user takes one of root's.
         let path = match own {
             0 => {
                 std::os::unix::fs::chown(dir.path(), Some(12345), None).expect("root");

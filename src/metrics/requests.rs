@@ -195,20 +195,14 @@ impl RequestMetrics {
 impl Metrics {
     /// The head of a response is ready.
     pub fn answered(&self, request: Answered) {
-        let requests = &self.requests;
-        let Answered {
-            way,
-            kind,
-            class,
-            took,
-            waited,
-        } = request;
-        requests.answered.of((kind, class)).inc();
-        requests.by_way.of(way).inc();
-        requests.took.of(kind).observe(took.as_secs_f64());
-        requests.waited.of(kind).observe(waited.as_secs_f64());
-        let own = took.saturating_sub(waited);
-        requests.own.of(kind).observe(own.as_secs_f64());
+        let (requests, kind) = (&self.requests, request.kind);
+        requests.answered.of((kind, request.class)).inc();
+        requests.by_way.of(request.way).inc();
+        let own = request.took.saturating_sub(request.waited);
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        requests.took.of(kind).observe(seconds(request.took));
+        requests.waited.of(kind).observe(seconds(request.waited));
+        requests.own.of(kind).observe(seconds(own));
     }
 
     /// A client's request got no response of t3.

@@ -161,10 +161,10 @@ pub(super) async fn call_admin_api(
     let mut bearer = bearer.map_err(|_| MintError::NoAdminSession)?;
     bearer.set_sensitive(true);
     let call = ApiCall::post(path, body).with(AUTHORIZATION, Some(bearer));
-    let answer = upstream.call(call, limit).await?;
-    if answer.status() != StatusCode::OK {
-        return Err(MintError::Status(answer.status()));
+    let response = upstream.call(call, limit).await?;
+    if response.status() != StatusCode::OK {
+        return Err(MintError::Status(response.status()));
     }
     // A t3 without this endpoint may respond with its page.
-    serde_json::from_slice(answer.body()).map_err(|_| MintError::Unusable)
+    serde_json::from_slice(response.body()).map_err(|_| MintError::Unusable)
 }

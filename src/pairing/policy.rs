@@ -1,15 +1,13 @@
 //! The pairing policy: which request gets a t3 session, which is healed, which upgrade is refused. Pure.
 //!
-//! Everything that decides about it is here, over facts that are computed once per request.
-//!
 //! | request | condition | decision |
 //! |---|---|---|
-//! | page load | no session cookie, or t3 says that its session is dead; the visitor is allowed | pair |
-//! | page load | the same, but the visitor is unidentified | forward to t3's own pairing screen |
-//! | page load | its session is alive, or t3 says nothing definite | forward |
-//! | upgrade that t3 refused, or own query for a session that t3 does not know | the visitor is allowed, a page of this origin sent it, no `Authorization`, no ticket | heal |
+//! | page load | no session or a dead one, and the visitor is allowed | pair |
+//! | page load | no session or a dead one, and the visitor is unidentified | forward |
+//! | page load | its session is alive | forward |
+//! | upgrade, session query | t3 refused it; own page, allowed, no `Authorization`, no ticket | heal |
 //! | upgrade | from a page of another origin, behind single sign-on | refuse |
-//! | anything else | | forward |
+//! | any other | | forward |
 
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
@@ -31,8 +29,8 @@ pub struct RequestFacts {
     /// Its query has a WebSocket ticket, by which t3 decides whatever cookie is beside it
     /// (contract §5).
     pub has_ticket: bool,
-    /// The page that sent it, by `Origin`.
-    pub origin: PageOrigin,
+    /// It has an `Origin` that does not name the host that was asked.
+    pub is_foreign: bool,
     /// A script of this origin's own page sent it: `Origin` and `Sec-Fetch-*` agree on that.
     pub is_of_own_script: bool,
     /// It has a session cookie.
@@ -57,17 +55,6 @@ pub enum RouteKind {
     Other,
 }
 
-/// The page that sent a request, as far as `Origin` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageOrigin {
-    /// There is no `Origin`.
-    Unstated,
-    /// It names the host that was asked.
-    Own,
-    /// It names another one, or nothing that can be compared.
-    Foreign,
-}
-
 /// What t3 says of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
@@ -79,7 +66,7 @@ pub enum Liveness {
     Dead,
 }
 
-/// What becomes of a request as a page load.
+/// The decision about a page load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PairingDecision {
     /// It gets a session.
@@ -88,14 +75,14 @@ pub enum PairingDecision {
     AskLiveness,
     /// It is forwarded with the session that it has.
     KeepSession,
-    /// It is forwarded: this dispatcher does not know whom it would give a session.
+    /// It is forwarded: the visitor is unknown.
     Unidentified,
     /// It is forwarded: no request of this kind is paired.
     NotPaired,
 }
 
 impl RequestFacts {
-    /// The facts of the request with `head`, before t3 has said anything of its session.
+    /// The facts of the request with `head`, before t3 is asked about its session.
     pub fn of(
         route: RouteKind,
         head: &Parts,
@@ -109,11 +96,7 @@ impl RequestFacts {
             standing,
             has_authorization: headers.contains_key(AUTHORIZATION),
             has_ticket: has_ticket(&head.uri),
-            origin: match headers.contains_key(ORIGIN) {
-                false => PageOrigin::Unstated,
-                true if browser_request::origin_is_host(headers) => PageOrigin::Own,
-                true => PageOrigin::Foreign,
-            },
+            is_foreign: headers.contains_key(ORIGIN) && !browser_request::origin_is_host(headers),
             is_of_own_script: match route {
                 RouteKind::SessionQuery => browser_request::is_own_fetch(headers),
                 RouteKind::Upgrade => browser_request::is_own_upgrade(headers),
@@ -175,7 +158,7 @@ pub fn is_healed(facts: &RequestFacts) -> bool {
 /// May an upgrade go to t3? Behind single sign-on the browser's cookie lets requests of any site
 /// through, and t3 itself checks no origin (CWE-1385, contract §5).
 pub fn is_upgrade_admitted(facts: &RequestFacts) -> bool {
-    !(facts.is_behind_sso && facts.origin == PageOrigin::Foreign)
+    !(facts.is_behind_sso && facts.is_foreign)
 }
 
 /// May tabs of this browser share one session? Without an identity two people behind one address
@@ -196,24 +179,23 @@ mod tests {
         RouteKind::Other,
     ];
     const STANDINGS: [Standing; 3] = [Standing::Allowed, Standing::Unidentified, Standing::Denied];
-    const ORIGINS: [PageOrigin; 3] = [PageOrigin::Unstated, PageOrigin::Own, PageOrigin::Foreign];
     const LIVENESS: [Liveness; 3] = [Liveness::Unknown, Liveness::Alive, Liveness::Dead];
 
     /// Every combination of facts, also those that no request has.
     fn every_combination() -> impl Iterator<Item = RequestFacts> {
-        (0..4 * 3 * 3 * 3 * 32_usize).map(|number| {
-            let (flags, rest) = (number % 32, number / 32);
+        (0..4 * 3 * 3 * 64_usize).map(|number| {
+            let (flags, rest) = (number % 64, number / 64);
             let is_set = |bit: u32| flags >> bit & 1 == 1;
             RequestFacts {
                 route: ROUTES[rest % 4],
                 standing: STANDINGS[rest / 4 % 3],
-                origin: ORIGINS[rest / 12 % 3],
-                liveness: LIVENESS[rest / 36],
+                liveness: LIVENESS[rest / 12],
                 has_authorization: is_set(0),
                 has_ticket: is_set(1),
-                is_of_own_script: is_set(2),
-                has_session: is_set(3),
-                is_behind_sso: is_set(4),
+                is_foreign: is_set(2),
+                is_of_own_script: is_set(3),
+                has_session: is_set(4),
+                is_behind_sso: is_set(5),
             }
         })
     }
@@ -236,8 +218,8 @@ mod tests {
             assert_eq!(pairing_decision(&facts), expected, "{facts:?}");
             paired += usize::from(expected == Pair);
         }
-        // Without a session or with a dead one, whatever the origin and three further facts are.
-        assert_eq!(paired, (3 + 1) * ORIGINS.len() * 8);
+        // Without a session or with a dead one, whatever the four other facts are.
+        assert_eq!(paired, (3 + 1) * 16);
     }
 
     #[test]
@@ -253,15 +235,15 @@ mod tests {
                 route => assert_eq!(route, RouteKind::SessionQuery),
             }
         }
-        // An upgrade and, with a ticket or without, a query, whatever three further facts are.
-        assert_eq!(healed, (1 + 2) * ORIGINS.len() * 4);
+        // An upgrade and, with a ticket or without, a query, whatever the three other facts are.
+        assert_eq!(healed, (1 + 2) * 8);
     }
 
     #[test]
     fn an_upgrade_is_refused_only_from_another_origin_behind_single_sign_on() {
         for facts in every_combination() {
-            let refused = (facts.is_behind_sso, facts.origin) == (true, PageOrigin::Foreign);
-            assert_eq!(is_upgrade_admitted(&facts), !refused, "{facts:?}");
+            let is_refused = facts.is_behind_sso && facts.is_foreign;
+            assert_eq!(is_upgrade_admitted(&facts), !is_refused, "{facts:?}");
         }
     }
 
@@ -277,17 +259,13 @@ mod tests {
         let elsewhere = ("sec-fetch-site", "cross-site");
         let bare = facts("/ws?ticket=x", &[]);
         assert!(!bare.has_ticket && !bare.has_authorization && !bare.is_of_own_script);
-        assert_eq!(bare.origin, PageOrigin::Unstated);
         assert!(facts("/ws?a=b&wsTicket=x", &[]).has_ticket);
         assert!(facts("/ws?wsToken=x", &[]).has_ticket);
         assert!(facts("/ws", &[("authorization", "x")]).has_authorization);
-        assert_eq!(facts("/ws", &[own]).origin, PageOrigin::Own);
         assert!(facts("/ws", &[own]).is_of_own_script);
         assert!(!facts("/ws", &[own, elsewhere]).is_of_own_script);
-        assert_eq!(
-            facts("/ws", &[("origin", "null")]).origin,
-            PageOrigin::Foreign
-        );
-        assert_eq!(facts("/ws", &[own, own]).origin, PageOrigin::Foreign);
+        assert!(!bare.is_foreign && !facts("/ws", &[own]).is_foreign);
+        assert!(facts("/ws", &[("origin", "null")]).is_foreign);
+        assert!(facts("/ws", &[own, own]).is_foreign);
     }
 }

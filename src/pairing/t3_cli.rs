@@ -63,15 +63,9 @@ impl T3Cli {
         label: &str,
         deadline: Instant,
     ) -> Result<Secret, CliError> {
+        let ttl = CREDENTIAL_TTL;
         let args = [
-            "auth",
-            "pairing",
-            "create",
-            "--ttl",
-            CREDENTIAL_TTL,
-            "--label",
-            label,
-            "--json",
+            "auth", "pairing", "create", "--ttl", ttl, "--label", label, "--json",
         ];
         self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
             .await

@@ -59,7 +59,7 @@ async fn a_healthy_t3_passes_and_the_check_leaves_no_session() {
     let table = check(&world, &[]).await;
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
     for word in [
-        "command",
+        "t3 CLI",
         "t3 v0.0.26",
         "t3_session",
         "/api/auth/browser-session",
@@ -77,7 +77,7 @@ async fn it_adds_less_than_a_second_to_the_cli_s_time() {
     world
         .standin
         .set_faults(|faults| faults.cli_delay_ms = delay.as_millis() as u64);
-    // The CLI issues the session and revokes it.
+    // The t3 CLI issues the admin session and revokes it.
     let of_cli = delay * 2;
     let mut best = Duration::MAX;
     for _ in 0..3 {
@@ -86,7 +86,7 @@ async fn it_adds_less_than_a_second_to_the_cli_s_time() {
         assert!(run.status.success());
         best = best.min(start.elapsed());
     }
-    println!("{best:?}, of which {of_cli:?} are the command's");
+    println!("{best:?}, of which {of_cli:?} are the t3 CLI's");
     assert!(best < of_cli + Duration::from_secs(1), "{best:?}");
 }
 
@@ -140,7 +140,7 @@ async fn a_missing_part_is_named_and_later_steps_are_skipped() {
     let world = World::with(&["--mint", "cli"]).await;
     let (report, code) = json(&world, &["--t3-bin", "/no/such/t3"]).await;
     assert_eq!(code, Some(1));
-    assert_eq!(steps(&report, "failed"), ["command"]);
+    assert_eq!(steps(&report, "failed"), ["t3 CLI"]);
     assert!(report.to_string().contains("T3_BIN"), "{report:#}");
     let (report, _) = json(&world, &["--t3-home", "/no/such/home"]).await;
     assert_eq!(steps(&report, "failed"), ["base directory"]);
@@ -153,11 +153,11 @@ async fn a_missing_part_is_named_and_later_steps_are_skipped() {
     );
     let skipped = [
         "cookie",
-        "own session",
+        "admin session",
         "credential",
         "session",
         "websocket",
-        "clean up",
+        "clean-up",
     ];
     assert_eq!(steps(&report, "skipped"), skipped);
     assert_eq!(world.cli_starts(), 0, "nothing was made");

@@ -1,4 +1,4 @@
-//! `t3-dispatcher check`: each fault fails its own step, and the cure names the cause.
+//! `t3-dispatcher check`: each fault fails its own step, and its advice names the cause.
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ const CASES: [Case; 15] = [
         "fails",
         |f| f.cli_fail = true,
         "auto",
-        "own session",
+        "admin session",
         "told to fail",
     ),
     (
         "issues nothing",
         |f| f.cli_no_session_issue = true,
         "auto",
-        "own session",
+        "admin session",
         "no session",
     ),
     (
         "prints rubbish",
         |f| f.cli_garbage = true,
         "auto",
-        "own session",
+        "admin session",
         "T3_BIN",
     ),
     (
@@ -119,7 +119,7 @@ const CASES: [Case; 15] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_fails_its_step_and_the_cure_names_the_cause() {
+async fn each_fault_fails_its_step_and_its_advice_names_the_cause() {
     let cases = CASES.map(|(name, set, mint, red, word)| async move {
         let world = World::with(&["--mint", "cli"]).await;
         world.standin.set_faults(set);
@@ -136,10 +136,12 @@ async fn each_fault_fails_its_step_and_the_cure_names_the_cause() {
         let step = steps.find(|step| step["outcome"] == "failed");
         let step = step.expect("a step that failed");
         assert_eq!(step["name"], red, "{name}: {report:#}");
-        let said = format!("{} {}", step["what"], step["cure"]);
+        let said = format!("{} {}", step["what"], step["advice"]);
         assert!(said.contains(word), "{name}: {said}");
         assert!(
-            step["cure"].as_str().is_some_and(|cure| !cure.is_empty()),
+            step["advice"]
+                .as_str()
+                .is_some_and(|advice| !advice.is_empty()),
             "{name}"
         );
     });
