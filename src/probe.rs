@@ -56,7 +56,7 @@ impl Default for Probes {
 }
 
 impl Probes {
-    /// A permit for one more probe; `None` if [`MAX_PROBES`] are open.
+    /// A permit for one more probe; `None` if `MAX_PROBES` are open.
     pub fn permit(&self) -> Option<ProbePermit> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
         permit.ok().map(ProbePermit)

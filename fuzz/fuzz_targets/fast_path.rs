@@ -9,13 +9,13 @@ use std::sync::LazyLock;
 use clap::Parser;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
-use t3_dispatcher::config::Config;
 use t3_dispatcher::access::{AccessPolicy, Standing};
+use t3_dispatcher::config::Config;
 use t3_dispatcher::fast_path::request::rewrite;
 use t3_dispatcher::fast_path::request_writer::Rules;
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
+use t3_dispatcher::http_rules::{header_map, validation};
 use t3_dispatcher::router::route::{self, Route};
-use t3_dispatcher::http_rules::{header_map, validation, websocket};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -25,7 +25,12 @@ static POLICIES: LazyLock<[AccessPolicy; 2]> = LazyLock::new(|| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
         AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
     };
-    let trusting = ["--identity-header", "X-authentik-username", "--allowed-users", "alice,bob"];
+    let trusting = [
+        "--identity-header",
+        "X-authentik-username",
+        "--allowed-users",
+        "alice,bob",
+    ];
     [policy(&trusting), policy(&[])]
 });
 
@@ -60,7 +65,11 @@ fn parsed(bytes: &[u8]) -> Request<http_body_util::Empty<&'static [u8]>> {
 }
 
 fn of_map(headers: &HeaderMap) -> Lines {
-    lines(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+    lines(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    )
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -70,9 +79,11 @@ fuzz_target!(|data: &[u8]| {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);
-        validation::check(&mut other).map_err(|refusal| refusal.why).expect("clean");
+        validation::check(&mut other)
+            .map_err(|refusal| refusal.why)
+            .expect("clean");
         assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
-        let wants_websocket = websocket::is_asked_for(other.headers());
+        let wants_websocket = validation::is_asked_for(other.headers());
         header_map::strip_request(other.headers_mut());
         let visitor = policy.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Denied);

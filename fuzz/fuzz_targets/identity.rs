@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::access::identity;
 use t3_dispatcher::http_rules::forwarded;
+use t3_dispatcher::http_rules::header_map;
 use t3_dispatcher::http_rules::header_policy::HeaderPolicy;
 use t3_dispatcher_fuzz::{fields, listed};
 
@@ -66,7 +67,11 @@ fuzz_target!(|data: &[u8]| {
             .filter(|(name, _)| !dropped(name) && name != "cookie")
             .collect()
     };
-    assert_eq!(others(&trusted), others(&before), "the rest stays as it was");
+    assert_eq!(
+        others(&trusted),
+        others(&before),
+        "the rest stays as it was"
+    );
 
     let mut replaced = before.clone();
     header_map::withhold(&mut replaced, &policy, false);

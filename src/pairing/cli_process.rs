@@ -30,7 +30,7 @@ pub enum CliError {
     /// It did not end in time and was killed.
     #[error("the t3 CLI did not end in time")]
     Timeout,
-    /// It printed more than [`OUTPUT_LIMIT`] and was killed.
+    /// It printed more than `OUTPUT_LIMIT` and was killed.
     #[error("the t3 CLI printed over {} KiB", OUTPUT_LIMIT / 1024)]
     OutputTooLong,
     /// Its output could not be read.

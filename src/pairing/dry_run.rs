@@ -117,7 +117,7 @@ impl DryRun {
         self.cli.revoke_session(&id, self.deadline()).await
     }
 
-    /// Until when a run of t3's command that begins now may wait and take.
+    /// When a run of the t3 CLI that begins now must have ended.
     fn deadline(&self) -> Instant {
         Instant::now() + self.timing.pairing_patience
     }

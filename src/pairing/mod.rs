@@ -188,7 +188,7 @@ impl Pairing {
             Err(error) => {
                 self.metrics.pairing_failed(error.cause());
                 let (user, request_id) = (browser.user(), &attempt.request_id);
-                warn!(user, %request_id, %error, "pairing failed, the page load is forwarded to t3");
+                warn!(user, %request_id, %error, "pairing failed, forwarded unpaired");
                 self.guard.record(browser, false);
                 None
             }
