@@ -114,11 +114,7 @@ mod tests {
         for (method, lines, expected) in [
             (Method::GET, vec![("sec-fetch-dest", "document")], true),
             (Method::GET, vec![html], true),
-            (
-                Method::GET,
-                vec![("accept", "application/xml, TEXT/HTML;q=0.9")],
-                true,
-            ),
+            (Method::GET, vec![("accept", "a/b, TEXT/HTML;q=0.9")], true),
             (Method::GET, vec![("accept", "*/*")], false),
             (Method::GET, vec![("accept", "text/html-x")], false),
             (Method::GET, vec![], false),

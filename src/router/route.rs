@@ -71,78 +71,80 @@ mod tests {
         (request, wants)
     }
 
+    const ROUTES: [(&str, Route); 32] = [
+        ("GET /healthz", Route::Health),
+        ("HEAD /healthz", Route::Health),
+        ("GET /healthz?x", Route::Health),
+        ("GET /readyz", Route::Ready),
+        ("GET /healthz/", Route::Forward),
+        ("GET /probe/healthz", Route::Health),
+        ("GET /probe/ws", Route::NoProbe),
+        (
+            "GET /probe/ws\nconnection: upgrade\nupgrade: websocket",
+            Route::Probe,
+        ),
+        ("GET /probe/ws/", Route::Forward),
+        ("POST /probe/ws", Route::Forward),
+        (
+            "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
+            Route::OwnSession,
+        ),
+        ("GET /api/auth/session", Route::Forward),
+        (
+            "GET /api/auth/session\nsec-fetch-site: cross-site",
+            Route::Forward,
+        ),
+        (
+            "GET /api/auth/session/\nsec-fetch-site: same-origin",
+            Route::Forward,
+        ),
+        ("GET /manifest.webmanifest", Route::Manifest),
+        ("HEAD /manifest.webmanifest?x", Route::Manifest),
+        ("POST /manifest.webmanifest", Route::Forward),
+        (
+            "GET /manifest.webmanifest\naccept: text/html",
+            Route::Manifest,
+        ),
+        ("GET //healthz", Route::Forward),
+        ("POST /healthz", Route::Forward),
+        ("GET /\nsec-fetch-dest: document", Route::Page),
+        ("GET /t/1?a=b%20c\naccept: text/html", Route::Page),
+        (
+            "GET /\naccept: text/html\ncookie: t3_session=x",
+            Route::Page,
+        ),
+        ("GET /\naccept: text/html\ncookie: other=x", Route::Page),
+        (
+            "GET /\naccept: text/html\nauthorization: Bearer x",
+            Route::Forward,
+        ),
+        (
+            "GET /\naccept: text/html\nconnection: cookie\ncookie: t3_session=x",
+            Route::Page,
+        ),
+        (
+            "GET /assets/index.js\naccept: */*\nsec-fetch-dest: script",
+            Route::Forward,
+        ),
+        ("GET /api/x\nsec-fetch-dest: empty", Route::Forward),
+        ("POST /\naccept: text/html", Route::Forward),
+        (
+            "GET /ws\nconnection: upgrade\nupgrade: websocket",
+            Route::Upgrade,
+        ),
+        (
+            "GET /\nsec-fetch-dest: document\naccept: text/html\nconnection: upgrade\nupgrade: websocket",
+            Route::Upgrade,
+        ),
+        (
+            "GET /\naccept: text/html\nconnection: upgrade\nupgrade: h2c",
+            Route::Page,
+        ),
+    ];
+
     #[test]
     fn each_kind_of_request_has_its_route() {
-        for (head, expected) in [
-            ("GET /healthz", Route::Health),
-            ("HEAD /healthz", Route::Health),
-            ("GET /healthz?x", Route::Health),
-            ("GET /readyz", Route::Ready),
-            ("GET /healthz/", Route::Forward),
-            ("GET /probe/healthz", Route::Health),
-            ("GET /probe/ws", Route::NoProbe),
-            (
-                "GET /probe/ws\nconnection: upgrade\nupgrade: websocket",
-                Route::Probe,
-            ),
-            ("GET /probe/ws/", Route::Forward),
-            ("POST /probe/ws", Route::Forward),
-            (
-                "GET /api/auth/session\nsec-fetch-site: same-origin\nsec-fetch-dest: empty",
-                Route::OwnSession,
-            ),
-            ("GET /api/auth/session", Route::Forward),
-            (
-                "GET /api/auth/session\nsec-fetch-site: cross-site",
-                Route::Forward,
-            ),
-            (
-                "GET /api/auth/session/\nsec-fetch-site: same-origin",
-                Route::Forward,
-            ),
-            ("GET /manifest.webmanifest", Route::Manifest),
-            ("HEAD /manifest.webmanifest?x", Route::Manifest),
-            ("POST /manifest.webmanifest", Route::Forward),
-            (
-                "GET /manifest.webmanifest\naccept: text/html",
-                Route::Manifest,
-            ),
-            ("GET //healthz", Route::Forward),
-            ("POST /healthz", Route::Forward),
-            ("GET /\nsec-fetch-dest: document", Route::Page),
-            ("GET /t/1?a=b%20c\naccept: text/html", Route::Page),
-            (
-                "GET /\naccept: text/html\ncookie: t3_session=x",
-                Route::Page,
-            ),
-            ("GET /\naccept: text/html\ncookie: other=x", Route::Page),
-            (
-                "GET /\naccept: text/html\nauthorization: Bearer x",
-                Route::Forward,
-            ),
-            (
-                "GET /\naccept: text/html\nconnection: cookie\ncookie: t3_session=x",
-                Route::Page,
-            ),
-            (
-                "GET /assets/index.js\naccept: */*\nsec-fetch-dest: script",
-                Route::Forward,
-            ),
-            ("GET /api/x\nsec-fetch-dest: empty", Route::Forward),
-            ("POST /\naccept: text/html", Route::Forward),
-            (
-                "GET /ws\nconnection: upgrade\nupgrade: websocket",
-                Route::Upgrade,
-            ),
-            (
-                "GET /\nsec-fetch-dest: document\naccept: text/html\nconnection: upgrade\nupgrade: websocket",
-                Route::Upgrade,
-            ),
-            (
-                "GET /\naccept: text/html\nconnection: upgrade\nupgrade: h2c",
-                Route::Page,
-            ),
-        ] {
+        for (head, expected) in ROUTES {
             let (request, wants) = request(head);
             assert_eq!(of(&request, wants), expected, "{head}");
         }
