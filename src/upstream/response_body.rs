@@ -18,8 +18,6 @@ use crate::upstream::pool::Pool;
 pub struct Inbound {
     incoming: Incoming,
     carrier: Carrier,
-    /// The error that ended it early, held back until what came before has been written.
-    failure: Option<hyper::Error>,
 }
 
 #[derive(Debug)]
@@ -42,7 +40,6 @@ impl Inbound {
         let mut body = Self {
             incoming,
             carrier: Carrier::UpstreamConnection(connection, Some(Arc::clone(pool))),
-            failure: None,
         };
         body.release_at_end();
         body
@@ -53,7 +50,6 @@ impl Inbound {
         Self {
             incoming,
             carrier: Carrier::UpstreamConnection(connection, None),
-            failure: None,
         }
     }
 
@@ -62,7 +58,6 @@ impl Inbound {
         Self {
             incoming,
             carrier: Carrier::Task(task),
-            failure: None,
         }
     }
 
@@ -109,19 +104,9 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
-        }
         let polled = self.poll_incoming(cx);
         match polled {
-            Poll::Ready(Some(Err(failure))) => {
-                // hyper's server drops what it has not written yet when a body fails. Waiting
-                // for one turn lets it write the head and what came of the body.
-                self.carrier = Carrier::Gone;
-                self.failure = Some(failure);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            Poll::Ready(Some(Err(_))) => self.carrier = Carrier::Gone,
             Poll::Ready(None) => self.release(),
             Poll::Ready(Some(Ok(_))) => self.release_at_end(),
             Poll::Pending => {}
