@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use crate::assets::encoder::Coding;
+use crate::http_rules::grammar::list_members;
 
 /// The compressing codings with the client's highest weight; empty if it prefers identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +24,7 @@ struct CodingWeights {
 pub(super) fn preferred_codings(headers: &HeaderMap) -> PreferredCodings {
     let mut weights = CodingWeights::default();
     for line in headers.get_all(ACCEPT_ENCODING) {
-        for member in line.as_bytes().split(|byte| *byte == b',') {
+        for member in list_members(line.as_bytes()) {
             weights.note(member);
         }
     }

@@ -1,5 +1,6 @@
 //! The end of a response's body, by its fields and by its chunks (RFC 9112 §6.3, §7.1). Pure.
 
+use crate::http_rules::grammar::list_members;
 use crate::http_rules::header_policy::Field;
 
 /// How the end of a body is known (RFC 9112 §6.3).
@@ -82,7 +83,7 @@ impl<'a> FramingFields<'a> {
     }
 
     fn connection(&mut self, value: &'a [u8]) {
-        for token in tokens(value) {
+        for token in list_members(value) {
             if token.eq_ignore_ascii_case(b"close") {
                 self.closes = true;
             } else if !token.eq_ignore_ascii_case(b"keep-alive") {
@@ -98,13 +99,9 @@ impl<'a> FramingFields<'a> {
 
     /// Do they nominate the field called `name`?
     pub(super) fn nominates(&self, name: &[u8]) -> bool {
-        let mut nominated = self.nominating.iter().flat_map(|value| tokens(value));
+        let mut nominated = self.nominating.iter().flat_map(|value| list_members(value));
         nominated.any(|token| token.eq_ignore_ascii_case(name))
     }
-}
-
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 fn decimal(value: &[u8]) -> Option<u64> {

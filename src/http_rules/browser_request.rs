@@ -3,6 +3,8 @@
 use http::header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, Method, Uri};
 
+use crate::http_rules::grammar::list_members;
+
 /// Is this the load of a page by a person's browser, whether or not it has a session?
 ///
 /// `Sec-Fetch-Dest: document` decides; a client that does not send that field is judged by its
@@ -40,8 +42,7 @@ pub fn wants_document(headers: &HeaderMap) -> bool {
 }
 
 fn names_html(accept: &[u8]) -> bool {
-    accept
-        .split(|byte| *byte == b',')
+    list_members(accept)
         .filter_map(|range| range.split(|byte| *byte == b';').next())
         .any(|range| range.trim_ascii().eq_ignore_ascii_case(b"text/html"))
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::http_rules::HeaderView;
+use crate::http_rules::grammar::list_members;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -17,7 +18,7 @@ pub fn client(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
     let mut client = peer;
     for line in lines.iter().rev() {
-        for stated in line.as_bytes().rsplit(|byte| *byte == b',') {
+        for stated in list_members(line.as_bytes()).rev() {
             let stated = std::str::from_utf8(stated).unwrap_or_default().trim();
             let Ok(address) = stated.parse::<IpAddr>() else {
                 return client;

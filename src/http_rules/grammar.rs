@@ -1,4 +1,4 @@
-//! The grammars of the RFCs: sets of bytes, asked with one look-up a byte, and the syntax of `Host`. Pure.
+//! The grammars of the RFCs: sets of bytes, asked with one look-up a byte, lists, and the syntax of `Host`. Pure.
 
 use std::net::Ipv6Addr;
 
@@ -60,6 +60,12 @@ impl ByteSet {
         }
         Self(set)
     }
+}
+
+/// The members of a comma-separated list (RFC 9110 §5.6.1), without the white space around them. An
+/// empty member is one, too.
+pub fn list_members(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// The characters of a host name (RFC 3986 §3.2.2): unreserved and percent-encoded ones.

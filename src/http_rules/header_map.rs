@@ -4,6 +4,7 @@ use http::HeaderMap;
 use http::header::{CONNECTION, COOKIE, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
 use crate::http_rules::cookies;
+use crate::http_rules::grammar::list_members;
 use crate::http_rules::header_policy::{
     Disposition, Field, HeaderPolicy, WITHHELD_COOKIE_PREFIX, canonical,
 };
@@ -90,8 +91,8 @@ pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
         .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+        .flat_map(|line| list_members(line.as_bytes()))
+        .any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Is there no `Transfer-Encoding`, or exactly one, and that one `chunked`? Anything else is read
@@ -133,8 +134,7 @@ fn strip_hop(headers: &mut HeaderMap, is_of_hop: impl Fn(Field) -> bool) {
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(CONNECTION).iter();
     lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
+        .flat_map(|line| list_members(line.as_bytes()))
         .filter(|token| !token.eq_ignore_ascii_case(b"close"))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect()
