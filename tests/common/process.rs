@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use t3_standin::server::{Options as StandinOptions, Standin};
 
-use super::PATIENCE;
+use super::{PATIENCE, cli_in};
 
 /// A dispatcher in a process of its own; killed with the test.
 pub struct Process {
@@ -40,6 +42,19 @@ pub fn command() -> Command {
         // The default port is the same for every process.
         .env("DISPATCHER_METRICS_PORT", "0");
     command
+}
+
+/// A stand-in whose base directory is `dir`/t3, and the command of a dispatcher in front of it.
+pub async fn standin_and_command(dir: &Path) -> (Standin, Command) {
+    let base_dir = dir.join("t3");
+    let standin = Standin::start(StandinOptions::new(&base_dir)).await;
+    let standin = standin.expect("a free port");
+    let mut command = command();
+    command
+        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
+        .env("T3_BIN", cli_in(dir))
+        .env("T3CODE_HOME", base_dir);
+    (standin, command)
 }
 
 /// Runs a command that must end by itself.

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
-use crate::common::process::{Process, command};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, cli_in, request};
+use crate::common::process::{Process, standin_and_command};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, Scrape, request};
 
 /// A close frame with code 1000, masked with zeros.
 const CLOSE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
@@ -27,15 +27,9 @@ struct Scenario {
 impl Scenario {
     async fn begin() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let base_dir = dir.path().join("t3");
-        let standin = Standin::start(StandinOptions::new(&base_dir)).await;
-        let standin = standin.expect("a free port");
+        let (standin, mut command) = standin_and_command(dir.path()).await;
         let metrics = free_port();
-        let mut command = command();
         command
-            .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-            .env("T3_BIN", cli_in(dir.path()))
-            .env("T3CODE_HOME", &base_dir)
             .env("DISPATCHER_IDENTITY_HEADER", "X-User")
             .env("DISPATCHER_METRICS_PORT", metrics.port().to_string())
             .env("LOG_FORMAT", "json");

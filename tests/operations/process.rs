@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use t3_standin::server::{Options as StandinOptions, Standin};
 
-use crate::common::process::{Process, binary, command, is_release, output};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, cli_in, request, skip};
+use crate::common::process::{Process, binary, command, is_release, output, standin_and_command};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, request, skip};
 
 #[test]
 fn an_invalid_option_ends_the_start_with_one_line_and_code_2() {
@@ -153,16 +153,8 @@ async fn it_drains_as_pid_1_too() {
 #[tokio::test]
 async fn no_credential_and_no_cookie_is_in_the_log_at_any_level() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let base_dir = dir.path().join("t3");
-    let standin = Standin::start(StandinOptions::new(&base_dir))
-        .await
-        .expect("a free port");
-    let mut command = command();
-    command
-        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-        .env("T3_BIN", cli_in(dir.path()))
-        .env("T3CODE_HOME", &base_dir)
-        .env("RUST_LOG", "trace");
+    let (standin, mut command) = standin_and_command(dir.path()).await;
+    command.env("RUST_LOG", "trace");
     let process = Process::start(&mut command);
     let response = request(
         process.addr,

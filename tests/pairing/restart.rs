@@ -8,8 +8,8 @@ use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::common::process::{Process, command, is_release};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, cli_in, request};
+use crate::common::process::{Process, is_release, standin_and_command};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, request};
 
 /// How long t3's port accepts connections before t3 responds (contract §7).
 const SILENCE: Duration = Duration::from_millis(900);
@@ -165,16 +165,8 @@ async fn a_t3_that_is_up_is_not_probed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_pairings_take_little_memory() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let base_dir = dir.path().join("t3");
-    let standin = Standin::start(StandinOptions::new(&base_dir))
-        .await
-        .expect("a free port");
-    let mut command = command();
-    command
-        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-        .env("T3_BIN", cli_in(dir.path()))
-        .env("T3CODE_HOME", &base_dir)
-        .env("DISPATCHER_IDENTITY_HEADER", "X-authentik-username");
+    let (_standin, mut command) = standin_and_command(dir.path()).await;
+    command.env("DISPATCHER_IDENTITY_HEADER", "X-authentik-username");
     let process = Process::start(&mut command);
     let addr = process.addr;
     for round in 0..5 {

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use t3_standin::server::{Options as StandinOptions, Standin};
-
-use crate::common::process::{Process, command};
-use crate::common::{Client, PAGE, cli_in};
+use crate::common::process::{Process, standin_and_command};
+use crate::common::{Client, PAGE};
 use crate::resource_use::{MOST_KIB, assert_healthy};
 
 /// The most CLI runs at once: t3's database takes few writers (contract §1).
@@ -15,16 +13,10 @@ const MOST_RUNS: usize = 2;
 #[tokio::test]
 async fn row_36_a_thousand_cookieless_page_loads_at_once() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let base_dir = dir.path().join("t3");
-    let standin = Standin::start(StandinOptions::new(&base_dir)).await;
-    let standin = standin.expect("a free port");
+    let (standin, mut command) = standin_and_command(dir.path()).await;
     standin.set_faults(|faults| faults.cli_delay_ms = 300);
-    let mut command = command();
-    command
-        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-        .env("T3_BIN", cli_in(dir.path()))
-        .env("T3CODE_HOME", &base_dir)
-        .args(["--mint", "cli"]);
+    command.args(["--mint", "cli"]);
+    let base_dir = dir.path().join("t3");
     let process = Process::start(&mut command);
     let mut loads = Vec::new();
     for _ in 0..1000 {

@@ -3,10 +3,9 @@
 use std::process::Command;
 
 use rustix::process::Signal;
-use t3_standin::server::{Options as StandinOptions, Standin};
 
-use crate::common::process::{Process, command};
-use crate::common::{cli_in, request, skip};
+use crate::common::process::{Process, standin_and_command};
+use crate::common::{request, skip};
 use crate::harness::load;
 
 /// From the range for documentation (RFC 5737).
@@ -24,15 +23,8 @@ async fn a_remote_peer_is_not_paired_and_one_warning_names_the_option() {
         );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let base_dir = dir.path().join("t3");
-    let standin = Standin::start(StandinOptions::new(&base_dir)).await;
-    let standin = standin.expect("a free port");
-    let mut command = command();
-    command
-        .env("DISPATCHER_HOST", "0.0.0.0")
-        .env("T3_UPSTREAM_PORT", standin.addr().port().to_string())
-        .env("T3_BIN", cli_in(dir.path()))
-        .env("T3CODE_HOME", &base_dir);
+    let (_standin, mut command) = standin_and_command(dir.path()).await;
+    command.env("DISPATCHER_HOST", "0.0.0.0");
     let process = Process::start(&mut command);
     let port = process.addr.port();
     let elsewhere = format!("{ADDRESS}:{port}").parse().expect("an address");
