@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -28,6 +29,11 @@ use crate::upstream::response_body::Inbound;
 
 /// How long connecting to t3 may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How much of a response the kernel may hold for us (it doubles this for its own bookkeeping). t3 is
+/// near, so little of it is ever under way; without a limit each client that reads slowly costs up to
+/// `net.ipv4.tcp_rmem`'s 6 to 32 MB, and some 200 of them starve every socket of the machine.
+const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The client of t3.
 #[derive(Debug)]
@@ -149,8 +155,9 @@ impl Upstream {
             .await
             .map_err(|_| Failure::ConnectTimeout)?
             .map_err(Failure::Unreachable)?;
-        // Failing to set it costs latency only.
+        // Failing to set these costs latency or memory only.
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         Ok(stream)
     }
 

@@ -135,6 +135,21 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
     }
     println!("{most} KiB resident");
     assert!(most < MOST_KIB, "{most} KiB resident");
+    let unread = most_unread(standin.addr().port());
+    assert!(unread < 1 << 20, "{unread} bytes of a response wait unread");
+}
+
+/// The most bytes that the kernel holds unread on a connection to `port` of this machine.
+fn most_unread(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("procfs");
+    let unread = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (remote, queues) = (*fields.get(2)?, *fields.get(4)?);
+        let is_ours = remote.ends_with(&format!(":{port:04X}"));
+        let (_, unread) = queues.split_once(':').filter(|_| is_ours)?;
+        u64::from_str_radix(unread, 16).ok()
+    });
+    unread.max().expect("a connection to the port")
 }
 
 #[tokio::test]
