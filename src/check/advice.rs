@@ -3,9 +3,9 @@
 use http::StatusCode;
 
 use crate::check::report::Finding;
+use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
-use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
 
 const UPGRADED: &str = "this t3 may be newer than the dispatcher: look for a newer dispatcher";
@@ -59,18 +59,17 @@ pub(super) fn on_upstream(failure: &Failure, address: &str) -> Finding {
 }
 
 /// t3's API minted no credential.
-pub(super) fn on_mint(error: &MintError) -> Finding {
+pub(super) fn on_mint(error: &AdminApiError) -> Finding {
     let advice = match error {
-        MintError::Upstream(_) => "t3 has just gone: try again",
-        MintError::NoAdminSession => "see the step before",
-        MintError::Cli(error) => return on_cli(error),
-        MintError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+        AdminApiError::Upstream(_) => "t3 has just gone: try again",
+        AdminApiError::NoSession => "see the step before",
+        AdminApiError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
             "t3 does not accept the session that its CLI issued: are T3CODE_HOME and `t3 serve --base-dir` the same?"
         }
-        MintError::Status(status) if status.is_server_error() => "look at t3's log",
-        MintError::Status(_) | MintError::Unusable => UPGRADED,
+        AdminApiError::Status(status) if status.is_server_error() => "look at t3's log",
+        AdminApiError::Status(_) | AdminApiError::Unusable => UPGRADED,
     };
-    finding(error, advice)
+    finding(format!("pairing-token: {error}"), advice)
 }
 
 /// t3 exchanged no credential.

@@ -3,19 +3,18 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use data_encoding::BASE64URL_NOPAD;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
 use crate::config::options::CliConfig;
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
+use crate::pairing::admin_api::{AdminApiError, AdminCall};
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
-use crate::pairing::mint::{self, MintError};
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
+use crate::pairing::token_claims::session_id;
 use crate::upstream::Upstream;
 
 /// The name of its sessions in t3's client list.
@@ -61,9 +60,9 @@ impl DryRun {
     }
 
     /// Mints a credential by t3's API.
-    pub async fn mint_by_api(&self, admin: &AdminToken) -> Result<Credential, MintError> {
-        let minted =
-            mint::mint_by_api(&self.upstream, LABEL, &admin.0, self.timing.api_response).await;
+    pub async fn mint_by_api(&self, admin: &AdminToken) -> Result<Credential, AdminApiError> {
+        let (mint, limit) = (AdminCall::mint(LABEL), self.timing.api_response);
+        let minted = mint.send(&self.upstream, &admin.0, limit).await;
         minted.map(Credential)
     }
 
@@ -99,11 +98,8 @@ impl DryRun {
     ) -> Result<(), CliError> {
         let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
         if let Some(AdminToken(token)) = admin {
-            let (path, body) = ("/api/auth/clients/revoke", json!({ "sessionId": id }));
-            let response =
-                mint::call_admin_api(&self.upstream, path, body, token, self.timing.api_response)
-                    .await;
-            if response.is_ok_and(|response| response["revoked"] == true) {
+            let (revoke, limit) = (AdminCall::revoke(&id), self.timing.api_response);
+            if let Ok(true) = revoke.send(&self.upstream, token, limit).await {
                 return Ok(());
             }
         }
@@ -120,41 +116,5 @@ impl DryRun {
     /// When a run of the t3 CLI that begins now must have ended.
     fn deadline(&self) -> Instant {
         Instant::now() + self.timing.pairing_patience
-    }
-}
-
-/// The id of a token's session: `sid` of the claims in front of its signature. Only a plain one, as
-/// it goes on a command line.
-fn session_id(token: &str) -> Option<String> {
-    let (claims, _) = token.split_once('.')?;
-    let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
-    let claims: Value = serde_json::from_slice(&claims).ok()?;
-    let id = claims["sid"].as_str()?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let is_id = !id.is_empty() && !id.starts_with('-') && id.bytes().all(is_plain);
-    is_id.then(|| id.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_s_id_is_read_from_its_token() {
-        let token = |claims: &str| format!("{}.mac", BASE64URL_NOPAD.encode(claims.as_bytes()));
-        let id = "3f0c2a4e-0000-4000-8000-000000000000";
-        let good = token(&format!(r#"{{"v":1,"sid":"{id}"}}"#));
-        assert_eq!(session_id(&good).as_deref(), Some(id));
-        for bad in [
-            "",
-            "no claims",
-            &token("{}"),
-            &token("not JSON"),
-            &token(r#"{"sid":""}"#),
-            &token(r#"{"sid":"--base-dir"}"#),
-            &token(r#"{"sid":"a b"}"#),
-        ] {
-            assert_eq!(session_id(bad), None, "{bad}");
-        }
     }
 }

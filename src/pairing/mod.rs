@@ -1,21 +1,24 @@
 //! Pairing: gives a browser that has no t3 session one, for which a credential is minted and exchanged.
 
+pub mod admin_api;
 pub mod admin_session;
 pub mod cli_process;
+pub mod client_list;
 pub mod dry_run;
 pub mod exchange;
 pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
+pub mod pair_error;
 pub mod policy;
 pub mod secret;
 pub mod t3_cli;
 pub mod tabs;
+pub mod token_claims;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
@@ -24,17 +27,19 @@ use crate::config::options::PairingConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::request_id::RequestId;
 use crate::metrics::Metrics;
-use crate::metrics::pairing::{PairingFailure, Way};
-use crate::pairing::cli_process::CliError;
-use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
+use crate::metrics::pairing::Way;
+use crate::pairing::admin_api::AdminApi;
+use crate::pairing::admin_session::AdminSession;
+use crate::pairing::exchange::{CredentialExchange, Session};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
-use crate::pairing::mint::{Mint, MintError};
+use crate::pairing::mint::Mint;
+use crate::pairing::pair_error::PairError;
 use crate::pairing::policy::Liveness;
+use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs};
 use crate::process::Tasks;
 use crate::upstream::Upstream;
-use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 
 /// Pairs browsers with t3, and knows which of their sessions are alive.
@@ -42,6 +47,7 @@ use crate::upstream::health::Readiness;
 pub struct Pairing {
     upstream: Arc<Upstream>,
     readiness: Arc<Readiness>,
+    admin_api: Arc<AdminApi>,
     mint: Mint,
     exchange: CredentialExchange,
     guard: LoopGuard,
@@ -75,20 +81,6 @@ struct PairingAttempt {
     deadline: Instant,
 }
 
-/// Why a pairing failed.
-#[derive(Debug, Error)]
-enum PairError {
-    /// No credential was minted.
-    #[error(transparent)]
-    Mint(#[from] MintError),
-    /// The credential was not exchanged for a session.
-    #[error(transparent)]
-    Exchange(#[from] ExchangeError),
-    /// It took longer than a person waits.
-    #[error("no session in time")]
-    Late,
-}
-
 impl Pairing {
     /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows.
     pub fn new(
@@ -99,8 +91,16 @@ impl Pairing {
         metrics: Arc<Metrics>,
         tasks: Tasks,
     ) -> Self {
+        let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
+        let admin_api = Arc::new(AdminApi::new(
+            Arc::clone(&upstream),
+            Arc::new(AdminSession::new(Arc::clone(&cli))),
+            Arc::clone(&metrics),
+            timing.api_response,
+        ));
         Self {
-            mint: Mint::new(config, timing, Arc::clone(&upstream), Arc::clone(&metrics)),
+            mint: Mint::new(config.mint, Arc::clone(&admin_api), cli),
+            admin_api,
             upstream,
             readiness,
             exchange: CredentialExchange::default(),
@@ -116,6 +116,12 @@ impl Pairing {
     /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
     pub async fn warm_up(&self) {
         self.mint.warm_up().await;
+    }
+
+    /// t3's administrative endpoints, whatever the source of credentials is: the first call gets the
+    /// admin session.
+    pub fn admin_api(&self) -> &Arc<AdminApi> {
+        &self.admin_api
     }
 
     /// Does the t3 CLI run right now?
@@ -231,41 +237,6 @@ impl PairingAttempt {
             browser: request.browser.clone(),
             request_id: request.request_id.clone(),
             deadline: request.arrived + patience,
-        }
-    }
-}
-
-impl PairError {
-    /// Is t3 gone, so that pairing could not even begin?
-    fn is_upstream_gone(&self) -> bool {
-        let failure = match self {
-            Self::Mint(MintError::Upstream(failure)) => failure,
-            Self::Exchange(ExchangeError::Upstream(failure)) => failure,
-            _ => return false,
-        };
-        matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
-    }
-
-    /// The cause that it is counted under.
-    fn cause(&self) -> PairingFailure {
-        match self {
-            Self::Late => PairingFailure::Late,
-            Self::Mint(MintError::Upstream(_)) => PairingFailure::NoAnswer,
-            Self::Mint(MintError::NoAdminSession) => PairingFailure::NoSession,
-            Self::Mint(MintError::Status(_)) => PairingFailure::ApiRefused,
-            Self::Mint(MintError::Unusable) => PairingFailure::ApiUnusable,
-            Self::Mint(MintError::Cli(error)) => match error {
-                CliError::Busy => PairingFailure::CliBusy,
-                CliError::Spawn(_) => PairingFailure::CliMissing,
-                CliError::Timeout => PairingFailure::CliTimeout,
-                CliError::Failed(..) => PairingFailure::CliFailed,
-                CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
-                    PairingFailure::CliUnusable
-                }
-            },
-            Self::Exchange(ExchangeError::Upstream(_)) => PairingFailure::NoAnswer,
-            Self::Exchange(ExchangeError::Status(_)) => PairingFailure::ExchangeRefused,
-            Self::Exchange(ExchangeError::NoCookie) => PairingFailure::NoCookie,
         }
     }
 }

@@ -12,16 +12,17 @@ use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
-/// How much of a response is read. t3's responses to these calls are under 2 KiB (contract §2-§4).
+/// How much of a response is read unless the call says otherwise. t3's responses to these calls are under 2 KiB (contract §2-§4).
 const RESPONSE_LIMIT_BYTES: usize = 64 * 1024;
 
 /// A request of the dispatcher's own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiCall {
     method: Method,
     path: &'static str,
     headers: HeaderMap,
     body: Option<Value>,
+    response_limit: usize,
 }
 
 impl ApiCall {
@@ -32,6 +33,7 @@ impl ApiCall {
             path,
             headers: HeaderMap::new(),
             body: None,
+            response_limit: RESPONSE_LIMIT_BYTES,
         }
     }
 
@@ -50,6 +52,14 @@ impl ApiCall {
             self.headers.insert(name, value);
         }
         self
+    }
+
+    /// Reads a response of up to `bytes`.
+    pub fn reading_up_to(self, bytes: usize) -> Self {
+        Self {
+            response_limit: bytes,
+            ..self
+        }
     }
 
     fn into_request(self, upstream: &Upstream) -> Request<Outbound> {
@@ -78,10 +88,11 @@ impl Upstream {
     pub async fn call(&self, call: ApiCall, limit: Duration) -> Result<Response<Bytes>, Failure> {
         let exchange = async {
             let connection = self.connect().await?;
+            let response_limit = call.response_limit;
             let request = call.into_request(self);
             let answer = self.exchange(connection, request, limit, None).await?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, RESPONSE_LIMIT_BYTES).collect().await;
+            let body = Limited::new(body, response_limit).collect().await;
             let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
             Ok(Response::from_parts(head, body))
         };

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin_api;
 mod concurrency;
 mod failures;
 mod healing;

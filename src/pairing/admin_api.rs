@@ -1,0 +1,181 @@
+//! t3's administrative endpoints, called with the dispatcher's own session (contract §4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::metrics::Metrics;
+use crate::pairing::admin_session::AdminSession;
+use crate::pairing::client_list::{self, ClientSession};
+use crate::pairing::secret::Secret;
+use crate::upstream::Upstream;
+use crate::upstream::api_call::ApiCall;
+use crate::upstream::error::Failure;
+
+/// How much of t3's list of clients is read: about 1 KiB for each session of the last 30 days.
+const CLIENTS_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Calls t3's administrative endpoints; once more with a new admin session if t3 refuses the present
+/// one.
+#[derive(Debug)]
+pub struct AdminApi {
+    upstream: Arc<Upstream>,
+    session: Arc<AdminSession>,
+    metrics: Arc<Metrics>,
+    limit: Duration,
+    /// Held while a list of clients is fetched: only one is buffered at a time.
+    listing: tokio::sync::Mutex<()>,
+}
+
+/// Why a call gave nothing.
+#[derive(Debug, Error)]
+pub enum AdminApiError {
+    /// t3 did not respond.
+    #[error(transparent)]
+    Upstream(#[from] Failure),
+    /// There is no admin session to use the API with.
+    #[error("no admin session for t3's API")]
+    NoSession,
+    /// t3 refused.
+    #[error("t3 answered {0}")]
+    Status(StatusCode),
+    /// The response does not have what was asked for. A t3 without this endpoint may respond with its
+    /// page.
+    #[error("t3's response is not of the expected form")]
+    Unusable,
+}
+
+/// A call of one endpoint, and how its response is read.
+#[derive(Debug)]
+pub(super) struct AdminCall<T> {
+    call: ApiCall,
+    read: fn(&[u8]) -> Option<T>,
+}
+
+impl AdminApi {
+    /// Calls the t3 of `upstream`, which may take `limit` for a response.
+    pub(super) fn new(
+        upstream: Arc<Upstream>,
+        session: Arc<AdminSession>,
+        metrics: Arc<Metrics>,
+        limit: Duration,
+    ) -> Self {
+        Self {
+            upstream,
+            session,
+            metrics,
+            limit,
+            listing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// All living sessions of t3: `GET /api/auth/clients`.
+    ///
+    /// # Errors
+    /// If there is no admin session, or t3 does not respond with a list.
+    pub async fn clients(&self) -> Result<Vec<ClientSession>, AdminApiError> {
+        let _turn = self.listing.lock().await;
+        self.call(&AdminCall::clients()).await
+    }
+
+    /// Revokes the session of `id`: `POST /api/auth/clients/revoke`. False if t3 knew no such living
+    /// session. t3 refuses to revoke the admin session itself.
+    ///
+    /// # Errors
+    /// If there is no admin session, or t3 does not respond with a yes or a no.
+    pub async fn revoke(&self, id: &str) -> Result<bool, AdminApiError> {
+        self.call(&AdminCall::revoke(id)).await
+    }
+
+    /// Mints a credential, whose session the list of clients will name `label`:
+    /// `POST /api/auth/pairing-token`.
+    pub(super) async fn mint(&self, label: &str) -> Result<Secret, AdminApiError> {
+        self.call(&AdminCall::mint(label)).await
+    }
+
+    /// The dispatcher's own session.
+    pub(super) fn session(&self) -> &Arc<AdminSession> {
+        &self.session
+    }
+
+    async fn call<T>(&self, call: &AdminCall<T>) -> Result<T, AdminApiError> {
+        let token = self.token().await?;
+        let outcome = call.send(&self.upstream, &token, self.limit).await;
+        if !matches!(
+            outcome,
+            Err(AdminApiError::Status(StatusCode::UNAUTHORIZED))
+        ) {
+            return outcome;
+        }
+        self.session.discard(&token);
+        self.metrics.admin_session_refused();
+        let token = self.token().await?;
+        call.send(&self.upstream, &token, self.limit).await
+    }
+
+    async fn token(&self) -> Result<Arc<Secret>, AdminApiError> {
+        self.session.token().await.ok_or(AdminApiError::NoSession)
+    }
+}
+
+impl AdminCall<Secret> {
+    /// Mints a credential.
+    pub(super) fn mint(label: &str) -> Self {
+        Self {
+            call: ApiCall::post("/api/auth/pairing-token", json!({ "label": label })),
+            read: |body| json(body)?["credential"].as_str().and_then(Secret::new),
+        }
+    }
+}
+
+impl AdminCall<Vec<ClientSession>> {
+    fn clients() -> Self {
+        Self {
+            call: ApiCall::get("/api/auth/clients").reading_up_to(CLIENTS_LIMIT_BYTES),
+            read: client_list::read,
+        }
+    }
+}
+
+impl AdminCall<bool> {
+    /// Revokes a session.
+    pub(super) fn revoke(id: &str) -> Self {
+        let body = json!({ "sessionId": id });
+        Self {
+            call: ApiCall::post("/api/auth/clients/revoke", body),
+            read: |body| json(body)?["revoked"].as_bool(),
+        }
+    }
+}
+
+impl<T> AdminCall<T> {
+    /// Makes the call once, within `limit`, with the admin session of `token`.
+    pub(super) async fn send(
+        &self,
+        upstream: &Upstream,
+        token: &Secret,
+        limit: Duration,
+    ) -> Result<T, AdminApiError> {
+        let call = self.call.clone().with(AUTHORIZATION, Some(bearer(token)?));
+        let response = upstream.call(call, limit).await?;
+        if response.status() != StatusCode::OK {
+            return Err(AdminApiError::Status(response.status()));
+        }
+        (self.read)(response.body()).ok_or(AdminApiError::Unusable)
+    }
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, AdminApiError> {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+    let mut bearer = bearer.map_err(|_| AdminApiError::NoSession)?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
+fn json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok()
+}

@@ -1,0 +1,118 @@
+//! t3's list of clients: its living sessions, whose they are and how they were made (contract §4). Pure.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Deserializer};
+
+/// One session of t3's list of clients: of a browser, of an app, or an administrative one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "ListedSession")]
+pub struct ClientSession {
+    /// Its id: the `sid` of its token's claims.
+    pub id: String,
+    /// The label of the credential that it was made with, or that it was issued with.
+    pub label: Option<String>,
+    /// `browser-session-cookie`, `bearer-access-token` or `dpop-access-token`; empty if t3 does not say.
+    pub method: String,
+    /// `one-time-token`, `cli-issued-session` or another; empty if t3 does not say.
+    pub subject: String,
+    /// When it was made, if t3 says so.
+    pub issued_at: Option<SystemTime>,
+    /// When it will end, if t3 says so.
+    pub expires_at: Option<SystemTime>,
+    /// Does it have an open WebSocket?
+    pub connected: bool,
+    /// Is it the admin session that the list was got with?
+    pub current: bool,
+}
+
+/// A row of the list as t3 sends it, as far as it is used.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedSession {
+    session_id: String,
+    #[serde(default)]
+    client: ListedClient,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    subject: String,
+    #[serde(default, deserialize_with = "time")]
+    issued_at: Option<SystemTime>,
+    #[serde(default, deserialize_with = "time")]
+    expires_at: Option<SystemTime>,
+    #[serde(default)]
+    connected: bool,
+    #[serde(default)]
+    current: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct ListedClient {
+    label: Option<String>,
+}
+
+/// The rows of t3's list; `None` if `body` is none.
+pub(super) fn read(body: &[u8]) -> Option<Vec<ClientSession>> {
+    serde_json::from_slice(body).ok()
+}
+
+impl From<ListedSession> for ClientSession {
+    fn from(listed: ListedSession) -> Self {
+        Self {
+            id: listed.session_id,
+            label: listed.client.label,
+            method: listed.method,
+            subject: listed.subject,
+            issued_at: listed.issued_at,
+            expires_at: listed.expires_at,
+            connected: listed.connected,
+            current: listed.current,
+        }
+    }
+}
+
+/// A time as t3 writes it, `2026-11-22T14:36:11.379Z`; `None` if it is none.
+fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SystemTime>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    Ok(text.and_then(|text| humantime::parse_rfc3339(&text).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_row_of_t3_s_list_is_read() {
+        let row = r#"[{"sessionId":"3f0c2a4e-0000-4000-8000-000000000000","subject":"one-time-token",
+            "scopes":["orchestration:read"],"method":"browser-session-cookie",
+            "client":{"label":"alice","ipAddress":"127.0.0.1","deviceType":"desktop"},
+            "issuedAt":"2026-11-22T14:36:11.379Z","expiresAt":"2026-12-22T14:36:11.379Z",
+            "lastConnectedAt":null,"connected":true,"current":false}]"#;
+        let issued = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_358_171_379);
+        let expected = ClientSession {
+            id: "3f0c2a4e-0000-4000-8000-000000000000".to_owned(),
+            label: Some("alice".to_owned()),
+            method: "browser-session-cookie".to_owned(),
+            subject: "one-time-token".to_owned(),
+            issued_at: Some(issued),
+            expires_at: Some(issued + Duration::from_secs(30 * 24 * 3600)),
+            connected: true,
+            current: false,
+        };
+        assert_eq!(read(row.as_bytes()), Some(vec![expected]));
+    }
+
+    #[test]
+    fn what_t3_does_not_say_is_left_open_and_what_is_no_list_is_none() {
+        let rows = read(br#"[{"sessionId":"a","client":{},"issuedAt":"yesterday"}]"#);
+        let row = rows.expect("a list").remove(0);
+        assert_eq!((row.label, row.issued_at), (None, None));
+        assert_eq!(read(b"[]"), Some(Vec::new()));
+        for none in ["", "<!doctype html>", "{}", r#"[{"client":{}}]"#] {
+            assert_eq!(read(none.as_bytes()), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a pairing failed, and the cause that it is counted under.
+
+use thiserror::Error;
+
+use crate::metrics::pairing::PairingFailure;
+use crate::pairing::admin_api::AdminApiError;
+use crate::pairing::cli_process::CliError;
+use crate::pairing::exchange::ExchangeError;
+use crate::pairing::mint::MintError;
+use crate::upstream::error::Failure;
+
+/// Why a pairing failed.
+#[derive(Debug, Error)]
+pub(super) enum PairError {
+    /// No credential was minted.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The credential was not exchanged for a session.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// It took longer than a person waits.
+    #[error("no session in time")]
+    Late,
+}
+
+impl PairError {
+    /// Is t3 gone, so that pairing could not even begin?
+    pub(super) fn is_upstream_gone(&self) -> bool {
+        let failure = match self {
+            Self::Mint(MintError::Api(AdminApiError::Upstream(failure))) => failure,
+            Self::Exchange(ExchangeError::Upstream(failure)) => failure,
+            _ => return false,
+        };
+        matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
+    }
+
+    /// The cause that it is counted under.
+    pub(super) fn cause(&self) -> PairingFailure {
+        match self {
+            Self::Late => PairingFailure::Late,
+            Self::Mint(MintError::Api(error)) => match error {
+                AdminApiError::Upstream(_) => PairingFailure::NoAnswer,
+                AdminApiError::NoSession => PairingFailure::NoSession,
+                AdminApiError::Status(_) => PairingFailure::ApiRefused,
+                AdminApiError::Unusable => PairingFailure::ApiUnusable,
+            },
+            Self::Mint(MintError::Cli(error)) => match error {
+                CliError::Busy => PairingFailure::CliBusy,
+                CliError::Spawn(_) => PairingFailure::CliMissing,
+                CliError::Timeout => PairingFailure::CliTimeout,
+                CliError::Failed(..) => PairingFailure::CliFailed,
+                CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
+                    PairingFailure::CliUnusable
+                }
+            },
+            Self::Exchange(ExchangeError::Upstream(_)) => PairingFailure::NoAnswer,
+            Self::Exchange(ExchangeError::Status(_)) => PairingFailure::ExchangeRefused,
+            Self::Exchange(ExchangeError::NoCookie) => PairingFailure::NoCookie,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a token of t3 says of itself, in the claims before its signature (contract §4). Pure.
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+/// The id of a token's session: `sid` of its claims. Only a plain one, as it goes on a command line.
+/// The signature is t3's to verify: nothing here says that the token is genuine.
+pub(super) fn session_id(token: &str) -> Option<String> {
+    let (claims, _) = token.split_once('.')?;
+    let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let id = claims["sid"].as_str()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_id = !id.is_empty() && !id.starts_with('-') && id.bytes().all(is_plain);
+    is_id.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_s_id_is_read_from_its_token() {
+        let token = |claims: &str| format!("{}.mac", BASE64URL_NOPAD.encode(claims.as_bytes()));
+        let id = "3f0c2a4e-0000-4000-8000-000000000000";
+        let good = token(&format!(r#"{{"v":1,"sid":"{id}"}}"#));
+        assert_eq!(session_id(&good).as_deref(), Some(id));
+        for bad in [
+            "",
+            "no claims",
+            &token("{}"),
+            &token("not JSON"),
+            &token(r#"{"sid":""}"#),
+            &token(r#"{"sid":"--base-dir"}"#),
+            &token(r#"{"sid":"a b"}"#),
+        ] {
+            assert_eq!(session_id(bad), None, "{bad}");
+        }
+    }
+}
