@@ -1,6 +1,7 @@
 //! Who a request says it is from, by the header that single sign-on sets. Pure.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,17 +9,50 @@ use http::{HeaderName, HeaderValue};
 
 use crate::http_rules::HeaderView;
 
-/// The one non-empty value of exactly `name`; none where it is missing, empty or repeated.
+/// The one non-empty value of exactly `name`, as text; none where it is missing, empty or repeated.
+/// Only SP and HTAB around it are not part of it (RFC 9110 §5.6.3).
+///
+/// The text is exact: two values have the same text only if they are equal byte for byte.
 pub fn stated<'a>(
     header: &'a (impl HeaderView + ?Sized),
     name: &'a HeaderName,
 ) -> Option<Cow<'a, str>> {
-    let value = header.single(name)?;
-    let stated = match std::str::from_utf8(value) {
-        Ok(stated) => Cow::Borrowed(stated.trim()),
-        Err(_) => Cow::Owned(String::from_utf8_lossy(value).trim().to_owned()),
-    };
-    (!stated.is_empty()).then_some(stated)
+    let value = trimmed(header.single(name)?);
+    (!value.is_empty()).then(|| text_of(value))
+}
+
+/// `value` without the SP and HTAB around it.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Bytes as text: UTF-8 as it is, any other byte percent-encoded, and so is `%` itself. Decoding it
+/// gives the bytes back, so that no two names have one text.
+pub fn text_of(name: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(name) {
+        Ok(text) if !text.contains('%') => Cow::Borrowed(text),
+        _ => Cow::Owned(percent_encoded(name)),
+    }
+}
+
+fn percent_encoded(name: &[u8]) -> String {
+    let mut text = String::with_capacity(3 * name.len());
+    for chunk in name.utf8_chunks() {
+        text.push_str(&chunk.valid().replace('%', "%25"));
+        push_encoded(&mut text, chunk.invalid());
+    }
+    text
+}
+
+/// Adds `bytes` to `text`, each percent-encoded (RFC 3986 §2.1).
+fn push_encoded(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // A `String` takes everything.
+        let _ = write!(text, "%{byte:02X}");
+    }
 }
 
 /// Is `identity` on the list, in whole or by the part before its `@`?
@@ -75,7 +109,11 @@ mod tests {
         let name = HeaderName::from_static("x-authentik-username");
         for (lines, expected) in [
             (vec![("x-authentik-username", "alice")], Some("alice")),
-            (vec![("x-authentik-username", " alice ")], Some("alice")),
+            (vec![("x-authentik-username", " \talice\t ")], Some("alice")),
+            (
+                vec![("x-authentik-username", "\u{a0}alice\u{3000}")],
+                Some("\u{a0}alice\u{3000}"),
+            ),
             (vec![("x-authentik-username", "Zo\u{eb}")], Some("Zo\u{eb}")),
             (vec![], None),
             (vec![("x-authentik-username", "")], None),
@@ -97,6 +135,22 @@ mod tests {
                 headers.append(HeaderName::from_static(field), value);
             }
             assert_eq!(stated(&headers, &name).as_deref(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn two_names_have_one_text_only_if_they_are_one() {
+        for (name, expected) in [
+            (&b"alice"[..], "alice"),
+            (b"Zo\xc3\xab", "Zo\u{eb}"),
+            (b"Zo\xeb", "Zo%EB"),
+            (b"Zo\xec", "Zo%EC"),
+            (b"Zo%EB", "Zo%25EB"),
+            (b"Zo\xef\xbf\xbd", "Zo\u{fffd}"),
+            (b"\xc3\xab\xff%\xc3", "\u{eb}%FF%25%C3"),
+            (b"50%", "50%25"),
+        ] {
+            assert_eq!(text_of(name), expected, "{}", name.escape_ascii());
         }
     }
 

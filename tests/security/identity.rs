@@ -1,6 +1,9 @@
 //! Who is paired: the identity header and the allowed users.
 
-use crate::common::World;
+use std::collections::HashSet;
+
+use crate::common::http::Response;
+use crate::common::{Client, PAGE, World};
 use crate::harness::{ADA, HEADER, assert_paired, assert_untouched, each, load};
 
 #[tokio::test]
@@ -112,4 +115,36 @@ async fn the_403_page_escapes_the_name() {
         "{}",
         response.text()
     );
+}
+
+/// Loads a page in one browser as the person whose name has these bytes.
+async fn load_as(world: &World, target: &str, name: &[u8]) -> Response {
+    let page = PAGE.replace('\n', "\r\n");
+    let head = format!("GET {target} HTTP/1.1\r\nHost: t3.test\r\n{page}\r\n");
+    let field = [b"X-authentik-username: ", name, b"\r\n\r\n"].concat();
+    let mut client = Client::connect(world.addr()).await;
+    client.send(&[head.as_bytes(), &field].concat()).await;
+    client.response(false).await
+}
+
+#[tokio::test]
+async fn row_73_names_that_are_equal_only_when_decoded_are_two_people() {
+    let names: [&[u8]; 5] = [b"Zo\xeb", b"Zo\xec", b"Zo\xef\xbf\xbd", b"Zo%EB", b"Zo"];
+    let world = World::with(&HEADER).await;
+    let mut sessions = HashSet::new();
+    for (number, name) in names.into_iter().enumerate() {
+        // Tabs of one person's browser would share a session.
+        let first = load_as(&world, &format!("/a/{number}"), name).await;
+        let second = load_as(&world, &format!("/b/{number}"), name).await;
+        let shown = name.escape_ascii();
+        assert_eq!((first.status, second.status), (302, 302), "{shown}");
+        assert_eq!(first.cookie(), second.cookie(), "{shown}");
+        assert!(sessions.insert(first.cookie()), "{shown} got another's");
+    }
+    let list = ["--allowed-users", "Zo\u{fffd}"];
+    let world = World::with(&[HEADER, list].concat()).await;
+    for name in [&b"Zo\xeb"[..], b"Zo\xec"] {
+        let response = load_as(&world, "/", name).await;
+        assert_eq!(response.status, 403, "{}", name.escape_ascii());
+    }
 }
