@@ -2,7 +2,8 @@
 //! t3 sees.
 
 pub mod identity;
-pub mod secret_file;
+mod reread_file;
+mod secret_file;
 
 use std::borrow::Cow;
 use std::io;
@@ -74,7 +75,7 @@ impl AccessPolicy {
     pub fn new(config: AccessConfig, timing: Timing) -> io::Result<Self> {
         let secret = config.secret_file.as_deref();
         let secret = secret
-            .map(|path| SecretFile::open(path, timing.secret_reread))
+            .map(|path| SecretFile::open(path, timing.file_reread))
             .transpose()?;
         Ok(Self {
             header_policy: HeaderPolicy::new(config.identity_header.as_ref()),
@@ -173,7 +174,7 @@ impl AccessPolicy {
             return true;
         };
         let offered = fields.single(&SECRET_HEADER);
-        offered.is_some_and(|offered| secret.is(offered))
+        offered.is_some_and(|offered| secret.contains(offered))
     }
 
     fn standing(&self, identity: Option<&str>, peer: IpAddr) -> Standing {

@@ -1,102 +1,77 @@
-//! The secret that the ingress adds to what it sends, read from a file and read again on change.
+//! The secret that the ingress adds to what it sends, in a file that is read again when it changes.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use std::{fs, io};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use subtle::ConstantTimeEq;
-use tokio::time::Instant;
-use tracing::{info, warn};
+use subtle::{Choice, ConstantTimeEq};
 
-/// A secret in a file.
+use crate::access::reread_file::RereadFile;
+
+/// A secret and the one that it replaces.
+const MAX_SECRETS: usize = 2;
+
+/// A file with one or two secrets, each on a line. Either counts, so that one can be replaced while the
+/// ingress still sends the other.
 #[derive(Debug)]
-pub(super) struct SecretFile {
-    path: PathBuf,
-    reread_after: Duration,
-    held: Mutex<CachedSecret>,
-}
+pub(super) struct SecretFile(RereadFile<Secrets>);
 
-struct CachedSecret {
-    /// None while the file has none: then no peer is trusted.
-    secret: Option<Vec<u8>>,
-    changed: Option<SystemTime>,
-    looked: Instant,
-}
+type Secrets = Vec<Vec<u8>>;
 
 impl SecretFile {
-    /// Reads `path`, and again if it has changed, which is looked at every `reread_after`. White space
-    /// around the secret is not part of it.
+    /// Reads `path`, and again every `reread_after`. White space around a secret is not part of it. A
+    /// file that is gone or unusable revokes its secrets.
     ///
     /// # Errors
-    /// Where the file cannot be read or has no secret in it.
+    /// Where the file cannot be read, or has no secret in it, or more than two.
     pub(super) fn open(path: &Path, reread_after: Duration) -> io::Result<Self> {
-        let named = |error: io::Error| {
-            let what = format!("the shared secret, {}: {error}", path.display());
-            io::Error::new(error.kind(), what)
+        let file = RereadFile::new("the shared secret", path.to_owned(), reread_after, secrets);
+        file.open().map(|()| Self(file))
+    }
+
+    /// Is `offered` one of the secrets? Takes the same time wherever they differ, and whichever it is.
+    pub(super) fn contains(&self, offered: &[u8]) -> bool {
+        let is_one = |secrets: Option<&Secrets>| {
+            let secrets = secrets.into_iter().flatten();
+            let none = Choice::from(0);
+            secrets.fold(none, |found, secret| {
+                found | secret.as_slice().ct_eq(offered)
+            })
         };
-        let (secret, changed) = read(path).map_err(named)?;
-        let looked = Instant::now();
-        let held = Mutex::new(CachedSecret {
-            secret: Some(secret),
-            changed,
-            looked,
-        });
-        let path = path.to_owned();
-        Ok(Self {
-            path,
-            reread_after,
-            held,
-        })
-    }
-
-    /// Is `offered` the secret? Takes the same time wherever the two differ.
-    pub(super) fn is(&self, offered: &[u8]) -> bool {
-        let mut held = self.held.lock();
-        if held.looked.elapsed() >= self.reread_after {
-            held.looked = Instant::now();
-            self.look_again(&mut held);
-        }
-        let secret = held.secret.as_deref();
-        secret.is_some_and(|secret| secret.ct_eq(offered).into())
-    }
-
-    /// A file that is gone or empty revokes the secret.
-    fn look_again(&self, held: &mut CachedSecret) {
-        let changed = fs::metadata(&self.path).and_then(|found| found.modified());
-        if changed.is_ok() && changed.as_ref().ok() == held.changed.as_ref() {
-            return;
-        }
-        match read(&self.path) {
-            Ok((secret, changed)) => {
-                if held.secret.as_ref() != Some(&secret) {
-                    info!("the shared secret has changed");
-                }
-                held.secret = Some(secret);
-                held.changed = changed;
-            }
-            Err(error) => {
-                if held.secret.take().is_some() {
-                    warn!(%error, "no identity counts until the shared secret can be read again");
-                }
-                held.changed = None;
-            }
-        }
+        self.0.with(is_one).into()
     }
 }
 
-fn read(path: &Path) -> io::Result<(Vec<u8>, Option<SystemTime>)> {
-    let changed = fs::metadata(path)?.modified().ok();
-    let secret = fs::read(path)?.trim_ascii().to_vec();
-    if secret.is_empty() {
-        let error = "there is no secret in it";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+fn secrets(content: &[u8]) -> Result<Secrets, &'static str> {
+    let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let secrets: Secrets = lines
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
+    match secrets.len() {
+        0 => Err("there is no secret in it"),
+        1..=MAX_SECRETS => Ok(secrets),
+        _ => Err("there are more than two secrets in it"),
     }
-    Ok((secret, changed))
 }
 
-impl std::fmt::Debug for CachedSecret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("CachedSecret(…)")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_secret_or_two() {
+        for (content, expected) in [
+            (&b"s3cret"[..], Ok(vec!["s3cret"])),
+            (b" s3cret of 1 \r\n", Ok(vec!["s3cret of 1"])),
+            (b"old\nnew\n", Ok(vec!["old", "new"])),
+            (b"\n\nold\r\n\r\nnew", Ok(vec!["old", "new"])),
+            (b"", Err("there is no secret in it")),
+            (b" \n\t\n", Err("there is no secret in it")),
+            (b"a\nb\nc", Err("there are more than two secrets in it")),
+        ] {
+            let expected = expected.map(|secrets| secrets.into_iter().map(Vec::from).collect());
+            assert_eq!(secrets(content), expected, "{}", content.escape_ascii());
+        }
     }
 }

@@ -30,8 +30,8 @@ pub struct Timing {
     /// (contract §4).
     pub api_response: Duration,
 
-    /// How long the secret's file is taken to be what it was.
-    pub secret_reread: Duration,
+    /// How long a file that is read again is taken to be what it was.
+    pub file_reread: Duration,
 
     /// How long one direction of a tunnel may stay open, with nothing moving, after the other has
     /// ended.
@@ -51,7 +51,7 @@ impl Default for Timing {
             session_alive: Duration::from_secs(30),
             cli_run: Duration::from_secs(15),
             api_response: Duration::from_secs(5),
-            secret_reread: Duration::from_secs(1),
+            file_reread: Duration::from_secs(1),
             half_closed_tunnel: Duration::from_secs(30),
             scrape: Duration::from_secs(10),
         }
@@ -72,7 +72,7 @@ mod tests {
             session_alive,
             cli_run,
             api_response,
-            secret_reread,
+            file_reread,
             half_closed_tunnel,
             scrape,
         } = Timing::default();
@@ -84,7 +84,7 @@ mod tests {
             (session_alive, 30),
             (cli_run, 15),
             (api_response, 5),
-            (secret_reread, 1),
+            (file_reread, 1),
             (half_closed_tunnel, 30),
             (scrape, 10),
         ] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::common::{PATIENCE, World};
+use crate::common::{PATIENCE, World, request};
 use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 /// How soon a change of the file is noticed.
@@ -86,9 +86,51 @@ async fn a_secret_whose_file_is_gone_lets_nobody_in() {
 }
 
 async fn behind_secret(dir: &Path, secret: &str) -> World {
+    behind_secret_for(dir, secret, &[]).await
+}
+
+async fn behind_secret_for(dir: &Path, secret: &str, further: &[&str]) -> World {
     let file = dir.join("secret");
     std::fs::write(&file, secret).expect("writable");
     let file = file.to_str().expect("a UTF-8 path");
-    let args = [HEADER, ["--secret-file", file]].concat();
-    World::timed(&args, |timing| timing.secret_reread = REREAD).await
+    let args = [&HEADER[..], &["--secret-file", file], further].concat();
+    World::timed(&args, |timing| timing.file_reread = REREAD).await
+}
+
+/// A new secret is introduced while the ingress still sends the old one, and nobody notices.
+#[tokio::test]
+async fn either_of_two_secrets_counts() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("secret");
+    let world = behind_secret_for(dir.path(), "old", &["--allowed-users", "ada"]).await;
+    let write = |content: &str| std::fs::write(&file, content).expect("writable");
+    // An identity that counts is denied, as it is not on the list; any other is nobody's.
+    let counts = async |secret: &str| {
+        let fetch = "GET /standin/1k\nSec-Fetch-Dest: empty\nX-authentik-username: eve";
+        let fetch = format!("{fetch}\nX-Dispatcher-Secret: {secret}");
+        request(world.addr(), &fetch).await.status == 403
+    };
+    let becomes = async |secret: &str, expected: bool, meanwhile: &str| {
+        let changed = async {
+            while counts(secret).await != expected {
+                assert!(counts(meanwhile).await, "{meanwhile} until {secret}");
+            }
+        };
+        let changed = tokio::time::timeout(PATIENCE, changed).await;
+        changed.unwrap_or_else(|_| panic!("{secret}: never {expected}"));
+    };
+    write("old\nnew\n");
+    becomes("new", true, "old").await;
+    assert!(counts("old").await && !counts("old new").await);
+    write("new\nold");
+    assert!(counts("old").await && counts("new").await);
+    write("new\r\n");
+    becomes("old", false, "new").await;
+    write("new\n\nnewer\n");
+    becomes("newer", true, "new").await;
+    write("new\nnewer\nnewest");
+    let unusable = async { while counts("new").await {} };
+    let unusable = tokio::time::timeout(PATIENCE, unusable).await;
+    unusable.expect("three secrets are none");
+    assert!(!counts("newest").await);
 }
