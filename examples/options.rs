@@ -48,11 +48,13 @@ fn row(option: &Arg) -> String {
     let help = option.get_long_help().or(option.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let given = option.get_default_values().first();
+    // It would end the cell of the table.
+    let given = given.map(|default| default.to_string_lossy().replace('|', "\\|"));
     let (mut what, default) = match (help.split_once(DEFAULT), given) {
         (Some((what, default)), None) => {
             (what.to_owned(), default.trim_end_matches(']').to_owned())
         }
-        (_, Some(default)) => (help, format!("`{}`", default.to_string_lossy())),
+        (_, Some(default)) => (help, format!("`{default}`")),
         (None, None) => (help, "none".to_owned()),
     };
     for choice in option.get_possible_values() {

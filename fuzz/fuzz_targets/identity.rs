@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName};
 use libfuzzer_sys::fuzz_target;
+use t3_dispatcher::access::allow_list::Users;
 use t3_dispatcher::access::identity;
 use t3_dispatcher::http_rules::forwarded;
 use t3_dispatcher::http_rules::header_map;
@@ -61,11 +62,21 @@ fuzz_target!(|data: &[u8]| {
         (None, _) => {}
     }
     if let Some(stated) = stated {
-        let local = stated.rsplit_once('@').map_or(&*stated, |(local, _)| local);
-        assert!(identity::is_listed(&stated, &[stated.to_string()]));
-        assert!(identity::is_listed(&stated, &[local.to_owned()]));
-        assert!(!identity::is_listed(&stated, &[format!("{stated}x")]));
-        assert!(!identity::is_listed(&stated, &[]));
+        let name = trimmed(values[0]);
+        let is_domain = name.starts_with(b"@");
+        assert_eq!(Users::of([name]).contains(&stated, &stated), !is_domain);
+        for other in [
+            [name, b"x"].concat(),
+            [name, b"@"].concat(),
+            [b"x", name].concat(),
+        ] {
+            let other = Users::of([&*other]);
+            assert!(is_domain || !other.contains(&stated, &stated));
+        }
+        let of_domain = Users::of([&b"@h.test"[..]]).contains(&stated, &stated);
+        let local = stated.strip_suffix("@h.test");
+        let is_local = |local: &str| !local.is_empty() && !local.contains('@');
+        assert_eq!(of_domain, local.is_some_and(is_local));
     }
 
     let policy = HeaderPolicy::new(Some(&NAME));

@@ -1,6 +1,7 @@
 //! The access policy: who a request is from, whether that one may be paired, and which of its fields
 //! t3 sees.
 
+pub mod allow_list;
 pub mod identity;
 mod reread_file;
 mod secret_file;
@@ -16,6 +17,7 @@ use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
+use crate::access::allow_list::AllowList;
 use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::config::options::AccessConfig;
@@ -27,6 +29,7 @@ use crate::http_rules::{HeaderView, forwarded, header_map};
 #[derive(Debug)]
 pub struct AccessPolicy {
     config: AccessConfig,
+    allow_list: Option<AllowList>,
     header_policy: HeaderPolicy,
     secret: Option<SecretFile>,
     has_warned: AtomicBool,
@@ -77,8 +80,10 @@ impl AccessPolicy {
         let secret = secret
             .map(|path| SecretFile::open(path, timing.file_reread))
             .transpose()?;
+        let names_persons = [&config.identity_header, &config.allow.groups_header];
         Ok(Self {
-            header_policy: HeaderPolicy::new(config.identity_header.as_ref()),
+            allow_list: AllowList::new(&config.allow, timing),
+            header_policy: HeaderPolicy::new(names_persons.into_iter().flatten()),
             config,
             secret,
             has_warned: AtomicBool::new(false),
@@ -92,15 +97,19 @@ impl AccessPolicy {
         peer: IpAddr,
     ) -> Assessment<'a> {
         let is_trusted = self.trusts(fields, peer);
-        let identity = self.config.identity_header.as_ref();
-        let identity = identity
+        let header = self.config.identity_header.as_ref();
+        let stated = header
             .filter(|_| is_trusted)
             .and_then(|name| identity::stated(fields, name));
+        let (standing, identity) = match stated {
+            Some(stated) => self.known(stated, fields),
+            None => (self.standing_of_nobody(peer), None),
+        };
         Assessment {
             is_trusted,
-            standing: self.standing(identity.as_deref(), peer),
-            is_https: is_trusted && forwarded::is_https(fields),
             identity,
+            standing,
+            is_https: is_trusted && forwarded::is_https(fields),
         }
     }
 
@@ -177,14 +186,28 @@ impl AccessPolicy {
         offered.is_some_and(|offered| secret.contains(offered))
     }
 
-    fn standing(&self, identity: Option<&str>, peer: IpAddr) -> Standing {
-        match (identity, &self.config.identity_header) {
-            (Some(identity), _) => match &self.config.allowed_users {
-                Some(list) if !identity::is_listed(identity, list) => Standing::Denied,
-                _ => Standing::Allowed,
-            },
-            (None, None) if peer.to_canonical().is_loopback() => Standing::Allowed,
-            (None, _) => Standing::Unidentified,
+    /// The standing of somebody whom single sign-on calls `stated`, and who that is.
+    fn known<'a>(
+        &self,
+        stated: Cow<'a, str>,
+        fields: &(impl HeaderView + ?Sized),
+    ) -> (Standing, Option<Cow<'a, str>>) {
+        let domains = self.config.allow.identity_domains.as_deref();
+        let name = identity::without_domain(stated.clone(), domains.unwrap_or_default());
+        let list = self.allow_list.as_ref();
+        let standing = match list.is_none_or(|list| list.admits(&stated, &name, fields)) {
+            true => Standing::Allowed,
+            false => Standing::Denied,
+        };
+        (standing, Some(name))
+    }
+
+    /// The standing of somebody without an identity.
+    fn standing_of_nobody(&self, peer: IpAddr) -> Standing {
+        let is_local = peer.to_canonical().is_loopback();
+        match self.config.identity_header.is_none() && is_local {
+            true => Standing::Allowed,
+            false => Standing::Unidentified,
         }
     }
 }

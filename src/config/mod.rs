@@ -1,5 +1,6 @@
 //! The command line: options from flags and environment, as the typed values that each part takes.
 
+pub mod allow_options;
 pub mod options;
 pub mod parse;
 pub mod timing;
@@ -41,7 +42,7 @@ browsers on this machine are paired. Exit codes: 0 drained, 1 cannot serve, 2 un
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     after_long_help = EXAMPLES,
-    after_help = "`--help` has examples. Every option can be set by its variable instead."
+    after_help = "`--help` has all options and examples. Every option can be set by its variable instead."
 )]
 pub struct CommandLine {
     /// A task other than serving.

@@ -9,6 +9,7 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
+use crate::config::allow_options::AllowConfig;
 use crate::config::parse;
 
 /// The port of /metrics unless another one is set.
@@ -115,12 +116,12 @@ pub struct AccessConfig {
     #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
     pub identity_header: Option<HeaderName>,
 
-    /// Users who are let in, separated by commas; the part before `@` suffices [default: everybody].
-    #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_header", value_parser = parse::user)]
-    pub allowed_users: Option<Vec<String>>,
+    /// Which of the users are let in.
+    #[command(flatten)]
+    pub allow: AllowConfig,
 
     /// File with a secret that the ingress adds as X-Dispatcher-Secret; an identity counts only
-    /// with that secret.
+    /// with that secret. It may hold two, one a line, while one replaces the other.
     #[arg(
         long,
         env = "DISPATCHER_SECRET_FILE",

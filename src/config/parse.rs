@@ -46,10 +46,33 @@ pub(super) fn switch() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|text| text == "on")
 }
 
+/// A name, or `@` and a domain.
 pub(super) fn user(text: &str) -> Result<String, String> {
-    match text.trim() {
+    let entry = text.trim_matches([' ', '\t']);
+    match entry.strip_prefix('@') {
+        Some(name) => domain(name).map(|domain| format!("@{domain}")),
+        None => group(entry),
+    }
+}
+
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    match text.trim_matches([' ', '\t']) {
+        domain if !domain.is_empty() && !domain.contains('@') => Ok(domain.to_owned()),
+        _ => Err("a domain such as example.org is needed".to_owned()),
+    }
+}
+
+pub(super) fn group(text: &str) -> Result<String, String> {
+    match text.trim_matches([' ', '\t']) {
         "" => Err("a name is needed".to_owned()),
         name => Ok(name.to_owned()),
+    }
+}
+
+pub(super) fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii_graphic() => Ok(*byte),
+        _ => Err("one visible ASCII character is needed".to_owned()),
     }
 }
 

@@ -81,32 +81,36 @@ pub enum Disposition {
 /// The header policy as configured.
 #[derive(Debug, Default)]
 pub struct HeaderPolicy {
-    /// The identity header's canonical name.
-    identity: Option<Box<[u8]>>,
+    /// The canonical names of what single sign-on states about a person.
+    of_person: Box<[Box<[u8]>]>,
 }
 
 impl HeaderPolicy {
-    /// Withholds `identity_header` from t3 beside what is always withheld.
-    pub fn new(identity_header: Option<&HeaderName>) -> Self {
-        let identity = identity_header.map(|name| canonical(name.as_str()).as_bytes().into());
-        Self { identity }
+    /// Withholds the headers `of_person`, by which single sign-on says who somebody is, from t3 beside
+    /// what is always withheld.
+    pub fn new<'a>(of_person: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let names = of_person.into_iter();
+        let names = names.map(|name| canonical(name.as_str()).as_bytes().into());
+        Self {
+            of_person: names.collect(),
+        }
     }
 
     /// The class of the field called `name`, in whatever case.
     pub fn field(&self, name: &[u8]) -> Field {
         match Field::of(name) {
-            Field::Other | Field::Forwarded if self.is_identity(name) => Field::Withheld,
+            Field::Other | Field::Forwarded if self.is_of_person(name) => Field::Withheld,
             field => field,
         }
     }
 
-    fn is_identity(&self, name: &[u8]) -> bool {
+    fn is_of_person(&self, name: &[u8]) -> bool {
         let same = |(byte, held): (&u8, &u8)| match byte {
             b'_' | b'.' => *held == b'-',
             byte => byte.eq_ignore_ascii_case(held),
         };
-        let identity = self.identity.as_deref();
-        identity.is_some_and(|held| held.len() == name.len() && name.iter().zip(held).all(same))
+        let mut names = self.of_person.iter();
+        names.any(|held| held.len() == name.len() && name.iter().zip(held).all(same))
     }
 }
 
@@ -231,7 +235,7 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 35] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 36] = [
         ("Host", Keep, Keep, Keep),
         ("Accept", Keep, Keep, Keep),
         ("Sec-Fetch-Dest", Keep, Keep, Keep),
@@ -267,12 +271,14 @@ mod tests {
         ("x_dispatcher_secret", Drop, Drop, Keep),
         ("Remote-User", Drop, Drop, Keep),
         ("remote_user", Drop, Drop, Keep),
+        ("Remote.Groups", Drop, Drop, Keep),
     ];
 
     #[test]
     fn each_name_has_its_disposition_in_any_spelling() {
         let identity = HeaderName::from_static("remote-user");
-        let policy = HeaderPolicy::new(Some(&identity));
+        let groups = HeaderName::from_static("remote-groups");
+        let policy = HeaderPolicy::new([&identity, &groups]);
         for (name, from_trusted, from_other, in_response) in DISPOSITIONS {
             let field = policy.field(name.as_bytes());
             assert_eq!(field.in_request(true), from_trusted, "{name}");

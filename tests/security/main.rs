@@ -39,6 +39,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod allowed_users;
 mod ambiguous_framing;
 mod desync_corpus;
 mod forwarded_fields;

@@ -1,0 +1,251 @@
+//! Who is let in: users by name or domain, from an option or a file, and the members of groups.
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+use tracing::warn;
+
+use crate::access::identity::{domain_of, text_of, trimmed};
+use crate::access::reread_file::RereadFile;
+use crate::config::allow_options::AllowConfig;
+use crate::config::timing::Timing;
+use crate::http_rules::HeaderView;
+
+/// Everybody whom one of the options lets in.
+#[derive(Debug)]
+pub(super) struct AllowList {
+    users: Users,
+    file: Option<RereadFile<Users>>,
+    groups: Option<Groups>,
+}
+
+/// Users by name, or all of a domain.
+#[derive(Debug, Default)]
+pub struct Users {
+    names: HashSet<Box<str>>,
+    domains: HashSet<Box<str>>,
+}
+
+/// The groups whose members are let in, and the field that states whose member a person is.
+#[derive(Debug)]
+struct Groups {
+    allowed: Vec<String>,
+    header: HeaderName,
+    separator: u8,
+}
+
+impl AllowList {
+    /// The list that `config` states; none where it lets everybody in.
+    pub(super) fn new(config: &AllowConfig, timing: Timing) -> Option<Self> {
+        let users = config.allowed_users.as_deref();
+        let file = config.allowed_users_file.as_deref();
+        let groups = config
+            .allowed_groups
+            .clone()
+            .zip(config.groups_header.clone());
+        if users.is_none() && file.is_none() && groups.is_none() {
+            return None;
+        }
+        let entries = users.unwrap_or_default().iter();
+        Some(Self {
+            users: Users::of(entries.map(|entry| entry.as_bytes())),
+            file: file.map(|path| {
+                let what = "the list of allowed users";
+                let file = RereadFile::new(what, path.to_owned(), timing.file_reread, Users::parse);
+                if let Err(error) = file.open() {
+                    warn!(%error, "nobody is let in by a file that is unusable");
+                }
+                file
+            }),
+            groups: groups.map(|(allowed, header)| Groups {
+                allowed,
+                header,
+                separator: config.groups_separator,
+            }),
+        })
+    }
+
+    /// Is somebody let in whom single sign-on calls `stated`, in a request with `fields`? `name` is the
+    /// same without a domain that is taken off.
+    pub(super) fn admits(
+        &self,
+        stated: &str,
+        name: &str,
+        fields: &(impl HeaderView + ?Sized),
+    ) -> bool {
+        let in_file =
+            |users: Option<&Users>| users.is_some_and(|users| users.contains(stated, name));
+        self.users.contains(stated, name)
+            || self.file.as_ref().is_some_and(|file| file.with(in_file))
+            || self
+                .groups
+                .as_ref()
+                .is_some_and(|groups| groups.admits(fields))
+    }
+}
+
+impl Users {
+    /// The users of `entries`: a name is that name exactly, `@h.test` is everybody of that domain. White
+    /// space around an entry is not part of it.
+    pub fn of<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut users = Self::default();
+        for entry in entries {
+            let entry = text_of(entry.trim_ascii());
+            match entry.strip_prefix('@') {
+                Some(domain) => users.domains.insert(domain.into()),
+                None => users.names.insert(entry.into()),
+            };
+        }
+        users
+    }
+
+    /// The users of a file: one a line, without empty lines and those that begin with `#`.
+    fn parse(content: &[u8]) -> Result<Self, &'static str> {
+        let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let users = Self::of(lines.filter(|line| !matches!(line, [] | [b'#', ..])));
+        match users.names.is_empty() && users.domains.is_empty() {
+            true => Err("there is no user in it"),
+            false => Ok(users),
+        }
+    }
+
+    /// Is somebody among them whom single sign-on calls `stated`? `name` is the same without a domain
+    /// that is taken off.
+    pub fn contains(&self, stated: &str, name: &str) -> bool {
+        let is_of_domain = || domain_of(stated).is_some_and(|domain| self.domains.contains(domain));
+        self.names.contains(stated) || self.names.contains(name) || is_of_domain()
+    }
+}
+
+impl Groups {
+    /// Does exactly one line of the field state an allowed group? A line beside that of single sign-on
+    /// may be anybody's.
+    fn admits(&self, fields: &(impl HeaderView + ?Sized)) -> bool {
+        let is_allowed = |group: &[u8]| self.allowed.iter().any(|held| held.as_bytes() == group);
+        let stated = fields.single(&self.header).unwrap_or_default();
+        let mut groups = stated.split(|byte| *byte == self.separator).map(trimmed);
+        groups.any(is_allowed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::identity::without_domain;
+    use crate::http_rules::header_map::from_lines;
+
+    #[test]
+    fn an_entry_is_one_user_exactly_or_a_domain() {
+        let entries = [
+            "alice",
+            "bob@h.test",
+            "@d.test",
+            "ad@min@h.test",
+            "Zo\u{eb}",
+        ];
+        let users = Users::of(entries.map(str::as_bytes));
+        for (stated, expected) in [
+            ("alice", true),
+            ("alice@h.test", false),
+            ("alice@", false),
+            ("Alice", false),
+            ("alice\u{a0}", false),
+            ("bob@h.test", true),
+            ("bob", false),
+            ("bob@h.test@", false),
+            ("bob@h.test@evil.test", false),
+            ("bob@evil.test", false),
+            ("eve@d.test", true),
+            ("@d.test", false),
+            ("d.test", false),
+            ("eve@D.test", false),
+            ("eve@x.d.test", false),
+            ("eve@d.test.evil.test", false),
+            ("eve@evil.test@d.test", false),
+            ("eve@d.test@", false),
+            ("@@d.test", false),
+            ("ad@min@h.test", true),
+            ("Zo\u{eb}", true),
+            ("Zoe\u{308}", false),
+            ("", false),
+            ("@", false),
+        ] {
+            assert_eq!(users.contains(stated, stated), expected, "{stated}");
+        }
+        assert!(!Users::of([&b"@"[..]]).contains("alice@", "alice@"));
+    }
+
+    #[test]
+    fn a_user_is_on_the_list_with_the_domain_that_is_taken_off_or_without() {
+        let domains = ["h.test".to_owned()];
+        let listed = |entry: &str, stated: &str| {
+            let name = without_domain(stated.into(), &domains);
+            Users::of([entry.as_bytes()]).contains(stated, &name)
+        };
+        assert!(listed("alice", "alice@h.test"));
+        assert!(listed("alice@h.test", "alice@h.test"));
+        assert!(listed("@h.test", "alice@h.test"));
+        assert!(!listed("@h.test", "alice"), "of no domain that is stated");
+        assert!(!listed("alice@h.test", "alice"));
+        assert!(!listed("alice", "alice@h.test@h.test"));
+        assert!(!listed("alice@evil.test", "alice@evil.test@h.test"));
+    }
+
+    #[test]
+    fn a_file_has_a_user_a_line() {
+        let users = Users::parse(b"# people\r\nalice\r\n\n \tbob@h.test \n@d.test\nZo\xeb\n#eve");
+        let users = users.expect("users");
+        for name in ["alice", "bob@h.test", "x@d.test", "Zo%EB"] {
+            assert!(users.contains(name, name), "{name}");
+        }
+        for name in ["", "#eve", "eve", "# people", "Zo\u{fffd}", "bob"] {
+            assert!(!users.contains(name, name), "{name}");
+        }
+        for content in ["", "\n \n", "# nobody yet\n"] {
+            assert!(Users::parse(content.as_bytes()).is_err(), "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_one_member_of_one_line() {
+        let groups = |separator, allowed: &[&str]| Groups {
+            allowed: allowed.iter().map(|group| (*group).to_owned()).collect(),
+            header: HeaderName::from_static("x-groups"),
+            separator,
+        };
+        let admins = groups(b'|', &["Home Server Admins", "a,b"]);
+        for (value, expected) in [
+            ("Home Server Admins", true),
+            ("users|Home Server Admins|x", true),
+            ("users | \tHome Server Admins\t", true),
+            ("users,Home Server Admins", false),
+            ("Home Server Admins,users", false),
+            ("Home Server Admins;users", false),
+            ("home server admins", false),
+            ("Home Server Admins\u{a0}", false),
+            ("Home Server Admin", false),
+            ("xHome Server Admins", false),
+            ("a,b", true),
+            ("a|b", false),
+            ("", false),
+            ("||", false),
+        ] {
+            let fields = from_lines(&[("x-groups", value)]);
+            assert_eq!(admins.admits(&fields), expected, "{value}");
+        }
+        let line = ("x-groups", "Home Server Admins");
+        assert!(!admins.admits(&from_lines(&[line, line])), "repeated");
+        assert!(
+            !admins.admits(&from_lines(&[line, ("x-groups", "")])),
+            "repeated"
+        );
+        assert!(
+            !admins.admits(&from_lines(&[("x_groups", line.1)])),
+            "another name"
+        );
+        assert!(!admins.admits(&from_lines(&[])));
+        let by_commas = groups(b',', &["dev", "ops"]);
+        assert!(by_commas.admits(&from_lines(&[("x-groups", "users, ops")])));
+        assert!(!by_commas.admits(&from_lines(&[("x-groups", "users|ops")])));
+    }
+}
