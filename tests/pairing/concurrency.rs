@@ -111,7 +111,7 @@ async fn forty_people_by_the_api_get_forty_sessions_each_with_their_name() {
         .filter_map(|made| made.label)
         .collect();
     assert!(
-        (0..40).all(|n| labels.contains(&format!("person{n}@h.test"))),
+        (0..40).all(|n| labels.contains(&format!("person{n}@h.test@sso"))),
         "{labels:?}"
     );
     assert_eq!(journal::starts(world.standin.base_dir()).len(), 1);

@@ -152,7 +152,7 @@ async fn a_page_of_another_origin_heals_nothing() {
         .sessions()
         .iter()
         .skip(sessions)
-        .filter(|made| made.label.as_deref() == Some("browser"))
+        .filter(|made| made.label.as_deref() == Some("browser@sso"))
         .count();
     assert_eq!(made, 0);
 }

@@ -7,5 +7,6 @@ mod admin_api;
 mod concurrency;
 mod failures;
 mod healing;
+mod labels;
 mod page_load;
 mod restart;
