@@ -80,6 +80,7 @@ impl AccessPolicy {
         let secret = secret
             .map(|path| SecretFile::open(path, timing.file_reread))
             .transpose()?;
+        warn_of_unproven_identities(&config);
         let names_persons = [&config.identity_header, &config.allow.groups_header];
         Ok(Self {
             allow_list: AllowList::new(&config.allow, timing),
@@ -212,12 +213,69 @@ impl AccessPolicy {
     }
 }
 
+/// Says once what it means to trust everybody who can connect.
+fn warn_of_unproven_identities(config: &AccessConfig) {
+    let is_proven = config.secret_file.is_some() || config.trusted_proxies.is_some();
+    if config.identity_header.is_some() && !is_proven {
+        warn!(
+            "DISPATCHER_IDENTITY_HEADER counts from whoever can connect: any pod, and any client on a \
+             path that was carved out of single sign-on, can claim to be anybody and gets a session, by \
+             healing on /ws and /api too; set DISPATCHER_SECRET_FILE, or DISPATCHER_TRUSTED_PROXIES"
+        );
+    }
+}
+
 impl Visitor {
     /// The person's name, or the browser's address: by which its tunnels are counted.
     pub fn owner(&self) -> Cow<'_, str> {
         match &self.browser.identity {
             Some(identity) => Cow::Borrowed(identity),
             None => Cow::Owned(self.browser.address.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::http_rules::header_map::from_lines;
+
+    fn policy(args: &[&str]) -> AccessPolicy {
+        let config = Config::parse_from([&["t3-dispatcher"], args].concat());
+        AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
+    }
+
+    #[test]
+    fn exactly_one_identity_of_a_trusted_peer_is_somebody() {
+        use Standing::{Allowed, Denied, Unidentified};
+        let header = ["--identity-header", "x-user"];
+        let open = policy(&header);
+        let listed = policy(&[&header[..], &["--allowed-users", "ada"]].concat());
+        let proxied = policy(&[&header[..], &["--trusted-proxies", "10.0.0.0/8"]].concat());
+        let local = policy(&[]);
+        let (ada, eve) = (("x-user", "ada"), ("x-user", "eve"));
+        let [here, elsewhere] = [[127, 0, 0, 1], [192, 0, 2, 7]].map(IpAddr::from);
+        for (policy, lines, peer, standing, identity) in [
+            (&open, &[ada][..], elsewhere, Allowed, Some("ada")),
+            (&open, &[ada, ada], elsewhere, Unidentified, None),
+            (&open, &[ada, eve], here, Unidentified, None),
+            (&open, &[], here, Unidentified, None),
+            (&listed, &[ada], elsewhere, Allowed, Some("ada")),
+            (&listed, &[eve], elsewhere, Denied, Some("eve")),
+            (&listed, &[ada, ada], elsewhere, Unidentified, None),
+            (&proxied, &[ada], [10, 0, 0, 1].into(), Allowed, Some("ada")),
+            (&proxied, &[ada], elsewhere, Unidentified, None),
+            (&proxied, &[ada], here, Unidentified, None),
+            (&local, &[ada], here, Allowed, None),
+            (&local, &[ada], elsewhere, Unidentified, None),
+        ] {
+            let headers = from_lines(lines);
+            let found = policy.assess(&headers, peer);
+            let found = (found.standing, found.identity.as_deref());
+            assert_eq!(found, (standing, identity), "{lines:?} from {peer}");
         }
     }
 }

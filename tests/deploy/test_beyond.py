@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+from base64 import b64decode
 
 import pytest
 
@@ -136,13 +138,28 @@ def test_the_waiting_page_passes_the_error_pages():
     assert not env("DISPATCHER_WAITING_STATUS").startswith("5")
 
 
+def with_secret(folder, secret):
+    """The overlay with the door and this secret, in a copy of the manifests."""
+    k8s = folder / "k8s"
+    shutil.copytree(ROOT / "k8s", k8s, ignore=shutil.ignore_patterns("secret"))
+    (k8s / "components/door-secret/secret").write_text(secret)
+    return k8s / "overlays/t3-afk-door"
+
+
 @pytest.fixture(scope="module")
 def door(tmp_path_factory):
-    """The overlay with the door, and a secret for it."""
-    k8s = tmp_path_factory.mktemp("door") / "k8s"
-    shutil.copytree(ROOT / "k8s", k8s)
-    (k8s / "components/door-secret/secret").write_text("0123abcd")
-    return k8s / "overlays/t3-afk-door"
+    return with_secret(tmp_path_factory.mktemp("door"), "0123abcd")
+
+
+def shown_and_taken(door):
+    """What Traefik shows, and what the dispatcher takes, a secret a line."""
+    shown = objects(door)["Middleware/door"]["spec"]["headers"]["customRequestHeaders"]
+    return shown["X-Dispatcher-Secret"], b64decode(objects(door)["Secret/t3-afk-door"]["data"]["secret"]).decode()
+
+
+def scripts(page):
+    """The blocks of commands of a page."""
+    return re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
 
 
 def test_the_door_s_two_sides_have_one_secret(door):
@@ -166,6 +183,47 @@ def test_the_door_is_behind_the_gate_and_changes_nothing_else(door):
     assert with_door.pop(name) == plain.pop(name) + "," + reference
     assert with_door == plain
     assert set(objects(door)) - set(objects()) == {"Middleware/door", "Secret/t3-afk-door"}
+
+
+def test_traefik_shows_the_first_of_two_secrets(tmp_path):
+    assert shown_and_taken(with_secret(tmp_path, "0123abcd\nffff\n")) == ("0123abcd", "0123abcd\nffff\n")
+
+
+def run(commands, folder):
+    """Runs commands of a page, with a kubectl that does nothing."""
+    quiet = "kubectl() { :; }\n"
+    subprocess.run(["bash", "-euc", quiet + commands], cwd=folder, check=True, timeout=60)
+
+
+def test_the_deploy_commands_make_the_secret_once_and_apply_the_door(tmp_path):
+    secret = tmp_path / "k8s/components/door-secret/secret"
+    secret.parent.mkdir(parents=True)
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/deploy.md"))
+    (command,) = [block for block in scripts(readme) if "kubectl" in block]
+    assert command == scripts(page)[0]
+    assert "kubectl apply -k k8s/overlays/t3-afk-door\n" in command
+    run(command, tmp_path)
+    made = secret.read_text()
+    assert re.fullmatch(r"[0-9a-f]{64}\n", made) and secret.stat().st_mode & 0o077 == 0
+    run(command, tmp_path)
+    assert secret.read_text() == made
+
+
+def test_at_each_step_of_a_rotation_traefik_shows_what_the_dispatcher_takes(tmp_path):
+    page = (ROOT / "docs/deploy.md").read_text()
+    (rotation,) = [block for block in scripts(page) if "sed" in block]
+    steps = rotation.splitlines()
+    (tmp_path / "secret").write_text("old\n")
+    seen = []
+    for number, step in enumerate(steps):
+        run("secret=secret\n" + step, tmp_path)
+        if "kubectl" in step:
+            overlay = with_secret(tmp_path / str(number), (tmp_path / "secret").read_text())
+            seen.append(shown_and_taken(overlay))
+    (old, both), (new, swapped), (last, alone) = seen
+    assert (old, last, alone) == ("old", new, f"{new}\n")
+    assert new != "old" and both == f"old\n{new}\n" and swapped == f"{new}\nold\n"
+    assert not list(tmp_path.glob("*.new"))
 
 
 def test_no_secret_is_in_the_tree():

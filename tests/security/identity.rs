@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::common::http::Response;
-use crate::common::{Client, PAGE, World};
+use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 use crate::harness::{ADA, HEADER, assert_paired, assert_untouched, each, load};
 
 #[tokio::test]
@@ -103,6 +103,38 @@ async fn load_as(world: &World, target: &str, name: &[u8]) -> Response {
     let mut client = Client::connect(world.addr()).await;
     client.send(&[head.as_bytes(), &field].concat()).await;
     client.response(false).await
+}
+
+#[tokio::test]
+async fn row_72_only_exactly_one_identity_that_counts_is_somebody() {
+    let cases = [
+        "",
+        "X-authentik-username: ada\nX-authentik-username: ada\n",
+        "X-authentik-username: ada\nX-authentik-username: eve\n",
+        "X-authentik-username: ada\nX-authentik-username:\n",
+        "X-authentik-username: ada\nConnection: X-authentik-username\n",
+        "X-authentik-username: ada\nConnection: keep-alive, x-AUTHENTIK-username\n",
+        "X-authentik-username: ada\nConnection: close\nConnection: x-authentik-username\n",
+    ];
+    each(cases, |fields| async move {
+        let world = World::with(&HEADER).await;
+        let dead = format!("{fields}Cookie: t3_session=dead\n");
+        let own = "Origin: http://t3.test\nSec-Fetch-Site: same-origin";
+        let page = load(world.addr(), &dead).await;
+        let query = format!("GET /api/auth/session\nSec-Fetch-Dest: empty\n{own}\n{dead}");
+        let query = request(world.addr(), &query).await;
+        let mut client = Client::connect(world.addr()).await;
+        let upgrade = format!("GET /ws\n{HANDSHAKE}\n{own}\n{dead}");
+        client.send_head(&upgrade).await;
+        let upgrade = client.head().await.expect("a response");
+        assert_ne!(page.status, 302, "{fields}");
+        assert_ne!(upgrade.status, 101, "{fields}");
+        for response in [page, query, upgrade] {
+            assert_eq!(response.header("set-cookie"), "", "{fields}");
+        }
+        assert_eq!(world.exchanges(), 0, "{fields}");
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::common::{PATIENCE, World, request};
+use rustix::process::Signal;
+
+use crate::common::process::{Process, standin_and_command};
+use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 use crate::harness::{ADA, HEADER, assert_paired, each, load};
 
 /// How soon a change of the file is noticed.
@@ -85,16 +88,68 @@ async fn a_secret_whose_file_is_gone_lets_nobody_in() {
     assert_eq!(world.exchanges(), exchanges);
 }
 
-async fn behind_secret(dir: &Path, secret: &str) -> World {
-    behind_secret_for(dir, secret, &[]).await
+/// Claims an identity on paths that an operator carved out of single sign-on: nothing overwrites there
+/// what a client says of itself, and nothing adds the secret.
+#[tokio::test]
+async fn a_path_that_skips_single_sign_on_heals_nobody_without_the_secret() {
+    let own = "Origin: http://t3.test\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead";
+    let query = format!("GET /api/auth/session\nSec-Fetch-Dest: empty\n{own}");
+    let upgrade = format!("GET /ws\n{HANDSHAKE}\n{own}");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = behind_secret(dir.path(), "s3cret").await;
+    for claim in [ADA, &format!("{ADA}X-Dispatcher-Secret: guess\n")] {
+        let response = request(world.addr(), &format!("{query}\n{claim}")).await;
+        assert_eq!(response.json()["authenticated"], false, "{claim}");
+        assert_eq!(response.header("set-cookie"), "", "{claim}");
+        let mut client = Client::connect(world.addr()).await;
+        client.send_head(&format!("{upgrade}\n{claim}")).await;
+        let response = client.head().await.expect("a response");
+        assert!(response.status >= 400, "{}: {claim}", response.status);
+        assert_eq!(response.header("set-cookie"), "", "{claim}");
+        assert_eq!(world.exchanges(), 0, "{claim}");
+    }
+    let proven = format!("{query}\n{ADA}X-Dispatcher-Secret: s3cret");
+    let response = request(world.addr(), &proven).await;
+    assert_eq!(response.json()["authenticated"], true, "the gate's own");
 }
 
-async fn behind_secret_for(dir: &Path, secret: &str, further: &[&str]) -> World {
-    let file = dir.join("secret");
-    std::fs::write(&file, secret).expect("writable");
-    let file = file.to_str().expect("a UTF-8 path");
-    let args = [&HEADER[..], &["--secret-file", file], further].concat();
-    World::timed(&args, |timing| timing.file_reread = REREAD).await
+#[tokio::test]
+async fn an_identity_header_that_nothing_proves_is_warned_of_once() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "s3cret").expect("writable");
+    let secret = secret.to_str().expect("a UTF-8 path");
+    for (further, expected) in [
+        (&[][..], 0),
+        (&HEADER[..], 1),
+        (&[HEADER[0], HEADER[1], "--secret-file", secret], 0),
+        (
+            &[HEADER[0], HEADER[1], "--trusted-proxies", "10.0.0.0/8"],
+            0,
+        ),
+    ] {
+        let (_standin, mut command) = standin_and_command(dir.path()).await;
+        let process = Process::start(command.args(further));
+        for _ in 0..2 {
+            request(process.addr, &format!("GET /standin/1k\n{ADA}")).await;
+        }
+        process.signal(Signal::TERM);
+        let ended = tokio::task::spawn_blocking(|| process.end()).await;
+        let (_, log) = ended.expect("no panic");
+        let warnings = log.lines().filter(|line| line.contains("WARN"));
+        let warnings: Vec<_> = warnings
+            .filter(|line| line.contains("carved out"))
+            .collect();
+        assert_eq!(warnings.len(), expected, "{further:?}: {log}");
+        for word in [
+            "DISPATCHER_SECRET_FILE",
+            "DISPATCHER_TRUSTED_PROXIES",
+            "/ws",
+            "/api",
+        ] {
+            assert!(warnings.iter().all(|line| line.contains(word)), "{log}");
+        }
+    }
 }
 
 /// A new secret is introduced while the ingress still sends the old one, and nobody notices.
@@ -133,4 +188,16 @@ async fn either_of_two_secrets_counts() {
     let unusable = tokio::time::timeout(PATIENCE, unusable).await;
     unusable.expect("three secrets are none");
     assert!(!counts("newest").await);
+}
+
+async fn behind_secret(dir: &Path, secret: &str) -> World {
+    behind_secret_for(dir, secret, &[]).await
+}
+
+async fn behind_secret_for(dir: &Path, secret: &str, further: &[&str]) -> World {
+    let file = dir.join("secret");
+    std::fs::write(&file, secret).expect("writable");
+    let file = file.to_str().expect("a UTF-8 path");
+    let args = [&HEADER[..], &["--secret-file", file], further].concat();
+    World::timed(&args, |timing| timing.file_reread = REREAD).await
 }
