@@ -10,15 +10,19 @@ use crate::assets::encoder::Coding;
 /// A tag's hexadecimal digits: 128 bits of the content's SHA-256.
 const HASH_DIGITS: usize = 32;
 
-/// A hash of a file's content.
+/// A hash of a file's content, and of the policy that goes with a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ETag(String);
 
 impl ETag {
-    /// The hash of `content`, before any coding.
-    pub(super) fn of(content: &[u8]) -> Self {
-        let hash = Sha256::digest(content);
-        Self(HEXLOWER.encode(&hash[..HASH_DIGITS / 2]))
+    /// The hash of `content`, before any coding, and of the page's `policy`: some browsers take none
+    /// from a 304, so a page under another policy must be sent.
+    pub(super) fn of(content: &[u8], policy: Option<&HeaderValue>) -> Self {
+        let mut hash = Sha256::new_with_prefix(content);
+        if let Some(policy) = policy {
+            hash.update(policy.as_bytes());
+        }
+        Self(HEXLOWER.encode(&hash.finalize()[..HASH_DIGITS / 2]))
     }
 
     /// The hash in hexadecimal digits.
@@ -114,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_depends_on_the_content_and_the_coding() {
-        let tag = ETag::of(b"abc");
+    fn a_tag_depends_on_the_content_the_policy_and_the_coding() {
+        let tag = ETag::of(b"abc", None);
         assert_eq!(tag.as_str(), "ba7816bf8f01cfea414140de5dae2223");
         assert_eq!(
             tag.value(Coding::Identity),
@@ -125,7 +129,9 @@ mod tests {
             tag.value(Coding::Br),
             "\"ba7816bf8f01cfea414140de5dae2223-br\""
         );
-        assert_ne!(tag, ETag::of(b"abd"));
+        assert_ne!(tag, ETag::of(b"abd", None));
+        let policy = HeaderValue::from_static("frame-ancestors 'self'");
+        assert_ne!(tag, ETag::of(b"abc", Some(&policy)));
     }
 
     #[test]
@@ -159,7 +165,7 @@ mod tests {
 
     #[test]
     fn local_tags_are_recognized_by_their_form() {
-        let tag = ETag::of(b"abc");
+        let tag = ETag::of(b"abc", None);
         for coding in [Coding::Identity, Coding::Br, Coding::Zstd, Coding::Gzip] {
             let value = tag.value(coding);
             let list = format!("\"other\", W/{}", value.to_str().expect("ASCII"));

@@ -31,6 +31,7 @@ use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
 use crate::assets::store::AssetStore;
 use crate::config::options::AssetsConfig;
+use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Asset;
 use crate::process::Tasks;
@@ -50,6 +51,7 @@ pub struct StaticAssets(Option<Arc<AssetService>>);
 
 #[derive(Debug)]
 struct AssetService {
+    frame_ancestors: FrameAncestors,
     upstream: Arc<Upstream>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
@@ -72,9 +74,11 @@ pub struct AssetRequest<'a> {
 }
 
 impl StaticAssets {
-    /// The files of `upstream`. Background compression pauses while `should_yield`.
+    /// The files of `upstream`, its pages with the policy of `frame_ancestors`. Background compression
+    /// pauses while `should_yield`.
     pub fn new(
         config: AssetsConfig,
+        frame_ancestors: FrameAncestors,
         upstream: &Arc<Upstream>,
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
@@ -86,6 +90,7 @@ impl StaticAssets {
         let store = Arc::new(AssetStore::new(config.memory, Arc::clone(metrics)));
         let encoder = BackgroundEncoder::new(tasks.drain().clone(), should_yield);
         Self(Some(Arc::new(AssetService {
+            frame_ancestors,
             upstream: Arc::clone(upstream),
             tasks: tasks.clone(),
             metrics: Arc::clone(metrics),

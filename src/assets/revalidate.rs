@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, IF_NONE_MATCH};
+use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
@@ -13,6 +13,7 @@ use crate::assets::encoder::{self, Coding};
 use crate::assets::etag::{self, ETag};
 use crate::assets::store::StoredFile;
 use crate::assets::{AssetRequest, response_fields};
+use crate::http_rules::frame_ancestors;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::upstream::error::Failure;
@@ -99,7 +100,12 @@ impl AssetRequest<'_> {
         mut headers: HeaderMap,
         content: Bytes,
     ) -> ClientResponse {
-        let tag = ETag::of(&content);
+        let frame_ancestors = &self.service.frame_ancestors;
+        let policy = frame_ancestors.line_for(&headers).cloned();
+        let tag = ETag::of(&content, policy.as_ref());
+        if let Some(policy) = policy {
+            headers.append(CONTENT_SECURITY_POLICY, policy);
+        }
         let preferred = self.preferred.codings().next();
         let coding = preferred.filter(|_| file.is_compressible);
         let coding = coding.unwrap_or(Coding::Identity);
@@ -160,6 +166,7 @@ impl AssetRequest<'_> {
         *request.version_mut() = self.head.version;
         let headers = request.headers_mut();
         *headers = self.head.headers.clone();
+        frame_ancestors::drop_conditions_of_page(&self.head.method, headers);
         if etag::names_local_tag(headers) {
             headers.remove(IF_NONE_MATCH);
         }

@@ -15,6 +15,7 @@ use crate::config::options::{
     UpstreamConfig,
 };
 use crate::config::timing::Timing;
+use crate::http_rules::frame_ancestors::FrameAncestors;
 
 /// The end of `--help`.
 const EXAMPLES: &str = "\
@@ -119,6 +120,18 @@ pub struct Config {
     /// Who is let in.
     #[command(flatten)]
     pub access: AccessConfig,
+
+    /// Pages that may show t3's page in a frame: CSP sources separated by spaces, as `'self'
+    /// https://dash.test`.
+    #[arg(
+        help_heading = "t3's page and static files",
+        long,
+        env = "DISPATCHER_FRAME_ANCESTORS",
+        value_name = "SOURCES",
+        default_value = "'self'",
+        value_parser = FrameAncestors::new
+    )]
+    pub frame_ancestors: FrameAncestors,
 
     /// The cache of t3's static files.
     #[command(flatten)]

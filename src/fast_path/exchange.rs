@@ -164,6 +164,7 @@ impl<'a> Exchange<'a> {
                 is_head: request.is_head,
                 secured_cookie: cookie.as_deref(),
                 is_last: self.tasks.is_draining(),
+                frame_ancestors: &self.services.frame_ancestors,
             };
             match self.parse_heads(&context, received, to_client).await? {
                 Some(head) => break head,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::access::{AccessPolicy, Assessment};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
+use crate::http_rules::browser_request::is_navigation_destination;
 use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy::{Disposition, Field, WITHHELD_COOKIE_PREFIX};
 use crate::http_rules::request_id::{RequestIds, is_safe};
@@ -39,7 +40,7 @@ pub(super) struct RequestWriter<'a> {
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
     id: Option<IdSource>,
-    /// Lines of `Sec-Fetch-Dest`, none of which says `document`.
+    /// Lines of `Sec-Fetch-Dest`, none of which stands for a tab or a frame.
     fetch_destinations: usize,
     accepts_html: bool,
 }
@@ -108,7 +109,8 @@ impl<'a> RequestWriter<'a> {
             Field::Host if self.host.is_none() && is_host(value) => self.host = Some(value),
             Field::Host => return None,
             Field::Accept => self.accepts_html |= contains_html(value),
-            Field::FetchDestination if value == b"document" => return None,
+            // A page that is shown is for hyper's way: it may be paired, and is asked for whole.
+            Field::FetchDestination if is_navigation_destination(value) => return None,
             Field::FetchDestination => self.fetch_destinations += 1,
             _ => {}
         }

@@ -1,10 +1,13 @@
 //! The head of t3's response: read strictly, and rewritten for the client. Pure.
 
+use http::header::CONTENT_SECURITY_POLICY;
+
 use crate::fast_path::framing::{BodyFraming, Chunks, FramingFields};
-use crate::fast_path::head_writer::HeadWriter;
+use crate::fast_path::head_writer::{self, HeadWriter};
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
 use crate::http_rules::cookies;
+use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
 
@@ -12,7 +15,7 @@ use crate::http_rules::scan::text_length;
 const VERSION: &[u8] = b"HTTP/1.1";
 
 /// More bytes than are added to the head of a response.
-const MOST_ADDED_BYTES: usize = 128;
+const MOST_ADDED_BYTES: usize = 192;
 
 /// What the response depends on besides its own head.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct ResponseContext<'a> {
     pub(super) secured_cookie: Option<&'a str>,
     /// The client's connection ends after this response, and it is told so.
     pub(super) is_last: bool,
+    /// Who may frame the response, where it is a page.
+    pub(super) frame_ancestors: &'a FrameAncestors,
 }
 
 /// What the bytes from t3 begin with.
@@ -135,6 +140,10 @@ impl<'a> CanonicalHead<'a> {
         let Some(body) = body_framing(&framing, is_bodiless) else {
             return ParsedHead::Invalid;
         };
+        if let Some(line) = context.frame_ancestors.line_for(&self.lines) {
+            let name = CONTENT_SECURITY_POLICY.as_str().as_bytes();
+            head_writer::write_line(name, line.as_bytes(), to_client);
+        }
         let is_last = context.is_last || body == BodyFraming::UntilClose;
         if is_last {
             to_client.extend_from_slice(b"connection: close\r\n");

@@ -41,6 +41,24 @@ pub fn wants_document(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Is the answer loaded into a tab or a frame? A client that does not send `Sec-Fetch-Dest` is judged
+/// by its `Accept`.
+pub fn is_navigation(headers: &HeaderMap) -> bool {
+    let mut destinations = headers.get_all("sec-fetch-dest").iter();
+    match headers.contains_key("sec-fetch-dest") {
+        true => destinations.any(|named| is_navigation_destination(named.as_bytes())),
+        false => wants_document(headers),
+    }
+}
+
+/// Does this `Sec-Fetch-Dest` stand for a tab or a frame?
+pub fn is_navigation_destination(destination: &[u8]) -> bool {
+    matches!(
+        destination,
+        b"document" | b"iframe" | b"frame" | b"embed" | b"object" | b"fencedframe"
+    )
+}
+
 fn names_html(accept: &[u8]) -> bool {
     list_members(accept)
         .filter_map(|range| range.split(|byte| *byte == b';').next())

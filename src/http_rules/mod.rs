@@ -3,6 +3,7 @@
 pub mod browser_request;
 pub mod cookies;
 pub mod forwarded;
+pub mod frame_ancestors;
 pub mod grammar;
 pub mod header_map;
 pub mod header_policy;

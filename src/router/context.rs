@@ -7,6 +7,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use crate::access::Visitor;
+use crate::http_rules::frame_ancestors;
 use crate::http_rules::request_id::RequestId;
 use crate::probe;
 use crate::responses::ClientResponse;
@@ -58,13 +59,14 @@ pub struct OpenTunnel {
 }
 
 impl RequestContext<'_> {
-    /// The request with `body`, as often as it is needed.
+    /// The request with `body` for t3, as often as it is needed.
     pub(super) fn request(&self, body: Outbound) -> Request<Outbound> {
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.head.uri.clone();
         *request.version_mut() = self.head.version;
         *request.headers_mut() = self.head.headers.clone();
+        frame_ancestors::drop_conditions_of_page(&self.head.method, request.headers_mut());
         request
     }
 }

@@ -118,6 +118,7 @@ impl Router<'_> {
 
     /// Sets what every response needs before it goes to the client.
     fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
+        self.services.frame_ancestors.protect(headers);
         if is_https {
             cookies::secure(headers, &self.services.readiness.cookie_name());
         }

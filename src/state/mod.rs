@@ -13,6 +13,7 @@ use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
 use crate::config::timing::Timing;
+use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
@@ -42,6 +43,8 @@ pub struct Services {
     pub pairing: Arc<Pairing>,
     /// Its static files.
     pub assets: StaticAssets,
+    /// Who may show its page in a frame.
+    pub frame_ancestors: FrameAncestors,
     /// What makes it an app of the home screen.
     pub pwa: Pwa,
     /// The tunnels that are open.
@@ -75,12 +78,22 @@ impl Services {
         // A run of the t3 CLI takes most of the memory that a container has (contract §1).
         let cli = Arc::clone(&pairing);
         let should_yield = Box::new(move || cli.runs_cli());
+        let frame_ancestors = config.frame_ancestors;
+        let assets = StaticAssets::new(
+            config.assets,
+            frame_ancestors.clone(),
+            &upstream,
+            tasks,
+            &metrics,
+            should_yield,
+        );
         Ok(Self {
             access,
             limits: config.limits,
             timing: config.timing,
             fast_path: config.fast_path,
-            assets: StaticAssets::new(config.assets, &upstream, tasks, &metrics, should_yield),
+            assets,
+            frame_ancestors,
             upstream,
             readiness,
             pairing,

@@ -4,5 +4,6 @@
 mod common;
 
 mod cockpit;
+mod framing;
 mod installability;
 mod sign_on_gate;

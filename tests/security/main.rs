@@ -43,6 +43,7 @@ mod allowed_users;
 mod ambiguous_framing;
 mod desync_corpus;
 mod forwarded_fields;
+mod frame_ancestors;
 mod harness;
 mod head_size;
 mod hop_by_hop;
