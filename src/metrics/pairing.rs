@@ -38,12 +38,14 @@ label!(
 );
 
 label!(
-    /// Why the loop guard refused to pair a browser.
+    /// Why a browser was not paired, though the policy allows it.
     PairingRefusal, "cause", {
         /// It was paired before and comes back without its session.
         Loop = "loop",
         /// Its last pairing has just failed.
         Pause = "pause",
+        /// Its person has begun too many pairings in a minute.
+        Rate = "rate",
     }
 );
 
@@ -127,7 +129,7 @@ impl PairingMetrics {
             ),
             refused: make.counters(
                 "pairings_refused_total",
-                "Page loads and upgrades that were not paired to end a loop, by cause",
+                "Page loads and upgrades that were not paired to end a loop or a flood, by cause",
             ),
             failed: make.counters(
                 "pairings_failed_total",
@@ -166,7 +168,7 @@ impl Metrics {
         self.pairing.took.of(way).observe(took.as_secs_f64());
     }
 
-    /// The loop guard refused to pair a browser.
+    /// A browser was not paired, though the policy allows it.
     pub fn pairing_refused(&self, cause: PairingRefusal) {
         self.pairing.refused.of(cause).inc();
     }

@@ -6,12 +6,14 @@ pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;
 pub mod exchange;
+pub mod keys;
 pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
 pub mod pair_error;
 pub mod policy;
 pub mod secret;
+pub mod session_rate;
 pub mod t3_cli;
 pub mod tabs;
 pub mod token_claims;
@@ -31,11 +33,13 @@ use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::exchange::{CredentialExchange, Session};
+use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
 use crate::pairing::mint::Mint;
 use crate::pairing::pair_error::PairError;
 use crate::pairing::policy::Liveness;
+use crate::pairing::session_rate::SessionRate;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs};
 use crate::process::Tasks;
@@ -51,6 +55,7 @@ pub struct Pairing {
     mint: Mint,
     exchange: CredentialExchange,
     guard: LoopGuard,
+    rate: SessionRate,
     tabs: Tabs,
     liveness: LivenessCache,
     metrics: Arc<Metrics>,
@@ -77,6 +82,7 @@ pub struct SessionRequest<'a> {
 /// the request is gone.
 struct PairingAttempt {
     browser: Browser,
+    key: BrowserKey,
     request_id: RequestId,
     deadline: Instant,
 }
@@ -105,6 +111,7 @@ impl Pairing {
             readiness,
             exchange: CredentialExchange::default(),
             guard: LoopGuard::new(timing.pairing_pause),
+            rate: SessionRate::new(),
             tabs: Tabs::default(),
             liveness: LivenessCache::new(timing.session_alive),
             metrics,
@@ -129,34 +136,42 @@ impl Pairing {
         self.mint.runs_cli()
     }
 
-    /// Gives `request` a session; `None` if the loop guard refuses it or the pairing fails, which
-    /// is logged here. Tabs that one person's browser opens together share one session.
+    /// Gives `request` a session; `None` if its browser is in a loop, its person has had too many, or
+    /// the pairing fails, which is logged here. Tabs that one person's browser opens together share
+    /// one session.
     pub async fn pair(self: &Arc<Self>, request: SessionRequest<'_>) -> Paired {
-        let browser = request.browser;
-        if let Some(session) = self.tabs.recently_issued(browser, request.target) {
+        let key = BrowserKey::of(request.browser);
+        let page = ValueKey::of(request.target.as_bytes());
+        if let Some(session) = self.tabs.recently_issued(&key, page) {
             self.joined(&request, Duration::ZERO);
             return Some(session);
         }
-        if let Err(refusal) = self.guard.admit(browser, request.arrived) {
-            self.metrics.pairing_refused(refusal.cause);
-            log_refusal(refusal, &request);
-            return None;
+        if let Err(refusal) = self.guard.admit(&key, request.arrived) {
+            return self.refused(refusal, &request);
         }
-        let pairing = || Arc::clone(self).run(PairingAttempt::of(&request, self.patience));
-        if !policy::may_share_session(browser) {
-            return pairing().await;
+        if let Some(pairing) = self.tabs.under_way(&key, page) {
+            let start = Instant::now();
+            let paired = pairing.await;
+            if paired.is_some() {
+                self.joined(&request, start.elapsed());
+            }
+            return paired;
         }
-        let (start, mut is_first) = (Instant::now(), false);
-        let begin = || {
-            is_first = true;
-            pairing()
-        };
-        let pairing = self.tabs.join(browser, request.target, begin);
-        let paired = pairing.await;
-        if paired.is_some() && !is_first {
-            self.joined(&request, start.elapsed());
+        if let Err(refusal) = self.rate.take(PersonKey::of(request.browser)) {
+            return self.refused(refusal, &request);
         }
-        paired
+        let attempt = PairingAttempt::of(&request, key, self.patience);
+        let pairing = Arc::clone(self).run(attempt);
+        match policy::may_share_session(request.browser) {
+            true => self.tabs.begin(key, page, pairing).await,
+            false => pairing.await,
+        }
+    }
+
+    /// Notes that `browser` has loaded a page with the session cookie of `value`, which t3 accepts.
+    pub fn returned(&self, browser: &Browser, value: &[u8]) {
+        let session = ValueKey::of(value);
+        self.guard.returned(&BrowserKey::of(browser), session);
     }
 
     /// Whether the session cookie of `value` is alive, by t3's word of now or a moment ago.
@@ -170,6 +185,12 @@ impl Pairing {
         self.liveness.forget(value);
     }
 
+    fn refused(&self, refusal: GuardRefusal, request: &SessionRequest<'_>) -> Paired {
+        self.metrics.pairing_refused(refusal.cause);
+        refusal.log(request);
+        None
+    }
+
     /// The pairing of another tab served this request too.
     fn joined(&self, request: &SessionRequest<'_>, took: Duration) {
         self.metrics.paired(Way::Joined, took);
@@ -179,27 +200,29 @@ impl Pairing {
 
     /// Pairs once, and notes the outcome for the loop guard and for other tabs.
     async fn run(self: Arc<Self>, attempt: PairingAttempt) -> Paired {
-        let browser = &attempt.browser;
+        let (browser, key) = (&attempt.browser, &attempt.key);
         let made = timeout_at(attempt.deadline, self.make_session(&attempt)).await;
         let paired = match made.unwrap_or(Err(PairError::Late)) {
             Ok(session) => {
-                self.guard.record(browser, true);
+                let session_key = ValueKey::of(session.cookie_value.as_bytes());
+                self.guard.record(key, Some(session_key));
                 Some(Arc::new(session))
             }
             // A t3 that has just gone is no failure of this browser's pairing.
             Err(error) if error.is_upstream_gone() => {
                 self.readiness.doubt();
+                self.rate.give_back(&PersonKey::of(browser));
                 None
             }
             Err(error) => {
                 self.metrics.pairing_failed(error.cause());
                 let (user, request_id) = (browser.user(), &attempt.request_id);
                 warn!(user, %request_id, %error, "pairing failed, forwarded unpaired");
-                self.guard.record(browser, false);
+                self.guard.record(key, None);
                 None
             }
         };
-        self.tabs.finish(browser, paired.as_ref());
+        self.tabs.finish(key, paired.as_ref());
         paired
     }
 
@@ -232,29 +255,12 @@ impl Pairing {
 }
 
 impl PairingAttempt {
-    fn of(request: &SessionRequest<'_>, patience: Duration) -> Self {
+    fn of(request: &SessionRequest<'_>, key: BrowserKey, patience: Duration) -> Self {
         Self {
             browser: request.browser.clone(),
+            key,
             request_id: request.request_id.clone(),
             deadline: request.arrived + patience,
         }
-    }
-}
-
-/// Logs why a browser is not paired: as a warning if it is in a loop and nobody was warned yet.
-fn log_refusal(refusal: GuardRefusal, request: &SessionRequest<'_>) {
-    let (user, request_id) = (request.browser.user(), request.request_id);
-    match (refusal.is_news, request.had_session) {
-        (true, false) => warn!(
-            user,
-            %request_id,
-            "paired twice, and the browser does not send t3's cookie back: forwarded unpaired"
-        ),
-        (true, true) => warn!(
-            user,
-            %request_id,
-            "paired twice, and t3 does not accept the cookie that it set: forwarded unpaired"
-        ),
-        (false, _) => debug!(user, %request_id, cause = refusal.cause.text(), "not paired"),
     }
 }

@@ -9,20 +9,27 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::access::identity::Browser;
 use crate::pairing::exchange::Session;
+use crate::pairing::keys::{BrowserKey, ValueKey};
 
 /// How long a new session is also given to further tabs: about as long as the first tab's response
 /// needs to reach the browser, before which they do not have its cookie.
 const SHARED_FOR: Duration = Duration::from_secs(2);
 
+/// The maximum of tabs that share a pairing. A browser opens as many restored tabs by and by.
+const MAX_TABS: usize = 256;
+
 /// The session that a pairing made, if it made one; why it did not is logged where it failed.
 pub(super) type Paired = Option<Arc<Session>>;
+
+/// A pairing that several tabs wait for. It is driven by those that wait, and ends when all of them
+/// have gone.
+pub(super) type SharedPairing = Shared<BoxFuture<'static, Paired>>;
 
 /// The pairing groups of the last moments.
 #[derive(Debug, Default)]
 pub(super) struct Tabs {
-    groups: Mutex<HashMap<Browser, PairingGroup>>,
+    groups: Mutex<HashMap<BrowserKey, PairingGroup>>,
 }
 
 /// The tabs of one browser that share a pairing.
@@ -32,56 +39,64 @@ struct PairingGroup {
     /// The session that it made, and when.
     session: Option<(Arc<Session>, Instant)>,
     /// The pages of its tabs. The same page again is no further tab but a loop.
-    targets: Vec<String>,
+    pages: Vec<ValueKey>,
 }
 
 impl Tabs {
-    /// The session that `browser` got a moment ago, for one more tab with another page.
-    pub(super) fn recently_issued(&self, browser: &Browser, target: &str) -> Option<Arc<Session>> {
+    /// The session that `browser` got a moment ago, for one more tab with another `page`.
+    pub(super) fn recently_issued(
+        &self,
+        browser: &BrowserKey,
+        page: ValueKey,
+    ) -> Option<Arc<Session>> {
         let mut groups = self.groups.lock();
         let group = groups.get_mut(browser)?;
         let (session, since) = group.session.as_ref()?;
-        if since.elapsed() >= SHARED_FOR || group.targets.iter().any(|held| held == target) {
+        let is_full = group.pages.len() >= MAX_TABS;
+        if since.elapsed() >= SHARED_FOR || is_full || group.pages.contains(&page) {
             return None;
         }
-        group.targets.push(target.to_owned());
+        group.pages.push(page);
         Some(Arc::clone(session))
     }
 
-    /// Joins the pairing of `browser` that is under way, or begins the one that `begin` makes. It
-    /// is driven by those that wait for it, and ends when all of them have gone.
-    pub(super) fn join<F>(
-        &self,
-        browser: &Browser,
-        target: &str,
-        begin: impl FnOnce() -> F,
-    ) -> Shared<BoxFuture<'static, Paired>>
-    where
-        F: Future<Output = Paired> + Send + 'static,
-    {
+    /// The pairing of `browser` that is under way, joined for one more tab with `page`.
+    pub(super) fn under_way(&self, browser: &BrowserKey, page: ValueKey) -> Option<SharedPairing> {
         let mut groups = self.groups.lock();
-        if let Some(group) = groups.get_mut(browser)
-            && group.session.is_none()
-            && let Some(pairing) = group.pairing.upgrade()
-        {
-            group.targets.push(target.to_owned());
-            return pairing;
+        let group = groups.get_mut(browser)?;
+        let pairing = group
+            .pairing
+            .upgrade()
+            .filter(|_| group.session.is_none())?;
+        if group.pages.len() < MAX_TABS {
+            group.pages.push(page);
         }
+        Some(pairing)
+    }
+
+    /// Begins the `pairing` of `browser` for a tab with `page`; others may join it.
+    pub(super) fn begin(
+        &self,
+        browser: BrowserKey,
+        page: ValueKey,
+        pairing: impl Future<Output = Paired> + Send + 'static,
+    ) -> SharedPairing {
+        let mut groups = self.groups.lock();
         groups.retain(|_, group| group.is_recent());
-        let pairing = begin().boxed().shared();
+        let pairing = pairing.boxed().shared();
         if let Some(weak) = pairing.downgrade() {
             let group = PairingGroup {
                 pairing: weak,
                 session: None,
-                targets: vec![target.to_owned()],
+                pages: vec![page],
             };
-            groups.insert(browser.clone(), group);
+            groups.insert(browser, group);
         }
         pairing
     }
 
     /// Notes that the pairing of `browser` has ended, with a session or without.
-    pub(super) fn finish(&self, browser: &Browser, session: Option<&Arc<Session>>) {
+    pub(super) fn finish(&self, browser: &BrowserKey, session: Option<&Arc<Session>>) {
         let mut groups = self.groups.lock();
         match (groups.get_mut(browser), session) {
             (Some(group), Some(session)) => {

@@ -62,6 +62,10 @@ impl Router<'_> {
             facts.liveness = self.services.pairing.liveness(value).await;
             decision = policy::pairing_decision(&facts);
         }
+        if let (PairingDecision::KeepSession, Some(value)) = (decision, session) {
+            let browser = &context.visitor.browser;
+            self.services.pairing.returned(browser, value);
+        }
         if decision == PairingDecision::Unidentified {
             let peer = context.client.peer.ip();
             self.services.access.explain_unidentified(peer);

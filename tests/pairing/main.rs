@@ -8,5 +8,6 @@ mod concurrency;
 mod failures;
 mod healing;
 mod labels;
+mod loops;
 mod page_load;
 mod restart;
