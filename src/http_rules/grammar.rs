@@ -62,6 +62,14 @@ impl ByteSet {
     }
 }
 
+/// The characters of a token (RFC 9110 §5.6.2).
+pub static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+
+/// Is it a token (RFC 9110 §5.6.2)?
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && TOKEN.contains_all(bytes)
+}
+
 /// The members of a comma-separated list (RFC 9110 §5.6.1), without the white space around them. An
 /// empty member is one, too.
 pub fn list_members(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

@@ -1,9 +1,6 @@
 //! Scans of names and values, eight bytes at a time (SWAR: SIMD within a register). Pure.
 
-use crate::http_rules::grammar::ByteSet;
-
-/// The characters of a field's name (RFC 9110 §5.6.2).
-static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+use crate::http_rules::grammar::{ByteSet, TOKEN};
 
 /// The bytes of a field's value (RFC 9110 §5.5).
 static TEXT: ByteSet = ByteSet::visible_but(b"").and_not_ascii(b" \t");

@@ -1,7 +1,7 @@
-//! Invalid WebSocket handshakes: rows 23 and 24.
+//! Invalid WebSocket handshakes: rows 23, 24 and 75.
 
-use crate::common::{Client, HANDSHAKE, PAGE, World};
-use crate::harness::{assert_untouched, each};
+use crate::common::{Client, HANDSHAKE, PAGE, World, request};
+use crate::harness::{assert_untouched, each, seen_last};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 const VERSION: &str = "Sec-WebSocket-Version: 13";
@@ -63,6 +63,46 @@ async fn row_23_a_bad_handshake_never_reaches_t3() {
         }
         assert_untouched(&world, fields);
         assert!(!world.standin.is_wedged(), "{fields}");
+    })
+    .await;
+}
+
+/// After one of these with a session, the real t3 never exits (contract §10).
+#[tokio::test]
+async fn row_75_subprotocols_that_are_no_list_of_unique_tokens_never_reach_t3() {
+    let lists = [
+        "a, a", "a,,b", "", "a b", ",a", "a,", "a;b", "\"a\"", "a\n: a", "a\n: ",
+    ];
+    each(lists, |list| async move {
+        let world = World::start().await;
+        let session = world.standin.issue_browser_session("test");
+        let session = session.expect("writable");
+        let name = "Sec-WebSocket-Protocol";
+        let lines = list.replace("\n", &format!("\n{name}"));
+        let head = format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session={session}\n{name}: {lines}");
+        let response = request(world.addr(), &head).await;
+        assert_eq!(response.status, 400, "{list}");
+        assert!(response.text().contains(name), "{list}");
+        assert_untouched(&world, list);
+        assert!(!world.standin.is_wedged(), "{list}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_75_a_list_of_unique_tokens_is_forwarded() {
+    each(["a", "a, b", "a,A\n: t3.v1+json"], |list| async move {
+        let world = World::start().await;
+        let session = world.standin.issue_browser_session("test");
+        let session = session.expect("writable");
+        let name = "Sec-WebSocket-Protocol";
+        let lines = list.replace("\n", &format!("\n{name}"));
+        let mut client = Client::connect(world.addr()).await;
+        let head = format!("GET /ws\n{HANDSHAKE}\nCookie: t3_session={session}\n{name}: {lines}");
+        client.send_head(&head).await;
+        assert_eq!(client.head().await.expect("a response").status, 101);
+        let seen = seen_last(&world, name).join(",");
+        assert_eq!(seen, list.replace("\n: ", ","), "{list}");
     })
     .await;
 }
