@@ -88,7 +88,7 @@ fuzz_target!(|data: &[u8]| {
         let visitor = policy.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Denied);
         assert_eq!(visitor.is_https, plain.is_https);
-        assert_eq!(route::of(&other, wants_websocket), Route::Forward);
+        assert_eq!(route::of(&other, wants_websocket, visitor.is_proxied), Route::Forward);
         assert_eq!(other.method() == "HEAD", plain.is_head);
 
         let mut sent = parsed(&onward);

@@ -22,6 +22,7 @@ use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
 use crate::config::options::AccessConfig;
 use crate::config::timing::Timing;
+use crate::http_rules::forwarded::Scheme;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
 use crate::http_rules::{HeaderView, forwarded, header_map};
 
@@ -42,6 +43,8 @@ pub struct Visitor {
     pub browser: Browser,
     /// What it may have.
     pub standing: Standing,
+    /// Did a trusted proxy send its request on, whose forwarded fields count?
+    pub is_proxied: bool,
     /// Did it speak https to the trusted proxy?
     pub is_https: bool,
 }
@@ -110,7 +113,7 @@ impl AccessPolicy {
             is_trusted,
             identity,
             standing,
-            is_https: is_trusted && forwarded::is_https(fields),
+            is_https: is_trusted && forwarded::scheme(fields) == Some(Scheme::Https),
         }
     }
 
@@ -125,6 +128,7 @@ impl AccessPolicy {
         let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
         let visitor = Visitor {
             standing,
+            is_proxied: is_trusted,
             is_https,
             browser: Browser {
                 identity: identity.as_deref().map(Arc::from),

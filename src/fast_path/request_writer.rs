@@ -39,6 +39,8 @@ pub(super) struct RequestWriter<'a> {
     head: HeadWriter<'a>,
     host: Option<&'a [u8]>,
     forwarded_for: Option<&'a [u8]>,
+    has_forwarded_host: bool,
+    has_forwarded_proto: bool,
     id: Option<IdSource>,
     /// Lines of `Sec-Fetch-Dest`, none of which stands for a tab or a frame.
     fetch_destinations: usize,
@@ -77,6 +79,8 @@ impl<'a> RequestWriter<'a> {
             head,
             host: None,
             forwarded_for: None,
+            has_forwarded_host: false,
+            has_forwarded_proto: false,
             id: None,
             fetch_destinations: 0,
             accepts_html: false,
@@ -132,9 +136,25 @@ impl<'a> RequestWriter<'a> {
             Field::ForwardedFor if !self.assessment.is_trusted => {}
             // Several lines are joined on hyper's way.
             Field::ForwardedFor if self.forwarded_for.is_none() => self.forwarded_for = Some(value),
+            Field::ForwardedHost if !self.has_forwarded_host => {
+                self.has_forwarded_host = true;
+                self.restate(line, forwarded::told_host(value));
+            }
+            Field::ForwardedProto if !self.has_forwarded_proto => {
+                self.has_forwarded_proto = true;
+                self.restate(line, forwarded::told_proto(value));
+            }
             _ => return None,
         }
         Some(())
+    }
+
+    /// Writes a line, with the value that t3 is told instead of its own.
+    fn restate(&mut self, line: &HeaderLine<'a>, told: Option<&[u8]>) {
+        match told {
+            Some(told) => self.head.write_line(line.name, told),
+            None => self.head.keep(line),
+        }
     }
 
     /// Writes what the dispatcher adds, and the end of the head. Returns the request's id; none where

@@ -50,7 +50,7 @@ pub fn withhold(headers: &mut HeaderMap, policy: &HeaderPolicy, is_trusted: bool
         let field = policy.field(name.as_str().as_bytes());
         match field {
             Field::Withheld | Field::Lookalike => false,
-            Field::Forwarded | Field::ForwardedFor => is_trusted,
+            field if field.is_forwarded() => is_trusted,
             _ => true,
         }
     });

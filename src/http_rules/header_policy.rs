@@ -35,11 +35,15 @@ pub enum Field {
     Expect,
     /// `Sec-Fetch-Dest`.
     FetchDestination,
-    /// What a proxy states about the client besides [`Field::ForwardedFor`]: `Forwarded`,
-    /// `X-Real-IP`, any other `X-Forwarded-*`.
+    /// What a proxy states about the client besides the following three: `Forwarded`, `X-Real-IP`,
+    /// any other `X-Forwarded-*`.
     Forwarded,
     /// `X-Forwarded-For`.
     ForwardedFor,
+    /// `X-Forwarded-Host`.
+    ForwardedHost,
+    /// `X-Forwarded-Proto`.
+    ForwardedProto,
     /// `Keep-Alive`, `Proxy-*`: for one connection or one proxy only.
     HopByHop,
     /// `Host`.
@@ -136,6 +140,8 @@ impl Field {
             b"sec-fetch-dest" => Self::FetchDestination,
             b"x-request-id" => Self::RequestId,
             b"x-forwarded-for" => Self::ForwardedFor,
+            b"x-forwarded-host" => Self::ForwardedHost,
+            b"x-forwarded-proto" => Self::ForwardedProto,
             b"forwarded" | b"x-real-ip" => Self::Forwarded,
             b"transfer-encoding" => Self::TransferEncoding,
             b"x-dispatcher-secret" => Self::Withheld,
@@ -167,7 +173,7 @@ impl Field {
         };
         match field {
             field if canonical == lower => field,
-            Self::Forwarded | Self::ForwardedFor => Self::Lookalike,
+            field if field.is_forwarded() => Self::Lookalike,
             Self::Withheld => Self::Withheld,
             _ => Self::Other,
         }
@@ -190,8 +196,9 @@ impl Field {
             Self::Withheld | Self::Lookalike => Disposition::Drop,
             // RFC 7239 §8.1: only a trusted proxy states who the client is (row 15).
             Self::ForwardedFor => Disposition::Replace,
+            Self::ForwardedHost | Self::ForwardedProto if is_trusted => Disposition::Replace,
             Self::Forwarded if is_trusted => Disposition::Keep,
-            Self::Forwarded => Disposition::Drop,
+            Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
             // Without the cookies of single sign-on; the one name of a request in every log.
             Self::Cookie | Self::RequestId => Disposition::Replace,
             Self::Accept | Self::FetchDestination | Self::Host | Self::SetCookie | Self::Other => {
@@ -211,6 +218,14 @@ impl Field {
             Self::SetCookie => Disposition::Replace,
             _ => Disposition::Keep,
         }
+    }
+
+    /// Is it what a proxy states about the client?
+    pub fn is_forwarded(self) -> bool {
+        matches!(
+            self,
+            Self::Forwarded | Self::ForwardedFor | Self::ForwardedHost | Self::ForwardedProto
+        )
     }
 
     /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes or frames it.
@@ -235,7 +250,7 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 36] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 38] = [
         ("Host", Keep, Keep, Keep),
         ("Accept", Keep, Keep, Keep),
         ("Sec-Fetch-Dest", Keep, Keep, Keep),
@@ -256,7 +271,9 @@ mod tests {
         ("Set-Cookie", Keep, Keep, Replace),
         ("X-Request-ID", Replace, Replace, Keep),
         ("X-Forwarded-For", Replace, Replace, Keep),
-        ("X-Forwarded-Proto", Keep, Drop, Keep),
+        ("X-Forwarded-Proto", Replace, Drop, Keep),
+        ("X-Forwarded-Host", Replace, Drop, Keep),
+        ("X-Forwarded-Port", Keep, Drop, Keep),
         ("X-Forwarded-Longer-Than-32-Characters", Keep, Drop, Keep),
         ("Forwarded", Keep, Drop, Keep),
         ("X-Real-IP", Keep, Drop, Keep),

@@ -7,6 +7,7 @@ pub mod frame_ancestors;
 pub mod grammar;
 pub mod header_map;
 pub mod header_policy;
+pub mod origin;
 pub mod paths;
 pub mod representation;
 pub mod request_id;

@@ -13,8 +13,8 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 
-use crate::access::Standing;
 use crate::access::identity::Browser;
+use crate::access::{Standing, Visitor};
 use crate::http_rules::browser_request;
 
 /// What the policy's decisions depend on.
@@ -29,7 +29,7 @@ pub struct RequestFacts {
     /// Its query has a WebSocket ticket, by which t3 decides whatever cookie is beside it
     /// (contract §5).
     pub has_ticket: bool,
-    /// It has an `Origin` that does not name the host that was asked.
+    /// It has an `Origin` that does not name the origin that was asked.
     pub is_foreign: bool,
     /// A script of this origin's own page sent it: `Origin` and `Sec-Fetch-*` agree on that.
     pub is_of_own_script: bool,
@@ -86,20 +86,21 @@ impl RequestFacts {
     pub fn of(
         route: RouteKind,
         head: &Parts,
-        standing: Standing,
+        visitor: &Visitor,
         has_session: bool,
         is_behind_sso: bool,
     ) -> Self {
-        let headers = &head.headers;
+        let (headers, is_proxied) = (&head.headers, visitor.is_proxied);
         Self {
             route,
-            standing,
+            standing: visitor.standing,
             has_authorization: headers.contains_key(AUTHORIZATION),
             has_ticket: has_ticket(&head.uri),
-            is_foreign: headers.contains_key(ORIGIN) && !browser_request::origin_is_host(headers),
+            is_foreign: headers.contains_key(ORIGIN)
+                && !browser_request::origin_is_own(headers, is_proxied),
             is_of_own_script: match route {
-                RouteKind::SessionQuery => browser_request::is_own_fetch(headers),
-                RouteKind::Upgrade => browser_request::is_own_upgrade(headers),
+                RouteKind::SessionQuery => browser_request::is_own_fetch(headers, is_proxied),
+                RouteKind::Upgrade => browser_request::is_own_upgrade(headers, is_proxied),
                 RouteKind::PageLoad | RouteKind::Other => false,
             },
             has_session,
@@ -110,12 +111,18 @@ impl RequestFacts {
 }
 
 /// Which kind of request it is that does not ask for a WebSocket.
-pub fn route_kind(method: &Method, path: &str, headers: &HeaderMap, has_body: bool) -> RouteKind {
+pub fn route_kind(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    has_body: bool,
+    is_proxied: bool,
+) -> RouteKind {
     if browser_request::is_page_load(method, headers) {
         return RouteKind::PageLoad;
     }
     let is_query = path == "/api/auth/session" && method == Method::GET && !has_body;
-    match is_query && browser_request::is_own_fetch(headers) {
+    match is_query && browser_request::is_own_fetch(headers, is_proxied) {
         true => RouteKind::SessionQuery,
         false => RouteKind::Other,
     }
@@ -253,7 +260,17 @@ mod tests {
             let mut head = http::Request::new(()).into_parts().0;
             head.uri = uri.parse().expect("a target");
             head.headers = from_lines(&[&[("host", "t3.test")], fields].concat());
-            RequestFacts::of(RouteKind::Upgrade, &head, Standing::Allowed, true, false)
+            let visitor = Visitor {
+                browser: Browser {
+                    identity: None,
+                    user_agent: None,
+                    address: [127, 0, 0, 1].into(),
+                },
+                standing: Standing::Allowed,
+                is_proxied: true,
+                is_https: false,
+            };
+            RequestFacts::of(RouteKind::Upgrade, &head, &visitor, true, false)
         };
         let own = ("origin", "http://t3.test");
         let elsewhere = ("sec-fetch-site", "cross-site");
@@ -266,6 +283,9 @@ mod tests {
         assert!(!facts("/ws", &[own, elsewhere]).is_of_own_script);
         assert!(!bare.is_foreign && !facts("/ws", &[own]).is_foreign);
         assert!(facts("/ws", &[("origin", "null")]).is_foreign);
+        let elsewhere = ("origin", "http://pub.test");
+        assert!(facts("/ws", &[elsewhere]).is_foreign);
+        assert!(!facts("/ws", &[elsewhere, ("x-forwarded-host", "pub.test")]).is_foreign);
         assert!(facts("/ws", &[own, own]).is_foreign);
     }
 }

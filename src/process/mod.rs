@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod install;
+pub mod log_limit;
 
 use std::future::Future;
 use std::pin::Pin;

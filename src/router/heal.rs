@@ -49,8 +49,7 @@ impl Router<'_> {
         let head = &context.head;
         let has_session = self.session_cookie(&head.headers).is_some();
         let is_behind_sso = self.services.access.is_behind_single_sign_on();
-        let standing = context.visitor.standing;
-        RequestFacts::of(route, head, standing, has_session, is_behind_sso)
+        RequestFacts::of(route, head, &context.visitor, has_session, is_behind_sso)
     }
 
     /// A new session for the browser whose request t3 refused; its cookie replaces the old one in the

@@ -76,7 +76,7 @@ impl Router<'_> {
             .access
             .admit(request.headers_mut(), client.peer.ip());
         request.headers_mut().insert(X_REQUEST_ID, id.value());
-        let route = route::of(&request, wants_websocket);
+        let route = route::of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());
         debug!(method = %request.method(), path = request.uri().path(), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;

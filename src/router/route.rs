@@ -28,8 +28,9 @@ pub enum Route {
     Forward,
 }
 
-/// Decides on the fields that would be forwarded.
-pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
+/// Decides on the fields that would be forwarded; `is_proxied` says whether the forwarded ones are a
+/// trusted proxy's.
+pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool, is_proxied: bool) -> Route {
     let (method, headers) = (request.method(), request.headers());
     let is_get = matches!(*method, Method::GET | Method::HEAD);
     let is_bodiless = request.body().is_end_stream();
@@ -40,7 +41,7 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool) -> Route {
         "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
         "/manifest.webmanifest" if is_get && is_bodiless => Route::Manifest,
-        path => match policy::route_kind(method, path, headers, !is_bodiless) {
+        path => match policy::route_kind(method, path, headers, !is_bodiless, is_proxied) {
             RouteKind::PageLoad => Route::Page,
             RouteKind::SessionQuery => Route::OwnSession,
             RouteKind::Upgrade | RouteKind::Other => Route::Forward,
@@ -146,7 +147,7 @@ mod tests {
     fn each_kind_of_request_has_its_route() {
         for (head, expected) in ROUTES {
             let (request, wants) = request(head);
-            assert_eq!(of(&request, wants), expected, "{head}");
+            assert_eq!(of(&request, wants, false), expected, "{head}");
         }
     }
 }

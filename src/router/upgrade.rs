@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use tracing::info;
 
 use crate::http_rules::cookies;
+use crate::http_rules::origin::{self, OwnOrigin};
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
@@ -28,6 +30,7 @@ impl Router<'_> {
     pub(super) async fn upgrade(&self, context: RequestContext<'_>) -> RoutedResponse {
         let mut facts = self.facts(RouteKind::Upgrade, &context);
         if !policy::is_upgrade_admitted(&facts) {
+            self.log_foreign(&context);
             return refused(StatusCode::FORBIDDEN, "another origin's page", &context.id).into();
         }
         let Some(permit) = self.services.tunnels.permit(&context.visitor.owner()) else {
@@ -47,6 +50,20 @@ impl Router<'_> {
             Ok(upgraded) => self.opened(&context, upgraded, permit),
             Err(response) => response.into(),
         }
+    }
+
+    /// Tells the operator which two origins differ: as a rule a proxy that sends another `Host` on, or
+    /// no scheme.
+    fn log_foreign(&self, context: &RequestContext<'_>) {
+        let Some(left_out) = self.services.foreign_origins.admit() else {
+            return;
+        };
+        let headers = &context.head.headers;
+        let named = headers.get(ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
+        let origin = origin::shown(named);
+        let own = OwnOrigin::of(headers, context.visitor.is_proxied);
+        let request_id = &context.id;
+        info!(%origin, %own, left_out, %request_id, "WebSocket of another origin refused");
     }
 
     async fn try_upgrade(

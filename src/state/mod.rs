@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::process::Tasks;
+use crate::process::log_limit::LogLimit;
 use crate::pwa::Pwa;
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::Upstream;
@@ -51,6 +52,8 @@ pub struct Services {
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
     pub probes: Probes,
+    /// Bounds the log lines about WebSockets of another origin.
+    pub foreign_origins: LogLimit,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -100,6 +103,7 @@ impl Services {
             pwa: Pwa::new(config.pwa),
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
+            foreign_origins: LogLimit::default(),
             request_ids: RequestIds::default(),
             metrics,
         })

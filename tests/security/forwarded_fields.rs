@@ -1,6 +1,8 @@
 //! `X-Forwarded-*` and `Forwarded`: replaced, or kept from a trusted proxy: row 15.
 
-use crate::common::{Client, World, request};
+use t3_standin::seen::Seen;
+
+use crate::common::{Client, HANDSHAKE, World, request};
 use crate::harness::{ADA, HEADER, each, load, seen_last};
 
 #[tokio::test]
@@ -46,6 +48,97 @@ async fn row_15_what_a_believed_proxy_says_is_kept_and_appended() {
         assert_eq!(seen_last(&world, "x-forwarded-proto"), ["https"]);
         assert_eq!(seen_last(&world, "x-forwarded-host"), ["cockpit.test"]);
     }
+}
+
+/// t3 knows `http` and `https` only (contract §4, §7), and one name as `X-Forwarded-Host`.
+#[tokio::test]
+async fn row_15_t3_is_told_what_was_understood_of_a_trusted_proxy_s_scheme_and_host() {
+    let cases = [
+        ("X-Forwarded-Proto: https", "https", ""),
+        ("X-Forwarded-Proto: wss", "https", ""),
+        ("X-Forwarded-Proto: ws", "http", ""),
+        ("X-Forwarded-Proto: https,http", "https", ""),
+        ("X-Forwarded-Proto: https, https", "https", ""),
+        ("X-Forwarded-Proto: http, https", "http", ""),
+        (
+            "X-Forwarded-Proto: https\nX-Forwarded-Proto: http",
+            "https",
+            "",
+        ),
+        ("X-Forwarded-Proto: gopher", "gopher", ""),
+        ("X-Forwarded-Host: pub.test, t3.test", "", "pub.test"),
+        (
+            "X-Forwarded-Host: pub.test\nX-Forwarded-Host: t3.test",
+            "",
+            "pub.test",
+        ),
+    ];
+    each(cases, |(fields, proto, host)| async move {
+        for switch in ["on", "off"] {
+            let world = World::with(&[HEADER, ["--fast-path", switch]].concat()).await;
+            let head = format!("GET /standin/head\n{ADA}{fields}");
+            // The second one is served by the fast path.
+            for _ in 0..2 {
+                assert_eq!(request(world.addr(), &head).await.status, 200);
+                let seen = ["x-forwarded-proto", "x-forwarded-host"]
+                    .map(|name| seen_last(&world, name).join("|"));
+                assert_eq!(seen, [proto, host], "{fields}, fast path {switch}");
+            }
+        }
+    })
+    .await;
+}
+
+/// The exchange states the browser's address, alone.
+#[tokio::test]
+async fn row_15_a_client_s_address_may_have_a_port_and_brackets() {
+    let cases = [
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9:567", "203.0.113.9"),
+        ("198.51.100.7, 203.0.113.9:567", "203.0.113.9"),
+        ("[2001:db8::1]:567", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("nonsense:567", "127.0.0.1"),
+    ];
+    each(cases, |(stated, expected)| async move {
+        let world = World::with(&HEADER).await;
+        let fields = format!("{ADA}X-Forwarded-For: {stated}\n");
+        assert_eq!(load(world.addr(), &fields).await.status, 302, "{stated}");
+        let seen = world.standin.requests();
+        let exchange = |seen: &&Seen| seen.target == b"/api/auth/browser-session";
+        let exchange = seen.iter().find(exchange).expect("an exchange");
+        let told = exchange.header("x-forwarded-for");
+        assert_eq!(told, Some(expected.as_bytes()), "{stated}");
+    })
+    .await;
+}
+
+/// Traefik states `wss` of an upgrade.
+#[tokio::test]
+async fn a_healed_upgrade_s_cookie_is_secure_behind_trusted_https() {
+    let cases = [
+        (true, "X-Forwarded-Proto: wss\n", true),
+        (true, "X-Forwarded-Proto: https,http\n", true),
+        (true, "X-Forwarded-Proto: https, https\n", true),
+        (true, "X-Forwarded-Proto: http, https\n", false),
+        (false, "X-Forwarded-Proto: wss\n", false),
+    ];
+    each(cases, |(is_trusted, fields, secure)| async move {
+        let world = World::with(if is_trusted { &HEADER } else { &[] }).await;
+        let scheme = if secure { "https" } else { "http" };
+        let head = format!(
+            "GET /ws\n{ADA}{fields}Origin: {scheme}://t3.test\nCookie: t3_session=dead\n{HANDSHAKE}"
+        );
+        let mut client = Client::connect(world.addr()).await;
+        client.send_head(&head).await;
+        let response = client.head().await.expect("a response");
+        assert_eq!(response.status, 101, "{fields}");
+        let line = response.header("set-cookie");
+        assert!(line.starts_with("t3_session="), "{fields}: {line}");
+        assert_eq!(line.ends_with("; Secure"), secure, "{fields}: {line}");
+    })
+    .await;
 }
 
 /// t3's session cookie gets `Secure` behind https, and is unchanged otherwise.

@@ -1,7 +1,10 @@
 //! WebSocket upgrades from another origin: row 25.
 
+use rustix::process::Signal;
+
+use crate::common::process::{Process, standin_and_command};
 use crate::common::{Client, HANDSHAKE, PAGE, World, request};
-use crate::harness::{assert_untouched, each};
+use crate::harness::{ADA, HEADER, assert_untouched, each};
 
 const FOREIGN: [&str; 9] = [
     "Origin: https://evil.test",
@@ -78,4 +81,92 @@ async fn row_25_no_session_is_made_for_a_foreign_origin() {
         }
         assert_eq!(world.exchanges(), 0);
     }
+}
+
+/// Fields of a request, and the status of its upgrade: behind a proxy whose forwarded fields count,
+/// and where only another one's do.
+const OWN_ORIGINS: [(&str, u16, u16); 9] = [
+    (
+        "Origin: https://pub.test\nX-Forwarded-Host: pub.test",
+        101,
+        403,
+    ),
+    (
+        "Origin: https://pub.test\nX-Forwarded-Host: pub.test, t3.test",
+        101,
+        403,
+    ),
+    (
+        "Origin: https://pub.test:8443\nX-Forwarded-Host: pub.test:8443",
+        101,
+        403,
+    ),
+    (
+        "Origin: https://t3.test\nX-Forwarded-Host: pub.test",
+        101,
+        101,
+    ),
+    (
+        "Origin: https://other.test\nX-Forwarded-Host: pub.test, other.test",
+        403,
+        403,
+    ),
+    ("Origin: https://t3.test\nX-Forwarded-Proto: wss", 101, 101),
+    (
+        "Origin: https://t3.test:443\nX-Forwarded-Proto: https,http",
+        101,
+        101,
+    ),
+    ("Origin: http://t3.test\nX-Forwarded-Proto: wss", 403, 101),
+    ("Origin: https://t3.test\nX-Forwarded-Proto: http", 403, 101),
+];
+
+#[tokio::test]
+async fn row_25_the_own_origin_is_the_host_or_a_trusted_proxy_s_with_its_scheme() {
+    for (proxies, is_trusted) in [("127.0.0.1", true), ("192.0.2.1", false)] {
+        each(OWN_ORIGINS, move |(fields, trusted, other)| async move {
+            let world = World::with(&[HEADER, ["--trusted-proxies", proxies]].concat()).await;
+            let session = world.standin.issue_browser_session("test");
+            let cookie = format!("Cookie: t3_session={}", session.expect("writable"));
+            let mut client = Client::connect(world.addr()).await;
+            client
+                .send_head(&format!("GET /ws\n{ADA}{fields}\n{cookie}\n{HANDSHAKE}"))
+                .await;
+            let status = client.head().await.expect("a response").status;
+            let expected = if is_trusted { trusted } else { other };
+            assert_eq!(status, expected, "{fields} of {proxies}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn row_25_a_refusal_is_one_line_that_says_what_was_compared() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (standin, mut command) = standin_and_command(dir.path()).await;
+    let process = Process::start(command.env("DISPATCHER_IDENTITY_HEADER", "X-authentik-username"));
+    let head = format!(
+        "GET /ws\n{HANDSHAKE}\n{ADA}Cookie: t3_session=s3cret\nX-Forwarded-Proto: https\n\
+         X-Forwarded-Host: pub.test\nOrigin: https://evil.test"
+    );
+    for _ in 0..20 {
+        assert_eq!(request(process.addr, &head).await.status, 403);
+    }
+    process.signal(Signal::TERM);
+    let (_, log) = process.end();
+    drop(standin);
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("refused"))
+        .collect();
+    // There is one line in five seconds, and a busy machine may take that long.
+    assert!((1..5).contains(&lines.len()), "{log}");
+    for said in [
+        "INFO",
+        "https://evil.test",
+        "https://t3.test or https://pub.test",
+    ] {
+        assert!(lines[0].contains(said), "{said} in {}", lines[0]);
+    }
+    assert!(!log.contains("s3cret"), "{log}");
 }
