@@ -12,7 +12,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::USER_AGENT;
 use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
@@ -24,7 +23,7 @@ use crate::config::options::AccessConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::forwarded::Scheme;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
-use crate::http_rules::{HeaderView, forwarded, header_map};
+use crate::http_rules::{HeaderView, browser_request, forwarded, header_map};
 
 /// Decides who a request is from and what that one may have.
 #[derive(Debug)]
@@ -132,7 +131,7 @@ impl AccessPolicy {
             is_https,
             browser: Browser {
                 identity: identity.as_deref().map(Arc::from),
-                user_agent: headers.get(USER_AGENT).cloned(),
+                user_agent: browser_request::user_agent(headers),
                 address: match is_trusted {
                     true => forwarded::client(headers, peer, trusted),
                     false => peer,

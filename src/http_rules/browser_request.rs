@@ -1,11 +1,27 @@
-//! Is a request the load of a page by a person's browser? Pure.
+//! What a request says of the browser and of the page that sent it. Pure.
 
-use http::header::{ACCEPT, AUTHORIZATION, ORIGIN};
-use http::{HeaderMap, Method};
+use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::list_members;
 use crate::http_rules::origin::OwnOrigin;
+
+/// The most of what a browser calls itself that is kept and sent on, in bytes: the heads that t3 reads
+/// end at 16 KiB (contract §7).
+const USER_AGENT_BYTES: usize = 1024;
+
+/// What the browser that sent `headers` calls itself, cut at the end of a character. A copy: a part of
+/// the request's buffer would keep all of it.
+pub fn user_agent(headers: &HeaderMap) -> Option<HeaderValue> {
+    let name = headers.get(USER_AGENT)?.as_bytes();
+    let mut end = name.len().min(USER_AGENT_BYTES);
+    // Bytes that begin with 10 continue a character of UTF-8.
+    while end > 0 && name.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    HeaderValue::from_bytes(name[..end].trim_ascii_end()).ok()
+}
 
 /// Is this the load of a page by a person's browser, whether or not it has a session?
 ///
@@ -179,6 +195,23 @@ mod tests {
             assert_eq!(is_own_upgrade(&headers, false), expected, "{further:?}");
         }
         assert!(!is_own_upgrade(&from_lines(&[("host", "h.test")]), false));
+    }
+
+    #[test]
+    fn a_user_agent_is_cut_at_the_end_of_a_character() {
+        let long = "x".repeat(1023);
+        for (sent, expected) in [
+            ("Mozilla/5.0".to_owned(), "Mozilla/5.0".to_owned()),
+            (format!("{long}yz"), format!("{long}y")),
+            (format!("{long}\u{e9}z"), long.clone()),
+            (format!("{long}\u{1f600}"), long.clone()),
+            (format!("{long} z"), long.clone()),
+        ] {
+            let headers = from_lines(&[("user-agent", &sent)]);
+            let kept = user_agent(&headers).expect("a value");
+            assert_eq!(kept.as_bytes(), expected.as_bytes());
+        }
+        assert_eq!(user_agent(&HeaderMap::new()), None);
     }
 
     #[test]

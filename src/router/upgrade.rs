@@ -136,8 +136,7 @@ impl Router<'_> {
             None => head
                 .headers
                 .get(AUTHORIZATION)
-                .cloned()
-                .map(SessionCredential::authorization),
+                .and_then(SessionCredential::authorization),
         }
     }
 }

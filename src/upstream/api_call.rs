@@ -116,9 +116,11 @@ impl SessionCredential {
         Some(Self(COOKIE, HeaderValue::from_bytes(&line).ok()?))
     }
 
-    /// An `Authorization` field.
-    pub fn authorization(value: HeaderValue) -> Self {
-        Self(http::header::AUTHORIZATION, value)
+    /// An `Authorization` field. A copy: a part of the request's buffer would keep all of it as long as
+    /// a tunnel.
+    pub fn authorization(value: &HeaderValue) -> Option<Self> {
+        let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+        Some(Self(http::header::AUTHORIZATION, value))
     }
 }
 

@@ -67,6 +67,7 @@ mod slow_clients;
 mod trusted_proxies;
 mod upgrades;
 mod upstream_faults;
+mod user_agent;
 mod varnishtest;
 mod websocket_handshake;
 mod websocket_origin;
