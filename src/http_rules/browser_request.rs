@@ -1,6 +1,6 @@
 //! What a request says of the browser and of the page that sent it. Pure.
 
-use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http_rules::HeaderView;
@@ -93,18 +93,38 @@ pub fn is_own_upgrade(headers: &HeaderMap, is_proxied: bool) -> bool {
 }
 
 /// A fetch by a script of this origin's own page. A same-origin GET carries no `Origin`; that a
-/// browser says where it came from is what tells it from everything else.
+/// browser says where it came from is what tells it from everything else. One that sends no
+/// `Sec-Fetch-*`, as over plain http and where it is older than these, says it by `Referer`.
 pub fn is_own_fetch(headers: &HeaderMap, is_proxied: bool) -> bool {
-    let says = |name, value: &str| headers.get(name).is_some_and(|held| held == value);
-    says("sec-fetch-site", "same-origin")
-        && !says("sec-fetch-dest", "document")
-        && (!headers.contains_key(ORIGIN) || origin_is_own(headers, is_proxied))
+    let has_origin = headers.contains_key(ORIGIN);
+    if has_origin && !origin_is_own(headers, is_proxied) {
+        return false;
+    }
+    match headers.get("sec-fetch-site") {
+        Some(_) => {
+            let is_document = headers.get("sec-fetch-dest");
+            !is_from_elsewhere(headers) && is_document.is_none_or(|dest| dest != "document")
+        }
+        None => {
+            !headers
+                .keys()
+                .any(|name| name.as_str().starts_with("sec-fetch-"))
+                && !wants_document(headers)
+                && (has_origin || referer_is_own(headers, is_proxied))
+        }
+    }
 }
 
 /// Does `Origin` name the origin that was asked? False where it is missing or repeated.
 pub fn origin_is_own(headers: &HeaderMap, is_proxied: bool) -> bool {
     let origin = headers.single(&ORIGIN);
     origin.is_some_and(|origin| OwnOrigin::of(headers, is_proxied).is_named_by(origin))
+}
+
+/// Is the page that sent it one of the origin that was asked?
+fn referer_is_own(headers: &HeaderMap, is_proxied: bool) -> bool {
+    let referer = headers.single(&REFERER);
+    referer.is_some_and(|referer| OwnOrigin::of(headers, is_proxied).is_of(referer))
 }
 
 /// Does the browser say that another origin started this?
@@ -216,8 +236,10 @@ mod tests {
 
     #[test]
     fn a_fetch_is_own_only_if_the_browser_says_so() {
+        let same_origin = ("sec-fetch-site", "same-origin");
+        let referer = ("referer", "https://h.test/t/1?a=b");
         for (lines, expected) in [
-            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![same_origin], true),
             (
                 vec![
                     ("sec-fetch-site", "same-origin"),
@@ -234,13 +256,27 @@ mod tests {
             ),
             (vec![("sec-fetch-site", "cross-site")], false),
             (vec![("sec-fetch-site", "none")], false),
+            (vec![same_origin, ("sec-fetch-site", "cross-site")], false),
+            (vec![same_origin, ("origin", "https://h.test")], true),
+            (vec![same_origin, ("origin", "https://evil.test")], false),
+            (vec![("origin", "https://h.test")], true),
+            (vec![("origin", "https://evil.test")], false),
+            (vec![("origin", "https://evil.test"), referer], false),
+            (vec![("origin", "null"), referer], false),
+            (vec![referer], true),
+            (vec![("referer", "https://h.test")], true),
+            (
+                vec![("referer", "https://evil.test/?https://h.test/")],
+                false,
+            ),
+            (vec![referer, referer], false),
+            (vec![referer, ("accept", "text/html")], false),
+            (vec![referer, ("sec-fetch-dest", "empty")], false),
+            (vec![referer, ("sec-fetch-site", "cross-site")], false),
             (vec![], false),
         ] {
-            assert_eq!(
-                is_own_fetch(&from_lines(&lines), false),
-                expected,
-                "{lines:?}"
-            );
+            let headers = from_lines(&[&[("host", "h.test")], &*lines].concat());
+            assert_eq!(is_own_fetch(&headers, false), expected, "{lines:?}");
         }
     }
 }

@@ -171,6 +171,34 @@ async fn a_script_s_request_for_a_dead_session_gets_a_new_one() {
     assert_eq!(response.header("set-cookie"), "");
 }
 
+/// Plain http names and old Safari have no `Sec-Fetch-*`.
+#[tokio::test]
+async fn a_script_s_request_without_fetch_metadata_is_own_by_origin_or_referer() {
+    let world = World::with(&["--identity-header", "X-User"]).await;
+    let pub_test = "X-Forwarded-Host: pub.test";
+    for (number, (further, expected)) in [
+        ("Referer: http://t3.test/t/1?a=b", true),
+        ("Origin: http://t3.test", true),
+        (&format!("{pub_test}\nReferer: https://pub.test/"), true),
+        ("Referer: https://pub.test/", false),
+        ("Referer: http://evil.test/http://t3.test/", false),
+        ("Origin: http://evil.test\nReferer: http://t3.test/", false),
+        ("Referer: http://t3.test/\nSec-Fetch-Mode: cors", false),
+        ("", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let head = format!(
+            "GET /api/auth/session\nX-User: ada{number}\nCookie: t3_session=dead\n{further}"
+        );
+        let response = request(world.addr(), &head).await;
+        assert_eq!(response.json()["authenticated"], expected, "{further}");
+        let is_healed = !response.header("set-cookie").is_empty();
+        assert_eq!(is_healed, expected, "{further}");
+    }
+}
+
 #[tokio::test]
 async fn the_cookie_s_name_is_learned_and_learned_again() {
     let world = World::start().await;
