@@ -19,8 +19,8 @@ use t3_dispatcher::router::route::{self, Route};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// A policy that trusts its peer, and one that does not.
-static POLICIES: LazyLock<[AccessPolicy; 2]> = LazyLock::new(|| {
+/// A policy that trusts its peer, one that does not, and one whose gate sends tokens of its own.
+static POLICIES: LazyLock<[AccessPolicy; 3]> = LazyLock::new(|| {
     let policy = |args: &[&str]| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
         AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
@@ -31,7 +31,17 @@ static POLICIES: LazyLock<[AccessPolicy; 2]> = LazyLock::new(|| {
         "--allowed-users",
         "alice,bob",
     ];
-    [policy(&trusting), policy(&[])]
+    let of_oauth2_proxy = [
+        "--identity-header",
+        "X-Forwarded-User",
+        "--trusted-proxies",
+        "192.0.2.0/24",
+        "--withhold-headers",
+        "X-Gate-*,b3",
+        "--withhold-cookies",
+        "gate_*",
+    ];
+    [policy(&trusting), policy(&[]), policy(&of_oauth2_proxy)]
 });
 
 static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
@@ -88,7 +98,10 @@ fuzz_target!(|data: &[u8]| {
         let visitor = policy.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Denied);
         assert_eq!(visitor.is_https, plain.is_https);
-        assert_eq!(route::of(&other, wants_websocket, visitor.is_proxied), Route::Forward);
+        assert_eq!(
+            route::of(&other, wants_websocket, visitor.is_proxied),
+            Route::Forward
+        );
         assert_eq!(other.method() == "HEAD", plain.is_head);
 
         let mut sent = parsed(&onward);

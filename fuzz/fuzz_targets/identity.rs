@@ -9,8 +9,10 @@ use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::access::allow_list::Users;
 use t3_dispatcher::access::identity;
 use t3_dispatcher::http_rules::forwarded;
-use t3_dispatcher::http_rules::header_map;
+use t3_dispatcher::http_rules::gates::{self, GateCredentials};
 use t3_dispatcher::http_rules::header_policy::HeaderPolicy;
+use t3_dispatcher::http_rules::name_pattern::NamePattern;
+use t3_dispatcher::http_rules::withhold;
 use t3_dispatcher_fuzz::{fields, listed};
 
 static NAME: HeaderName = HeaderName::from_static("x-authentik-username");
@@ -79,13 +81,19 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(of_domain, local.is_some_and(is_local));
     }
 
-    let policy = HeaderPolicy::new(Some(&NAME));
+    let named = ["x-gate-*", "b3"].map(|text| NamePattern::read_fields(text).expect("a name"));
+    let policy = HeaderPolicy::new(Some(&NAME)).withholding(&named, &[]);
     let mut trusted = before.clone();
-    header_map::withhold(&mut trusted, &policy, true);
+    withhold::withhold(&mut trusted, &policy, true);
     let withheld = |name: &str| {
         let name = plain(name);
-        name.starts_with("x-authentik-") || name == "x-dispatcher-secret"
+        let is_own = name == "x-dispatcher-secret" || name == "forwarded" || name == "set-cookie";
+        let is_named = name.starts_with("x-gate-") || name == "b3";
+        is_own || is_named || gates::is_gate_field(name.as_bytes())
     };
+    for name in ["remote-user", "tailscale-user-login", "x-forwarded-user"] {
+        assert!(withheld(name), "{name}");
+    }
     let lookalike = |name: &str| {
         let plain = plain(name);
         plain != name && (plain.starts_with("x-forwarded-") || plain == "x-real-ip")
@@ -105,7 +113,7 @@ fuzz_target!(|data: &[u8]| {
     );
 
     let mut replaced = before.clone();
-    header_map::withhold(&mut replaced, &policy, false);
+    withhold::withhold(&mut replaced, &policy, false);
     forwarded::set(&mut replaced, false, PEER);
     assert_eq!(of(&replaced, "x-forwarded-for"), [b"192.0.2.7"]);
     assert_eq!(of(&replaced, "x-forwarded-proto"), [b"http"]);
@@ -116,6 +124,24 @@ fuzz_target!(|data: &[u8]| {
         "x-forwarded-server",
     ] {
         assert!(of(&replaced, name).is_empty(), "{name}");
+    }
+
+    for gate in [
+        GateCredentials::None,
+        GateCredentials::Basic,
+        GateCredentials::BasicAndJwt,
+    ] {
+        let mut without = before.clone();
+        withhold::withhold_credentials(&mut without, gate);
+        let lines = of(&before, "authorization").into_iter();
+        let kept: Vec<_> = lines.filter(|line| !gate.include(line)).collect();
+        assert_eq!(of(&without, "authorization"), kept);
+        // t3's tokens have two parts.
+        let dots = |line: &&[u8]| line.iter().filter(|byte| **byte == b'.').count();
+        let of_t3 = of(&before, "authorization")
+            .into_iter()
+            .filter(|line| line.to_ascii_lowercase().starts_with(b"bearer ") && dots(line) < 2);
+        assert!(of_t3.into_iter().all(|line| kept.contains(&line)));
     }
 
     let held = of(&trusted, "x-forwarded-for").join(&b", "[..]);

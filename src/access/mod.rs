@@ -22,8 +22,9 @@ use crate::access::secret_file::SecretFile;
 use crate::config::options::AccessConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::forwarded::Scheme;
+use crate::http_rules::gates::GateCredentials;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
-use crate::http_rules::{HeaderView, browser_request, forwarded, header_map};
+use crate::http_rules::{HeaderView, browser_request, forwarded, withhold};
 
 /// Decides who a request is from and what that one may have.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub struct Assessment<'a> {
     pub standing: Standing,
     /// Did the visitor speak https to the trusted proxy?
     pub is_https: bool,
+    /// Which `Authorization` is that of the gate which named the person.
+    pub gate_credentials: GateCredentials,
 }
 
 /// What a visitor may have.
@@ -86,7 +89,8 @@ impl AccessPolicy {
         let names_persons = [&config.identity_header, &config.allow.groups_header];
         Ok(Self {
             allow_list: AllowList::new(&config.allow, timing),
-            header_policy: HeaderPolicy::new(names_persons.into_iter().flatten()),
+            header_policy: HeaderPolicy::new(names_persons.into_iter().flatten())
+                .withholding(&config.withhold_headers, &config.withhold_cookies),
             config,
             secret,
             has_warned: AtomicBool::new(false),
@@ -110,6 +114,10 @@ impl AccessPolicy {
         };
         Assessment {
             is_trusted,
+            gate_credentials: GateCredentials::of(
+                header.filter(|_| identity.is_some()),
+                is_proven(&self.config),
+            ),
             identity,
             standing,
             is_https: is_trusted && forwarded::scheme(fields) == Some(Scheme::Https),
@@ -123,6 +131,7 @@ impl AccessPolicy {
             identity,
             standing,
             is_https,
+            gate_credentials,
         } = self.assess(headers, peer);
         let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
         let visitor = Visitor {
@@ -138,7 +147,8 @@ impl AccessPolicy {
                 },
             },
         };
-        header_map::withhold(headers, &self.header_policy, is_trusted);
+        withhold::withhold(headers, &self.header_policy, is_trusted);
+        withhold::withhold_credentials(headers, gate_credentials);
         forwarded::set(headers, is_trusted, peer);
         visitor
     }
@@ -216,10 +226,14 @@ impl AccessPolicy {
     }
 }
 
+/// Does a trusted peer prove that it is the gate?
+fn is_proven(config: &AccessConfig) -> bool {
+    config.secret_file.is_some() || config.trusted_proxies.is_some()
+}
+
 /// Says once what it means to trust everybody who can connect.
 fn warn_of_unproven_identities(config: &AccessConfig) {
-    let is_proven = config.secret_file.is_some() || config.trusted_proxies.is_some();
-    if config.identity_header.is_some() && !is_proven {
+    if config.identity_header.is_some() && !is_proven(config) {
         warn!(
             "DISPATCHER_IDENTITY_HEADER counts from whoever can connect: any pod, and any client on a \
              path that was carved out of single sign-on, can claim to be anybody and gets a session, by \

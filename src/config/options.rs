@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 
 use crate::config::allow_options::AllowConfig;
 use crate::config::parse;
+use crate::http_rules::name_pattern::NamePattern;
 
 /// The port of /metrics unless another one is set.
 const METRICS_PORT: u16 = 9464;
@@ -134,6 +135,17 @@ pub struct AccessConfig {
     /// everywhere, once an identity header is set].
     #[arg(long, env = "DISPATCHER_TRUSTED_PROXIES", value_name = "CIDRS", value_delimiter = ',', value_parser = parse::network)]
     pub trusted_proxies: Option<Vec<IpNet>>,
+
+    /// Further fields of requests that t3 does not get, separated by commas; `*` at the end of one
+    /// stands for any end. They add to those that it never gets: those of Authentik, Authelia,
+    /// oauth2-proxy, Cloudflare Access, Pomerium, IAP and Tailscale, `Forwarded` and `Set-Cookie`.
+    #[arg(long, env = "DISPATCHER_WITHHOLD_HEADERS", value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_fields)]
+    pub withhold_headers: Vec<NamePattern>,
+
+    /// Further cookies that t3 does not get, separated by commas; `*` at the end of one stands for
+    /// any end. They add to those of the same gates.
+    #[arg(long, env = "DISPATCHER_WITHHOLD_COOKIES", value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_cookies)]
+    pub withhold_cookies: Vec<NamePattern>,
 
     /// Status of the page that reloads itself while t3 is not up; use 200 behind a proxy that
     /// replaces 5xx responses by its own pages.

@@ -7,7 +7,7 @@ use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
 use crate::http_rules::browser_request::is_navigation_destination;
 use crate::http_rules::grammar::is_host;
-use crate::http_rules::header_policy::{Disposition, Field, WITHHELD_COOKIE_PREFIX};
+use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::request_id::{RequestIds, is_safe};
 use crate::http_rules::{cookies, forwarded};
 
@@ -124,11 +124,9 @@ impl<'a> RequestWriter<'a> {
     fn replace(&mut self, field: Field, line: &HeaderLine<'a>) -> Option<()> {
         let value = line.value;
         match field {
-            Field::Cookie => match cookies::without(value, WITHHELD_COOKIE_PREFIX) {
-                None => self.head.keep(line),
-                Some(rest) if rest.is_empty() => {}
-                Some(rest) => self.head.write_line(line.name, &rest),
-            },
+            Field::Authorization if self.assessment.gate_credentials.include(value) => {}
+            Field::Authorization => self.head.keep(line),
+            Field::Cookie => self.cookies(line),
             Field::RequestId if self.id.is_none() && is_safe(value) => {
                 self.id = Some(IdSource::Given(line.value_range().start, value.len()));
                 self.head.keep(line);
@@ -147,6 +145,15 @@ impl<'a> RequestWriter<'a> {
             _ => return None,
         }
         Some(())
+    }
+
+    fn cookies(&mut self, line: &HeaderLine<'a>) {
+        let policy = self.rules.access.header_policy();
+        match cookies::without(line.value, |name| policy.is_cookie_withheld(name)) {
+            None => self.head.keep(line),
+            Some(rest) if rest.is_empty() => {}
+            Some(rest) => self.head.write_line(line.name, &rest),
+        }
     }
 
     /// Writes a line, with the value that t3 is told instead of its own.

@@ -3,7 +3,7 @@
 use cookie::Cookie;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memchr2};
 
 /// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
@@ -41,14 +41,10 @@ pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) 
     }
 }
 
-/// A `Cookie` line without the cookies whose name begins with `prefix`; none where it has no such
-/// cookie and stays as it is.
-pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
-    // A prefix without `=`, `;` and white space ends before the name does.
-    let is_withheld = |pair: &[u8]| {
-        let begin = pair.trim_ascii_start().get(..prefix.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(prefix.as_bytes()))
-    };
+/// A `Cookie` line without the cookies whose name `is_withheld`; none where it has no such cookie and
+/// stays as it is.
+pub fn without(line: &[u8], is_withheld: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let is_withheld = |pair: &[u8]| is_withheld(name_at_start(pair));
     let mut ends = memchr_iter(b';', line);
     if !is_withheld(line) && !ends.any(|end| is_withheld(&line[end + 1..])) {
         return None;
@@ -56,6 +52,12 @@ pub fn without(line: &[u8], prefix: &str) -> Option<Vec<u8>> {
     let pairs = line.split(|byte| *byte == b';');
     let kept: Vec<_> = pairs.filter(|pair| !is_withheld(pair)).collect();
     Some(kept.join(&b';').trim_ascii_start().to_vec())
+}
+
+/// The name of the pair that `pairs` begin with; of one without `=` all of it.
+fn name_at_start(pairs: &[u8]) -> &[u8] {
+    let end = memchr2(b'=', b';', pairs);
+    pairs[..end.unwrap_or(pairs.len())].trim_ascii()
 }
 
 /// The two sides of a pair's first `=`, without white space around them.

@@ -1,13 +1,11 @@
 //! The header policy applied to a `HeaderMap`: hyper's way. Pure.
 
 use http::HeaderMap;
-use http::header::{CONNECTION, COOKIE, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
-use crate::http_rules::cookies;
 use crate::http_rules::grammar::list_members;
-use crate::http_rules::header_policy::{
-    Disposition, Field, HeaderPolicy, WITHHELD_COOKIE_PREFIX, canonical,
-};
+use crate::http_rules::header_policy::{Disposition, Field};
+use crate::http_rules::name_pattern::canonical;
 
 /// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts
 /// trailers still says so, each as a field of the next hop.
@@ -41,44 +39,6 @@ pub fn strip_response(headers: &mut HeaderMap, accepts_trailers: bool) {
 /// Leaves in a request's trailers only what may be one.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     retain(trailers, may_trail);
-}
-
-/// Removes from a request what t3 is not to see by `policy`: withheld fields and cookies, lookalikes,
-/// and forwarded fields of a peer that is not trusted.
-pub fn withhold(headers: &mut HeaderMap, policy: &HeaderPolicy, is_trusted: bool) {
-    retain(headers, |name| {
-        let field = policy.field(name.as_str().as_bytes());
-        match field {
-            Field::Withheld | Field::Lookalike => false,
-            field if field.is_forwarded() => is_trusted,
-            _ => true,
-        }
-    });
-    withhold_cookies(headers, WITHHELD_COOKIE_PREFIX);
-}
-
-/// Removes the cookies whose name begins with `prefix`. The others stay byte for byte.
-pub fn withhold_cookies(headers: &mut HeaderMap, prefix: &str) {
-    let rest_of = |line: &HeaderValue| cookies::without(line.as_bytes(), prefix);
-    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
-    if lines.iter().all(|line| rest_of(line).is_none()) {
-        return;
-    }
-    let kept = lines.into_iter().filter_map(|line| match rest_of(&line) {
-        None => Some(line),
-        Some(rest) if rest.is_empty() => None,
-        Some(rest) => HeaderValue::from_bytes(&rest).ok(),
-    });
-    let kept: Vec<_> = kept.collect();
-    let mut kept = kept.into_iter();
-    match kept.next() {
-        Some(first) => drop(headers.insert(COOKIE, first)),
-        // `HeaderMap::remove` would move the last field into the gap.
-        None => retain(headers, |name| name != COOKIE),
-    }
-    for line in kept {
-        headers.append(COOKIE, line);
-    }
 }
 
 /// Does the sender of a request accept trailers (RFC 9110 §10.1.4)?
@@ -175,31 +135,6 @@ mod tests {
     }
 
     #[test]
-    fn what_t3_is_not_to_see_is_withheld_and_the_order_of_the_rest_stays() {
-        let identity = HeaderName::from_static("remote-user");
-        let mut headers = from_lines(&[
-            ("a", "1"),
-            ("x-authentik-username", "alice"),
-            ("remote_user", "alice"),
-            ("x-dispatcher-secret", "s"),
-            ("cookie", "authentik_session=x; b=2"),
-            ("x-forwarded-proto", "https"),
-            ("b", "2"),
-        ]);
-        let policy = HeaderPolicy::new(Some(&identity));
-        withhold(&mut headers, &policy, true);
-        let trusted = [
-            ("a", "1"),
-            ("cookie", "b=2"),
-            ("x-forwarded-proto", "https"),
-            ("b", "2"),
-        ];
-        assert_eq!(lines(&headers), trusted);
-        withhold(&mut headers, &policy, false);
-        assert_eq!(lines(&headers), [("a", "1"), ("cookie", "b=2"), ("b", "2")]);
-    }
-
-    #[test]
     fn trailers_are_announced_only_to_a_client_that_accepts_them() {
         let announced = [("trailer", "x-sum"), ("a", "1")];
         let mut headers = from_lines(&announced);
@@ -262,26 +197,5 @@ mod tests {
         ]);
         strip_request(&mut headers);
         assert_eq!(lines(&headers), [("host", "h"), ("content-length", "3")]);
-    }
-
-    #[test]
-    fn withheld_cookies_go_and_the_rest_stays_byte_for_byte() {
-        for (lines, expected) in [
-            (vec!["a=1;  b=\"2 3\" ;c"], vec!["a=1;  b=\"2 3\" ;c"]),
-            (vec!["a=1; authentik_session=x; b=2"], vec!["a=1; b=2"]),
-            (vec!["authentik_csrf=x; a=1"], vec!["a=1"]),
-            (vec!["Authentik_proxy_1=x"], vec![]),
-            (
-                vec!["authentik_a=x", "b=2;authentik_c;d=4"],
-                vec!["b=2;d=4"],
-            ),
-            (vec!["not_authentik_a=x"], vec!["not_authentik_a=x"]),
-        ] {
-            let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
-            let mut headers = from_lines(&lines);
-            withhold_cookies(&mut headers, "authentik_");
-            let kept: Vec<_> = headers.get_all(COOKIE).iter().collect();
-            assert_eq!(kept, expected, "{lines:?}");
-        }
     }
 }

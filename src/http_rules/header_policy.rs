@@ -2,22 +2,19 @@
 //!
 //! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both
 //! ways through apply them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the
-//! functions of [`header_map`](crate::http_rules::header_map). No other part of the program lists names
-//! that cross a hop.
-
-use std::borrow::Cow;
+//! functions of [`header_map`](crate::http_rules::header_map). Names of gates are listed in
+//! [`gates`](crate::http_rules::gates); no other part of the program lists names that cross a hop.
 
 use http::HeaderName;
+use memchr::memchr2;
 
-use crate::http_rules::scan;
-
-/// Authentik's cookies begin so. Many applications have grown them past t3's limit of 16 KiB.
-pub const WITHHELD_COOKIE_PREFIX: &str = "authentik_";
+use crate::http_rules::name_pattern::NamePattern;
+use crate::http_rules::{gates, scan};
 
 /// The field by which the ingress proves that it is the ingress.
 pub static SECRET_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-secret");
 
-/// Longer names than this have no rule of their own, except by their prefix.
+/// Longer names than this have no rule of their own, except by their beginning.
 const LONGEST_NAME: usize = 32;
 
 /// The class of a field, by its name.
@@ -25,6 +22,8 @@ const LONGEST_NAME: usize = 32;
 pub enum Field {
     /// `Accept`.
     Accept,
+    /// `Authorization`.
+    Authorization,
     /// `Connection`.
     Connection,
     /// `Content-Length`.
@@ -35,8 +34,8 @@ pub enum Field {
     Expect,
     /// `Sec-Fetch-Dest`.
     FetchDestination,
-    /// What a proxy states about the client besides the following three: `Forwarded`, `X-Real-IP`,
-    /// any other `X-Forwarded-*`.
+    /// What a proxy states about the client besides the following three: `X-Real-IP`, any other
+    /// `X-Forwarded-*`.
     Forwarded,
     /// `X-Forwarded-For`.
     ForwardedFor,
@@ -48,8 +47,8 @@ pub enum Field {
     HopByHop,
     /// `Host`.
     Host,
-    /// A spelling of a forwarded field that a program may take for it: `X_Forwarded_For`
-    /// (CVE-2025-64484).
+    /// A spelling of a forwarded field or of `Set-Cookie` that a program may take for it:
+    /// `X_Forwarded_For` (CVE-2025-64484).
     Lookalike,
     /// `X-Request-Id`.
     RequestId,
@@ -63,7 +62,7 @@ pub enum Field {
     TransferEncoding,
     /// `Upgrade`.
     Upgrade,
-    /// Single sign-on's own fields and the ingress's secret, in whatever spelling.
+    /// Single sign-on's own fields and the ingress's secret, in whatever spelling; `Forwarded`.
     Withheld,
     /// Without a rule.
     Other,
@@ -85,47 +84,71 @@ pub enum Disposition {
 /// The header policy as configured.
 #[derive(Debug, Default)]
 pub struct HeaderPolicy {
-    /// The canonical names of what single sign-on states about a person.
-    of_person: Box<[Box<[u8]>]>,
+    /// Withheld beside what always is: what states who a person is, and what the operator names.
+    fields: Vec<NamePattern>,
+    cookies: Vec<NamePattern>,
 }
 
 impl HeaderPolicy {
     /// Withholds the headers `of_person`, by which single sign-on says who somebody is, from t3 beside
     /// what is always withheld.
     pub fn new<'a>(of_person: impl IntoIterator<Item = &'a HeaderName>) -> Self {
-        let names = of_person.into_iter();
-        let names = names.map(|name| canonical(name.as_str()).as_bytes().into());
         Self {
-            of_person: names.collect(),
+            fields: of_person.into_iter().map(NamePattern::of_field).collect(),
+            cookies: Vec::new(),
         }
+    }
+
+    /// Withholds `fields` and `cookies`, too.
+    #[must_use]
+    pub fn withholding(mut self, fields: &[NamePattern], cookies: &[NamePattern]) -> Self {
+        self.fields.extend_from_slice(fields);
+        self.cookies.extend_from_slice(cookies);
+        self
     }
 
     /// The class of the field called `name`, in whatever case.
     pub fn field(&self, name: &[u8]) -> Field {
+        let is_named = || self.fields.iter().any(|held| held.is_field(name));
         match Field::of(name) {
-            Field::Other | Field::Forwarded if self.is_of_person(name) => Field::Withheld,
+            Field::Other | Field::Forwarded if is_named() => Field::Withheld,
             field => field,
         }
     }
 
-    fn is_of_person(&self, name: &[u8]) -> bool {
-        let same = |(byte, held): (&u8, &u8)| match byte {
-            b'_' | b'.' => *held == b'-',
-            byte => byte.eq_ignore_ascii_case(held),
-        };
-        let mut names = self.of_person.iter();
-        names.any(|held| held.len() == name.len() && name.iter().zip(held).all(same))
+    /// Is the cookie called `name` withheld from t3?
+    pub fn is_cookie_withheld(&self, name: &[u8]) -> bool {
+        gates::is_gate_cookie(name) || self.cookies.iter().any(|held| held.is_cookie(name))
     }
 }
 
 impl Field {
-    /// The class of the field called `name`, in whatever case, where no identity header is known.
+    /// The class of the field called `name`, in whatever case, where nothing is configured.
     pub fn of(name: &[u8]) -> Self {
-        let Some((lower, has_separator)) = scan::folded::<LONGEST_NAME>(name) else {
-            return Self::of_unusual(name);
+        let (begin, rest) = name.split_at(name.len().min(LONGEST_NAME));
+        let Some((mut lower, has_separator)) = scan::folded::<LONGEST_NAME>(begin) else {
+            return Self::Other;
         };
-        let lower = &lower[..name.len()];
+        let lower = &mut lower[..begin.len()];
+        if !has_separator && memchr2(b'_', b'.', rest).is_none() {
+            return Self::of_lower(lower, rest.is_empty());
+        }
+        // Some programs read these as hyphens.
+        let separators = lower.iter_mut();
+        let separators = separators.filter(|byte| [scan::FOLDED_UNDERSCORE, b'.'].contains(byte));
+        separators.for_each(|byte| *byte = b'-');
+        match Self::of_lower(lower, rest.is_empty()) {
+            Self::Withheld => Self::Withheld,
+            Self::SetCookie => Self::Lookalike,
+            field if field.is_forwarded() => Self::Lookalike,
+            _ => Self::Other,
+        }
+    }
+
+    /// Of a name in lower case, or of the beginning of a long one.
+    fn of_lower(lower: &[u8], is_whole: bool) -> Self {
         match lower {
+            _ if !is_whole => Self::of_prefix(lower),
             b"te" => Self::Te,
             b"host" => Self::Host,
             b"accept" => Self::Accept,
@@ -133,49 +156,33 @@ impl Field {
             b"expect" => Self::Expect,
             b"trailer" => Self::Trailer,
             b"upgrade" => Self::Upgrade,
+            b"forwarded" => Self::Withheld,
+            b"x-real-ip" => Self::Forwarded,
             b"connection" => Self::Connection,
             b"keep-alive" => Self::HopByHop,
             b"set-cookie" => Self::SetCookie,
+            b"x-request-id" => Self::RequestId,
+            b"authorization" => Self::Authorization,
             b"content-length" => Self::ContentLength,
             b"sec-fetch-dest" => Self::FetchDestination,
-            b"x-request-id" => Self::RequestId,
             b"x-forwarded-for" => Self::ForwardedFor,
             b"x-forwarded-host" => Self::ForwardedHost,
             b"x-forwarded-proto" => Self::ForwardedProto,
-            b"forwarded" | b"x-real-ip" => Self::Forwarded,
             b"transfer-encoding" => Self::TransferEncoding,
             b"x-dispatcher-secret" => Self::Withheld,
-            _ if has_separator => Self::of_unusual(name),
             _ => Self::of_prefix(lower),
         }
     }
 
     fn of_prefix(lower: &[u8]) -> Self {
-        if lower.starts_with(b"x-forwarded-") {
-            Self::Forwarded
-        } else if lower.starts_with(b"x-authentik-") {
+        if gates::is_gate_field(lower) {
             Self::Withheld
+        } else if lower.starts_with(b"x-forwarded-") {
+            Self::Forwarded
         } else if lower.starts_with(b"proxy-") {
             Self::HopByHop
         } else {
             Self::Other
-        }
-    }
-
-    /// A name that is long, or has `_` or `.`, which some programs read as `-`.
-    #[cold]
-    fn of_unusual(name: &[u8]) -> Self {
-        let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
-        let canonical = canonical(&lower);
-        let field = match canonical.len() > LONGEST_NAME {
-            true => Self::of_prefix(canonical.as_bytes()),
-            false => Self::of(canonical.as_bytes()),
-        };
-        match field {
-            field if canonical == lower => field,
-            field if field.is_forwarded() => Self::Lookalike,
-            Self::Withheld => Self::Withheld,
-            _ => Self::Other,
         }
     }
 
@@ -192,18 +199,18 @@ impl Field {
             | Self::Trailer
             | Self::TransferEncoding
             | Self::Upgrade => Disposition::Frame,
-            // Not for t3 to see (docs/hop-checklist.md, rows 13, 16).
-            Self::Withheld | Self::Lookalike => Disposition::Drop,
+            // Not for t3 to see (docs/hop-checklist.md, rows 13, 16, 79). `Set-Cookie` is a response's:
+            // proxies copy it from a gate's response onto the request.
+            Self::Withheld | Self::Lookalike | Self::SetCookie => Disposition::Drop,
             // RFC 7239 §8.1: only a trusted proxy states who the client is (row 15).
             Self::ForwardedFor => Disposition::Replace,
             Self::ForwardedHost | Self::ForwardedProto if is_trusted => Disposition::Replace,
             Self::Forwarded if is_trusted => Disposition::Keep,
             Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
-            // Without the cookies of single sign-on; the one name of a request in every log.
-            Self::Cookie | Self::RequestId => Disposition::Replace,
-            Self::Accept | Self::FetchDestination | Self::Host | Self::SetCookie | Self::Other => {
-                Disposition::Keep
-            }
+            // Without the cookies and credentials of single sign-on; the one name of a request in
+            // every log.
+            Self::Authorization | Self::Cookie | Self::RequestId => Disposition::Replace,
+            Self::Accept | Self::FetchDestination | Self::Host | Self::Other => Disposition::Keep,
         }
     }
 
@@ -234,15 +241,6 @@ impl Field {
     }
 }
 
-/// `name` as a program may spell it that knows no hyphens: `X_Authentik_Username`,
-/// `x.authentik.username` and `X-authentik-username` are one (CVE-2025-64484).
-pub fn canonical(name: &str) -> Cow<'_, str> {
-    match name.contains(['_', '.']) {
-        true => Cow::Owned(name.replace(['_', '.'], "-")),
-        false => Cow::Borrowed(name),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,14 +248,9 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 38] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 31] = [
         ("Host", Keep, Keep, Keep),
-        ("Accept", Keep, Keep, Keep),
-        ("Sec-Fetch-Dest", Keep, Keep, Keep),
-        ("X-Custom", Keep, Keep, Keep),
         ("X_Custom", Keep, Keep, Keep),
-        ("x-authentic", Keep, Keep, Keep),
-        ("Content_Length", Keep, Keep, Keep),
         ("Connection", Drop, Drop, Drop),
         ("Keep-Alive", Drop, Drop, Drop),
         ("Proxy-Authorization", Drop, Drop, Drop),
@@ -268,33 +261,31 @@ mod tests {
         ("Upgrade", Frame, Frame, Drop),
         ("Expect", Frame, Frame, Keep),
         ("Cookie", Replace, Replace, Keep),
-        ("Set-Cookie", Keep, Keep, Replace),
+        ("Authorization", Replace, Replace, Keep),
+        ("Set-Cookie", Drop, Drop, Replace),
+        ("Set_Cookie", Drop, Drop, Keep),
         ("X-Request-ID", Replace, Replace, Keep),
         ("X-Forwarded-For", Replace, Replace, Keep),
         ("X-Forwarded-Proto", Replace, Drop, Keep),
         ("X-Forwarded-Host", Replace, Drop, Keep),
-        ("X-Forwarded-Port", Keep, Drop, Keep),
         ("X-Forwarded-Longer-Than-32-Characters", Keep, Drop, Keep),
-        ("Forwarded", Keep, Drop, Keep),
+        ("Forwarded", Drop, Drop, Keep),
         ("X-Real-IP", Keep, Drop, Keep),
         ("x_forwarded_for", Drop, Drop, Keep),
         ("X.Real.IP", Drop, Drop, Keep),
         ("X_Forwarded_Longer_Than_32_Characters", Drop, Drop, Keep),
         ("X-authentik-username", Drop, Drop, Keep),
-        ("x_authentik_groups", Drop, Drop, Keep),
-        ("x.authentik.jwt", Drop, Drop, Keep),
         ("x-authentik_longer-than-32-characters", Drop, Drop, Keep),
         ("X-Dispatcher-Secret", Drop, Drop, Keep),
-        ("x_dispatcher_secret", Drop, Drop, Keep),
-        ("Remote-User", Drop, Drop, Keep),
-        ("remote_user", Drop, Drop, Keep),
-        ("Remote.Groups", Drop, Drop, Keep),
+        ("X-Gate-User", Drop, Drop, Keep),
+        ("x.gate_groups", Drop, Drop, Keep),
+        ("X-Gate-Users", Keep, Keep, Keep),
     ];
 
     #[test]
     fn each_name_has_its_disposition_in_any_spelling() {
-        let identity = HeaderName::from_static("remote-user");
-        let groups = HeaderName::from_static("remote-groups");
+        let identity = HeaderName::from_static("x-gate-user");
+        let groups = HeaderName::from_static("x-gate-groups");
         let policy = HeaderPolicy::new([&identity, &groups]);
         for (name, from_trusted, from_other, in_response) in DISPOSITIONS {
             let field = policy.field(name.as_bytes());
@@ -302,8 +293,8 @@ mod tests {
             assert_eq!(field.in_request(false), from_other, "{name}");
             assert_eq!(field.in_response(), in_response, "{name}");
         }
-        let forwarded = HeaderName::from_static("x-forwarded-user");
-        let field = HeaderPolicy::new(Some(&forwarded)).field(b"X-Forwarded-User");
+        let forwarded = HeaderName::from_static("x-forwarded-login");
+        let field = HeaderPolicy::new(Some(&forwarded)).field(b"X-Forwarded-Login");
         assert_eq!(field, Field::Withheld);
     }
 }

@@ -4,15 +4,18 @@ pub mod browser_request;
 pub mod cookies;
 pub mod forwarded;
 pub mod frame_ancestors;
+pub mod gates;
 pub mod grammar;
 pub mod header_map;
 pub mod header_policy;
+pub mod name_pattern;
 pub mod origin;
 pub mod paths;
 pub mod representation;
 pub mod request_id;
 pub mod scan;
 pub mod validation;
+pub mod withhold;
 
 use http::{HeaderMap, HeaderName};
 

@@ -44,6 +44,9 @@ pub fn text_length(bytes: &[u8]) -> usize {
     at + TEXT.span(&bytes[at..])
 }
 
+/// `_` as [`folded`] leaves it.
+pub const FOLDED_UNDERSCORE: u8 = b'_' | b' ';
+
 /// `name` in lower case, and whether `_` or `.` is in it; none where it is longer than `LONGEST`, a
 /// multiple of eight. Folding sets one bit, which of the characters that a name may have (RFC 9110
 /// §5.6.2) makes no other pair alike but `^` and `~`.

@@ -44,6 +44,7 @@ mod ambiguous_framing;
 mod desync_corpus;
 mod forwarded_fields;
 mod frame_ancestors;
+mod gates;
 mod harness;
 mod head_size;
 mod hop_by_hop;
