@@ -3,7 +3,7 @@
 //! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both
 //! ways through apply them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the
 //! functions of [`header_map`](crate::http_rules::header_map). Names of gates are listed in
-//! [`gates`](crate::http_rules::gates); no other part of the program lists names that cross a hop.
+//! [`gates`]; no other part of the program lists names that cross a hop.
 
 use http::HeaderName;
 use memchr::memchr2;
