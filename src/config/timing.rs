@@ -30,6 +30,10 @@ pub struct Timing {
     /// (contract §4).
     pub api_response: Duration,
 
+    /// How often t3 is asked whether the dispatcher's own session is alive, while nothing tells that
+    /// t3 was gone: a restart is noticed only by what was open or asked meanwhile.
+    pub admin_session_check: Duration,
+
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
@@ -51,6 +55,7 @@ impl Default for Timing {
             session_alive: Duration::from_secs(30),
             cli_run: Duration::from_secs(15),
             api_response: Duration::from_secs(5),
+            admin_session_check: Duration::from_secs(60),
             file_reread: Duration::from_secs(1),
             half_closed_tunnel: Duration::from_secs(30),
             scrape: Duration::from_secs(10),
@@ -72,6 +77,7 @@ mod tests {
             session_alive,
             cli_run,
             api_response,
+            admin_session_check,
             file_reread,
             half_closed_tunnel,
             scrape,
@@ -84,6 +90,7 @@ mod tests {
             (session_alive, 30),
             (cli_run, 15),
             (api_response, 5),
+            (admin_session_check, 60),
             (file_reread, 1),
             (half_closed_tunnel, 30),
             (scrape, 10),

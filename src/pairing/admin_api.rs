@@ -8,12 +8,13 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::client_list::{self, ClientSession};
 use crate::pairing::secret::Secret;
 use crate::upstream::Upstream;
-use crate::upstream::api_call::ApiCall;
+use crate::upstream::api_call::{self, ApiCall, SessionCredential};
 use crate::upstream::error::Failure;
 
 /// How much of t3's list of clients is read: about 1 KiB for each session of the last 30 days.
@@ -26,7 +27,7 @@ pub struct AdminApi {
     upstream: Arc<Upstream>,
     session: Arc<AdminSession>,
     metrics: Arc<Metrics>,
-    limit: Duration,
+    timing: Timing,
     /// Held while a list of clients is fetched: only one is buffered at a time.
     listing: tokio::sync::Mutex<()>,
 }
@@ -57,18 +58,18 @@ pub(super) struct AdminCall<T> {
 }
 
 impl AdminApi {
-    /// Calls the t3 of `upstream`, which may take `limit` for a response.
+    /// Calls the t3 of `upstream`.
     pub(super) fn new(
         upstream: Arc<Upstream>,
         session: Arc<AdminSession>,
         metrics: Arc<Metrics>,
-        limit: Duration,
+        timing: Timing,
     ) -> Self {
         Self {
             upstream,
             session,
             metrics,
-            limit,
+            timing,
             listing: tokio::sync::Mutex::default(),
         }
     }
@@ -102,19 +103,38 @@ impl AdminApi {
         &self.session
     }
 
+    /// Is the session of `token` alive? `None` where t3 gives no definite answer.
+    pub(super) async fn is_alive(&self, token: &Secret) -> Option<bool> {
+        let proof = SessionCredential::authorization(&bearer(token).ok()?)?;
+        api_call::is_session_alive(&self.upstream, &proof).await
+    }
+
+    /// Notes that t3 has refused the session of `token`.
+    pub(super) fn refused(&self, token: &Arc<Secret>) {
+        self.session.discard(token);
+        self.metrics.admin_session_refused();
+    }
+
+    /// How often [`Self::is_alive`] is to be asked.
+    pub(super) fn check_interval(&self) -> Duration {
+        self.timing.admin_session_check
+    }
+
     async fn call<T>(&self, call: &AdminCall<T>) -> Result<T, AdminApiError> {
         let token = self.token().await?;
-        let outcome = call.send(&self.upstream, &token, self.limit).await;
+        let outcome = call
+            .send(&self.upstream, &token, self.timing.api_response)
+            .await;
         if !matches!(
             outcome,
             Err(AdminApiError::Status(StatusCode::UNAUTHORIZED))
         ) {
             return outcome;
         }
-        self.session.discard(&token);
-        self.metrics.admin_session_refused();
+        self.refused(&token);
         let token = self.token().await?;
-        call.send(&self.upstream, &token, self.limit).await
+        call.send(&self.upstream, &token, self.timing.api_response)
+            .await
     }
 
     async fn token(&self) -> Result<Arc<Secret>, AdminApiError> {

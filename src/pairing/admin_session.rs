@@ -1,11 +1,12 @@
 //! The admin session: the dispatcher's own administrative session on t3, kept in memory only.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
+use tokio::sync::SetOnce;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -21,8 +22,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long one attempt may take, including the wait for the CLI.
 const ISSUE_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Its name in t3's client list.
-const LABEL: &str = "t3-dispatcher";
+/// How much of the host's name its own name has: as much as Linux allows.
+const HOST_CHARS: usize = 64;
 
 type Issued = Option<Arc<Secret>>;
 type Issuing = BoxFuture<'static, Issued>;
@@ -31,7 +32,12 @@ type Issuing = BoxFuture<'static, Issued>;
 #[derive(Debug)]
 pub(super) struct AdminSession {
     cli: Arc<T3Cli>,
+    /// Its name in t3's list of clients.
+    label: String,
+    started: SystemTime,
     state: Mutex<AdminSessionState>,
+    /// Set when the first one has been issued.
+    first: SetOnce<()>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +50,12 @@ struct AdminSessionState {
 }
 
 impl AdminSessionState {
+    /// The token, unless its time is over.
+    fn living(&self) -> Option<Arc<Secret>> {
+        let (token, issued) = self.token.as_ref()?;
+        (issued.elapsed() < ADMIN_SESSION_TTL).then(|| Arc::clone(token))
+    }
+
     fn is_due(&self) -> bool {
         let old = |(_, issued): &(Arc<Secret>, Instant)| issued.elapsed() >= RENEW_AFTER;
         self.token.as_ref().is_some_and(old) && self.issuing.is_none() && !self.has_just_failed()
@@ -56,22 +68,43 @@ impl AdminSessionState {
 }
 
 impl AdminSession {
-    /// No session yet; `cli` will issue it.
-    pub(super) fn new(cli: Arc<T3Cli>) -> Self {
+    /// No session yet; `cli` will issue it, under the name `label`.
+    pub(super) fn new(cli: Arc<T3Cli>, label: String) -> Self {
         Self {
             cli,
+            label,
+            started: SystemTime::now(),
             state: Mutex::default(),
+            first: SetOnce::new(),
         }
+    }
+
+    /// Its name in t3's list of clients.
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// When this was made: before it issued any.
+    pub(super) fn started(&self) -> SystemTime {
+        self.started
+    }
+
+    /// Waits until the first one has been issued.
+    pub(super) async fn wait_until_issued(&self) {
+        self.first.wait().await;
+    }
+
+    /// The session's token, if there is one.
+    pub(super) fn present(&self) -> Option<Arc<Secret>> {
+        self.state.lock().living()
     }
 
     /// The session's token, issued now if there is none. `None` if t3 issues none.
     pub(super) async fn token(self: &Arc<Self>) -> Option<Arc<Secret>> {
         let issuing = {
             let mut state = self.state.lock();
-            if let Some((token, issued)) = &state.token
-                && issued.elapsed() < ADMIN_SESSION_TTL
-            {
-                return Some(Arc::clone(token));
+            if let Some(token) = state.living() {
+                return Some(token);
             }
             if state.has_just_failed() {
                 return None;
@@ -114,7 +147,7 @@ impl AdminSession {
     async fn issue(self: Arc<Self>) -> Issued {
         let issued = self
             .cli
-            .issue_session(LABEL, Instant::now() + ISSUE_TIMEOUT)
+            .issue_session(&self.label, Instant::now() + ISSUE_TIMEOUT)
             .await;
         let mut state = self.state.lock();
         state.issuing = None;
@@ -123,6 +156,8 @@ impl AdminSession {
                 let token = Arc::new(token);
                 state.token = Some((Arc::clone(&token), Instant::now()));
                 state.failed = None;
+                // It fails if it is not the first.
+                let _ = self.first.set(());
                 info!("admin session issued");
                 Some(token)
             }
@@ -135,9 +170,30 @@ impl AdminSession {
     }
 }
 
+/// Its name in t3's list of clients. Only one dispatcher at a time can have this name: two on one
+/// machine listen on different ports.
+pub(super) fn label(host_name: &str, port: u16) -> String {
+    let host: String = host_name
+        .chars()
+        .take(HOST_CHARS)
+        .map(|character| match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_' => character,
+            _ => '_',
+        })
+        .collect();
+    format!("t3-dispatcher {host}:{port}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn its_name_is_printable_and_bounded() {
+        assert_eq!(label("t3-afk-0.x", 8080), "t3-dispatcher t3-afk-0.x:8080");
+        assert_eq!(label("a b\n\u{e9}", 1), "t3-dispatcher a_b__:1");
+        assert_eq!(label(&"h".repeat(300), 1).len(), 14 + 64 + 2);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_session_is_due_after_three_quarters_of_its_life_and_not_right_after_a_failure() {

@@ -57,6 +57,18 @@ pub(super) fn read(body: &[u8]) -> Option<Vec<ClientSession>> {
     serde_json::from_slice(body).ok()
 }
 
+impl ClientSession {
+    /// Is it an administrative session that was issued under the name `label`?
+    pub(super) fn is_admin_session(&self, label: &str) -> bool {
+        self.label.as_deref() == Some(label) && self.method == "bearer-access-token"
+    }
+
+    /// Was it issued before `time`? No, if t3 does not say when.
+    pub(super) fn was_issued_before(&self, time: SystemTime) -> bool {
+        self.issued_at.is_some_and(|issued| issued < time)
+    }
+}
+
 impl From<ListedSession> for ClientSession {
     fn from(listed: ListedSession) -> Self {
         Self {

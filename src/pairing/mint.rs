@@ -33,7 +33,7 @@ pub enum MintError {
 }
 
 impl Mint {
-    /// No admin session yet; [`Self::warm_up`] or the first mint issues it.
+    /// Mints by `admin_api`, or by `cli`, as `mode` says.
     pub(super) fn new(mode: MintMode, admin_api: Arc<AdminApi>, cli: Arc<T3Cli>) -> Self {
         Self {
             mode,
@@ -42,24 +42,14 @@ impl Mint {
         }
     }
 
-    /// Issues the admin session, if the API is used at all.
-    pub(super) async fn warm_up(&self) {
-        if self.mode != MintMode::Cli {
-            let _ = self.admin_api.session().token().await;
-        }
+    /// Is t3's API used at all?
+    pub(super) fn uses_api(&self) -> bool {
+        self.mode != MintMode::Cli
     }
 
     /// Does the t3 CLI run right now?
     pub(super) fn runs_cli(&self) -> bool {
         self.cli.is_running()
-    }
-
-    /// The renewal of the admin session, if it is due.
-    pub(super) fn renewal_if_due(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let admin_session = self.admin_api.session();
-        admin_session
-            .is_due()
-            .then(|| Arc::clone(admin_session).renew())
     }
 
     /// Mints one credential, whose session t3's client list will name `label`. A run of the t3 CLI
@@ -69,7 +59,7 @@ impl Mint {
         label: &str,
         deadline: Instant,
     ) -> Result<(Secret, Way), MintError> {
-        if self.mode != MintMode::Cli {
+        if self.uses_api() {
             match self.admin_api.mint(label).await {
                 Ok(credential) => return Ok((credential, Way::Api)),
                 // A t3 that does not respond would not respond to the exchange either.

@@ -2,6 +2,7 @@
 
 pub mod admin_api;
 pub mod admin_session;
+pub mod admin_upkeep;
 pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;
@@ -42,7 +43,7 @@ use crate::pairing::policy::Liveness;
 use crate::pairing::session_rate::SessionRate;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs};
-use crate::process::Tasks;
+use crate::process::{Tasks, host_name};
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
 
@@ -88,7 +89,8 @@ struct PairingAttempt {
 }
 
 impl Pairing {
-    /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows.
+    /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows. `port` is the one that
+    /// this dispatcher listens on.
     pub fn new(
         config: PairingConfig,
         timing: Timing,
@@ -96,13 +98,15 @@ impl Pairing {
         readiness: Arc<Readiness>,
         metrics: Arc<Metrics>,
         tasks: Tasks,
+        port: u16,
     ) -> Self {
         let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
+        let session = AdminSession::new(Arc::clone(&cli), admin_session::label(&host_name(), port));
         let admin_api = Arc::new(AdminApi::new(
             Arc::clone(&upstream),
-            Arc::new(AdminSession::new(Arc::clone(&cli))),
+            Arc::new(session),
             Arc::clone(&metrics),
-            timing.api_response,
+            timing,
         ));
         Self {
             mint: Mint::new(config.mint, Arc::clone(&admin_api), cli),
@@ -122,7 +126,19 @@ impl Pairing {
 
     /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
     pub async fn warm_up(&self) {
-        self.mint.warm_up().await;
+        if self.mint.uses_api() {
+            self.admin_api.ensure_session().await;
+        }
+    }
+
+    /// Keeps the admin session, for ever: t3 is asked for it each time that it comes up after the one
+    /// that was counted as `seen`. Those of earlier starts of this dispatcher are revoked.
+    pub async fn keep_admin_session(&self, seen: u64) {
+        tokio::join!(self.admin_api.revoke_earlier(), async {
+            if self.mint.uses_api() {
+                self.admin_api.keep_session(&self.readiness, seen).await;
+            }
+        });
     }
 
     /// t3's administrative endpoints, whatever the source of credentials is: the first call gets the
@@ -247,8 +263,9 @@ impl Pairing {
             request_id = %attempt.request_id,
             "paired"
         );
-        if let Some(renewal) = self.mint.renewal_if_due() {
-            self.tasks.detach(renewal);
+        let admin_session = self.admin_api.session();
+        if admin_session.is_due() {
+            self.tasks.until_drained(Arc::clone(admin_session).renew());
         }
         Ok(session)
     }

@@ -15,6 +15,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
+/// The name of the machine or container that this runs on.
+pub fn host_name() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
+}
+
 /// Starts tasks, and waits for the end of all of them at the drain.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks(Arc<Inner>);

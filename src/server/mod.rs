@@ -47,12 +47,14 @@ impl From<TcpListener> for Listeners {
 /// If the file of the shared secret cannot be read, before anything is served.
 pub async fn run(
     listeners: impl Into<Listeners>,
-    config: Config,
+    mut config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let Listeners { public, metrics } = listeners.into();
     let tasks = Tasks::default();
     let drain_timeout = config.listen.drain_timeout;
+    // It may have been 0, for a free one.
+    config.listen.port = public.local_addr()?.port();
     let services = Arc::new(Services::new(config, &tasks)?);
     if let Some(listener) = metrics {
         let (counted, serving) = (Arc::clone(&services.metrics), tasks.clone());
@@ -75,16 +77,19 @@ pub async fn run(
 }
 
 /// Starts the background tasks: probes of t3 while it is not up; the warm-up once it is up, pairing
-/// before files, as a run of the t3 CLI and compressing take much memory each; and the check of the
-/// sessions of open tunnels.
+/// before files, as a run of the t3 CLI and compressing take much memory each; the check of the
+/// dispatcher's own session; and that of the sessions of open tunnels.
 fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     let probing = Arc::clone(services);
     tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
     let warming = Arc::clone(services);
     tasks.until_drained(async move {
-        warming.readiness.wait_until_up().await;
+        let seen = warming.readiness.wait_until_up_again(0).await;
         warming.pairing.warm_up().await;
-        warming.assets.keep_warm(&warming.readiness).await;
+        tokio::join!(
+            warming.pairing.keep_admin_session(seen),
+            warming.assets.keep_warm(&warming.readiness)
+        );
     });
     let checking = Arc::clone(services);
     tasks.until_drained(async move {

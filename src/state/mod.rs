@@ -61,7 +61,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts them as `config` says.
+    /// Starts them as `config` says, whose port is the one that is listened on.
     ///
     /// # Errors
     /// Where the file with the shared secret cannot be read.
@@ -77,6 +77,7 @@ impl Services {
             Arc::clone(&readiness),
             Arc::clone(&metrics),
             tasks.clone(),
+            config.listen.port,
         ));
         // A run of the t3 CLI takes most of the memory that a container has (contract §1).
         let cli = Arc::clone(&pairing);

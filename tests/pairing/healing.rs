@@ -66,7 +66,7 @@ async fn a_live_session_is_checked_once_and_a_failed_check_leaves_it_alone() {
         .standin
         .requests()
         .iter()
-        .filter(|seen| seen.target.starts_with(b"/api"))
+        .filter(|seen| seen.target == b"/api/auth/session")
         .count();
     assert_eq!(asked, 1);
     world.standin.wipe_sessions();

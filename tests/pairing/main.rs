@@ -3,7 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod admin_api;
+mod admin_session;
 mod concurrency;
 mod failures;
 mod healing;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -152,6 +153,13 @@ async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fet
 async fn a_t3_that_is_up_is_not_probed() {
     let world = World::start().await;
     assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
+    // At its start the dispatcher gets its own session, and looks for those of earlier starts.
+    let (start, list) = (Instant::now(), b"/api/auth/clients");
+    let is_over = |seen: &[Seen]| seen.iter().any(|seen| seen.target == list);
+    while !is_over(&world.standin.requests()) {
+        assert!(start.elapsed() < PATIENCE, "the list of clients");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     world.standin.clear_requests();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let mut seen = world.standin.requests();

@@ -1,0 +1,71 @@
+//! The upkeep of the admin session: it is there before a person needs it, and none is left behind.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::info;
+
+use crate::pairing::admin_api::{AdminApi, AdminApiError};
+use crate::upstream::health::Readiness;
+
+/// How long the sessions of earlier starts may take to revoke.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl AdminApi {
+    /// Gets the admin session if there is none, and another one if t3 says that it is dead: after t3
+    /// has lost its database, no page load is to wait for the t3 CLI.
+    pub(super) async fn ensure_session(&self) {
+        match self.session().present() {
+            Some(_) => self.check_session().await,
+            None => drop(self.session().token().await),
+        }
+    }
+
+    /// Ensures the session at each coming up of t3 after the one that was counted as `seen`, and
+    /// checks it between, for ever.
+    pub(super) async fn keep_session(&self, readiness: &Readiness, mut seen: u64) {
+        loop {
+            let up_again = readiness.wait_until_up_again(seen);
+            match timeout(self.check_interval(), up_again).await {
+                Ok(count) => {
+                    seen = count;
+                    self.ensure_session().await;
+                }
+                Err(_) => self.check_session().await,
+            }
+        }
+    }
+
+    /// Revokes the sessions that earlier starts of this dispatcher had issued, once it has one of its
+    /// own: those of exactly its name, issued before this start. Another that lives has another name.
+    pub(super) async fn revoke_earlier(&self) {
+        self.session().wait_until_issued().await;
+        match timeout(REVOKE_TIMEOUT, self.revoke_all_earlier()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => info!(count, "admin sessions of earlier starts revoked"),
+            Ok(Err(error)) => info!(%error, "admin sessions of earlier starts are not revoked"),
+            Err(_) => info!("admin sessions of earlier starts are not revoked in time"),
+        }
+    }
+
+    /// If there is a session and t3 says that it is dead, gets another one.
+    async fn check_session(&self) {
+        if let Some(token) = self.session().present()
+            && self.is_alive(&token).await == Some(false)
+        {
+            self.refused(&token);
+            drop(self.session().token().await);
+        }
+    }
+
+    async fn revoke_all_earlier(&self) -> Result<usize, AdminApiError> {
+        let (label, started) = (self.session().label(), self.session().started());
+        let mut count = 0;
+        for client in self.clients().await? {
+            if client.is_admin_session(label) && client.was_issued_before(started) {
+                count += usize::from(self.revoke(&client.id).await?);
+            }
+        }
+        Ok(count)
+    }
+}
