@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use t3_dispatcher::check::check;
 use t3_dispatcher::config::options::{
@@ -27,7 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const USAGE_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
-    let CommandLine { command, config } = match CommandLine::try_parse() {
+    let CommandLine { command, config } = match CommandLine::of_this_process() {
         Ok(command_line) => command_line,
         Err(error) => return report_usage(&error),
     };

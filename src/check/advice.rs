@@ -6,6 +6,7 @@ use crate::check::report::Finding;
 use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
+use crate::pairing::token_file::TokenFileError;
 use crate::upstream::error::Failure;
 
 const UPGRADED: &str = "this t3 may be newer than the dispatcher: look for a newer dispatcher";
@@ -39,6 +40,22 @@ pub(super) fn on_cli(error: &CliError) -> Finding {
         CliError::Failed(..) => "run `t3 auth session issue` by hand and read its output",
         CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
             "is T3_BIN the t3 CLI? If so, this t3 may be newer than the dispatcher"
+        }
+    };
+    finding(error, advice)
+}
+
+/// The file of the admin session gives no token.
+pub(super) fn on_token_file(error: &TokenFileError) -> Finding {
+    let advice = match error {
+        TokenFileError::Missing(_) => {
+            "have t3's container write it: `t3 auth session issue --token-only`"
+        }
+        TokenFileError::Unreadable(..) | TokenFileError::Late(_) => {
+            "let the user of this process read it; is DISPATCHER_TOKEN_FILE the right path?"
+        }
+        TokenFileError::Unusable(_) => {
+            "it must hold the token alone, as `t3 auth session issue --token-only` prints it"
         }
     };
     finding(error, advice)

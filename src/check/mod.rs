@@ -11,7 +11,7 @@ pub mod steps;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::check::advice::{finding, on_cli, on_exchange, on_mint};
+use crate::check::advice::{finding, on_cli, on_exchange, on_mint, on_token_file};
 use crate::check::report::{CheckReport, Finding};
 use crate::config::options::{MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
@@ -22,6 +22,7 @@ use crate::process::Tasks;
 use crate::upstream::Upstream;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
+const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
 const NO_T3: &str = "t3 does not respond";
 
 /// One check, with the report of the steps that it has made.
@@ -109,6 +110,10 @@ impl Check {
     }
 
     async fn cli(&mut self) -> bool {
+        if self.pairing.token_file.is_some() {
+            self.report.skip("t3 CLI", TOKEN_FILE);
+            return true;
+        }
         let (start, program) = (Instant::now(), self.pairing.cli.program());
         let program = program.display();
         let found = match self.dry_run.version().await {
@@ -122,6 +127,10 @@ impl Check {
     }
 
     fn base_dir(&mut self) -> bool {
+        if self.pairing.token_file.is_some() {
+            self.report.skip("base directory", TOKEN_FILE);
+            return true;
+        }
         let start = Instant::now();
         let found = steps::base_dir(self.pairing.cli.base_dir().as_deref());
         let found = found.map(|what| ((), what));
@@ -149,6 +158,13 @@ impl Check {
             return self.skip("admin session", "DISPATCHER_MINT=cli needs none");
         }
         let start = Instant::now();
+        if let Some(path) = &self.pairing.token_file {
+            let found = match self.dry_run.read_admin_session(path) {
+                Ok(admin) => Ok((admin, format!("read from {}", path.display()))),
+                Err(error) => Err(on_token_file(&error)),
+            };
+            return self.done("admin session", start, found);
+        }
         let issued = self.dry_run.issue_admin_session().await;
         let found = issued
             .map(|admin| (admin, "issued by the t3 CLI".to_owned()))
@@ -159,7 +175,7 @@ impl Check {
     /// Mints in the way that pairing would. If the API fails and the t3 CLI replaces it, both are
     /// reported.
     async fn credential(&mut self, admin: Option<&AdminToken>) -> Option<Credential> {
-        let mode = self.pairing.mint;
+        let mode = self.pairing.mint_mode();
         if let Some(admin) = admin {
             let start = Instant::now();
             let minted = self.dry_run.mint_by_api(admin).await;
@@ -203,18 +219,21 @@ impl Check {
         self.report.add("websocket", found, start.elapsed());
     }
 
-    /// Revokes what was made: the browser's session first, as the admin session revokes it.
+    /// Revokes what was made: the browser's session first, as the admin session revokes it. An admin
+    /// session that a file gives was not made here.
     async fn clean_up(&mut self, session: Option<&Session>, admin: Option<&AdminToken>) {
-        if session.is_none() && admin.is_none() {
+        let is_own = self.pairing.token_file.is_none();
+        if session.is_none() && (admin.is_none() || !is_own) {
             return self.report.skip("clean-up", "nothing was made");
         }
         let start = Instant::now();
         let mut revoked = Ok(());
         if let Some(session) = session {
-            revoked = self.dry_run.revoke(session, admin).await;
+            revoked = self.revoke(session, admin).await;
         }
-        if let Some(admin) = admin {
-            revoked = revoked.and(self.dry_run.revoke_admin_session(admin).await);
+        if let Some(admin) = admin.filter(|_| is_own) {
+            let admin = self.dry_run.revoke_admin_session(admin).await;
+            revoked = revoked.and(admin.map_err(|error| error.to_string()));
         }
         let found = revoked
             .map(|()| "its sessions are revoked".to_owned())
@@ -224,5 +243,18 @@ impl Check {
                 finding(error, advice)
             });
         self.report.add("clean-up", found, start.elapsed());
+    }
+
+    /// Revokes the browser's session: by t3's API, else by the t3 CLI if it may run.
+    async fn revoke(&self, session: &Session, admin: Option<&AdminToken>) -> Result<(), String> {
+        if let Some(admin) = admin {
+            match self.dry_run.revoke_by_api(session, admin).await {
+                Ok(()) => return Ok(()),
+                Err(error) if self.pairing.token_file.is_some() => return Err(error.to_string()),
+                Err(_) => {}
+            }
+        }
+        let revoked = self.dry_run.revoke_by_cli(session).await;
+        revoked.map_err(|error| error.to_string())
     }
 }

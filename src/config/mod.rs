@@ -7,7 +7,8 @@ pub mod timing;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::options::{
@@ -163,6 +164,27 @@ pub struct Config {
     pub timing: Timing,
 }
 
+impl CommandLine {
+    /// The command line and the environment of this process.
+    ///
+    /// # Errors
+    /// Where an option is unusable, or two contradict each other.
+    pub fn of_this_process() -> Result<Self, clap::Error> {
+        Self::try_parse().and_then(Self::without_contradiction)
+    }
+
+    fn without_contradiction(self) -> Result<Self, clap::Error> {
+        let pairing = match &self.command {
+            Some(Command::Check { pairing, .. }) => pairing,
+            _ => &self.config.pairing,
+        };
+        match pairing.contradiction() {
+            Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
+            None => Ok(self),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -202,6 +224,27 @@ mod tests {
         ] {
             let error = parse(&bad).expect_err(bad[1]);
             assert_eq!(error.exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_file_is_not_for_the_cli() {
+        let parse = |args: &[&str]| {
+            let parsed = CommandLine::try_parse_from([&["t3-dispatcher"], args].concat());
+            parsed.and_then(CommandLine::without_contradiction)
+        };
+        let file = ["--token-file", "/data/token"];
+        assert!(parse(&file).is_ok());
+        for bad in [
+            [&file[..], &["--mint", "cli"]].concat(),
+            [&["check"], &file[..], &["--mint", "cli"]].concat(),
+        ] {
+            let error = parse(&bad).expect_err("a contradiction");
+            assert_eq!(error.exit_code(), 2);
+            assert!(
+                error.to_string().contains("DISPATCHER_TOKEN_FILE"),
+                "{error}"
+            );
         }
     }
 

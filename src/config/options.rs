@@ -82,6 +82,16 @@ pub struct PairingConfig {
         default_value = "auto"
     )]
     pub mint: MintMode,
+
+    /// File with the token of an administrative session, as `t3 auth session issue --token-only`
+    /// prints it; the t3 CLI is then never run.
+    #[arg(
+        long,
+        env = "DISPATCHER_TOKEN_FILE",
+        value_name = "PATH",
+        hide_short_help = true
+    )]
+    pub token_file: Option<PathBuf>,
 }
 
 /// The t3 CLI and its base directory.
@@ -239,6 +249,24 @@ impl ListenConfig {
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         let port = self.metrics_port.unwrap_or(METRICS_PORT);
         (port != 0).then(|| SocketAddr::new(self.host, port))
+    }
+}
+
+impl PairingConfig {
+    /// The source of credentials: only t3's API if the t3 CLI must not run.
+    pub fn mint_mode(&self) -> MintMode {
+        match self.token_file {
+            Some(_) => MintMode::Api,
+            None => self.mint,
+        }
+    }
+
+    /// What contradicts itself in these options.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        let is_contradicted = self.token_file.is_some() && self.mint == MintMode::Cli;
+        is_contradicted.then_some(
+            "DISPATCHER_TOKEN_FILE is for t3's API, which DISPATCHER_MINT=cli does not use",
+        )
     }
 }
 

@@ -25,7 +25,7 @@ const CLIENTS_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub struct AdminApi {
     upstream: Arc<Upstream>,
-    session: Arc<AdminSession>,
+    session: AdminSession,
     metrics: Arc<Metrics>,
     timing: Timing,
     /// Held while a list of clients is fetched: only one is buffered at a time.
@@ -58,10 +58,10 @@ pub(super) struct AdminCall<T> {
 }
 
 impl AdminApi {
-    /// Calls the t3 of `upstream`.
+    /// Calls the t3 of `upstream` with the token of `session`.
     pub(super) fn new(
         upstream: Arc<Upstream>,
-        session: Arc<AdminSession>,
+        session: AdminSession,
         metrics: Arc<Metrics>,
         timing: Timing,
     ) -> Self {
@@ -99,7 +99,7 @@ impl AdminApi {
     }
 
     /// The dispatcher's own session.
-    pub(super) fn session(&self) -> &Arc<AdminSession> {
+    pub(super) fn session(&self) -> &AdminSession {
         &self.session
     }
 

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
+use crate::pairing::issued_session::IssuedSession;
 use crate::upstream::health::Readiness;
 
 /// How long the sessions of earlier starts may take to revoke.
@@ -39,8 +40,11 @@ impl AdminApi {
     /// Revokes the sessions that earlier starts of this dispatcher had issued, once it has one of its
     /// own: those of exactly its name, issued before this start. Another that lives has another name.
     pub(super) async fn revoke_earlier(&self) {
-        self.session().wait_until_issued().await;
-        match timeout(REVOKE_TIMEOUT, self.revoke_all_earlier()).await {
+        let Some(own) = self.session().issued() else {
+            return;
+        };
+        own.wait_until_issued().await;
+        match timeout(REVOKE_TIMEOUT, self.revoke_older_than(own)).await {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => info!(count, "admin sessions of earlier starts revoked"),
             Ok(Err(error)) => info!(%error, "admin sessions of earlier starts are not revoked"),
@@ -58,8 +62,8 @@ impl AdminApi {
         }
     }
 
-    async fn revoke_all_earlier(&self) -> Result<usize, AdminApiError> {
-        let (label, started) = (self.session().label(), self.session().started());
+    async fn revoke_older_than(&self, own: &IssuedSession) -> Result<usize, AdminApiError> {
+        let (label, started) = (own.label(), own.started());
         let mut count = 0;
         for client in self.clients().await? {
             if client.is_admin_session(label) && client.was_issued_before(started) {

@@ -1,6 +1,7 @@
 //! The dry run: the steps of a pairing one by one, for the `check` command.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::token_claims::session_id;
+use crate::pairing::token_file::{self, TokenFileError};
 use crate::upstream::Upstream;
 
 /// The name of its sessions in t3's client list.
@@ -59,6 +61,11 @@ impl DryRun {
         issued.map(AdminToken)
     }
 
+    /// Reads the token of an administrative session from the file at `path`.
+    pub fn read_admin_session(&self, path: &Path) -> Result<AdminToken, TokenFileError> {
+        token_file::read(path).map(AdminToken)
+    }
+
     /// Mints a credential by t3's API.
     pub async fn mint_by_api(&self, admin: &AdminToken) -> Result<Credential, AdminApiError> {
         let (mint, limit) = (AdminCall::mint(LABEL), self.timing.api_response);
@@ -90,19 +97,23 @@ impl DryRun {
         Ok((session, endpoint.path()))
     }
 
-    /// Revokes a session: by t3's API if there is an administrative session, else by the t3 CLI.
-    pub async fn revoke(
+    /// Revokes a session by t3's API.
+    pub async fn revoke_by_api(
         &self,
         session: &Session,
-        admin: Option<&AdminToken>,
-    ) -> Result<(), CliError> {
-        let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
-        if let Some(AdminToken(token)) = admin {
-            let (revoke, limit) = (AdminCall::revoke(&id), self.timing.api_response);
-            if let Ok(true) = revoke.send(&self.upstream, token, limit).await {
-                return Ok(());
-            }
+        admin: &AdminToken,
+    ) -> Result<(), AdminApiError> {
+        let id = session_id(&session.cookie_value).ok_or(AdminApiError::Unusable)?;
+        let (revoke, limit) = (AdminCall::revoke(&id), self.timing.api_response);
+        match revoke.send(&self.upstream, &admin.0, limit).await? {
+            true => Ok(()),
+            false => Err(AdminApiError::Unusable),
         }
+    }
+
+    /// Revokes a session by the t3 CLI.
+    pub async fn revoke_by_cli(&self, session: &Session) -> Result<(), CliError> {
+        let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
         self.cli.revoke_session(&id, self.deadline()).await
     }
 

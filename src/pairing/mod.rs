@@ -7,6 +7,7 @@ pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;
 pub mod exchange;
+pub mod issued_session;
 pub mod keys;
 pub mod liveness;
 pub mod loop_guard;
@@ -18,6 +19,7 @@ pub mod session_rate;
 pub mod t3_cli;
 pub mod tabs;
 pub mod token_claims;
+pub mod token_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,7 @@ use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::exchange::{CredentialExchange, Session};
+use crate::pairing::issued_session::IssuedSession;
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
@@ -43,6 +46,7 @@ use crate::pairing::policy::Liveness;
 use crate::pairing::session_rate::SessionRate;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs};
+use crate::pairing::token_file::TokenFile;
 use crate::process::{Tasks, host_name};
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
@@ -100,16 +104,23 @@ impl Pairing {
         tasks: Tasks,
         port: u16,
     ) -> Self {
+        let mode = config.mint_mode();
         let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
-        let session = AdminSession::new(Arc::clone(&cli), admin_session::label(&host_name(), port));
+        let session = match config.token_file {
+            Some(path) => AdminSession::Given(TokenFile::new(path, timing.file_reread)),
+            None => {
+                let label = issued_session::label(&host_name(), port);
+                AdminSession::Issued(Arc::new(IssuedSession::new(Arc::clone(&cli), label)))
+            }
+        };
         let admin_api = Arc::new(AdminApi::new(
             Arc::clone(&upstream),
-            Arc::new(session),
+            session,
             Arc::clone(&metrics),
             timing,
         ));
         Self {
-            mint: Mint::new(config.mint, Arc::clone(&admin_api), cli),
+            mint: Mint::new(mode, Arc::clone(&admin_api), cli),
             admin_api,
             upstream,
             readiness,
@@ -263,9 +274,10 @@ impl Pairing {
             request_id = %attempt.request_id,
             "paired"
         );
-        let admin_session = self.admin_api.session();
-        if admin_session.is_due() {
-            self.tasks.until_drained(Arc::clone(admin_session).renew());
+        if let Some(session) = self.admin_api.session().issued()
+            && session.is_due()
+        {
+            self.tasks.until_drained(Arc::clone(session).renew());
         }
         Ok(session)
     }

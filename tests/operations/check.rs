@@ -162,3 +162,27 @@ async fn a_missing_part_is_named_and_later_steps_are_skipped() {
     assert_eq!(steps(&report, "skipped"), skipped);
     assert_eq!(world.cli_starts(), 0, "nothing was made");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_token_file_no_step_runs_the_cli_and_the_token_is_kept() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let file = world.dir.path().join("token");
+    let args = ["--token-file", file.to_str().expect("a UTF-8 path")];
+    let (report, code) = json(&world, &args).await;
+    assert_eq!(code, Some(1));
+    assert_eq!(steps(&report, "failed"), ["admin session"], "{report:#}");
+    let token = world.standin.issue_administrative_session("sidecar");
+    std::fs::write(&file, token.expect("it writes")).expect("a writable directory");
+    let (report, code) = json(&world, &[&args[..], &["--t3-bin", "/no/such/t3"]].concat()).await;
+    assert_eq!((code, live_sessions(&world)), (Some(0), 1), "{report:#}");
+    let skipped = ["t3 CLI", "base directory"];
+    assert_eq!(steps(&report, "skipped"), skipped, "{report:#}");
+    world
+        .standin
+        .set_faults(|faults| faults.pairing_token_status = Some(503));
+    let (report, _) = json(&world, &args).await;
+    assert_eq!(steps(&report, "failed"), ["credential"], "{report:#}");
+    assert_eq!((world.cli_starts(), live_sessions(&world)), (0, 1));
+    let refused = check(&world, &[&args[..], &["--mint", "cli"]].concat()).await;
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -11,3 +11,4 @@ mod labels;
 mod loops;
 mod page_load;
 mod restart;
+mod token_file;
