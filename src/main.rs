@@ -12,8 +12,8 @@ use t3_dispatcher::config::options::{
 };
 use t3_dispatcher::config::timing::Timing;
 use t3_dispatcher::config::{Command, CommandLine, Config};
-use t3_dispatcher::process::allocator;
 use t3_dispatcher::process::install::install;
+use t3_dispatcher::process::{allocator, forbid_inspection};
 use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -48,6 +48,10 @@ fn main() -> ExitCode {
     }
     allocator::restart_with_settings();
     init_logs(&config.logs);
+    // After that restart, which would undo it, and before there is anything to read.
+    if let Err(error) = forbid_inspection() {
+        warn!(%error, "other processes of this user can read this one's memory");
+    }
     let address = config.listen.address();
     let outcome = runtime().and_then(|runtime| runtime.block_on(serve(config)));
     match outcome {
@@ -80,6 +84,8 @@ fn run_check(
     timing: Timing,
     json: bool,
 ) -> io::Result<ExitCode> {
+    // Where the system does not allow it, the check is made all the same.
+    let _ = forbid_inspection();
     let report = runtime()?.block_on(check(upstream, pairing, timing));
     match json {
         true => print(format_args!("{:#}\n", report.json())),

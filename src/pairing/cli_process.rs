@@ -1,6 +1,6 @@
 //! One run of the t3 CLI as a child process, with bounded output and nothing left behind.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -13,10 +13,20 @@ use tokio::process::{Child, Command};
 use crate::config::options::CliConfig;
 use crate::metrics::pairing::CliOutcome;
 use crate::pairing::secret::redacted;
-use crate::process::allocator;
 
 /// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// The variables that a run gets of this process's environment, beside `T3CODE_*`: none that is the
+/// dispatcher's own, as whoever can write the CLI's files can read what it gets.
+const INHERITED: [&str; 6] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "NODE_COMPILE_CACHE",
+    "NODE_EXTRA_CA_CERTS",
+];
 
 /// Why a run of the t3 CLI gave nothing.
 #[derive(Debug, Error)]
@@ -83,11 +93,10 @@ pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
 }
 
 async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
+    let inherited = std::env::vars_os().filter(|(name, _)| is_inherited(name));
+    command.env_clear().envs(inherited);
     if let Some(path) = path_with(program) {
         command.env("PATH", path);
-    }
-    for variable in allocator::VARIABLES {
-        command.env_remove(variable);
     }
     command
         .stdin(Stdio::null())
@@ -159,6 +168,11 @@ async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>,
         true => Err(CliError::OutputTooLong),
         false => Ok(bytes),
     }
+}
+
+fn is_inherited(name: &OsStr) -> bool {
+    let is_t3_s = name.as_encoded_bytes().starts_with(b"T3CODE_");
+    is_t3_s || INHERITED.iter().any(|inherited| name == *inherited)
 }
 
 /// The PATH of the child: the program's own directory first, as its interpreter may be there too.

@@ -9,8 +9,8 @@ use std::process::Command;
 /// script was compressed.
 const RETURN_THRESHOLD_BYTES: &str = "131072";
 
-/// The variables that glibc reads (mallopt(3)). Child processes must not inherit them.
-pub const VARIABLES: [&str; 2] = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
+/// The variables that glibc reads (mallopt(3)).
+const VARIABLES: [&str; 2] = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"];
 
 /// Executes this program again with the settings, as glibc reads them only at the start. Returns if
 /// they are set already, if another C library does not need them, or if it fails, which costs only

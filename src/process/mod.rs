@@ -5,15 +5,26 @@ pub mod install;
 pub mod log_limit;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
+
+/// Keeps other processes of the same user from tracing this one, and from reading its memory and its
+/// environment (prctl(2), `PR_SET_DUMPABLE`). It then dumps no core. What it executes is not affected.
+///
+/// # Errors
+/// If the system does not allow it.
+pub fn forbid_inspection() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(io::Error::from)
+}
 
 /// The name of the machine or container that this runs on.
 pub fn host_name() -> String {

@@ -7,6 +7,7 @@ mod check;
 mod check_faults;
 mod help;
 mod install;
+mod isolation;
 mod log_and_metrics;
 mod metrics;
 mod probe;

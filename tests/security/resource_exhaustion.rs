@@ -1,7 +1,6 @@
 //! Exhausted resources of the machine: file descriptors, a full disk for the log: row 49.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -40,10 +39,18 @@ async fn row_49_a_full_log_takes_nothing_with_it() {
     command
         .stdout(Stdio::from(full.expect("a full device")))
         .stderr(Stdio::null());
-    command.env("RUST_LOG", "trace");
-    let child = command.spawn().expect("the binary starts");
-    let addr = listens_on(child.id()).await;
-    let mut child = Killed(child);
+    // It cannot log the port that it takes: one that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = free.local_addr().expect("a bound socket");
+    drop(free);
+    command
+        .env("RUST_LOG", "trace")
+        .env("DISPATCHER_PORT", addr.port().to_string());
+    let mut child = Killed(command.spawn().expect("the binary starts"));
+    assert!(
+        until(|| TcpStream::connect(addr).is_ok()).await,
+        "it listens"
+    );
     for _ in 0..20 {
         assert_eq!(request(addr, "GET /healthz").await.status, 200);
         assert!(matches!(request(addr, "GET /x").await.status, 502..=504));
@@ -58,25 +65,4 @@ impl Drop for Killed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// The address on which a process listens, by the kernel's tables, as it cannot log it.
-async fn listens_on(pid: u32) -> SocketAddr {
-    let find = || {
-        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        let links: Vec<PathBuf> = fds
-            .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
-            .collect();
-        let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
-        table.lines().find_map(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-            let socket = PathBuf::from(format!("socket:[{inode}]"));
-            let port = u16::from_str_radix(local.split(':').nth(1)?, 16).ok()?;
-            (*state == "0A" && links.contains(&socket))
-                .then(|| SocketAddr::from(([127, 0, 0, 1], port)))
-        })
-    };
-    assert!(until(|| find().is_some()).await, "it listens");
-    find().expect("it listens")
 }
