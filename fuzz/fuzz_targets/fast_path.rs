@@ -19,8 +19,9 @@ use t3_dispatcher::router::route::{self, Route};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// A policy that trusts its peer, one that does not, and one whose gate sends tokens of its own.
-static POLICIES: LazyLock<[AccessPolicy; 3]> = LazyLock::new(|| {
+/// A policy that trusts its peer, one that does not, one whose gate sends tokens of its own, and one that
+/// lets groups in.
+static POLICIES: LazyLock<[AccessPolicy; 4]> = LazyLock::new(|| {
     let policy = |args: &[&str]| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
         AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
@@ -41,7 +42,21 @@ static POLICIES: LazyLock<[AccessPolicy; 3]> = LazyLock::new(|| {
         "--withhold-cookies",
         "gate_*",
     ];
-    [policy(&trusting), policy(&[]), policy(&of_oauth2_proxy)]
+    let groups = [
+        "--allowed-groups",
+        "admins",
+        "--groups-header",
+        "X-Groups",
+        "--identity-domains",
+        "h.test",
+    ];
+    let grouped = [&trusting[..], &groups].concat();
+    [
+        policy(&trusting),
+        policy(&[]),
+        policy(&of_oauth2_proxy),
+        policy(&grouped),
+    ]
 });
 
 static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
