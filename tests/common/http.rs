@@ -60,7 +60,11 @@ impl Response {
     }
 }
 
-/// One request on a new connection. The lines of `head` are separated by `\n`; `Host` is added.
+/// The name that requests are sent to: one of this machine, which is paired without an identity header.
+pub const HOST: &str = "t3.localhost";
+
+/// One request on a new connection. The lines of `head` are separated by `\n`; `Host` is added where
+/// it is not there.
 pub async fn request(to: SocketAddr, head: &str) -> Response {
     Client::connect(to).await.exchange(head).await
 }
@@ -87,7 +91,10 @@ impl Client {
 
     pub async fn send_head(&mut self, head: &str) {
         let (first, rest) = head.split_once('\n').unwrap_or((head, ""));
-        let mut text = format!("{first} HTTP/1.1\r\nHost: t3.test\r\n");
+        let mut text = format!("{first} HTTP/1.1\r\n");
+        if !rest.lines().any(|line| line.starts_with("Host:")) {
+            text.push_str(&format!("Host: {HOST}\r\n"));
+        }
         for line in rest.lines() {
             text.push_str(line);
             text.push_str("\r\n");

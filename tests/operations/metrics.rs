@@ -180,7 +180,7 @@ async fn bytes_are_counted_both_ways() {
     let sent = rise("sent_bytes_total{stream=\"http\"}");
     assert!((1_000_000.0..1_001_000.0).contains(&sent), "{sent}");
     let received = rise("received_bytes_total{stream=\"http\"}");
-    let head = "GET /standin/bytes/1000000 HTTP/1.1\r\nHost: t3.test\r\n\r\n".len();
+    let head = "GET /standin/bytes/1000000 HTTP/1.1\r\nHost: t3.localhost\r\n\r\n".len();
     assert_eq!(received, head as f64);
 }
 

@@ -111,7 +111,7 @@ async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session() {
     let old = load(&world, "").await.cookie();
     world.standin.wipe_sessions();
     let own =
-        format!("\nOrigin: http://t3.test\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d");
+        format!("\nOrigin: http://t3.localhost\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d");
     let response = upgrade(&world, &own).await;
     assert_eq!(response.status, 101);
     let cookie = response.cookie();
@@ -135,11 +135,11 @@ async fn a_page_of_another_origin_heals_nothing() {
     for further in [
         "\nOrigin: http://evil.test",
         "\nOrigin: null",
-        "\nOrigin: http://t3.test\nSec-Fetch-Site: cross-site",
-        "\nOrigin: http://t3.test\nSec-Fetch-Site: same-site",
-        "\nOrigin: http://t3.test:81",
-        "\nOrigin: http://t3.test\nSec-Fetch-Dest: document\nAccept: text/html",
-        "\nOrigin: http://t3.test\nAuthorization: Bearer x",
+        "\nOrigin: http://t3.localhost\nSec-Fetch-Site: cross-site",
+        "\nOrigin: http://t3.localhost\nSec-Fetch-Site: same-site",
+        "\nOrigin: http://t3.localhost:81",
+        "\nOrigin: http://t3.localhost\nSec-Fetch-Dest: document\nAccept: text/html",
+        "\nOrigin: http://t3.localhost\nAuthorization: Bearer x",
         "",
     ] {
         let response = upgrade(&world, further).await;

@@ -51,7 +51,7 @@ async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
     let mut client = Client::connect(addr).await;
     client
         .send_head(&format!(
-            "GET /ws\n{HANDSHAKE}\nOrigin: http://t3.test\nCookie: {cookie}"
+            "GET /ws\n{HANDSHAKE}\nOrigin: http://t3.localhost\nCookie: {cookie}"
         ))
         .await;
     let response = client.head().await.expect("a response");

@@ -18,7 +18,7 @@ async fn row_15_what_anyone_claims_of_a_proxy_is_replaced() {
         assert_eq!(response.status, 200);
         assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
         assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
-        assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
+        assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.localhost"]);
         for name in [
             "forwarded",
             "x-real-ip",

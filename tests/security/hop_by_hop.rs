@@ -10,10 +10,10 @@ async fn row_13_what_the_dispatcher_sets_cannot_be_nominated_away() {
         Content-Length, X-Real-IP\nX-Forwarded-For: 203.0.113.99";
     let response = request(world.addr(), &format!("GET /standin/head\n{nominated}")).await;
     assert_eq!(response.status, 200);
-    assert_eq!(seen_last(&world, "host"), ["t3.test"]);
+    assert_eq!(seen_last(&world, "host"), ["t3.localhost"]);
     assert_eq!(seen_last(&world, "x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(seen_last(&world, "x-forwarded-proto"), ["http"]);
-    assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.test"]);
+    assert_eq!(seen_last(&world, "x-forwarded-host"), ["t3.localhost"]);
 }
 
 /// A field that is removed must not count for the session, and one that counts must not be removed.

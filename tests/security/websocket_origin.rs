@@ -10,12 +10,12 @@ const FOREIGN: [&str; 9] = [
     "Origin: https://evil.test",
     "Origin: http://evil.test",
     "Origin: null",
-    "Origin: https://t3.test.evil.test",
-    "Origin: https://evil-t3.test",
-    "Origin: https://t3.test@evil.test",
-    "Origin: https://t3.test:444",
+    "Origin: https://t3.localhost.evil.test",
+    "Origin: https://evil-t3.localhost",
+    "Origin: https://t3.localhost@evil.test",
+    "Origin: https://t3.localhost:444",
     "Origin:",
-    "Origin: https://t3.test\nOrigin: https://evil.test",
+    "Origin: https://t3.localhost\nOrigin: https://evil.test",
 ];
 
 #[tokio::test]
@@ -40,10 +40,10 @@ async fn row_25_a_foreign_origin_is_refused_behind_single_sign_on() {
 #[tokio::test]
 async fn row_25_its_own_origin_and_none_are_let_through() {
     let fields = [
-        "Origin: https://t3.test\nX-Forwarded-Proto: https\n",
-        "Origin: HTTPS://T3.test\nX-Forwarded-Proto: https\n",
-        "Origin: https://t3.test:443\nX-Forwarded-Proto: https\n",
-        "Origin: http://t3.test\n",
+        "Origin: https://t3.localhost\nX-Forwarded-Proto: https\n",
+        "Origin: HTTPS://T3.localhost\nX-Forwarded-Proto: https\n",
+        "Origin: https://t3.localhost:443\nX-Forwarded-Proto: https\n",
+        "Origin: http://t3.localhost\n",
         "",
     ];
     each(fields, |fields| async move {
