@@ -1,11 +1,11 @@
 //! What a request says of the browser and of the page that sent it. Pure.
 
-use http::header::{ACCEPT, AUTHORIZATION, ORIGIN, REFERER, USER_AGENT};
+use http::header::{ACCEPT, ORIGIN, REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::list_members;
 use crate::http_rules::origin::OwnOrigin;
+use crate::http_rules::{HeaderView, credentials};
 
 /// The most of what a browser calls itself that is kept and sent on, in bytes: the heads that t3 reads
 /// end at 16 KiB (contract §7).
@@ -26,11 +26,11 @@ pub fn user_agent(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Is this the load of a page by a person's browser, whether or not it has a session?
 ///
 /// `Sec-Fetch-Dest: document` decides; a client that does not send that field is judged by its
-/// `Accept`. A prefetch (`Sec-Purpose`) is nobody's page load, and a request that brings
-/// `Authorization` speaks for itself.
+/// `Accept`. A prefetch (`Sec-Purpose`) is nobody's page load, and a request that states a token or
+/// the proof of one speaks for itself.
 pub fn is_page_load(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::GET
-        && !headers.contains_key(AUTHORIZATION)
+        && !credentials::are_stated(headers)
         && !is_ahead_of_time(headers)
         && headers
             .get_all("sec-fetch-mode")
@@ -175,6 +175,11 @@ mod tests {
                     ("sec-fetch-dest", "document"),
                     ("authorization", "Bearer x"),
                 ],
+                false,
+            ),
+            (
+                Method::GET,
+                vec![("sec-fetch-dest", "document"), ("dpop", "x")],
                 false,
             ),
             (Method::POST, vec![("sec-fetch-dest", "document")], false),

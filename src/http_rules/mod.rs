@@ -2,6 +2,7 @@
 
 pub mod browser_request;
 pub mod cookies;
+pub mod credentials;
 pub mod forwarded;
 pub mod frame_ancestors;
 pub mod gates;

@@ -1,9 +1,31 @@
-//! Paths: which ones the dispatcher answers itself, and which ones may be static files of t3. Pure.
+//! Paths: which ones the dispatcher answers itself, which ones may be static files of t3, and which ones pages. Pure.
 
 use memchr::{memchr, memrchr};
 
+use crate::http_rules::grammar::ByteSet;
+
 /// The first segments below which t3 serves no static files (contract §6).
 const DYNAMIC_PREFIXES: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
+
+/// The first segments below which nobody opens a page: t3's API, token endpoints, files and sockets
+/// (contract §5, §6), and the dispatcher's own probes. Where operators let requests past single
+/// sign-on, it is for these.
+const PAGELESS_PREFIXES: [&str; 9] = [
+    "api",
+    "assets",
+    "attachments",
+    "healthz",
+    "mcp",
+    "oauth",
+    "probe",
+    "readyz",
+    "ws",
+];
+
+/// The characters of a page's path: those that every reader reads alike. Neither `%`, `\` and `;`, by
+/// which a path may lead elsewhere than it seems to, nor a dot, which files, `.well-known` and the
+/// segments `.` and `..` have.
+static PLAIN: ByteSet = ByteSet::alphanumeric_and(b"/-_~:@!$&'()*+,=");
 
 /// Below it names carry their content's hash (contract §6).
 pub const HASHED: &str = "/assets/";
@@ -30,6 +52,21 @@ pub fn is_file_path(path: &str) -> bool {
     is_file && is_static_path(path)
 }
 
+/// Is it a path at which a person opens a page of t3, such as `/`, `/<environment>/<thread>`,
+/// `/settings/general` and `/pair`? Everything else that a route of a proxy may let past single
+/// sign-on is none: t3's API and sockets, its files and icons, the manifest, probes, and any path that
+/// could be another spelling of one of these.
+pub fn is_page_path(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
+    let first = rest.split('/').next().unwrap_or_default();
+    let leads_to = |prefix: &&str| first.eq_ignore_ascii_case(prefix);
+    PLAIN.contains_all(path.as_bytes())
+        && !path.contains("//")
+        && !PAGELESS_PREFIXES.iter().any(leads_to)
+}
+
 /// Is it a path that every reader reads alike, and that leads to none of the dynamic prefixes?
 pub fn is_static_path(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
@@ -50,6 +87,64 @@ pub fn is_static_path(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_opened_at_t3_s_own_pages_and_nowhere_else() {
+        for path in [
+            "/",
+            "/t/1",
+            "/t/1/",
+            "/pair",
+            "/settings/general",
+            "/connect-agent",
+            "/4f9d1c1e-8a55-4a3f-9a53-0d6f6d8f2a11/6b1e4c1b-0000-4000-8000-000000000000",
+            "/apis",
+            "/t/api",
+            "/environment:1/thread_2~3",
+        ] {
+            assert!(is_page_path(path), "{path}");
+        }
+        let spelt = |prefix: &&str| {
+            let prefix = *prefix;
+            let first = format!("%{:02x}{}", prefix.as_bytes()[0], &prefix[1..]);
+            [
+                format!("/{prefix}"),
+                format!("/{prefix}/"),
+                format!("/{prefix}/x"),
+                format!("/{}/x", prefix.to_uppercase()),
+                format!("//{prefix}/x"),
+                format!("/./{prefix}/x"),
+                format!("/t/../{prefix}/x"),
+                format!("/t/%2e%2e/{prefix}/x"),
+                format!("/{first}/x"),
+                format!("/\\{prefix}/x"),
+                format!("/{prefix};a=b/x"),
+                format!("{prefix}/x"),
+            ]
+        };
+        let further = [".well-known"];
+        let prefixes = PAGELESS_PREFIXES.iter().chain(&further);
+        let files = [
+            "/apple-touch-icon.png",
+            "/favicon.ico",
+            "/favicon.ico/",
+            "/favicon.ico/x",
+            "/manifest.webmanifest",
+            "/robots.txt",
+            "/t/photo.jpg",
+            "/apple-touch-icon%2epng",
+            "/.",
+            "/..",
+            "/t/1%20x",
+            "/t/\u{e9}",
+            "*",
+            "",
+        ];
+        let paths = prefixes.flat_map(spelt);
+        for path in paths.chain(files.map(str::to_owned)) {
+            assert!(!is_page_path(&path), "{path}");
+        }
+    }
 
     #[test]
     fn static_paths_are_told_from_the_others() {

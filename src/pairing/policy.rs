@@ -2,20 +2,24 @@
 //!
 //! | request | condition | decision |
 //! |---|---|---|
-//! | page load | no session or a dead one, and the visitor is allowed | pair |
-//! | page load | no session or a dead one, and the visitor is unidentified | forward |
-//! | page load | its session is alive | forward |
-//! | upgrade, session query | t3 refused it; own page, allowed, no `Authorization`, no ticket | heal |
+//! | page load, at a page's path | no session or a dead one, and the visitor is allowed | pair |
+//! | page load, at a page's path | no session or a dead one, and the visitor is unidentified | forward |
+//! | page load, at a page's path | its session is alive | forward |
+//! | upgrade, session query | t3 refused it; own page, allowed, no token, no ticket in any spelling | heal |
 //! | upgrade | from a page of another origin, behind single sign-on | refuse |
 //! | any other | | forward |
+//!
+//! A page's path is none that an operator lets past single sign-on (`paths::is_page_path`): there
+//! nobody overwrites what a client says of itself.
 
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method};
 
 use crate::access::identity::Browser;
 use crate::access::{Standing, Visitor};
-use crate::http_rules::browser_request;
+use crate::http_rules::credentials::Ticket;
+use crate::http_rules::{browser_request, credentials, paths};
 
 /// What the policy's decisions depend on.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +28,12 @@ pub struct RequestFacts {
     pub route: RouteKind,
     /// What the visitor may have.
     pub standing: Standing,
-    /// The request has an `Authorization` field, which no session may stand in for.
-    pub has_authorization: bool,
-    /// Its query has a WebSocket ticket, by which t3 decides whatever cookie is beside it
-    /// (contract §5).
-    pub has_ticket: bool,
+    /// A person may open a page at its path.
+    pub is_page_path: bool,
+    /// It states a token or the proof of one, which no session may stand in for.
+    pub states_credentials: bool,
+    /// The WebSocket ticket of its query.
+    pub ticket: Ticket,
     /// It has an `Origin` that does not name the origin that was asked.
     pub is_foreign: bool,
     /// A script of this origin's own page sent it: `Origin` and `Sec-Fetch-*` agree on that.
@@ -94,8 +99,9 @@ impl RequestFacts {
         Self {
             route,
             standing: visitor.standing,
-            has_authorization: headers.contains_key(AUTHORIZATION),
-            has_ticket: has_ticket(&head.uri),
+            is_page_path: paths::is_page_path(head.uri.path()),
+            states_credentials: credentials::are_stated(headers),
+            ticket: Ticket::of(head.uri.query().unwrap_or_default()),
             is_foreign: headers.contains_key(ORIGIN)
                 && !browser_request::origin_is_own(headers, is_proxied),
             is_of_own_script: match route {
@@ -128,15 +134,10 @@ pub fn route_kind(
     }
 }
 
-/// Does the query have a WebSocket ticket, of today's t3 or of an older one?
-pub fn has_ticket(uri: &Uri) -> bool {
-    let query = uri.query().unwrap_or_default();
-    query.contains("wsTicket=") || query.contains("wsToken=")
-}
-
 /// Whether a page load is paired.
 pub fn pairing_decision(facts: &RequestFacts) -> PairingDecision {
-    let may_be_paired = facts.route == RouteKind::PageLoad && !facts.has_authorization;
+    let is_page = facts.route == RouteKind::PageLoad && facts.is_page_path;
+    let may_be_paired = is_page && !facts.states_credentials;
     match (facts.standing, facts.has_session, facts.liveness) {
         _ if !may_be_paired => PairingDecision::NotPaired,
         (Standing::Denied, ..) => PairingDecision::NotPaired,
@@ -150,16 +151,12 @@ pub fn pairing_decision(facts: &RequestFacts) -> PairingDecision {
 /// Does an upgrade or a session query that t3 refused get a new session? Only where a page of this
 /// origin sent it: no other site may cause a session to be made, and t3 itself checks no origin.
 pub fn is_healed(facts: &RequestFacts) -> bool {
-    let is_healable = match facts.route {
-        RouteKind::Upgrade => !facts.has_ticket,
-        RouteKind::SessionQuery => true,
-        RouteKind::PageLoad | RouteKind::Other => false,
-    };
-    is_healable
+    matches!(facts.route, RouteKind::Upgrade | RouteKind::SessionQuery)
         && facts.liveness == Liveness::Dead
         && facts.standing == Standing::Allowed
         && facts.is_of_own_script
-        && !facts.has_authorization
+        && !facts.states_credentials
+        && facts.ticket == Ticket::Absent
 }
 
 /// May an upgrade go to t3? Behind single sign-on the browser's cookie lets requests of any site
@@ -187,18 +184,20 @@ mod tests {
     ];
     const STANDINGS: [Standing; 3] = [Standing::Allowed, Standing::Unidentified, Standing::Denied];
     const LIVENESS: [Liveness; 3] = [Liveness::Unknown, Liveness::Alive, Liveness::Dead];
+    const TICKETS: [Ticket; 3] = [Ticket::Absent, Ticket::Doubtful, Ticket::Exact];
 
     /// Every combination of facts, also those that no request has.
     fn every_combination() -> impl Iterator<Item = RequestFacts> {
-        (0..4 * 3 * 3 * 64_usize).map(|number| {
+        (0..4 * 3 * 3 * 3 * 64_usize).map(|number| {
             let (flags, rest) = (number % 64, number / 64);
             let is_set = |bit: u32| flags >> bit & 1 == 1;
             RequestFacts {
                 route: ROUTES[rest % 4],
                 standing: STANDINGS[rest / 4 % 3],
-                liveness: LIVENESS[rest / 12],
-                has_authorization: is_set(0),
-                has_ticket: is_set(1),
+                liveness: LIVENESS[rest / 12 % 3],
+                ticket: TICKETS[rest / 36],
+                is_page_path: is_set(0),
+                states_credentials: is_set(1),
                 is_foreign: is_set(2),
                 is_of_own_script: is_set(3),
                 has_session: is_set(4),
@@ -212,7 +211,8 @@ mod tests {
         use PairingDecision::{AskLiveness, KeepSession, NotPaired, Pair, Unidentified};
         let mut paired = 0;
         for facts in every_combination() {
-            let is_page = facts.route == RouteKind::PageLoad && !facts.has_authorization;
+            let is_page = facts.route == RouteKind::PageLoad && facts.is_page_path;
+            let is_page = is_page && !facts.states_credentials;
             let session = facts.has_session.then_some(facts.liveness);
             let expected = match (facts.standing, session) {
                 (Standing::Denied, _) => NotPaired,
@@ -225,8 +225,8 @@ mod tests {
             assert_eq!(pairing_decision(&facts), expected, "{facts:?}");
             paired += usize::from(expected == Pair);
         }
-        // Without a session or with a dead one, whatever the four other facts are.
-        assert_eq!(paired, (3 + 1) * 16);
+        // Without a session or with a dead one, whatever the ticket and the three other facts are.
+        assert_eq!(paired, (3 + 1) * 3 * 8);
     }
 
     #[test]
@@ -234,16 +234,15 @@ mod tests {
         let mut healed = 0;
         for facts in every_combination().filter(is_healed) {
             healed += 1;
-            let is_refused = facts.liveness == Liveness::Dead && !facts.has_authorization;
+            let is_refused = facts.liveness == Liveness::Dead && facts.ticket == Ticket::Absent;
             assert!(is_refused && facts.is_of_own_script, "{facts:?}");
+            assert!(!facts.states_credentials, "{facts:?}");
             assert_eq!(facts.standing, Standing::Allowed, "{facts:?}");
-            match facts.route {
-                RouteKind::Upgrade => assert!(!facts.has_ticket, "{facts:?}"),
-                route => assert_eq!(route, RouteKind::SessionQuery),
-            }
+            let is_script_s = [RouteKind::Upgrade, RouteKind::SessionQuery].contains(&facts.route);
+            assert!(is_script_s, "{facts:?}");
         }
-        // An upgrade and, with a ticket or without, a query, whatever the three other facts are.
-        assert_eq!(healed, (1 + 2) * 8);
+        // An upgrade and a query, whatever the four other facts are.
+        assert_eq!(healed, 2 * 16);
     }
 
     #[test]
@@ -275,10 +274,13 @@ mod tests {
         let own = ("origin", "http://t3.test");
         let elsewhere = ("sec-fetch-site", "cross-site");
         let bare = facts("/ws?ticket=x", &[]);
-        assert!(!bare.has_ticket && !bare.has_authorization && !bare.is_of_own_script);
-        assert!(facts("/ws?a=b&wsTicket=x", &[]).has_ticket);
-        assert!(facts("/ws?wsToken=x", &[]).has_ticket);
-        assert!(facts("/ws", &[("authorization", "x")]).has_authorization);
+        assert!(!bare.states_credentials && !bare.is_of_own_script && !bare.is_page_path);
+        assert!(facts("/t/1?wsTicket=x", &[]).is_page_path);
+        assert_eq!(bare.ticket, Ticket::Absent);
+        assert_eq!(facts("/ws?a=b&wsTicket=x", &[]).ticket, Ticket::Exact);
+        assert_eq!(facts("/ws?wsToken=x", &[]).ticket, Ticket::Doubtful);
+        assert!(facts("/ws", &[("authorization", "x")]).states_credentials);
+        assert!(facts("/ws", &[("dpop", "x")]).states_credentials);
         assert!(facts("/ws", &[own]).is_of_own_script);
         assert!(!facts("/ws", &[own, elsewhere]).is_of_own_script);
         assert!(!bare.is_foreign && !facts("/ws", &[own]).is_foreign);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use tracing::info;
 
-use crate::http_rules::cookies;
+use crate::http_rules::credentials::Ticket;
 use crate::http_rules::origin::{self, OwnOrigin};
+use crate::http_rules::{cookies, credentials};
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
@@ -124,18 +125,16 @@ impl Router<'_> {
         }
     }
 
-    /// The credential by which t3 admitted an upgrade (contract §3, §5). t3 cannot be asked about a
-    /// ticket.
+    /// The credential by which t3 admitted an upgrade (contract §3, §5), if t3 can be asked about it
+    /// again: not where it was a ticket, or bound by DPoP.
     fn credential(&self, head: &Parts) -> Option<SessionCredential> {
-        if policy::has_ticket(&head.uri) {
+        if Ticket::of(head.uri.query().unwrap_or_default()) == Ticket::Exact {
             return None;
         }
         let name = self.services.readiness.cookie_name();
         match cookies::session_cookie(&head.headers, &name) {
             Some(value) => SessionCredential::cookie(&name, value),
-            None => head
-                .headers
-                .get(AUTHORIZATION)
+            None => credentials::repeatable(&head.headers)
                 .and_then(SessionCredential::authorization),
         }
     }

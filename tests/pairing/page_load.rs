@@ -74,26 +74,26 @@ async fn nothing_but_a_cookieless_page_load_runs_the_cli() {
     assert_eq!(world.cli_starts(), 0);
 }
 
+/// A path that does not look the same to everybody is forwarded, so that no Location comes of it.
 #[tokio::test]
 async fn the_location_stays_on_this_origin() {
     let world = World::with(&["--mint", "cli"]).await;
-    for (target, expected) in [
-        ("//evil.test/", "/evil.test/"),
-        ("///evil.test/", "/evil.test/"),
-        ("/\\evil.test/", "/evil.test/"),
-        ("/%09/evil.test", "/%09/evil.test"),
-        ("http://evil.test//worse", "/worse"),
+    for target in [
+        "//evil.test/",
+        "///evil.test/",
+        "/\\evil.test/",
+        "/%09/evil.test",
+        "http://evil.test//worse",
     ] {
         // Another browser each time, as the loop guard limits the pairings of one browser.
         let page = PAGE.replace("(test)", target);
         let response = request(world.addr(), &format!("GET {target}\n{page}")).await;
-        let told = response.header("location");
-        assert!(
-            (response.status == 302 && told == expected) || response.status == 400,
-            "{target}: {} {told}",
-            response.status
-        );
+        assert!(matches!(response.status, 200 | 400), "{target}: {}", response.status);
+        assert_eq!(response.header("location"), "", "{target}");
     }
+    let absolute = load(&world, "http://t3.localhost/t/1?next=//evil.test").await;
+    assert_eq!(absolute.status, 302);
+    assert_eq!(absolute.header("location"), "/t/1?next=//evil.test");
     for target in ["/\t/evil.test", "/\u{1}evil", "/a\0b"] {
         assert_eq!(load(&world, target).await.status, 400, "{target:?}");
     }

@@ -7,6 +7,7 @@ use t3_standin::seen::Seen;
 use t3_standin::store::sessions::SessionRow;
 
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
+use crate::harness::each;
 
 pub(crate) const EVERY: Duration = Duration::from_millis(300);
 
@@ -16,9 +17,13 @@ pub(crate) const OPTIONS: [&str; 2] = ["--session-check", "300ms"];
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(world: &World, credential: &str) -> Client {
+    open_at(world, "/ws", credential).await
+}
+
+async fn open_at(world: &World, target: &str, credential: &str) -> Client {
     let mut client = Client::connect(world.addr()).await;
     client
-        .send_head(&format!("GET /ws\n{HANDSHAKE}\n{credential}"))
+        .send_head(&format!("GET {target}\n{HANDSHAKE}\n{credential}"))
         .await;
     assert_eq!(client.head().await.expect("a response").status, 101);
     client
@@ -111,6 +116,45 @@ async fn a_session_that_ended_by_itself_is_closed_too() {
     let mut tunnel = open(&world, &format!("Cookie: {}", paired.cookie())).await;
     assert_alive(&mut tunnel).await;
     assert_closed(&mut tunnel).await;
+}
+
+/// A ticket by which t3 certainly decides is not asked about; a cookie is, whatever the query seems to name.
+#[tokio::test]
+async fn row_74_a_cookie_s_socket_ends_with_its_session_whatever_its_query_says() {
+    let queries = [
+        "?wsTicket=",
+        "?wsTicket",
+        "?x=wsTicket=1",
+        "?wsToken=x",
+        "?wsticket=x",
+        "?WSTICKET=x",
+    ];
+    each(queries, |query| async move {
+        let world = World::with(&OPTIONS).await;
+        let session = world.standin.issue_browser_session("gone");
+        let cookie = format!("Cookie: t3_session={}", session.expect("writable"));
+        let mut tunnel = open_at(&world, &format!("/ws{query}"), &cookie).await;
+        assert_alive(&mut tunnel).await;
+        world.standin.wipe_sessions();
+        assert_closed(&mut tunnel).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_76_a_socket_bound_by_dpop_is_not_ended_by_a_question_that_cannot_be_asked() {
+    let credentials = ["Authorization: DPoP {}\nDPoP: proof", "Authorization: dPoP {}\nDPoP: proof"];
+    each(credentials, |credential| async move {
+        let world = World::with(&OPTIONS).await;
+        let issue = |name| world.standin.issue_browser_session(name).expect("writable");
+        let bound = credential.replace("{}", &issue("bound"));
+        let mut tunnel = open(&world, &bound).await;
+        let mut asked = open(&world, &format!("Cookie: t3_session={}", issue("other"))).await;
+        wait_for_checks(&world, 3).await;
+        assert_alive(&mut tunnel).await;
+        assert_alive(&mut asked).await;
+    })
+    .await;
 }
 
 #[tokio::test]

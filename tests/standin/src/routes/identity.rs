@@ -58,12 +58,13 @@ fn cookie<'a>(head: &'a Head, name: &str) -> Option<&'a str> {
     Some(unquoted.unwrap_or(value)).filter(|value| !value.is_empty())
 }
 
+/// A Bearer token, or one bound by DPoP beside a proof. The proof is not verified: that it is there
+/// stands for one that is of this request.
 fn authorization(head: &Head) -> Option<&str> {
     let (scheme, token) = head.get("authorization")?.split_once(' ')?;
-    let known = ["bearer", "dpop"]
-        .iter()
-        .any(|own| scheme.eq_ignore_ascii_case(own));
-    known
+    let is_bound = scheme.eq_ignore_ascii_case("dpop") && head.get("dpop").is_some();
+    let is_accepted = is_bound || scheme.eq_ignore_ascii_case("bearer");
+    is_accepted
         .then(|| token.trim())
         .filter(|token| !token.is_empty())
 }

@@ -42,14 +42,15 @@ pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::
     Ok(after)
 }
 
-/// A ticket, valid or not, has precedence over cookie and header (contract §5).
+/// A ticket, valid or not, has precedence over cookie and header; a blank one is none (contract §5).
 fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
     let name = if exchange.faults.old_endpoint {
         "wsToken"
     } else {
         "wsTicket"
     };
-    match exchange.target().parameter(name) {
+    let ticket = exchange.target().parameter(name);
+    match ticket.filter(|ticket| !ticket.is_empty()) {
         Some(ticket) => {
             let session = exchange.state.session_of_ticket(ticket);
             session.ok_or_else(|| errors::unauthorized(errors::INVALID))

@@ -102,6 +102,8 @@ async fn upgrades_without_a_session_are_refused_and_closed() {
         ("/ws", "", "missing_credential"),
         ("/ws", "Cookie: t3_session=bad\r\n", "invalid_credential"),
         ("/ws?wsTicket=bad", "", "invalid_credential"),
+        ("/ws?wsTicket=", "", "missing_credential"),
+        ("/ws", "Authorization: DPoP bad\r\n", "missing_credential"),
     ] {
         let (mut client, reply) = upgrade(&server, path, lines).await;
         assert_eq!(
@@ -136,6 +138,8 @@ async fn a_ticket_opens_it_again_and_again() {
         upgrade(&server, "/ws?wsTicket=bad", &cookie).await.1.status,
         401
     );
+    let blank = upgrade(&server, "/ws?wsTicket=", &cookie).await;
+    assert_eq!(blank.1.status, 101, "a blank one is none");
     assert_eq!(client.ask("GET /ws", &cookie, "").await.status, 400);
 }
 
