@@ -14,7 +14,9 @@ use t3_dispatcher::config::Config;
 use t3_dispatcher::fast_path::request::rewrite;
 use t3_dispatcher::fast_path::request_writer::Rules;
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
-use t3_dispatcher::http_rules::{header_map, validation};
+use t3_dispatcher::http_rules::{cookies, header_map, validation, withhold};
+use t3_dispatcher::pairing::admission::{Admission, admission};
+use t3_dispatcher::pairing::policy::RequestFacts;
 use t3_dispatcher::router::route::{self, Route};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -113,11 +115,21 @@ fuzz_target!(|data: &[u8]| {
         let visitor = policy.admit(other.headers_mut(), PEER);
         assert_ne!(visitor.standing, Standing::Denied);
         assert_eq!(visitor.is_https, plain.is_https);
-        assert_eq!(
-            route::of(&other, wants_websocket, visitor.is_proxied),
-            Route::Forward
-        );
+        let route = route::of(&other, wants_websocket, visitor.is_proxied);
+        assert_eq!(route, Route::Forward);
         assert_eq!(other.method() == "HEAD", plain.is_head);
+        let (head, body) = other.into_parts();
+        let is_behind_sso = policy.is_behind_single_sign_on();
+        let facts = RequestFacts::of(route.kind(), &head, &visitor, true, is_behind_sso);
+        let mut other = Request::from_parts(head, body);
+        match admission(&facts) {
+            Admission::AsItIs => {}
+            Admission::WithoutSession => {
+                let name = cookies::DEFAULT_COOKIE_NAME;
+                withhold::take_session_off(other.headers_mut(), name);
+            }
+            refused => panic!("{refused:?} on the fast path"),
+        }
 
         let mut sent = parsed(&onward);
         let name = sent.headers().get(X_REQUEST_ID).expect("a name").clone();

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
@@ -161,6 +161,12 @@ impl AccessPolicy {
     /// Does single sign-on in front let a browser's requests through, by a cookie of its own?
     pub fn is_behind_single_sign_on(&self) -> bool {
         self.config.identity_header.is_some()
+    }
+
+    /// The field by which single sign-on names the person, if one is configured: then a request that
+    /// does not bring exactly one identity is nobody's.
+    pub fn identity_header(&self) -> Option<&HeaderName> {
+        self.config.identity_header.as_ref()
     }
 
     /// The status of the page for a person who waits.

@@ -3,13 +3,15 @@
 //! Eligible is a GET or HEAD without a body that is certainly forwarded. Whatever is not certain is
 //! ineligible: hyper's way knows the response to everything.
 
-use crate::access::Standing;
+use http::header::{COOKIE, ORIGIN};
+
+use crate::access::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::request_writer::{IdSource, RequestWriter, Rules};
 use crate::http_rules::grammar::ByteSet;
-use crate::http_rules::paths;
 use crate::http_rules::request_id::{RequestId, RequestIds};
+use crate::http_rules::{HeaderView, browser_request, credentials, paths};
 
 /// More bytes than are added to the head of a request.
 const MOST_ADDED_BYTES: usize = 256;
@@ -73,7 +75,7 @@ pub fn rewrite(
     let mut space = LineSpace::default();
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
     let assessment = rules.access.assess(&lines, rules.peer);
-    if assessment.standing == Standing::Denied {
+    if assessment.standing == Standing::Denied || is_screened(&lines, &assessment, rules) {
         return None;
     }
     to_upstream.reserve(lines.length + MOST_ADDED_BYTES);
@@ -89,6 +91,19 @@ pub fn rewrite(
         is_asset: first.target.starts_with(paths::HASHED),
         id: sent.finish()?,
     })
+}
+
+/// Might the router take t3's session off it, or refuse its token (`pairing::admission`)?
+fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rules<'_>) -> bool {
+    let is_behind_sso = rules.access.is_behind_single_sign_on();
+    if is_behind_sso && credentials::has_session_as_token(lines) {
+        return true;
+    }
+    let is_nobody = is_behind_sso && assessment.standing == Standing::Unidentified;
+    let may_be_elsewhere = || {
+        lines.lines(&ORIGIN).next().is_some() || browser_request::is_of_another_origin(lines)
+    };
+    lines.lines(&COOKIE).next().is_some() && (is_nobody || may_be_elsewhere())
 }
 
 /// The first line of a request that may be eligible.

@@ -8,6 +8,10 @@ use memchr::{memchr_iter, memchr2};
 /// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
+/// How the names of t3's session cookies begin, whatever its version, mode and port (contract §2), and
+/// of the one for its development (contract §1).
+const SESSION_PREFIXES: [&str; 2] = ["t3_session", "t3_dev_session"];
+
 /// The value of the first cookie called `name`, which is the one that t3 uses (contract §3). An empty
 /// value is none.
 pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
@@ -54,17 +58,33 @@ pub fn without(line: &[u8], is_withheld: impl Fn(&[u8]) -> bool) -> Option<Vec<u
     Some(kept.join(&b';').trim_ascii_start().to_vec())
 }
 
-/// The name of the pair that `pairs` begin with; of one without `=` all of it.
-fn name_at_start(pairs: &[u8]) -> &[u8] {
-    let end = memchr2(b'=', b';', pairs);
-    pairs[..end.unwrap_or(pairs.len())].trim_ascii()
+/// Is it the name of a cookie by which t3 may know a session, `learned` being the one that it has
+/// advertised?
+pub fn is_session_name(name: &[u8], learned: &str) -> bool {
+    let begins = |prefix: &&str| name.starts_with(prefix.as_bytes());
+    name == learned.as_bytes() || SESSION_PREFIXES.iter().any(begins)
 }
 
 /// The two sides of a pair's first `=`, without white space around them.
 pub fn name_and_value(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = pair.split_at(equals);
-    Some((name.trim_ascii(), value[1..].trim_ascii()))
+    Some((trimmed(&pair[..equals]), trimmed(&pair[equals + 1..])))
+}
+
+/// The name of the pair that `pairs` begin with; of one without `=` all of it.
+fn name_at_start(pairs: &[u8]) -> &[u8] {
+    let end = memchr2(b'=', b';', pairs);
+    trimmed(&pairs[..end.unwrap_or(pairs.len())])
+}
+
+/// `text` as t3 trims it: a header's bytes are Latin-1 to it, in which U+00A0 is white space too.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_kept = |byte: &u8| !byte.is_ascii_whitespace() && *byte != 0xa0;
+    let Some(first) = text.iter().position(is_kept) else {
+        return &[];
+    };
+    let last = text.iter().rposition(is_kept).unwrap_or(first);
+    &text[first..=last]
 }
 
 /// Name and value of the cookie that a `Set-Cookie` line sets, if it could be a session.
@@ -125,6 +145,7 @@ mod tests {
             (vec!["not_t3_session=a"], None),
             (vec!["x=t3_session=a"], None),
             (vec!["\u{e9}=1; t3_session=a"], Some("a")),
+            (vec!["x=1;\t t3_session =\ta "], Some("a")),
         ] {
             let lines: Vec<_> = lines.iter().map(|line| ("cookie", *line)).collect();
             let headers = from_lines(&lines);
@@ -152,6 +173,32 @@ mod tests {
             let lines: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(lines, [expected]);
         }
+    }
+
+    #[test]
+    fn whatever_t3_may_take_for_a_session_is_taken_off() {
+        for (line, expected) in [
+            (&b"a=1; t3_session_x; b=2"[..], Some(&b"a=1; b=2"[..])),
+            (b"t3_session=x", Some(b"")),
+            (b"t3_session=x; a=1", Some(b"a=1")),
+            (b"a=1;t3_session=x;  b=2", Some(b"a=1;  b=2")),
+            (b"t3_session=\"x\"; t3_session=y", Some(b"")),
+            (b"t3_session_3773_0a1b2c3d4e5f=x; a=1", Some(b"a=1")),
+            (b"t3_dev_session_x=y; a=1", Some(b"a=1")),
+            (b"learned=x; a=1", Some(b"a=1")),
+            (b"\xa0t3_session=x; a=1", Some(b"a=1")),
+            (b"\t t3_session\xa0=x; a=1", Some(b"a=1")),
+            (b"a=1;  b = 2 ;; c", None),
+            (b"T3_session=x", None),
+            (b"not_t3_session=x; a=t3_session=y; learned_not=z", None),
+        ] {
+            let kept = without(line, |name| is_session_name(name, "learned"));
+            assert_eq!(kept.as_deref(), expected, "{}", line.escape_ascii());
+        }
+        assert_eq!(
+            name_and_value(b"\xa0 a\xa0=\t\xa0b\xa0"),
+            Some((&b"a"[..], &b"b"[..]))
+        );
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! The credentials that a request brings besides cookies: tokens, and WebSocket tickets in its query. Pure.
 
+use data_encoding::BASE64URL_NOPAD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
 
+use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::ByteSet;
 
 /// The proof of a token that is bound to a key (RFC 9449 §4).
 static DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The characters of a token: two parts in base64url with a dot between (contract §4).
+static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"-_.");
 
 /// The characters of a ticket as t3's clients write it (contract §4): none that a query may hide or
 /// encode.
@@ -64,6 +70,29 @@ pub fn repeatable(headers: &HeaderMap) -> Option<&HeaderValue> {
     (!is_dpop(scheme) && !headers.contains_key(&DPOP)).then_some(line)
 }
 
+/// Does it state a browser's session, the value of t3's session cookie, as a token? t3 accepts it
+/// (contract §3).
+pub fn has_session_as_token(header: &(impl HeaderView + ?Sized)) -> bool {
+    header.lines(&AUTHORIZATION).any(states_browser_session)
+}
+
+/// Is a browser's session in `line`, the value of an `Authorization`, by whatever scheme?
+fn states_browser_session(line: &[u8]) -> bool {
+    let mut words = line.split(|byte| !TOKEN.contains_all(&[*byte]));
+    words.any(is_browser_session)
+}
+
+/// Do the claims of `token` say that it is a browser's session (contract §4)? Whether it is genuine, t3
+/// knows.
+fn is_browser_session(token: &[u8]) -> bool {
+    let Some(dot) = token.iter().position(|byte| *byte == b'.') else {
+        return false;
+    };
+    let claims = BASE64URL_NOPAD.decode(&token[..dot]).unwrap_or_default();
+    let claims = serde_json::from_slice::<Value>(&claims).unwrap_or_default();
+    claims["method"] == "browser-session-cookie"
+}
+
 fn scheme_and_rest(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(u8::is_ascii_whitespace);
     let (scheme, rest) = line.split_at(end.unwrap_or(line.len()));
@@ -77,7 +106,10 @@ fn is_dpop(scheme: &[u8]) -> bool {
 /// Does the name of a parameter say that it is a ticket, once it is decoded, in whatever case?
 fn is_ticket_name(name: &str) -> bool {
     let name = form_decoded(name).to_ascii_lowercase();
-    let has = |ticket: &str| name.windows(ticket.len()).any(|part| part == ticket.as_bytes());
+    let has = |ticket: &str| {
+        name.windows(ticket.len())
+            .any(|part| part == ticket.as_bytes())
+    };
     TICKET_NAMES.into_iter().any(has)
 }
 
@@ -149,6 +181,39 @@ mod tests {
         ] {
             assert_eq!(Ticket::of(query), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn a_browser_s_session_is_known_by_its_claims() {
+        let token = |claims: &str| format!("{}.bWFj", BASE64URL_NOPAD.encode(claims.as_bytes()));
+        let session = token(r#"{"v":1,"kind":"session","method":"browser-session-cookie"}"#);
+        for line in [
+            format!("Bearer {session}"),
+            format!("bearer  {session} "),
+            format!("BEARER\t{session}"),
+            format!("DPoP {session}"),
+            format!("Bearer \"{session}\""),
+            format!("Bearer x, Bearer {session}"),
+            session.clone(),
+        ] {
+            assert!(states_browser_session(line.as_bytes()), "{line}");
+        }
+        assert!(states_browser_session(
+            &[b"Bearer\xa0", session.as_bytes()].concat()
+        ));
+        for other in [
+            String::new(),
+            "Bearer x".to_owned(),
+            "Bearer a.b.c".to_owned(),
+            format!("Bearer {}", token(r#"{"method":"bearer-access-token"}"#)),
+            format!("Bearer {}", token(r#"{"a":"browser-session-cookie"}"#)),
+            format!("Bearer {}", token("[]")),
+            "Basic YnJvd3Nlci1zZXNzaW9uLWNvb2tpZQ==".to_owned(),
+        ] {
+            assert!(!states_browser_session(other.as_bytes()), "{other}");
+        }
+        let lines = [("authorization", "Bearer x"), ("authorization", &*session)];
+        assert!(has_session_as_token(&from_lines(&lines)));
     }
 
     #[test]

@@ -30,6 +30,14 @@ pub fn withhold_cookies(headers: &mut HeaderMap, policy: &HeaderPolicy) {
     });
 }
 
+/// Removes every cookie by which t3 may know a session, `learned` being the name that it has advertised.
+pub fn take_session_off(headers: &mut HeaderMap, learned: &str) {
+    edit_lines(headers, &COOKIE, |line| {
+        let rest = cookies::without(line, |name| cookies::is_session_name(name, learned))?;
+        Some((!rest.is_empty()).then_some(rest))
+    });
+}
+
 /// Removes the lines of `Authorization` that are the gate's own.
 pub fn withhold_credentials(headers: &mut HeaderMap, gate: GateCredentials) {
     edit_lines(headers, &AUTHORIZATION, |line| {

@@ -3,6 +3,7 @@
 pub mod admin_api;
 pub mod admin_session;
 pub mod admin_upkeep;
+pub mod admission;
 pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;

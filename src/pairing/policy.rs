@@ -6,8 +6,10 @@
 //! | page load, at a page's path | no session or a dead one, and the visitor is unidentified | forward |
 //! | page load, at a page's path | its session is alive | forward |
 //! | upgrade, session query | t3 refused it; own page, allowed, no token, no ticket in any spelling | heal |
-//! | upgrade | from a page of another origin, behind single sign-on | refuse |
 //! | any other | | forward |
+//!
+//! Before that, [`admission`](crate::pairing::admission) has decided whose session the request may act
+//! with.
 //!
 //! A page's path is none that an operator lets past single sign-on (`paths::is_page_path`): there
 //! nobody overwrites what a client says of itself.
@@ -32,18 +34,24 @@ pub struct RequestFacts {
     pub is_page_path: bool,
     /// It states a token or the proof of one, which no session may stand in for.
     pub states_credentials: bool,
+    /// It states a token by a scheme that t3 accepts.
+    pub has_token: bool,
+    /// It states the value of t3's session cookie as a token.
+    pub has_session_as_token: bool,
     /// The WebSocket ticket of its query.
     pub ticket: Ticket,
     /// It has an `Origin` that does not name the origin that was asked.
     pub is_foreign: bool,
+    /// Its browser says that a page of another origin sent it.
+    pub is_of_another_origin: bool,
     /// A script of this origin's own page sent it: `Origin` and `Sec-Fetch-*` agree on that.
     pub is_of_own_script: bool,
     /// It has a session cookie.
     pub has_session: bool,
     /// What t3 says of its session, or of the request as a whole.
     pub liveness: Liveness,
-    /// The visitors' identity comes from single sign-on, which lets a browser's requests through
-    /// by a cookie of its own.
+    /// An identity is required: single sign-on states it, which lets a browser's requests through by a
+    /// cookie of its own.
     pub is_behind_sso: bool,
 }
 
@@ -101,9 +109,12 @@ impl RequestFacts {
             standing: visitor.standing,
             is_page_path: paths::is_page_path(head.uri.path()),
             states_credentials: credentials::are_stated(headers),
+            has_token: credentials::has_token(headers),
+            has_session_as_token: credentials::has_session_as_token(headers),
             ticket: Ticket::of(head.uri.query().unwrap_or_default()),
             is_foreign: headers.contains_key(ORIGIN)
                 && !browser_request::origin_is_own(headers, is_proxied),
+            is_of_another_origin: browser_request::is_of_another_origin(headers),
             is_of_own_script: match route {
                 RouteKind::SessionQuery => browser_request::is_own_fetch(headers, is_proxied),
                 RouteKind::Upgrade => browser_request::is_own_upgrade(headers, is_proxied),
@@ -137,7 +148,8 @@ pub fn route_kind(
 /// Whether a page load is paired.
 pub fn pairing_decision(facts: &RequestFacts) -> PairingDecision {
     let is_page = facts.route == RouteKind::PageLoad && facts.is_page_path;
-    let may_be_paired = is_page && !facts.states_credentials;
+    // A navigation by a link has no `Origin` (Fetch standard, "append a request `Origin` header").
+    let may_be_paired = is_page && !facts.states_credentials && !facts.is_foreign;
     match (facts.standing, facts.has_session, facts.liveness) {
         _ if !may_be_paired => PairingDecision::NotPaired,
         (Standing::Denied, ..) => PairingDecision::NotPaired,
@@ -159,12 +171,6 @@ pub fn is_healed(facts: &RequestFacts) -> bool {
         && facts.ticket == Ticket::Absent
 }
 
-/// May an upgrade go to t3? Behind single sign-on the browser's cookie lets requests of any site
-/// through, and t3 itself checks no origin (CWE-1385, contract §5).
-pub fn is_upgrade_admitted(facts: &RequestFacts) -> bool {
-    !(facts.is_behind_sso && facts.is_foreign)
-}
-
 /// May tabs of this browser share one session? Without an identity two people behind one address
 /// look alike.
 pub fn may_share_session(browser: &Browser) -> bool {
@@ -172,7 +178,7 @@ pub fn may_share_session(browser: &Browser) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::http_rules::header_map::from_lines;
 
@@ -187,9 +193,9 @@ mod tests {
     const TICKETS: [Ticket; 3] = [Ticket::Absent, Ticket::Doubtful, Ticket::Exact];
 
     /// Every combination of facts, also those that no request has.
-    fn every_combination() -> impl Iterator<Item = RequestFacts> {
-        (0..4 * 3 * 3 * 3 * 64_usize).map(|number| {
-            let (flags, rest) = (number % 64, number / 64);
+    pub(in super::super) fn every_combination() -> impl Iterator<Item = RequestFacts> {
+        (0..4 * 3 * 3 * 3 * 512_usize).map(|number| {
+            let (flags, rest) = (number % 512, number / 512);
             let is_set = |bit: u32| flags >> bit & 1 == 1;
             RequestFacts {
                 route: ROUTES[rest % 4],
@@ -202,6 +208,9 @@ mod tests {
                 is_of_own_script: is_set(3),
                 has_session: is_set(4),
                 is_behind_sso: is_set(5),
+                has_token: is_set(6),
+                has_session_as_token: is_set(7),
+                is_of_another_origin: is_set(8),
             }
         })
     }
@@ -212,7 +221,7 @@ mod tests {
         let mut paired = 0;
         for facts in every_combination() {
             let is_page = facts.route == RouteKind::PageLoad && facts.is_page_path;
-            let is_page = is_page && !facts.states_credentials;
+            let is_page = is_page && !facts.states_credentials && !facts.is_foreign;
             let session = facts.has_session.then_some(facts.liveness);
             let expected = match (facts.standing, session) {
                 (Standing::Denied, _) => NotPaired,
@@ -225,8 +234,8 @@ mod tests {
             assert_eq!(pairing_decision(&facts), expected, "{facts:?}");
             paired += usize::from(expected == Pair);
         }
-        // Without a session or with a dead one, whatever the ticket and the three other facts are.
-        assert_eq!(paired, (3 + 1) * 3 * 8);
+        // Without a session or with a dead one, whatever the ticket and the five other facts are.
+        assert_eq!(paired, (3 + 1) * 3 * 32);
     }
 
     #[test]
@@ -241,16 +250,8 @@ mod tests {
             let is_script_s = [RouteKind::Upgrade, RouteKind::SessionQuery].contains(&facts.route);
             assert!(is_script_s, "{facts:?}");
         }
-        // An upgrade and a query, whatever the four other facts are.
-        assert_eq!(healed, 2 * 16);
-    }
-
-    #[test]
-    fn an_upgrade_is_refused_only_from_another_origin_behind_single_sign_on() {
-        for facts in every_combination() {
-            let is_refused = facts.is_behind_sso && facts.is_foreign;
-            assert_eq!(is_upgrade_admitted(&facts), !is_refused, "{facts:?}");
-        }
+        // An upgrade and a query, whatever the seven other facts are.
+        assert_eq!(healed, 2 * 128);
     }
 
     #[test]
@@ -281,6 +282,8 @@ mod tests {
         assert_eq!(facts("/ws?wsToken=x", &[]).ticket, Ticket::Doubtful);
         assert!(facts("/ws", &[("authorization", "x")]).states_credentials);
         assert!(facts("/ws", &[("dpop", "x")]).states_credentials);
+        assert!(facts("/ws", &[("authorization", "Bearer x")]).has_token);
+        assert!(facts("/ws", &[elsewhere]).is_of_another_origin && !bare.is_of_another_origin);
         assert!(facts("/ws", &[own]).is_of_own_script);
         assert!(!facts("/ws", &[own, elsewhere]).is_of_own_script);
         assert!(!bare.is_foreign && !facts("/ws", &[own]).is_foreign);

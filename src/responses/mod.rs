@@ -13,6 +13,9 @@ use crate::upstream::health::HealthState;
 /// For an account that is not on the allow-list.
 const DENIED_PAGE: &str = include_str!("denied.html");
 
+/// For a person whom nothing names.
+const NOBODY_PAGE: &str = include_str!("nobody.html");
+
 /// Reloads every 2 s, without a script, which a policy might forbid.
 const WAITING_PAGE: &str = include_str!("waiting.html");
 
@@ -127,6 +130,31 @@ pub fn denied(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientRe
         "request_id": id.to_string(),
     });
     error(StatusCode::FORBIDDEN, page, json, error_format, id)
+}
+
+/// 403 for a request that is nobody's: it lacks `field`, which names the person, or has it repeated or
+/// from a proxy that is not trusted.
+pub fn nobody(field: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
+    let page = NOBODY_PAGE
+        .replace("{request_id}", &id.to_string())
+        .replace("{field}", field);
+    let json = serde_json::json!({
+        "error": "not_signed_in",
+        "missing_field": field,
+        "request_id": id.to_string(),
+    });
+    error(StatusCode::FORBIDDEN, page, json, error_format, id)
+}
+
+/// 401 for a request whose token is the value of t3's session cookie.
+pub fn session_as_token(id: &RequestId) -> ClientResponse {
+    let json = serde_json::json!({
+        "error": "unauthorized",
+        "message": "a browser's session is accepted as its cookie only",
+        "request_id": id.to_string(),
+    });
+    let status = StatusCode::UNAUTHORIZED;
+    error(status, String::new(), json, ErrorFormat::Json, id)
 }
 
 /// `status` for a request that is refused, with the reason `why` as text.

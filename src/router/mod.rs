@@ -6,6 +6,7 @@ pub mod heal;
 pub mod page;
 pub mod probe;
 pub mod route;
+pub mod screen;
 pub mod upgrade;
 pub mod upstream_call;
 
@@ -98,7 +99,7 @@ impl Router<'_> {
     async fn route(
         &self,
         route: Route,
-        context: RequestContext<'_>,
+        mut context: RequestContext<'_>,
         body: Outbound,
     ) -> RoutedResponse {
         let is_denied = context.visitor.standing == Standing::Denied;
@@ -108,11 +109,26 @@ impl Router<'_> {
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
+            route => match self.screen(route.kind(), &mut context) {
+                None => self.ask_t3(route, context, body).await,
+                Some(refusal) => refusal.into(),
+            },
+        }
+    }
+
+    /// The response to a request that is admitted to t3.
+    async fn ask_t3(
+        &self,
+        route: Route,
+        context: RequestContext<'_>,
+        body: Outbound,
+    ) -> RoutedResponse {
+        match route {
             Route::Upgrade => self.upgrade(context).await,
             Route::Page => self.page(&context, body).await.into(),
             Route::OwnSession => self.session_query(context).await.into(),
             Route::Manifest => self.manifest(&context).await.into(),
-            Route::Forward => self.forward(&context, body).await.into(),
+            _ => self.forward(&context, body).await.into(),
         }
     }
 

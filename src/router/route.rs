@@ -28,6 +28,18 @@ pub enum Route {
     Forward,
 }
 
+impl Route {
+    /// The kind of request that it is to the pairing policy.
+    pub fn kind(self) -> RouteKind {
+        match self {
+            Self::Page => RouteKind::PageLoad,
+            Self::OwnSession => RouteKind::SessionQuery,
+            Self::Upgrade => RouteKind::Upgrade,
+            _ => RouteKind::Other,
+        }
+    }
+}
+
 /// Decides on the fields that would be forwarded; `is_proxied` says whether the forwarded ones are a
 /// trusted proxy's.
 pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool, is_proxied: bool) -> Route {

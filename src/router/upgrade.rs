@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::ORIGIN;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
-use tracing::info;
 
 use crate::http_rules::credentials::Ticket;
-use crate::http_rules::origin::{self, OwnOrigin};
 use crate::http_rules::{cookies, credentials};
-use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
+use crate::pairing::policy::{Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
 use crate::router::Router;
@@ -30,10 +27,6 @@ type Upgraded = (ClientResponse, Option<Side>);
 impl Router<'_> {
     pub(super) async fn upgrade(&self, context: RequestContext<'_>) -> RoutedResponse {
         let mut facts = self.facts(RouteKind::Upgrade, &context);
-        if !policy::is_upgrade_admitted(&facts) {
-            self.log_foreign(&context);
-            return refused(StatusCode::FORBIDDEN, "another origin's page", &context.id).into();
-        }
         let Some(permit) = self.services.tunnels.permit(&context.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &context.id).into();
@@ -51,20 +44,6 @@ impl Router<'_> {
             Ok(upgraded) => self.opened(&context, upgraded, permit),
             Err(response) => response.into(),
         }
-    }
-
-    /// Tells the operator which two origins differ: as a rule a proxy that sends another `Host` on, or
-    /// no scheme.
-    fn log_foreign(&self, context: &RequestContext<'_>) {
-        let Some(left_out) = self.services.foreign_origins.admit() else {
-            return;
-        };
-        let headers = &context.head.headers;
-        let named = headers.get(ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
-        let origin = origin::shown(named);
-        let own = OwnOrigin::of(headers, context.visitor.is_proxied);
-        let request_id = &context.id;
-        info!(%origin, %own, left_out, %request_id, "WebSocket of another origin refused");
     }
 
     async fn try_upgrade(

@@ -110,8 +110,9 @@ async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session() {
     let world = World::start().await;
     let old = load(&world, "").await.cookie();
     world.standin.wipe_sessions();
-    let own =
-        format!("\nOrigin: http://t3.localhost\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d");
+    let own = format!(
+        "\nOrigin: http://t3.localhost\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d"
+    );
     let response = upgrade(&world, &own).await;
     assert_eq!(response.status, 101);
     let cookie = response.cookie();
@@ -143,7 +144,7 @@ async fn a_page_of_another_origin_heals_nothing() {
         "",
     ] {
         let response = upgrade(&world, further).await;
-        assert_eq!(response.status, 401, "{further}");
+        assert!(matches!(response.status, 401 | 403), "{further}");
         assert_eq!(response.header("set-cookie"), "", "{further}");
     }
     assert_eq!(world.exchanges(), 0);

@@ -88,7 +88,11 @@ async fn the_location_stays_on_this_origin() {
         // Another browser each time, as the loop guard limits the pairings of one browser.
         let page = PAGE.replace("(test)", target);
         let response = request(world.addr(), &format!("GET {target}\n{page}")).await;
-        assert!(matches!(response.status, 200 | 400), "{target}: {}", response.status);
+        assert!(
+            matches!(response.status, 200 | 400),
+            "{target}: {}",
+            response.status
+        );
         assert_eq!(response.header("location"), "", "{target}");
     }
     let absolute = load(&world, "http://t3.localhost/t/1?next=//evil.test").await;

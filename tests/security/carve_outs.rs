@@ -109,7 +109,11 @@ async fn row_74_a_request_that_names_a_ticket_in_any_spelling_is_not_healed() {
         let world = World::with(&HEADER).await;
         let own = "Origin: http://t3.localhost\nSec-Fetch-Site: same-origin";
         for path in ["/ws", "/api/auth/session"] {
-            let handshake = if path == "/ws" { HANDSHAKE } else { "Accept: */*" };
+            let handshake = if path == "/ws" {
+                HANDSHAKE
+            } else {
+                "Accept: */*"
+            };
             let head = format!("GET {path}?{query}\n{ADA}{own}\n{handshake}");
             assert_unpaired(&world, &request(world.addr(), &head).await, &head);
         }

@@ -143,7 +143,10 @@ async fn row_74_a_cookie_s_socket_ends_with_its_session_whatever_its_query_says(
 
 #[tokio::test]
 async fn row_76_a_socket_bound_by_dpop_is_not_ended_by_a_question_that_cannot_be_asked() {
-    let credentials = ["Authorization: DPoP {}\nDPoP: proof", "Authorization: dPoP {}\nDPoP: proof"];
+    let credentials = [
+        "Authorization: DPoP {}\nDPoP: proof",
+        "Authorization: dPoP {}\nDPoP: proof",
+    ];
     each(credentials, |credential| async move {
         let world = World::with(&OPTIONS).await;
         let issue = |name| world.standin.issue_browser_session(name).expect("writable");

@@ -73,7 +73,7 @@ async fn a_secret_whose_file_is_gone_lets_nobody_in() {
         for number in 0.. {
             // Another browser each time, as the loop guard limits one browser.
             let other = format!("User-Agent: {number}\n{fields}");
-            if load(world.addr(), &other).await.status == 200 {
+            if load(world.addr(), &other).await.status == 403 {
                 return;
             }
         }

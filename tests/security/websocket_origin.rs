@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::common::process::{Process, standin_and_command};
 use crate::common::{Client, HANDSHAKE, PAGE, World, request};
-use crate::harness::{ADA, HEADER, assert_untouched, each};
+use crate::harness::{ADA, HEADER, assert_untouched, each, seen_last};
 
 const FOREIGN: [&str; 9] = [
     "Origin: https://evil.test",
@@ -19,22 +19,58 @@ const FOREIGN: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn row_25_a_foreign_origin_is_refused_behind_single_sign_on() {
-    each(FOREIGN, |origin| async move {
-        let world = World::with(&["--identity-header", "X-authentik-username"]).await;
+async fn row_25_a_foreign_origin_is_refused() {
+    let options = [&[][..], &HEADER];
+    let cases = FOREIGN
+        .iter()
+        .flat_map(|origin| options.map(|options| (*origin, options)));
+    each(cases, |(origin, options)| async move {
+        let world = World::with(options).await;
         let session = world
             .standin
             .issue_browser_session("test")
             .expect("writable");
-        let head = format!(
-            "GET /ws\n{HANDSHAKE}\n{origin}\nX-authentik-username: ada\n\
-             X-Forwarded-Proto: https\nCookie: t3_session={session}"
-        );
-        let response = request(world.addr(), &head).await;
-        assert_eq!(response.status, 403, "{origin}");
-        assert_untouched(&world, origin);
+        for query in ["", "?wsTicket=", "?wsTicket", "?x=wsTicket=1", "?wsToken=x"] {
+            let head = format!(
+                "GET /ws{query}\n{HANDSHAKE}\n{origin}\nX-authentik-username: ada\n\
+                 X-Forwarded-Proto: https\nCookie: t3_session={session}"
+            );
+            let response = request(world.addr(), &head).await;
+            assert_eq!(response.status, 403, "{origin} {query}");
+            assert_untouched(&world, origin);
+        }
     })
     .await;
+}
+
+/// Desktop and hosted clients have an origin of their own, and bring what no other site has.
+#[tokio::test]
+async fn row_25_explicit_credentials_of_another_origin_go_to_t3_without_the_cookie() {
+    for options in [&[][..], &HEADER] {
+        let world = World::with(options).await;
+        let issue = |name| world.standin.issue_browser_session(name).expect("writable");
+        let admin = world.standin.issue_administrative_session("native");
+        let bearer = format!("Authorization: Bearer {}\n", admin.expect("writable"));
+        let head = format!("POST /api/auth/websocket-ticket\n{bearer}Content-Length: 0");
+        let ticket = request(world.standin.addr(), &head).await.json();
+        let ticket = ticket["ticket"].as_str().expect("a ticket").to_owned();
+        for (target, credential) in [
+            ("/ws".to_owned(), &*bearer),
+            (format!("/ws?wsTicket={ticket}"), ""),
+        ] {
+            world.standin.clear_requests();
+            let head = format!(
+                "GET {target}\nOrigin: t3code://app\nSec-Fetch-Site: cross-site\n{credential}\
+                 Cookie: a=1; t3_session={}\nX-authentik-username: ada\n{HANDSHAKE}",
+                issue("own")
+            );
+            let mut client = Client::connect(world.addr()).await;
+            client.send_head(&head).await;
+            let response = client.head().await.expect("a response");
+            assert_eq!(response.status, 101, "{target}");
+            assert_eq!(seen_last(&world, "cookie"), ["a=1"], "{target}");
+        }
+    }
 }
 
 #[tokio::test]
