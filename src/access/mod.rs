@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
 use tracing::warn;
 
@@ -24,6 +24,7 @@ use crate::config::timing::Timing;
 use crate::http_rules::forwarded::Scheme;
 use crate::http_rules::gates::GateCredentials;
 use crate::http_rules::header_policy::{HeaderPolicy, SECRET_HEADER};
+use crate::http_rules::this_machine::is_asked_straight;
 use crate::http_rules::{HeaderView, browser_request, forwarded, withhold};
 
 /// Decides who a request is from and what that one may have.
@@ -134,8 +135,13 @@ impl AccessPolicy {
             gate_credentials,
         } = self.assess(headers, peer);
         let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
+        let is_somebody_s = self.is_behind_single_sign_on() || is_asked_straight(headers);
         let visitor = Visitor {
-            standing,
+            standing: match standing {
+                // A page of any site can have its name resolve to 127.0.0.1.
+                Standing::Allowed if !is_somebody_s => Standing::Unidentified,
+                standing => standing,
+            },
             is_proxied: is_trusted,
             is_https,
             browser: Browser {
@@ -174,12 +180,14 @@ impl AccessPolicy {
         self.config.waiting_status
     }
 
-    /// Says once what to configure, when somebody would have been paired.
-    pub fn explain_unidentified(&self, peer: IpAddr) {
+    /// Says once what to configure, when somebody would have been paired who asked for `host`.
+    pub fn explain_unidentified(&self, peer: IpAddr, host: Option<&HeaderValue>) {
         if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
             warn!(
                 %peer,
-                "a page load from another machine is not paired: set DISPATCHER_IDENTITY_HEADER \
+                ?host,
+                "a page load is not paired: it came from another machine, through a proxy, or for a \
+                 name that is not this machine's. Open localhost, or set DISPATCHER_IDENTITY_HEADER \
                  to the header by which single sign-on says who it let through"
             );
         }

@@ -100,9 +100,8 @@ fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rul
         return true;
     }
     let is_nobody = is_behind_sso && assessment.standing == Standing::Unidentified;
-    let may_be_elsewhere = || {
-        lines.lines(&ORIGIN).next().is_some() || browser_request::is_of_another_origin(lines)
-    };
+    let may_be_elsewhere =
+        || lines.lines(&ORIGIN).next().is_some() || browser_request::is_of_another_origin(lines);
     lines.lines(&COOKIE).next().is_some() && (is_nobody || may_be_elsewhere())
 }
 

@@ -15,6 +15,7 @@ pub mod paths;
 pub mod representation;
 pub mod request_id;
 pub mod scan;
+pub mod this_machine;
 pub mod validation;
 pub mod withhold;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::HOST;
 
 use crate::pairing::SessionRequest;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
@@ -67,8 +68,8 @@ impl Router<'_> {
             self.services.pairing.returned(browser, value);
         }
         if decision == PairingDecision::Unidentified {
-            let peer = context.client.peer.ip();
-            self.services.access.explain_unidentified(peer);
+            let (peer, host) = (context.client.peer.ip(), context.head.headers.get(HOST));
+            self.services.access.explain_unidentified(peer, host);
         }
         if decision != PairingDecision::Pair {
             return None;

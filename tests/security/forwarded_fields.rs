@@ -151,7 +151,6 @@ async fn the_session_cookie_is_secure_behind_trusted_https() {
         (trusted, "X-Forwarded-Proto: https\n", true),
         (HEADER.to_vec(), "X-Forwarded-Proto: http\n", false),
         (HEADER.to_vec(), "", false),
-        (vec![], "X-Forwarded-Proto: https\n", false),
         (vec![], "", false),
     ];
     each(cases, |(options, fields, secure)| async move {
