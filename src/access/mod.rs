@@ -5,6 +5,7 @@ pub mod allow_list;
 pub mod identity;
 mod reread_file;
 mod secret_file;
+mod warnings;
 
 use std::borrow::Cow;
 use std::io;
@@ -14,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use ipnet::IpNet;
-use tracing::warn;
 
 use crate::access::allow_list::AllowList;
 use crate::access::identity::Browser;
@@ -86,7 +86,9 @@ impl AccessPolicy {
         let secret = secret
             .map(|path| SecretFile::open(path, timing.file_reread))
             .transpose()?;
-        warn_of_unproven_identities(&config);
+        if config.identity_header.is_some() && !is_proven(&config) {
+            warnings::unproven_identities();
+        }
         let names_persons = [&config.identity_header, &config.allow.groups_header];
         Ok(Self {
             allow_list: AllowList::new(&config.allow, timing),
@@ -183,13 +185,7 @@ impl AccessPolicy {
     /// Says once what to configure, when somebody would have been paired who asked for `host`.
     pub fn explain_unidentified(&self, peer: IpAddr, host: Option<&HeaderValue>) {
         if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
-            warn!(
-                %peer,
-                ?host,
-                "a page load is not paired: it came from another machine, through a proxy, or for a \
-                 name that is not this machine's. Open localhost, or set DISPATCHER_IDENTITY_HEADER \
-                 to the header by which single sign-on says who it let through"
-            );
+            warnings::unidentified(peer, host);
         }
     }
 
@@ -243,17 +239,6 @@ impl AccessPolicy {
 /// Does a trusted peer prove that it is the gate?
 fn is_proven(config: &AccessConfig) -> bool {
     config.secret_file.is_some() || config.trusted_proxies.is_some()
-}
-
-/// Says once what it means to trust everybody who can connect.
-fn warn_of_unproven_identities(config: &AccessConfig) {
-    if config.identity_header.is_some() && !is_proven(config) {
-        warn!(
-            "DISPATCHER_IDENTITY_HEADER counts from whoever can connect: any pod, and any client on a \
-             path that was carved out of single sign-on, can claim to be anybody and gets a session, by \
-             healing on /ws and /api too; set DISPATCHER_SECRET_FILE, or DISPATCHER_TRUSTED_PROXIES"
-        );
-    }
 }
 
 impl Visitor {

@@ -11,7 +11,7 @@ use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::request_writer::{IdSource, RequestWriter, Rules};
 use crate::http_rules::grammar::ByteSet;
 use crate::http_rules::request_id::{RequestId, RequestIds};
-use crate::http_rules::{HeaderView, browser_request, credentials, paths};
+use crate::http_rules::{HeaderView, credentials, origin, paths};
 
 /// More bytes than are added to the head of a request.
 const MOST_ADDED_BYTES: usize = 256;
@@ -101,7 +101,7 @@ fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rul
     }
     let is_nobody = is_behind_sso && assessment.standing == Standing::Unidentified;
     let may_be_elsewhere =
-        || lines.lines(&ORIGIN).next().is_some() || browser_request::is_of_another_origin(lines);
+        || lines.lines(&ORIGIN).next().is_some() || origin::is_of_another_origin(lines);
     lines.lines(&COOKIE).next().is_some() && (is_nobody || may_be_elsewhere())
 }
 

@@ -1,7 +1,7 @@
 //! What a request says of the browser and of the page that sent it. Pure.
 
 use http::header::{ACCEPT, ORIGIN, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::http_rules::grammar::list_members;
 use crate::http_rules::origin::OwnOrigin;
@@ -10,8 +10,6 @@ use crate::http_rules::{HeaderView, credentials};
 /// The most of what a browser calls itself that is kept and sent on, in bytes: the heads that t3 reads
 /// end at 16 KiB (contract §7).
 const USER_AGENT_BYTES: usize = 1024;
-
-static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the browser that sent `headers` calls itself, cut at the end of a character. A copy: a part of
 /// the request's buffer would keep all of it.
@@ -129,12 +127,6 @@ fn referer_is_own(headers: &HeaderMap, is_proxied: bool) -> bool {
     referer.is_some_and(|referer| OwnOrigin::of(headers, is_proxied).is_of(referer))
 }
 
-/// Does the browser say that a page of another origin sent this? One of the same site is another, too.
-pub fn is_of_another_origin(header: &(impl HeaderView + ?Sized)) -> bool {
-    let mut sites = header.lines(&FETCH_SITE);
-    sites.any(|site| !matches!(site, b"same-origin" | b"none"))
-}
-
 /// Does the browser say that another origin started this?
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter();
@@ -211,28 +203,6 @@ mod tests {
             ("host", "h.test"),
         ]);
         assert!(!origin_is_own(&twice, false));
-    }
-
-    #[test]
-    fn a_browser_tells_its_own_pages_and_the_person_from_other_origins() {
-        let site = |value| ("sec-fetch-site", value);
-        for (lines, expected) in [
-            (vec![], false),
-            (vec![site("same-origin")], false),
-            (vec![site("none")], false),
-            (vec![site("same-site")], true),
-            (vec![site("cross-site")], true),
-            (vec![site("")], true),
-            (vec![site("None")], true),
-            (vec![site("none"), site("cross-site")], true),
-            (vec![site("none, cross-site")], true),
-        ] {
-            assert_eq!(
-                is_of_another_origin(&from_lines(&lines)),
-                expected,
-                "{lines:?}"
-            );
-        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use http::HeaderMap;
 use http::header::HOST;
+use http::{HeaderMap, HeaderName};
 
 use crate::http_rules::HeaderView;
 use crate::http_rules::forwarded::{self, Scheme};
 use crate::http_rules::grammar::is_host;
+
+static FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// How much of an origin a log line has, in bytes.
 const SHOWN_BYTES: usize = 200;
@@ -111,6 +113,12 @@ fn without_default_port(host: &[u8], scheme: Scheme) -> &[u8] {
     };
     let bare = host.strip_suffix(default).or(host.strip_suffix(b":"));
     bare.unwrap_or(host)
+}
+
+/// Does the browser say that a page of another origin sent this? One of the same site is another, too.
+pub fn is_of_another_origin(header: &(impl HeaderView + ?Sized)) -> bool {
+    let mut sites = header.lines(&FETCH_SITE);
+    sites.any(|site| !matches!(site, b"same-origin" | b"none"))
 }
 
 #[cfg(test)]
@@ -237,5 +245,27 @@ mod tests {
         }
         assert_eq!(shown(b"a\nb").to_string(), "a\\nb");
         assert_eq!(shown(&[b'a'; 300]).to_string().len(), SHOWN_BYTES);
+    }
+
+    #[test]
+    fn a_browser_tells_its_own_pages_and_the_person_from_other_origins() {
+        let site = |value| ("sec-fetch-site", value);
+        for (lines, expected) in [
+            (vec![], false),
+            (vec![site("same-origin")], false),
+            (vec![site("none")], false),
+            (vec![site("same-site")], true),
+            (vec![site("cross-site")], true),
+            (vec![site("")], true),
+            (vec![site("None")], true),
+            (vec![site("none"), site("cross-site")], true),
+            (vec![site("none, cross-site")], true),
+        ] {
+            assert_eq!(
+                is_of_another_origin(&from_lines(&lines)),
+                expected,
+                "{lines:?}"
+            );
+        }
     }
 }

@@ -21,7 +21,7 @@ use http::{HeaderMap, Method};
 use crate::access::identity::Browser;
 use crate::access::{Standing, Visitor};
 use crate::http_rules::credentials::Ticket;
-use crate::http_rules::{browser_request, credentials, paths};
+use crate::http_rules::{browser_request, credentials, origin, paths};
 
 /// What the policy's decisions depend on.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +114,7 @@ impl RequestFacts {
             ticket: Ticket::of(head.uri.query().unwrap_or_default()),
             is_foreign: headers.contains_key(ORIGIN)
                 && !browser_request::origin_is_own(headers, is_proxied),
-            is_of_another_origin: browser_request::is_of_another_origin(headers),
+            is_of_another_origin: origin::is_of_another_origin(headers),
             is_of_own_script: match route {
                 RouteKind::SessionQuery => browser_request::is_own_fetch(headers, is_proxied),
                 RouteKind::Upgrade => browser_request::is_own_upgrade(headers, is_proxied),

@@ -113,8 +113,9 @@ impl Router<'_> {
         let name = self.services.readiness.cookie_name();
         match cookies::session_cookie(&head.headers, &name) {
             Some(value) => SessionCredential::cookie(&name, value),
-            None => credentials::repeatable(&head.headers)
-                .and_then(SessionCredential::authorization),
+            None => {
+                credentials::repeatable(&head.headers).and_then(SessionCredential::authorization)
+            }
         }
     }
 }

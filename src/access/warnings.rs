@@ -1,0 +1,26 @@
+//! What the access policy tells the operator, once each.
+
+use std::net::IpAddr;
+
+use http::HeaderValue;
+use tracing::warn;
+
+/// What it means to trust everybody who can connect.
+pub(super) fn unproven_identities() {
+    warn!(
+        "DISPATCHER_IDENTITY_HEADER counts from whoever can connect: any pod, and any client on a \
+         path that was carved out of single sign-on, can claim to be anybody and gets a session, by \
+         healing on /ws and /api too; set DISPATCHER_SECRET_FILE, or DISPATCHER_TRUSTED_PROXIES"
+    );
+}
+
+/// What to configure, when somebody at `peer` would have been paired who asked for `host`.
+pub(super) fn unidentified(peer: IpAddr, host: Option<&HeaderValue>) {
+    warn!(
+        %peer,
+        ?host,
+        "a page load is not paired: it came from another machine, through a proxy, or for a name that \
+         is not this machine's. Open localhost, or set DISPATCHER_IDENTITY_HEADER to the header by \
+         which single sign-on says who it let through"
+    );
+}
