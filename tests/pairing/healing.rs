@@ -178,13 +178,16 @@ async fn a_script_s_request_without_fetch_metadata_is_own_by_origin_or_referer()
     let world = World::with(&["--identity-header", "X-User"]).await;
     let pub_test = "X-Forwarded-Host: pub.test";
     for (number, (further, expected)) in [
-        ("Referer: http://t3.test/t/1?a=b", true),
-        ("Origin: http://t3.test", true),
+        ("Referer: http://t3.localhost/t/1?a=b", true),
+        ("Origin: http://t3.localhost", true),
         (&format!("{pub_test}\nReferer: https://pub.test/"), true),
         ("Referer: https://pub.test/", false),
-        ("Referer: http://evil.test/http://t3.test/", false),
-        ("Origin: http://evil.test\nReferer: http://t3.test/", false),
-        ("Referer: http://t3.test/\nSec-Fetch-Mode: cors", false),
+        ("Referer: http://evil.test/http://t3.localhost/", false),
+        (
+            "Origin: http://evil.test\nReferer: http://t3.localhost/",
+            false,
+        ),
+        ("Referer: http://t3.localhost/\nSec-Fetch-Mode: cors", false),
         ("", false),
     ]
     .into_iter()

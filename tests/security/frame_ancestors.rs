@@ -81,7 +81,9 @@ async fn row_80_the_dispatcher_s_own_pages_are_framed_by_nobody_else() {
         timing.page_patience = Duration::from_millis(50);
     };
     let dispatcher = Dispatcher::in_front_of_timed(nobody, &args, hurry).await;
-    for (fields, status) in [(PAGE.to_owned(), 503), (format!("{ADA}{PAGE}"), 403)] {
+    let bob = format!("X-authentik-username: bob\n{PAGE}");
+    let (ada, nobody) = (format!("{ADA}{PAGE}"), PAGE.to_owned());
+    for (fields, status) in [(bob, 503), (ada, 403), (nobody, 403)] {
         let response = get(&dispatcher, "/", &fields).await;
         assert_eq!(response.status, status);
         assert!(response.header("content-type").starts_with("text/html"));

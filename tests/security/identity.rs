@@ -119,7 +119,7 @@ async fn row_72_only_exactly_one_identity_that_counts_is_somebody() {
     each(cases, |fields| async move {
         let world = World::with(&HEADER).await;
         let dead = format!("{fields}Cookie: t3_session=dead\n");
-        let own = "Origin: http://t3.test\nSec-Fetch-Site: same-origin";
+        let own = "Origin: http://t3.localhost\nSec-Fetch-Site: same-origin";
         let page = load(world.addr(), &dead).await;
         let query = format!("GET /api/auth/session\nSec-Fetch-Dest: empty\n{own}\n{dead}");
         let query = request(world.addr(), &query).await;

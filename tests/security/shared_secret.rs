@@ -92,7 +92,7 @@ async fn a_secret_whose_file_is_gone_lets_nobody_in() {
 /// what a client says of itself, and nothing adds the secret.
 #[tokio::test]
 async fn a_path_that_skips_single_sign_on_heals_nobody_without_the_secret() {
-    let own = "Origin: http://t3.test\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead";
+    let own = "Origin: http://t3.localhost\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead";
     let query = format!("GET /api/auth/session\nSec-Fetch-Dest: empty\n{own}");
     let upgrade = format!("GET /ws\n{HANDSHAKE}\n{own}");
     let dir = tempfile::tempdir().expect("a temporary directory");
