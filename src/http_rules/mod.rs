@@ -17,6 +17,7 @@ pub mod request_id;
 pub mod scan;
 pub mod this_machine;
 pub mod validation;
+pub mod websocket_offers;
 pub mod withhold;
 
 use http::{HeaderMap, HeaderName};

@@ -90,6 +90,46 @@ async fn row_75_subprotocols_that_are_no_list_of_unique_tokens_never_reach_t3() 
 }
 
 #[tokio::test]
+async fn row_75_extensions_that_t3_would_reject_never_reach_it() {
+    let offers = [
+        "",
+        "permessage-deflate;;",
+        "permessage-deflate; server_max_window_bits=99",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+        "permessage-deflate; mux",
+        "foo; a=\"b",
+        "foo,",
+    ];
+    each(offers, |offer| async move {
+        let world = World::start().await;
+        let session = world.standin.issue_browser_session("test");
+        let session = session.expect("writable");
+        let head = format!(
+            "GET /ws\n{HANDSHAKE}\nCookie: t3_session={session}\nSec-WebSocket-Extensions: {offer}"
+        );
+        let response = request(world.addr(), &head).await;
+        assert_eq!(response.status, 400, "{offer}");
+        assert_untouched(&world, offer);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_75_a_browser_s_offer_of_extensions_is_forwarded() {
+    let world = World::start().await;
+    let session = world.standin.issue_browser_session("test");
+    let session = session.expect("writable");
+    let offer = "permessage-deflate; client_max_window_bits";
+    let mut client = Client::connect(world.addr()).await;
+    let head = format!(
+        "GET /ws\n{HANDSHAKE}\nCookie: t3_session={session}\nSec-WebSocket-Extensions: {offer}"
+    );
+    client.send_head(&head).await;
+    assert_eq!(client.head().await.expect("a response").status, 101);
+    assert_eq!(seen_last(&world, "sec-websocket-extensions"), [offer]);
+}
+
+#[tokio::test]
 async fn row_75_a_list_of_unique_tokens_is_forwarded() {
     each(["a", "a, b", "a,A\n: t3.v1+json"], |list| async move {
         let world = World::start().await;
