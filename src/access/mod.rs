@@ -32,7 +32,7 @@ use crate::http_rules::{HeaderView, browser_request, forwarded, withhold};
 pub struct AccessPolicy {
     config: AccessConfig,
     allow_list: Option<AllowList>,
-    header_policy: HeaderPolicy,
+    header_policy: Arc<HeaderPolicy>,
     secret: Option<SecretFile>,
     has_warned: AtomicBool,
 }
@@ -92,8 +92,10 @@ impl AccessPolicy {
         let names_persons = [&config.identity_header, &config.allow.groups_header];
         Ok(Self {
             allow_list: AllowList::new(&config.allow, timing),
-            header_policy: HeaderPolicy::new(names_persons.into_iter().flatten())
-                .withholding(&config.withhold_headers, &config.withhold_cookies),
+            header_policy: Arc::new(
+                HeaderPolicy::new(names_persons.into_iter().flatten())
+                    .withholding(&config.withhold_headers, &config.withhold_cookies),
+            ),
             config,
             secret,
             has_warned: AtomicBool::new(false),
@@ -162,7 +164,7 @@ impl AccessPolicy {
     }
 
     /// Which fields of a request t3 is to see.
-    pub fn header_policy(&self) -> &HeaderPolicy {
+    pub fn header_policy(&self) -> &Arc<HeaderPolicy> {
         &self.header_policy
     }
 

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 
 use crate::http_rules::grammar::list_members;
-use crate::http_rules::header_policy::{Disposition, Field};
+use crate::http_rules::header_policy::{Disposition, Field, HeaderPolicy};
 use crate::http_rules::name_pattern::canonical;
 
 /// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts
@@ -36,9 +36,9 @@ pub fn strip_response(headers: &mut HeaderMap, accepts_trailers: bool) {
     });
 }
 
-/// Leaves in a request's trailers only what may be one.
-pub fn strip_trailers(trailers: &mut HeaderMap) {
-    retain(trailers, may_trail);
+/// Leaves in a request's trailers only what may be one, and what `policy` does not withhold.
+pub fn strip_trailers(trailers: &mut HeaderMap, policy: &HeaderPolicy) {
+    retain(trailers, |name| may_trail(name, policy));
 }
 
 /// Does the sender of a request accept trailers (RFC 9110 §10.1.4)?
@@ -102,11 +102,11 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// May a request's trailer called `name` go on (RFC 9110 §6.5.1)? Nothing that routes, frames or
 /// authenticates may: a recipient might merge it into the header.
-fn may_trail(name: &HeaderName) -> bool {
+fn may_trail(name: &HeaderName, policy: &HeaderPolicy) -> bool {
     let name = canonical(name.as_str());
     let says_who = ["cookie", "authorization", "x-dispatcher-"];
     matches!(
-        Field::of(name.as_bytes()),
+        policy.field(name.as_bytes()),
         Field::Other | Field::Trailer | Field::Expect
     ) && !says_who.iter().any(|prefix| name.starts_with(prefix))
 }

@@ -82,7 +82,7 @@ impl Router<'_> {
         debug!(method = %request.method(), path = request.uri().path(), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
-        let body = Outbound::of_client(body);
+        let body = Outbound::of_client(body, services.access.header_policy());
         client.deadlines.exchange_began(body.upload());
         let context = RequestContext {
             head,

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::http_rules::header_map;
+use crate::http_rules::header_policy::HeaderPolicy;
 
 /// The body of a request to t3.
 #[derive(Debug)]
@@ -20,24 +21,24 @@ pub enum Outbound {
     Empty,
     /// Some bytes of the dispatcher's own.
     Whole(Bytes),
-    /// The client's body, as it comes.
-    Stream(Incoming, Arc<Upload>),
+    /// The client's body, as it comes, and by which policy its trailers go on.
+    Stream(Incoming, Arc<Upload>, Arc<HeaderPolicy>),
 }
 
 impl Outbound {
-    /// The client's body, or none where it has none.
-    pub fn of_client(body: Incoming) -> Self {
+    /// The client's body, or none where it has none; its trailers go on as `policy` says.
+    pub fn of_client(body: Incoming, policy: &Arc<HeaderPolicy>) -> Self {
         if body.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(body, Arc::default())
+            Self::Stream(body, Arc::default(), Arc::clone(policy))
         }
     }
 
     /// The progress of the client's body, if there is one.
     pub fn upload(&self) -> Option<Arc<Upload>> {
         match self {
-            Self::Stream(_, upload) => Some(Arc::clone(upload)),
+            Self::Stream(_, upload, _) => Some(Arc::clone(upload)),
             Self::Empty | Self::Whole(_) => None,
         }
     }
@@ -58,12 +59,12 @@ impl Body for Outbound {
                 *self = Self::Empty;
                 Poll::Ready(Some(Ok(frame)))
             }
-            Self::Stream(incoming, upload) => {
+            Self::Stream(incoming, upload, policy) => {
                 let mut polled = Pin::new(&mut *incoming).poll_frame(cx);
                 if let Poll::Ready(Some(Ok(frame))) = &mut polled
                     && let Some(trailers) = frame.trailers_mut()
                 {
-                    header_map::strip_trailers(trailers);
+                    header_map::strip_trailers(trailers, policy);
                 }
                 match &polled {
                     Poll::Ready(Some(Ok(_))) => upload.note(incoming.is_end_stream()),
@@ -79,7 +80,7 @@ impl Body for Outbound {
         match self {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Stream(incoming, ..) => incoming.is_end_stream(),
         }
     }
 
@@ -87,7 +88,7 @@ impl Body for Outbound {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Stream(incoming, ..) => incoming.size_hint(),
         }
     }
 }
