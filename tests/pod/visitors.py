@@ -28,15 +28,17 @@ def get(path, headers):
 
 
 def load_page():
-    """The cookieless page load of somebody new; returns t3's session cookie."""
-    answer, _ = get("/?from=here", PAGE | {"X-authentik-username": f"person-{next(PEOPLE)}@example.org"})
+    """The cookieless page load of somebody new; returns what further requests bring: who it is, and t3's session cookie."""
+    person = {"X-authentik-username": f"person-{next(PEOPLE)}@example.org"}
+    answer, _ = get("/?from=here", PAGE | person)
     assert answer.status == 302, answer.status
     assert answer.headers["Location"] == "/?from=here"
     cookie = answer.headers["Set-Cookie"].split(";")[0]
     assert cookie.startswith("t3_session")
-    return cookie
+    return person | {"Cookie": cookie}
 
 
-def is_signed_in(cookie):
-    _, body = get("/api/auth/session", FETCH | {"Cookie": cookie})
-    return json.loads(body)["authenticated"]
+def is_signed_in(fields):
+    """By the session in these fields, not by one that it gets instead."""
+    answer, body = get("/api/auth/session", FETCH | fields)
+    return json.loads(body)["authenticated"] and "Set-Cookie" not in answer.headers
