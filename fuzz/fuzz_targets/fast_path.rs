@@ -102,7 +102,7 @@ fn of_map(headers: &HeaderMap) -> Lines {
 fuzz_target!(|data: &[u8]| {
     for policy in &*POLICIES {
         let mut onward = Vec::new();
-        let Some(plain) = rewrite(data, &Rules::new(policy, &IDS, PEER, true), &mut onward) else {
+        let Some(plain) = rewrite(data, &Rules::new(policy, &IDS, PEER, true, &|_, _| true), &mut onward) else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);

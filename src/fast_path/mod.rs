@@ -63,7 +63,13 @@ pub async fn serve(
     // What may be a file is looked at on its way back, or is cached here.
     let files_are_eligible = !services.assets.is_on();
     let (access, ids) = (&services.access, &services.request_ids);
-    let rules = Rules::new(access, ids, client.peer.ip(), files_are_eligible);
+    let is_settled = |cookies: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
+        let name = services.readiness.cookie_name();
+        let owners = services.pairing.owners();
+        owners.is_settled(cookies, &name, identity)
+    };
+    let peer = client.peer.ip();
+    let rules = Rules::new(access, ids, peer, files_are_eligible, &is_settled);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {

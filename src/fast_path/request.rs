@@ -93,16 +93,21 @@ pub fn rewrite(
     })
 }
 
-/// Might the router take t3's session off it, or refuse its token (`pairing::admission`)?
+/// Might the router take t3's session off it (`pairing::admission`, `router::session`), or refuse its
+/// token?
 fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rules<'_>) -> bool {
     let is_behind_sso = rules.access.is_behind_single_sign_on();
     if is_behind_sso && credentials::has_session_as_token(lines) {
         return true;
     }
+    if lines.lines(&COOKIE).next().is_none() {
+        return false;
+    }
     let is_nobody = is_behind_sso && assessment.standing == Standing::Unidentified;
-    let may_be_elsewhere =
-        || lines.lines(&ORIGIN).next().is_some() || origin::is_of_another_origin(lines);
-    lines.lines(&COOKIE).next().is_some() && (is_nobody || may_be_elsewhere())
+    is_nobody
+        || lines.lines(&ORIGIN).next().is_some()
+        || origin::is_of_another_origin(lines)
+        || !(rules.is_settled)(&mut lines.lines(&COOKIE), assessment.identity.as_deref())
 }
 
 /// The first line of a request that may be eligible.

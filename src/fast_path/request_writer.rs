@@ -11,8 +11,11 @@ use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::request_id::{RequestIds, is_safe};
 use crate::http_rules::{cookies, forwarded};
 
+/// Whether `Cookie` lines are known to have at most one session, and only one that the person of an
+/// identity may use.
+pub type IsSettled<'a> = dyn Fn(&mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool + Sync + 'a;
+
 /// The rules by which the requests of one connection are judged, and where they come from.
-#[derive(Debug)]
 pub struct Rules<'a> {
     pub(super) access: &'a AccessPolicy,
     pub(super) request_ids: &'a RequestIds,
@@ -20,6 +23,7 @@ pub struct Rules<'a> {
     pub(super) peer_text: String,
     /// Is a request for what may be a static file eligible? Not where such files are cached here.
     pub(super) files_are_eligible: bool,
+    pub(super) is_settled: &'a IsSettled<'a>,
 }
 
 /// Where the id of a request stands.
@@ -49,12 +53,13 @@ pub(super) struct RequestWriter<'a> {
 
 impl<'a> Rules<'a> {
     /// For requests that come from `peer`, by the access policy `access`; those without an id get one
-    /// of `request_ids`.
+    /// of `request_ids`, those with cookies that are not `is_settled` are ineligible.
     pub fn new(
         access: &'a AccessPolicy,
         request_ids: &'a RequestIds,
         peer: IpAddr,
         files_are_eligible: bool,
+        is_settled: &'a IsSettled<'a>,
     ) -> Self {
         Self {
             access,
@@ -62,7 +67,15 @@ impl<'a> Rules<'a> {
             peer,
             peer_text: peer.to_string(),
             files_are_eligible,
+            is_settled,
         }
+    }
+}
+
+impl std::fmt::Debug for Rules<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut rules = formatter.debug_struct("Rules");
+        rules.field("peer", &self.peer).finish_non_exhaustive()
     }
 }
 

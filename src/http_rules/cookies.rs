@@ -25,8 +25,32 @@ pub fn session_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]
         .filter(|value| !value.is_empty())
 }
 
+/// The cookies of a `Cookie` line by which t3 may know a session, as name and value; `learned` is the
+/// name that it has advertised.
+pub fn sessions_in<'a>(
+    line: &'a [u8],
+    learned: &str,
+) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let pairs = line.split(|byte| *byte == b';').filter_map(name_and_value);
+    pairs.filter(move |(name, _)| is_session_name(name, learned))
+}
+
+/// Has a request a cookie by which t3 may know a session?
+pub fn has_session(headers: &HeaderMap, learned: &str) -> bool {
+    let mut lines = headers.get_all(COOKIE).iter();
+    lines.any(|line| sessions_in(line.as_bytes(), learned).next().is_some())
+}
+
+/// The values of a request's cookies called `name`, in their order.
+pub fn session_values(headers: &HeaderMap, name: &str) -> Vec<Box<[u8]>> {
+    let lines = headers.get_all(COOKIE).iter();
+    let sessions = lines.flat_map(|line| sessions_in(line.as_bytes(), name));
+    let named = sessions.filter(|(key, _)| *key == name.as_bytes());
+    named.map(|(_, value)| value.into()).collect()
+}
+
 /// Replaces every cookie called `name` by one with `value`; the others stay byte for byte, in one line.
-pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) {
+pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: impl AsRef<[u8]>) {
     let mut line = Vec::new();
     for pair in headers
         .get_all(COOKIE)
@@ -39,7 +63,9 @@ pub fn replace_session_cookie(headers: &mut HeaderMap, name: &str, value: &str) 
             line.extend_from_slice(b"; ");
         }
     }
-    line.extend_from_slice(format!("{name}={value}").as_bytes());
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'=');
+    line.extend_from_slice(value.as_ref());
     if let Ok(line) = HeaderValue::from_bytes(&line) {
         headers.insert(COOKIE, line);
     }

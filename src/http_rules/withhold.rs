@@ -38,6 +38,16 @@ pub fn take_session_off(headers: &mut HeaderMap, learned: &str) {
     });
 }
 
+/// Removes the cookies by which another version of t3 would know a session, and not by `learned`.
+pub fn take_other_sessions_off(headers: &mut HeaderMap, learned: &str) {
+    let is_other =
+        |name: &[u8]| name != learned.as_bytes() && cookies::is_session_name(name, learned);
+    edit_lines(headers, &COOKIE, |line| {
+        let rest = cookies::without(line, is_other)?;
+        Some((!rest.is_empty()).then_some(rest))
+    });
+}
+
 /// Removes the lines of `Authorization` that are the gate's own.
 pub fn withhold_credentials(headers: &mut HeaderMap, gate: GateCredentials) {
     edit_lines(headers, &AUTHORIZATION, |line| {

@@ -1,10 +1,14 @@
 //! The admin session: the dispatcher's own administrative session on t3, kept in memory only.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::pairing::issued_session::IssuedSession;
+use crate::config::timing::Timing;
+use crate::pairing::issued_session::{self, IssuedSession};
 use crate::pairing::secret::Secret;
+use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::token_file::TokenFile;
+use crate::process::host_name;
 
 /// Where the session comes from.
 #[derive(Debug)]
@@ -16,6 +20,23 @@ pub(super) enum AdminSession {
 }
 
 impl AdminSession {
+    /// The session whose token `token_file` holds, or without one that which `cli` issues for the
+    /// dispatcher that listens on `port`.
+    pub(super) fn new(
+        token_file: Option<PathBuf>,
+        cli: &Arc<T3Cli>,
+        timing: Timing,
+        port: u16,
+    ) -> Self {
+        match token_file {
+            Some(path) => Self::Given(TokenFile::new(path, timing.file_reread)),
+            None => {
+                let label = issued_session::label(&host_name(), port);
+                Self::Issued(Arc::new(IssuedSession::new(Arc::clone(cli), label)))
+            }
+        }
+    }
+
     /// The session's token; issued, or waited for, if there is none. `None` if there is none then.
     pub(super) async fn token(&self) -> Option<Arc<Secret>> {
         match self {

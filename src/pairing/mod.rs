@@ -16,6 +16,7 @@ pub mod mint;
 pub mod pair_error;
 pub mod policy;
 pub mod secret;
+pub mod session_owners;
 pub mod session_rate;
 pub mod t3_cli;
 pub mod tabs;
@@ -37,22 +38,21 @@ use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::exchange::{CredentialExchange, Session};
-use crate::pairing::issued_session::IssuedSession;
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
 use crate::pairing::mint::Mint;
 use crate::pairing::pair_error::PairError;
 use crate::pairing::policy::Liveness;
+use crate::pairing::session_owners::SessionOwners;
 use crate::pairing::session_rate::SessionRate;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs};
-use crate::pairing::token_file::TokenFile;
-use crate::process::{Tasks, host_name};
+use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
 
-/// Pairs browsers with t3, and knows which of their sessions are alive.
+/// Pairs browsers with t3, and knows which of their sessions are alive, and whose they are.
 #[derive(Debug)]
 pub struct Pairing {
     upstream: Arc<Upstream>,
@@ -64,6 +64,7 @@ pub struct Pairing {
     rate: SessionRate,
     tabs: Tabs,
     liveness: LivenessCache,
+    owners: Arc<SessionOwners>,
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
@@ -107,13 +108,7 @@ impl Pairing {
     ) -> Self {
         let mode = config.mint_mode();
         let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
-        let session = match config.token_file {
-            Some(path) => AdminSession::Given(TokenFile::new(path, timing.file_reread)),
-            None => {
-                let label = issued_session::label(&host_name(), port);
-                AdminSession::Issued(Arc::new(IssuedSession::new(Arc::clone(&cli), label)))
-            }
-        };
+        let session = AdminSession::new(config.token_file, &cli, timing, port);
         let admin_api = Arc::new(AdminApi::new(
             Arc::clone(&upstream),
             session,
@@ -122,6 +117,7 @@ impl Pairing {
         ));
         Self {
             mint: Mint::new(mode, Arc::clone(&admin_api), cli),
+            owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api))),
             admin_api,
             upstream,
             readiness,
@@ -153,10 +149,14 @@ impl Pairing {
         });
     }
 
-    /// t3's administrative endpoints, whatever the source of credentials is: the first call gets the
-    /// admin session.
+    /// t3's administrative endpoints: the first call gets the admin session.
     pub fn admin_api(&self) -> &Arc<AdminApi> {
         &self.admin_api
+    }
+
+    /// The owners of browsers' sessions.
+    pub fn owners(&self) -> &Arc<SessionOwners> {
+        &self.owners
     }
 
     /// Does the t3 CLI run right now?
@@ -232,8 +232,9 @@ impl Pairing {
         let made = timeout_at(attempt.deadline, self.make_session(&attempt)).await;
         let paired = match made.unwrap_or(Err(PairError::Late)) {
             Ok(session) => {
-                let session_key = ValueKey::of(session.cookie_value.as_bytes());
-                self.guard.record(key, Some(session_key));
+                let value = session.cookie_value.as_bytes();
+                self.guard.record(key, Some(ValueKey::of(value)));
+                self.owners.learn(value, &browser.label());
                 Some(Arc::new(session))
             }
             // A t3 that has just gone is no failure of this browser's pairing.

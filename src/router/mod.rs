@@ -7,6 +7,7 @@ pub mod page;
 pub mod probe;
 pub mod route;
 pub mod screen;
+pub mod session;
 pub mod upgrade;
 pub mod upstream_call;
 
@@ -110,7 +111,10 @@ impl Router<'_> {
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
             route => match self.screen(route.kind(), &mut context) {
-                None => self.ask_t3(route, context, body).await,
+                None => {
+                    self.settle_session(route.kind(), &mut context).await;
+                    self.ask_t3(route, context, body).await
+                }
                 Some(refusal) => refusal.into(),
             },
         }

@@ -65,6 +65,7 @@ mod resource_exhaustion;
 mod resource_use;
 mod revoked_session;
 mod session_check_failures;
+mod session_owner;
 mod shared_secret;
 mod slow_clients;
 mod trusted_proxies;

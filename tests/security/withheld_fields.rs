@@ -87,8 +87,8 @@ async fn single_sign_on_s_cookies_are_withheld_and_the_rest_of_the_line_unchange
             "xauthentik_x=1; authentik=2; a=authentik_x=3",
         ),
         (
-            "t3_session=abc; authentik_x=1; t3_session=def",
-            "t3_session=abc; t3_session=def",
+            "t3_session=abc; authentik_x=1; t3_session_x=def",
+            "t3_session=abc; t3_session_x=def",
         ),
         ("a=1; b=2", "a=1; b=2"),
     ];

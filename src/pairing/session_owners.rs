@@ -1,0 +1,236 @@
+//! The owners of sessions: the person that each was made for, by its label in t3's client list.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{info, warn};
+
+use crate::access::identity::{SESSION_MARK, label_of};
+use crate::http_rules::cookies;
+use crate::pairing::admin_api::{AdminApi, AdminApiError};
+use crate::pairing::token_claims;
+
+/// The maximum of cookies whose owner is remembered: about 1 MiB.
+const MAX_COOKIES: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
+
+/// The shortest time between two fetches of the list, however many unknown sessions are shown.
+const FETCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The pause after a fetch that failed.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a request waits for the list: at the start the t3 CLI takes about 2 s for the session that
+/// may fetch it (contract §1).
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Whether a session is of the person who shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// It was made for this person, or by hand for whoever has it.
+    Own,
+    /// It was made for somebody else.
+    Foreign,
+    /// It cannot be told: t3's list cannot be had.
+    Unknown,
+}
+
+/// Knows whose session is whose.
+#[derive(Debug)]
+pub struct SessionOwners {
+    admin: Arc<AdminApi>,
+    /// By the whole cookie: what is known of one says nothing of a forged one with its id.
+    cookies: Mutex<LruCache<Box<[u8]>, Owner>>,
+    list: Mutex<ClientList>,
+}
+
+/// Whom a session was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owner {
+    /// The person of this label.
+    Person(Arc<str>),
+    /// Whoever made it by hand: its label is none of the dispatcher's.
+    Anyone,
+}
+
+/// t3's client list as it was last.
+#[derive(Default)]
+struct ClientList {
+    /// By the sessions' ids.
+    owners: HashMap<String, Owner>,
+    /// When the last fetch began.
+    began: Option<Instant>,
+    /// When it failed, if it did.
+    failed: Option<Instant>,
+    fetching: Option<WeakShared<BoxFuture<'static, ()>>>,
+}
+
+impl SessionOwners {
+    /// Knows nothing yet; will ask `admin` for t3's client list.
+    pub(super) fn new(admin: Arc<AdminApi>) -> Self {
+        Self {
+            admin,
+            cookies: Mutex::new(LruCache::new(MAX_COOKIES)),
+            list: Mutex::default(),
+        }
+    }
+
+    /// Notes that the session whose cookie has `value` was made with `label`.
+    pub(super) fn learn(&self, value: &[u8], label: &str) {
+        let owner = Owner::of_label(Some(label));
+        self.cookies.lock().put(value.into(), owner);
+    }
+
+    /// Is it known, without asking t3, that `Cookie` lines have at most one session, and that the person
+    /// of `identity` may use it? `name` is that of t3's session cookie.
+    pub fn is_settled<'a>(
+        &self,
+        lines: impl Iterator<Item = &'a [u8]>,
+        name: &str,
+        identity: Option<&str>,
+    ) -> bool {
+        let is_session = |key: &[u8]| identity.is_some() || key == name.as_bytes();
+        let sessions = lines.flat_map(|line| cookies::sessions_in(line, name));
+        let mut sessions = sessions.filter(|(key, _)| is_session(key));
+        match (sessions.next(), sessions.next(), identity) {
+            (None, ..) | (Some(_), None, None) => true,
+            (Some((key, value)), None, Some(identity)) => {
+                let mut cookies = self.cookies.lock();
+                let owner = cookies.get(value).filter(|_| key == name.as_bytes());
+                owner.is_some_and(|owner| owner.is(identity))
+            }
+            (Some(_), Some(_), _) => false,
+        }
+    }
+
+    /// Whether the session whose cookie has `value` is one that the person of `identity` may use. t3 is
+    /// asked for its client list where that is not known.
+    pub async fn ask(self: &Arc<Self>, value: &[u8], identity: &str) -> Ownership {
+        let known = self.cookies.lock().get(value).cloned();
+        let owner = match known {
+            Some(owner) => owner,
+            None => match timeout(PATIENCE, self.listed(value)).await {
+                Ok(Ok(owner)) => owner,
+                Ok(Err(NoList)) | Err(_) => return Ownership::Unknown,
+            },
+        };
+        let is_own = owner.is(identity);
+        self.cookies.lock().put(value.into(), owner);
+        match is_own {
+            true => Ownership::Own,
+            false => Ownership::Foreign,
+        }
+    }
+
+    /// Fetches the list, so that what cannot be had is told at the start and no request waits for it.
+    pub async fn warm_up(self: &Arc<Self>) {
+        if let Ok((fetching, _)) = self.fetching() {
+            fetching.await;
+        }
+    }
+
+    /// The owner of the session whose cookie has `value`, by t3's list. What is not on a list that was
+    /// fetched after it came is no living session: t3 itself refuses it, whoever sends it.
+    async fn listed(self: &Arc<Self>, value: &[u8]) -> Result<Owner, NoList> {
+        let id = str::from_utf8(value).ok();
+        let Some(id) = id.and_then(token_claims::session_id) else {
+            return Ok(Owner::Anyone);
+        };
+        let held = || self.list.lock().owners.get(&id).cloned();
+        let arrived = Instant::now();
+        loop {
+            if let Some(owner) = held() {
+                return Ok(owner);
+            }
+            let (fetching, began) = self.fetching()?;
+            fetching.await;
+            // A fetch that began earlier may have missed a session that was made meanwhile.
+            if began >= arrived {
+                let owner = held();
+                let has_failed = self.list.lock().failed.is_some();
+                return match owner {
+                    None if has_failed => Err(NoList),
+                    owner => Ok(owner.unwrap_or(Owner::Anyone)),
+                };
+            }
+        }
+    }
+
+    /// The fetch under way or a new one, and when it began or will begin.
+    fn fetching(self: &Arc<Self>) -> Result<(Shared<BoxFuture<'static, ()>>, Instant), NoList> {
+        let mut list = self.list.lock();
+        let now = Instant::now();
+        let under_way = list.fetching.as_ref().and_then(WeakShared::upgrade);
+        if let (Some(fetching), Some(began)) = (under_way, list.began) {
+            return Ok((fetching, began));
+        }
+        if list.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return Err(NoList);
+        }
+        let begins = list
+            .began
+            .map_or(now, |last| now.max(last + FETCH_INTERVAL));
+        let fetching = Arc::clone(self).fetch(begins).boxed().shared();
+        list.fetching = fetching.downgrade();
+        list.began = Some(begins);
+        Ok((fetching, begins))
+    }
+
+    async fn fetch(self: Arc<Self>, begins: Instant) {
+        sleep_until(begins).await;
+        let fetched = self.admin.clients().await;
+        let mut list = self.list.lock();
+        list.fetching = None;
+        match fetched {
+            // The admin session is always on it.
+            Ok(sessions) if !sessions.is_empty() => {
+                let owners = sessions.into_iter();
+                let owners =
+                    owners.map(|session| (session.id, Owner::of_label(session.label.as_deref())));
+                list.owners = owners.collect();
+                if list.failed.take().is_some() {
+                    info!("t3's client list is there: sessions are bound to their persons");
+                }
+            }
+            failed => {
+                let error = failed.err().unwrap_or(AdminApiError::Unusable);
+                if list.failed.replace(Instant::now()).is_none() {
+                    warn!(%error, "t3's client list cannot be had: sessions are not bound to persons");
+                }
+            }
+        }
+    }
+}
+
+/// t3's list cannot be had.
+#[derive(Debug)]
+struct NoList;
+
+impl Owner {
+    fn of_label(label: Option<&str>) -> Self {
+        match label.filter(|label| label.ends_with(SESSION_MARK)) {
+            Some(label) => Self::Person(label.into()),
+            None => Self::Anyone,
+        }
+    }
+
+    /// May the person of `identity` use what was made for it?
+    fn is(&self, identity: &str) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Person(label) => **label == *label_of(identity),
+        }
+    }
+}
+
+impl std::fmt::Debug for ClientList {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ClientList({} sessions)", self.owners.len())
+    }
+}
