@@ -68,9 +68,10 @@ impl Router<'_> {
                 true => response_timeout,
                 false => ATTEMPT_TIMEOUT.min(response_timeout),
             };
+            let seen = services.readiness.restarts();
             let outcome = tokio::select! {
                 outcome = attempt(limit) => outcome,
-                () = services.readiness.wait_until_gone() => continue,
+                () = services.readiness.wait_until_gone(seen) => continue,
             };
             match outcome {
                 Err(failure) if !is_last => services.note(&failure, &context.id),

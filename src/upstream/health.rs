@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -29,6 +29,9 @@ pub struct Status {
     pub cookie_name: Arc<str>,
     /// How often it has come up.
     pub incarnation: u64,
+    /// How often it has come up after it was away or left a connection without a response: what it was
+    /// asked before is lost.
+    restarts: u64,
     /// The state that was last reported: a doubt that is resolved at once is no change.
     reported: Option<HealthState>,
 }
@@ -47,6 +50,7 @@ impl Readiness {
             state: HealthState::Doubtful,
             cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
             incarnation: 0,
+            restarts: 0,
             reported: None,
         };
         Self {
@@ -117,11 +121,16 @@ impl Readiness {
         timeout_at(deadline, self.wait_until_up()).await.is_ok()
     }
 
-    /// Waits until t3 is known not to respond. Requests that it had are lost then.
-    pub async fn wait_until_gone(&self) {
+    /// How often t3 has lost what it was asked.
+    pub fn restarts(&self) -> u64 {
+        self.status.borrow().restarts
+    }
+
+    /// Waits until requests that t3 got when [`Self::restarts`] was `seen` are lost: it is known not to
+    /// respond, or has started again.
+    pub async fn wait_until_gone(&self, seen: u64) {
         let mut status = self.status.subscribe();
-        let gone =
-            |status: &Status| matches!(status.state, HealthState::Down | HealthState::Starting);
+        let gone = |status: &Status| status.restarts != seen || status.is_away();
         // The sender is here: it cannot be gone.
         let _ = status.wait_for(gone).await;
     }
@@ -152,15 +161,20 @@ impl Readiness {
     /// Starts a probe every [`PROBE_INTERVAL`], so that one that is never answered delays nothing.
     async fn probe_until_up(&self, upstream: &Upstream) {
         let mut probes = FuturesUnordered::new();
-        loop {
-            probes.push(probe(upstream));
+        let mut ended = 0;
+        for number in 0_u64.. {
+            probes.push(probe(upstream).map(move |found| (number, found)));
             let next = sleep(PROBE_INTERVAL);
             tokio::pin!(next);
             loop {
                 tokio::select! {
-                    Some(found) = probes.next() => match found {
-                        Ok(advertised) => return self.came_up(advertised),
-                        Err(state) => self.changed(state),
+                    Some((number, found)) = probes.next() => match found {
+                        // An earlier probe has no response: t3 was starting meanwhile (contract §7).
+                        Ok(advertised) => return self.came_up(advertised, ended < number),
+                        Err(state) => {
+                            ended += 1;
+                            self.changed(state);
+                        }
                     },
                     () = &mut next => break,
                 }
@@ -168,8 +182,9 @@ impl Readiness {
         }
     }
 
-    fn came_up(&self, advertised: Option<String>) {
+    fn came_up(&self, advertised: Option<String>, was_silent: bool) {
         self.status.send_modify(|status| {
+            status.restarts += u64::from(was_silent || status.is_away());
             status.state = HealthState::Up;
             status.incarnation += 1;
             if let Some(name) = advertised {
@@ -206,6 +221,12 @@ impl Readiness {
             });
         }
         is_change
+    }
+}
+
+impl Status {
+    fn is_away(&self) -> bool {
+        matches!(self.state, HealthState::Down | HealthState::Starting)
     }
 }
 
@@ -251,5 +272,29 @@ impl std::fmt::Display for HealthState {
             Self::Starting => "starting",
             Self::Up | Self::Doubtful => "up",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_start_has_lost_is_known_once_t3_answers() {
+        let readiness = Readiness::new(Arc::default());
+        readiness.came_up(None, false);
+        let seen = readiness.restarts();
+        let is_lost = || readiness.wait_until_gone(seen).now_or_never().is_some();
+        readiness.doubt();
+        assert!(!is_lost(), "it may be there");
+        readiness.came_up(None, false);
+        assert!(!is_lost(), "it was there");
+        readiness.doubt();
+        readiness.came_up(None, true);
+        assert!(is_lost(), "it began to respond meanwhile");
+        let seen = readiness.restarts();
+        readiness.changed(HealthState::Down);
+        readiness.came_up(None, false);
+        assert_ne!(readiness.restarts(), seen, "it was away");
     }
 }
