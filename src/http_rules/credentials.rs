@@ -62,12 +62,14 @@ pub fn has_token(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The `Authorization` by which t3 can be asked again about the session of a request. A proof by DPoP
-/// is good for that one request (contract §10).
+/// The `Authorization` by which t3 can be asked again about the session of a request. A token that is
+/// bound to a key needs a proof by DPoP, which is good for one request (contract §10); a `DPoP` field
+/// beside another token changes nothing.
 pub fn repeatable(headers: &HeaderMap) -> Option<&HeaderValue> {
     let line = headers.get(AUTHORIZATION)?;
-    let (scheme, _) = scheme_and_rest(line.as_bytes());
-    (!is_dpop(scheme) && !headers.contains_key(&DPOP)).then_some(line)
+    let (scheme, token) = scheme_and_rest(line.as_bytes());
+    let is_bound = is_dpop(scheme) || is_made_by(token, "dpop-access-token");
+    (!is_bound).then_some(line)
 }
 
 /// Does it state a browser's session, the value of t3's session cookie, as a token? t3 accepts it
@@ -79,18 +81,18 @@ pub fn has_session_as_token(header: &(impl HeaderView + ?Sized)) -> bool {
 /// Is a browser's session in `line`, the value of an `Authorization`, by whatever scheme?
 fn states_browser_session(line: &[u8]) -> bool {
     let mut words = line.split(|byte| !TOKEN.contains_all(&[*byte]));
-    words.any(is_browser_session)
+    words.any(|token| is_made_by(token, "browser-session-cookie"))
 }
 
-/// Do the claims of `token` say that it is a browser's session (contract §4)? Whether it is genuine, t3
+/// Do the claims of `token` say that its session is of `method` (contract §4)? Whether it is genuine, t3
 /// knows.
-fn is_browser_session(token: &[u8]) -> bool {
+fn is_made_by(token: &[u8], method: &str) -> bool {
     let Some(dot) = token.iter().position(|byte| *byte == b'.') else {
         return false;
     };
     let claims = BASE64URL_NOPAD.decode(&token[..dot]).unwrap_or_default();
     let claims = serde_json::from_slice::<Value>(&claims).unwrap_or_default();
-    claims["method"] == "browser-session-cookie"
+    claims["method"] == method
 }
 
 fn scheme_and_rest(line: &[u8]) -> (&[u8], &[u8]) {
@@ -216,6 +218,9 @@ mod tests {
         assert!(has_session_as_token(&from_lines(&lines)));
     }
 
+    /// The claims `{"method":"dpop-access-token"}`.
+    const BOUND: &str = "Bearer eyJtZXRob2QiOiJkcG9wLWFjY2Vzcy10b2tlbiJ9.bWFj";
+
     #[test]
     fn a_token_is_told_from_other_credentials() {
         for (lines, stated, token, repeatable_is) in [
@@ -233,8 +238,9 @@ mod tests {
                 vec![("authorization", "Bearer x"), ("dpop", "x")],
                 true,
                 true,
-                false,
+                true,
             ),
+            (vec![("authorization", BOUND)], true, true, false),
             (
                 vec![("authorization", "Basic x"), ("authorization", "Bearer x")],
                 true,
