@@ -3,7 +3,7 @@
 use cookie::Cookie;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// The session cookie's name until t3 has advertised another (contract §2).
 pub const DEFAULT_COOKIE_NAME: &str = "t3_session";
@@ -31,8 +31,17 @@ pub fn sessions_in<'a>(
     line: &'a [u8],
     learned: &str,
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let pairs = line.split(|byte| *byte == b';').filter_map(name_and_value);
-    pairs.filter(move |(name, _)| is_session_name(name, learned))
+    let mut rest = Some(line);
+    let pairs = std::iter::from_fn(move || {
+        let from_here = rest?;
+        let end = memchr(b';', from_here);
+        rest = end.map(|end| &from_here[end + 1..]);
+        Some(&from_here[..end.unwrap_or(from_here.len())])
+    });
+    pairs.filter_map(move |pair| {
+        let is_one = is_session_name(name_at_start(pair), learned);
+        is_one.then(|| name_and_value(pair)).flatten()
+    })
 }
 
 /// Has a request a cookie by which t3 may know a session?

@@ -20,8 +20,12 @@ use crate::pairing::token_claims;
 /// The maximum of cookies whose owner is remembered: about 1 MiB.
 const MAX_COOKIES: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 
-/// The shortest time between two fetches of the list, however many unknown sessions are shown.
-const FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// The part of t3's time that the list may take, however many unknown sessions are shown: the next fetch
+/// begins after the last one's duration times this.
+const IDLE_FACTOR: u32 = 20;
+
+/// The longest time between two fetches for unknown sessions.
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pause after a fetch that failed.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -35,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub enum Ownership {
     /// It was made for this person, or by hand for whoever has it.
     Own,
-    /// It was made for somebody else.
+    /// It was made for somebody else, or is none.
     Foreign,
     /// It cannot be told: t3's list cannot be had.
     Unknown,
@@ -57,6 +61,8 @@ enum Owner {
     Person(Arc<str>),
     /// Whoever made it by hand: its label is none of the dispatcher's.
     Anyone,
+    /// Nobody: no token of t3's has this form.
+    Nobody,
 }
 
 /// t3's client list as it was last.
@@ -66,6 +72,8 @@ struct ClientList {
     owners: HashMap<String, Owner>,
     /// When the last fetch began.
     began: Option<Instant>,
+    /// When the next one may begin.
+    next: Option<Instant>,
     /// When it failed, if it did.
     failed: Option<Instant>,
     fetching: Option<WeakShared<BoxFuture<'static, ()>>>,
@@ -102,8 +110,12 @@ impl SessionOwners {
             (None, ..) | (Some(_), None, None) => true,
             (Some((key, value)), None, Some(identity)) => {
                 let mut cookies = self.cookies.lock();
-                let owner = cookies.get(value).filter(|_| key == name.as_bytes());
-                owner.is_some_and(|owner| owner.is(identity))
+                let is_own = match cookies.get(value) {
+                    Some(owner) => owner.is(identity),
+                    // Nothing is bound then.
+                    None => self.list.lock().has_just_failed(),
+                };
+                is_own && key == name.as_bytes()
             }
             (Some(_), Some(_), _) => false,
         }
@@ -136,11 +148,12 @@ impl SessionOwners {
     }
 
     /// The owner of the session whose cookie has `value`, by t3's list. What is not on a list that was
-    /// fetched after it came is no living session: t3 itself refuses it, whoever sends it.
+    /// fetched after it came is no living session: t3 itself refuses it, whoever sends it. What is no
+    /// plain token is not left to t3, which takes quotes and percent-encoding off.
     async fn listed(self: &Arc<Self>, value: &[u8]) -> Result<Owner, NoList> {
         let id = str::from_utf8(value).ok();
         let Some(id) = id.and_then(token_claims::session_id) else {
-            return Ok(Owner::Anyone);
+            return Ok(Owner::Nobody);
         };
         let held = || self.list.lock().owners.get(&id).cloned();
         let arrived = Instant::now();
@@ -170,12 +183,10 @@ impl SessionOwners {
         if let (Some(fetching), Some(began)) = (under_way, list.began) {
             return Ok((fetching, began));
         }
-        if list.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+        if list.has_just_failed() {
             return Err(NoList);
         }
-        let begins = list
-            .began
-            .map_or(now, |last| now.max(last + FETCH_INTERVAL));
+        let begins = list.next.map_or(now, |next| now.max(next));
         let fetching = Arc::clone(self).fetch(begins).boxed().shared();
         list.fetching = fetching.downgrade();
         list.began = Some(begins);
@@ -185,8 +196,10 @@ impl SessionOwners {
     async fn fetch(self: Arc<Self>, begins: Instant) {
         sleep_until(begins).await;
         let fetched = self.admin.clients().await;
+        let pause = (begins.elapsed() * IDLE_FACTOR).min(MAX_INTERVAL);
         let mut list = self.list.lock();
         list.fetching = None;
+        list.next = Some(Instant::now() + pause);
         match fetched {
             // The admin session is always on it.
             Ok(sessions) if !sessions.is_empty() => {
@@ -212,6 +225,12 @@ impl SessionOwners {
 #[derive(Debug)]
 struct NoList;
 
+impl ClientList {
+    fn has_just_failed(&self) -> bool {
+        self.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER)
+    }
+}
+
 impl Owner {
     fn of_label(label: Option<&str>) -> Self {
         match label.filter(|label| label.ends_with(SESSION_MARK)) {
@@ -224,6 +243,7 @@ impl Owner {
     fn is(&self, identity: &str) -> bool {
         match self {
             Self::Anyone => true,
+            Self::Nobody => false,
             Self::Person(label) => **label == *label_of(identity),
         }
     }

@@ -48,6 +48,14 @@ async fn assert_bound(world: &World, to: SocketAddr, ada: &str) {
     assert_ne!(bob, ada);
     assert_paired(&load_with(to, BOB, &bob).await, false, "bob with his own");
     assert_paired(&load_with(to, ADA, &bob).await, true, "ada with bob's");
+    let (_, value) = ada.split_once('=').expect("a cookie");
+    assert_eq!(&value[..1], "e", "of base64url JSON");
+    let encoded = format!("%65{}", &value[1..]);
+    for spelling in [format!("\"{value}\""), encoded] {
+        let cookie = format!("t3_session={spelling}");
+        let seen = fetched(world, to, BOB, &cookie).await;
+        assert_eq!(seen, ["a=1; b=2"], "{cookie}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use data_encoding::BASE64URL_NOPAD;
 use memchr::memmem;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -34,10 +36,27 @@ pub(crate) fn fetch(target: &str, person: usize) -> String {
     )
 }
 
-/// The length of a real session token, another one for each person.
+/// A session token with the claims and the length of a real one (contract §2, §4), another one for each
+/// person.
 fn token(person: usize) -> String {
-    let payload = "eyJzdWIiOiJiZW5jaCIsInNpZCI6IjdkM2MxYzUyIn0".repeat(5);
-    format!("{payload}{person:04}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBiZW5jaA")
+    let claims = json!({
+        "v": 1,
+        "kind": "session",
+        "sid": format!("7d3c1c52-0000-4000-8000-{person:012}"),
+        "sub": "one-time-token",
+        "scopes": [
+            "orchestration:read",
+            "orchestration:operate",
+            "terminal:operate",
+            "review:write",
+            "relay:read"
+        ],
+        "method": "browser-session-cookie",
+        "iat": 1_795_358_171_379_u64,
+        "exp": 1_797_950_171_379_u64,
+    });
+    let claims = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+    format!("{claims}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBi")
 }
 
 pub(super) async fn client(addr: SocketAddr, target: &str, meter: &Meter) -> io::Result<()> {

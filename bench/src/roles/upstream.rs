@@ -18,12 +18,15 @@ static BLOCK: [u8; 256 * 1024] = [b'b'; 256 * 1024];
 static KIBIBYTE: LazyLock<Vec<u8>> =
     LazyLock::new(|| [head("application/json", 1024), vec![b'"'; 1024]].concat());
 
-/// What the dispatcher asks before it calls t3 up, and for each open tunnel's session (contract §3, §6).
+/// What the dispatcher asks before it calls t3 up, for each open tunnel's session, and for whose a session
+/// is (contract §3, §4, §6).
 static SESSION: LazyLock<Vec<u8>> = LazyLock::new(|| {
     json(
         r#"{"authenticated":true,"auth":{"policy":"loopback-browser","sessionCookieName":"t3_session"}}"#,
     )
 });
+static CLIENTS: LazyLock<Vec<u8>> =
+    LazyLock::new(|| json(r#"[{"sessionId":"7d3c1c52-0000-4000-8000-999999999999","client":{}}]"#));
 static ENVIRONMENT: LazyLock<Vec<u8>> =
     LazyLock::new(|| json(r#"{"environmentId":"bench","label":"bench","serverVersion":"0.0.27"}"#));
 
@@ -60,6 +63,7 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
         match target {
             b"/ws" => return echo(stream).await,
             b"/.well-known/t3/environment" => stream.write_all(&ENVIRONMENT).await?,
+            b"/api/auth/clients" => stream.write_all(&CLIENTS).await?,
             b"/api/auth/session" => stream.write_all(&SESSION).await?,
             _ => match length(target) {
                 Some(length) => bytes(&mut stream, length).await?,
