@@ -30,10 +30,10 @@ use crate::upstream::response_body::Inbound;
 /// How long connecting to t3 may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How much of a response the kernel may hold for us (it doubles this for its own bookkeeping). t3 is
-/// near, so little of it is ever under way; without a limit each client that reads slowly costs up to
-/// `net.ipv4.tcp_rmem`'s 6 to 32 MB, and some 200 of them starve every socket of the machine.
-const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
+/// How much of a response the kernel may hold for us (it doubles this for its own bookkeeping). Without a
+/// limit each client that reads slowly costs up to `net.ipv4.tcp_rmem`'s 6 to 32 MB, and some 200 of them
+/// starve every socket of the machine. Half of it costs a fifth of the throughput on loopback.
+const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// The client of t3.
 #[derive(Debug)]
