@@ -17,7 +17,11 @@ use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::token_claims;
 
-/// The maximum of cookies whose owner is remembered: about 1 MiB.
+/// The longest value of a session cookie. t3's has 403 characters (contract §2), and a browser keeps no
+/// cookie of more than 4 KiB.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// The maximum of cookies whose owner is remembered: 8 MiB where a client sends the longest that it may.
 const MAX_COOKIES: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 
 /// The part of t3's time that the list may take, however many unknown sessions are shown: the next fetch
@@ -133,7 +137,10 @@ impl SessionOwners {
             },
         };
         let is_own = owner.is(identity);
-        self.cookies.lock().put(value.into(), owner);
+        // Of what is no token, a client may send any number and length.
+        if owner != Owner::Nobody {
+            self.cookies.lock().put(value.into(), owner);
+        }
         match is_own {
             true => Ownership::Own,
             false => Ownership::Foreign,
@@ -151,7 +158,8 @@ impl SessionOwners {
     /// fetched after it came is no living session: t3 itself refuses it, whoever sends it. What is no
     /// plain token is not left to t3, which takes quotes and percent-encoding off.
     async fn listed(self: &Arc<Self>, value: &[u8]) -> Result<Owner, NoList> {
-        let id = str::from_utf8(value).ok();
+        let value = (value.len() <= MAX_VALUE_BYTES).then_some(value);
+        let id = value.and_then(|value| str::from_utf8(value).ok());
         let Some(id) = id.and_then(token_claims::session_id) else {
             return Ok(Owner::Nobody);
         };

@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 
+use data_encoding::BASE64URL_NOPAD;
+
 use crate::common::http::Response;
+use crate::common::process::{Process, standin_and_command};
 use crate::common::{Client, Dispatcher, HANDSHAKE, PAGE, World, config, request};
 use crate::harness::{ADA, HEADER, assert_paired, load, seen_last};
+use crate::resource_use::MOST_KIB;
 
 const BOB: &str = "X-authentik-username: bob\n";
 
@@ -116,6 +120,28 @@ async fn row_77_without_t3_s_list_nobody_is_locked_out() {
     let seen = fetched(&world, unbound.addr, ADA, &ada).await;
     assert_eq!(seen, [format!("a=1; {ada}; b=2")]);
     assert_paired(&load_with(unbound.addr, ADA, &ada).await, false, "ada");
+}
+
+/// What is remembered of sessions is bounded, whatever a client sends as one.
+#[tokio::test]
+async fn long_session_cookies_cost_little_memory() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (standin, mut command) = standin_and_command(dir.path()).await;
+    let process = Process::start(command.args(HEADER));
+    let long = "x".repeat(70_000);
+    for number in 0..1300 {
+        let claims = format!(r#"{{"sid":"{number}","sub":"{long}"}}"#);
+        let value = match number % 2 {
+            0 => format!("{number}{long}{}", &long[..40_000]),
+            _ => format!("{}.x", BASE64URL_NOPAD.encode(claims.as_bytes())),
+        };
+        let head = format!("GET /api/standin/head\n{ADA}Cookie: t3_session={value}\n{FETCH}");
+        assert_eq!(request(process.addr, &head).await.status, 200, "{number}");
+    }
+    let resident = process.resident();
+    println!("{resident} KiB resident");
+    assert!(resident < MOST_KIB, "{resident} KiB resident");
+    drop(standin);
 }
 
 #[tokio::test]
