@@ -26,6 +26,7 @@ pub mod token_file;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
@@ -47,7 +48,7 @@ use crate::pairing::policy::Liveness;
 use crate::pairing::session_owners::SessionOwners;
 use crate::pairing::session_rate::SessionRate;
 use crate::pairing::t3_cli::T3Cli;
-use crate::pairing::tabs::{Paired, Tabs};
+use crate::pairing::tabs::{Paired, Tabs, Turn};
 use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
@@ -85,8 +86,7 @@ pub struct SessionRequest<'a> {
     pub had_session: bool,
 }
 
-/// The part of a [`SessionRequest`] that a pairing keeps: other tabs may drive it to its end after
-/// the request is gone.
+/// What a pairing keeps of a [`SessionRequest`], which it may outlive.
 struct PairingAttempt {
     browser: Browser,
     key: BrowserKey,
@@ -177,23 +177,26 @@ impl Pairing {
         if let Err(refusal) = self.guard.admit(&key, request.arrived) {
             return self.refused(refusal, &request);
         }
-        if let Some(pairing) = self.tabs.under_way(&key, page) {
-            let start = Instant::now();
-            let paired = pairing.await;
-            if paired.is_some() {
-                self.joined(&request, start.elapsed());
-            }
-            return paired;
+        let begin = || {
+            self.rate.take(PersonKey::of(request.browser))?;
+            let attempt = PairingAttempt::of(&request, key, self.patience);
+            Ok(Arc::clone(self).run(attempt).boxed())
+        };
+        let turn = match policy::may_share_session(request.browser) {
+            true => self.tabs.join_or_begin(&key, page, begin),
+            false => begin().map(|pairing| Turn::Begun(pairing.shared())),
+        };
+        let start = Instant::now();
+        let (paired, is_shared) = match turn {
+            Ok(Turn::Begun(pairing)) => (pairing.await, false),
+            Ok(Turn::Joined(pairing)) => (pairing.await, true),
+            Ok(Turn::Issued(session)) => (Some(session), true),
+            Err(refusal) => return self.refused(refusal, &request),
+        };
+        if is_shared && paired.is_some() {
+            self.joined(&request, start.elapsed());
         }
-        if let Err(refusal) = self.rate.take(PersonKey::of(request.browser)) {
-            return self.refused(refusal, &request);
-        }
-        let attempt = PairingAttempt::of(&request, key, self.patience);
-        let pairing = Arc::clone(self).run(attempt);
-        match policy::may_share_session(request.browser) {
-            true => self.tabs.begin(key, page, pairing).await,
-            false => pairing.await,
-        }
+        paired
     }
 
     /// Notes that `browser` has loaded a page with the session cookie of `value`, which t3 accepts.

@@ -26,6 +26,16 @@ pub(super) type Paired = Option<Arc<Session>>;
 /// have gone.
 pub(super) type SharedPairing = Shared<BoxFuture<'static, Paired>>;
 
+/// What a tab is in its browser's pairing.
+pub(super) enum Turn {
+    /// Another tab got this session a moment ago.
+    Issued(Arc<Session>),
+    /// Another tab began this pairing.
+    Joined(SharedPairing),
+    /// This tab began it.
+    Begun(SharedPairing),
+}
+
 /// The pairing groups of the last moments.
 #[derive(Debug, Default)]
 pub(super) struct Tabs {
@@ -49,50 +59,39 @@ impl Tabs {
         browser: &BrowserKey,
         page: ValueKey,
     ) -> Option<Arc<Session>> {
-        let mut groups = self.groups.lock();
-        let group = groups.get_mut(browser)?;
-        let (session, since) = group.session.as_ref()?;
-        let is_full = group.pages.len() >= MAX_TABS;
-        if since.elapsed() >= SHARED_FOR || is_full || group.pages.contains(&page) {
-            return None;
-        }
-        group.pages.push(page);
-        Some(Arc::clone(session))
+        self.groups.lock().get_mut(browser)?.issued_to(page)
     }
 
-    /// The pairing of `browser` that is under way, joined for one more tab with `page`.
-    pub(super) fn under_way(&self, browser: &BrowserKey, page: ValueKey) -> Option<SharedPairing> {
-        let mut groups = self.groups.lock();
-        let group = groups.get_mut(browser)?;
-        let pairing = group
-            .pairing
-            .upgrade()
-            .filter(|_| group.session.is_none())?;
-        if group.pages.len() < MAX_TABS {
-            group.pages.push(page);
-        }
-        Some(pairing)
-    }
-
-    /// Begins the `pairing` of `browser` for a tab with `page`; others may join it.
-    pub(super) fn begin(
+    /// The pairing of `browser` for a tab with `page`: what another tab has or waits for, else the one
+    /// that `begin` makes, which others may then join. An error of `begin` is returned.
+    ///
+    /// Looking and beginning are one step: of two tabs at once one begins.
+    pub(super) fn join_or_begin<E>(
         &self,
-        browser: BrowserKey,
+        browser: &BrowserKey,
         page: ValueKey,
-        pairing: impl Future<Output = Paired> + Send + 'static,
-    ) -> SharedPairing {
+        begin: impl FnOnce() -> Result<BoxFuture<'static, Paired>, E>,
+    ) -> Result<Turn, E> {
         let mut groups = self.groups.lock();
+        if let Some(group) = groups.get_mut(browser) {
+            if let Some(session) = group.issued_to(page) {
+                return Ok(Turn::Issued(session));
+            }
+            if let Some(pairing) = group.joined_by(page) {
+                return Ok(Turn::Joined(pairing));
+            }
+        }
+        let pairing = begin()?.shared();
         groups.retain(|_, group| group.is_recent());
-        let pairing = pairing.boxed().shared();
         if let Some(weak) = pairing.downgrade() {
             let group = PairingGroup {
                 pairing: weak,
                 session: None,
                 pages: vec![page],
             };
-            groups.insert(browser, group);
+            groups.insert(*browser, group);
         }
-        pairing
+        Ok(Turn::Begun(pairing))
     }
 
     /// Notes that the pairing of `browser` has ended, with a session or without.
@@ -108,6 +107,26 @@ impl Tabs {
 }
 
 impl PairingGroup {
+    /// The session that it made a moment ago, for one more tab with another `page`.
+    fn issued_to(&mut self, page: ValueKey) -> Option<Arc<Session>> {
+        let (session, since) = self.session.as_ref()?;
+        let is_full = self.pages.len() >= MAX_TABS;
+        if since.elapsed() >= SHARED_FOR || is_full || self.pages.contains(&page) {
+            return None;
+        }
+        self.pages.push(page);
+        Some(Arc::clone(session))
+    }
+
+    /// The pairing that is under way, joined by one more tab with `page`.
+    fn joined_by(&mut self, page: ValueKey) -> Option<SharedPairing> {
+        let pairing = self.pairing.upgrade().filter(|_| self.session.is_none())?;
+        if self.pages.len() < MAX_TABS {
+            self.pages.push(page);
+        }
+        Some(pairing)
+    }
+
     fn is_recent(&self) -> bool {
         match &self.session {
             Some((_, since)) => since.elapsed() < SHARED_FOR,
