@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::info;
@@ -14,8 +13,7 @@ use crate::http_rules::cookies;
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
 use crate::upstream::Upstream;
-use crate::upstream::api_call::ApiCall;
-use crate::upstream::error::Failure;
+use crate::upstream::descriptor::{PROBE_TIMEOUT, probe};
 
 /// The time between the starts of two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
@@ -230,10 +228,6 @@ impl Status {
     }
 }
 
-/// How long a probe waits for its response. In its first second t3 accepts connections that it never
-/// responds on (contract §7).
-pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// The state of t3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
@@ -245,24 +239,6 @@ pub enum HealthState {
     Up,
     /// It responded, but may be gone since. A probe resolves this within milliseconds.
     Doubtful,
-}
-
-/// Probes once, on a new connection; returns the cookie's name where t3 responds and advertises one.
-pub(super) async fn probe(upstream: &Upstream) -> Result<Option<String>, HealthState> {
-    let environment = ApiCall::get("/.well-known/t3/environment");
-    if let Err(failure) = upstream.call(environment, PROBE_TIMEOUT).await {
-        return Err(match failure {
-            Failure::Unreachable(_) | Failure::ConnectTimeout => HealthState::Down,
-            _ => HealthState::Starting,
-        });
-    }
-    let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
-    let advertised = session.await.ok().and_then(|answer| {
-        let value: Value = serde_json::from_slice(answer.body()).ok()?;
-        let name = value["auth"]["sessionCookieName"].as_str()?;
-        cookies::is_cookie_name(name).then(|| name.to_owned())
-    });
-    Ok(advertised)
 }
 
 impl std::fmt::Display for HealthState {

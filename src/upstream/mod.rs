@@ -2,6 +2,7 @@
 
 pub mod api_call;
 pub mod connection;
+pub mod descriptor;
 pub mod error;
 pub mod forward;
 pub mod health;
