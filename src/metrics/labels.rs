@@ -136,6 +136,16 @@ impl Maker<'_> {
         self.registered(valid(IntGauge::with_opts(options))).set(1);
     }
 
+    /// A gauge that is 1, with t3's version and protocol as its labels: the only one whose labels are not
+    /// known beforehand. Until t3 is first up it is 0.
+    pub(super) fn upstream_info(&self) -> IntGaugeVec {
+        let help = "t3's version and orchestration protocol, as its descriptor says them";
+        let options = options("upstream_info", help);
+        let family = self.registered(valid(IntGaugeVec::new(options, &["version", "protocol"])));
+        family.with_label_values(&["unknown", "unknown"]).set(0);
+        family
+    }
+
     /// Registers `metric` for the scrape.
     pub(super) fn registered<M: Collector + Clone + 'static>(&self, metric: M) -> M {
         valid(self.0.register(Box::new(metric.clone())));

@@ -79,9 +79,24 @@ mod tests {
             "t3_dispatcher_cli_runs_total{command=\"session_issue\",outcome=\"unusable\"} 0",
             "t3_dispatcher_requests_total{class=\"5xx\",kind=\"invalid\"} 0",
             "t3_dispatcher_upstream_state{state=\"up\"} 0",
+            "t3_dispatcher_upstream_info{protocol=\"unknown\",version=\"unknown\"} 0",
         ] {
             assert!(text.lines().any(|line| line == series), "{series}\n{text}");
         }
+    }
+
+    #[test]
+    fn t3_s_version_and_protocol_are_one_series_at_a_time() {
+        let metrics = Metrics::default();
+        metrics.upstream_describes("0.0.42", "1");
+        metrics.upstream_describes("0.0.46", "2");
+        let text = metrics.text().expect("text");
+        let lines = text.lines();
+        let series: Vec<_> = lines
+            .filter(|line| line.starts_with("t3_dispatcher_upstream_info"))
+            .collect();
+        let expected = "t3_dispatcher_upstream_info{protocol=\"2\",version=\"0.0.46\"} 1";
+        assert_eq!(series, [expected]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use crate::metrics::Metrics;
 use crate::metrics::labels::{Counters, Gauges, Histograms, Labels, Maker, label};
@@ -45,6 +45,7 @@ label!(
 pub(super) struct UpstreamMetrics {
     state: Gauges<UpstreamState>,
     state_changes: Counters<UpstreamState>,
+    info: IntGaugeVec,
     open_tunnels: IntGauge,
     opened_tunnels: IntCounter,
     tunnels_took: Histograms<TunnelEnd>,
@@ -61,6 +62,7 @@ impl UpstreamMetrics {
                 "upstream_state_changes_total",
                 "Times that t3 came into a state",
             ),
+            info: make.upstream_info(),
             open_tunnels: make.gauge("open_tunnels", "WebSockets to t3 that are open"),
             opened_tunnels: make
                 .counter("tunnels_opened_total", "WebSockets to t3 that were opened"),
@@ -81,6 +83,14 @@ impl Metrics {
             self.upstream.state.of(other).set(value);
         }
         self.upstream.state_changes.of(state).inc();
+    }
+
+    /// t3 is up and says that it has this `version` and speaks this `protocol`: plain text of bounded
+    /// length. There is one series at a time.
+    pub fn upstream_describes(&self, version: &str, protocol: &str) {
+        self.upstream.info.reset();
+        let series = self.upstream.info.with_label_values(&[version, protocol]);
+        series.set(1);
     }
 
     /// A tunnel was opened.

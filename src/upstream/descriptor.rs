@@ -1,33 +1,255 @@
-//! What t3 says of itself when it is probed.
+//! What t3 says of itself when it is probed: its version, its protocol, its session cookie's name.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::Value;
+use tracing::{info, warn};
 
 use crate::http_rules::cookies;
+use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
 use crate::upstream::health::HealthState;
 
+/// Where t3 describes itself, to everybody (contract §6).
+pub const DESCRIPTOR: &str = "/.well-known/t3/environment";
+
 /// How long a probe waits for its response. In its first second t3 accepts connections that it never
-/// responds on (contract §7).
+/// responds on, and protocol 2 then holds requests until it is ready, for minutes where it imports a
+/// database (contract §7): the probe is repeated, and the first that t3 answers tells that it is up.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Probes once, on a new connection; returns the cookie's name where t3 responds and advertises one.
-pub(super) async fn probe(upstream: &Upstream) -> Result<Option<String>, HealthState> {
-    let environment = ApiCall::get("/.well-known/t3/environment");
-    if let Err(failure) = upstream.call(environment, PROBE_TIMEOUT).await {
-        return Err(match failure {
-            Failure::Unreachable(_) | Failure::ConnectTimeout => HealthState::Down,
-            _ => HealthState::Starting,
-        });
+/// The longest text of t3's own that goes into a log line or a metric's label.
+const MAX_TEXT_BYTES: usize = 64;
+
+/// The warning of a protocol that the dispatcher was not written for.
+const UNKNOWN_PROTOCOL: &str = "t3 speaks a protocol that this dispatcher does not know (it knows 1 and 2): \
+    requests are forwarded, pairing may fail; run `t3-dispatcher check` and look for a newer dispatcher";
+
+/// What t3's descriptor says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Its version, printable and of bounded length. Nothing may depend on it: main carries the number of
+    /// the last stable release (contract, "Versions").
+    pub version: String,
+    /// Its orchestration protocol.
+    pub protocol: Protocol,
+}
+
+/// An orchestration protocol of t3: how its API and its `/ws` are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Protocol {
+    /// Until autumn 2026: `/ws` without a query.
+    One,
+    /// `/ws?orchestrationProtocol=2`.
+    Two,
+    /// Another number.
+    Newer(u32),
+    /// No such number.
+    Unreadable,
+}
+
+/// What a probe has learned.
+#[derive(Debug, Clone)]
+pub(super) struct Advertised {
+    pub(super) descriptor: Descriptor,
+    /// The name of the session cookie, where t3 says one.
+    pub(super) cookie_name: Option<Arc<str>>,
+}
+
+impl Descriptor {
+    /// Reads the body of t3's response. What is missing there, or no descriptor at all, is of a t3 that
+    /// does not have it yet.
+    pub fn read(body: &[u8]) -> Self {
+        let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        Self::of(&value)
     }
+
+    /// The descriptor that `value` is.
+    pub fn of(value: &Value) -> Self {
+        let protocol = value.get("orchestrationProtocolVersion");
+        Self {
+            version: shown(value["serverVersion"].as_str().unwrap_or_default()),
+            protocol: Protocol::of(protocol),
+        }
+    }
+
+    /// Tells which t3 is up, with its session cookie's name.
+    pub(super) fn announce(&self, cookie: &str, metrics: &Metrics) {
+        let Self { version, protocol } = self;
+        info!(cookie, version, %protocol, "t3 is up");
+        metrics.upstream_describes(version, &protocol.to_string());
+        if !protocol.is_known() {
+            warn!(%protocol, version, "{UNKNOWN_PROTOCOL}");
+        }
+    }
+}
+
+impl Protocol {
+    /// The protocol that a descriptor's field names; without the field it is the first.
+    fn of(field: Option<&Value>) -> Self {
+        let number = match field {
+            None => Some(1),
+            Some(value) => value.as_u64(),
+        };
+        match number {
+            Some(1) => Self::One,
+            Some(2) => Self::Two,
+            Some(other) => u32::try_from(other).map_or(Self::Unreadable, Self::Newer),
+            None => Self::Unreadable,
+        }
+    }
+
+    /// Was the dispatcher written for it?
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::One | Self::Two)
+    }
+
+    /// The target of t3's WebSocket (contract §5).
+    pub fn websocket_target(&self) -> String {
+        match self {
+            Self::One | Self::Unreadable => "/ws".to_owned(),
+            Self::Two | Self::Newer(_) => format!("/ws?orchestrationProtocol={self}"),
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One => formatter.write_str("1"),
+            Self::Two => formatter.write_str("2"),
+            Self::Newer(number) => write!(formatter, "{number}"),
+            Self::Unreadable => formatter.write_str("unreadable"),
+        }
+    }
+}
+
+/// `text` as far as it may go into a log line or a label: at most [`MAX_TEXT_BYTES`] plain characters.
+fn shown(text: &str) -> String {
+    let plain = |character: char| match character {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' | '+' | '_' => character,
+        _ => '_',
+    };
+    let shown: String = text.chars().take(MAX_TEXT_BYTES).map(plain).collect();
+    match shown.is_empty() {
+        true => "unknown".to_owned(),
+        false => shown,
+    }
+}
+
+/// Probes once, on a new connection; returns what t3 advertises where it responds.
+pub(super) async fn probe(upstream: &Upstream) -> Result<Advertised, HealthState> {
+    let descriptor = match upstream.call(ApiCall::get(DESCRIPTOR), PROBE_TIMEOUT).await {
+        // A start that has failed (contract §7), or a proxy before a t3 that is not there.
+        Ok(answer) if answer.status().is_server_error() => return Err(HealthState::Starting),
+        Ok(answer) if answer.status() == StatusCode::OK => Descriptor::read(answer.body()),
+        Ok(_) => Descriptor::of(&Value::Null),
+        Err(Failure::Unreachable(_) | Failure::ConnectTimeout) => return Err(HealthState::Down),
+        Err(_) => return Err(HealthState::Starting),
+    };
     let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
-    let advertised = session.await.ok().and_then(|answer| {
+    let cookie_name = session.await.ok().and_then(|answer| {
         let value: Value = serde_json::from_slice(answer.body()).ok()?;
         let name = value["auth"]["sessionCookieName"].as_str()?;
-        cookies::is_cookie_name(name).then(|| name.to_owned())
+        cookies::is_cookie_name(name).then(|| name.into())
     });
-    Ok(advertised)
+    Ok(Advertised {
+        descriptor,
+        cookie_name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocol_is_the_descriptor_s_and_the_first_where_it_names_none() {
+        for (body, protocol, target) in [
+            // v0.0.27, contract §6.
+            (
+                r#"{"environmentId":"e","label":"vm","platform":{"os":"linux","arch":"x64"},"serverVersion":"0.0.27","capabilities":{}}"#,
+                Protocol::One,
+                "/ws",
+            ),
+            (
+                r#"{"serverVersion":"0.0.45","orchestrationProtocolVersion":1}"#,
+                Protocol::One,
+                "/ws",
+            ),
+            (
+                r#"{"environmentId":"e","label":"vm","platform":{"os":"linux","arch":"x64","machine":"m"},"serverVersion":"0.0.45","orchestrationProtocolVersion":2,"capabilities":{"fileAttachments":{"maxUploadBytes":10485760}}}"#,
+                Protocol::Two,
+                "/ws?orchestrationProtocol=2",
+            ),
+            (
+                r#"{"serverVersion":"0.0.26","orchestrationProtocolVersion":3}"#,
+                Protocol::Newer(3),
+                "/ws?orchestrationProtocol=3",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":0}"#,
+                Protocol::Newer(0),
+                "/ws?orchestrationProtocol=0",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":"2"}"#,
+                Protocol::Unreadable,
+                "/ws",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":null}"#,
+                Protocol::Unreadable,
+                "/ws",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":-1}"#,
+                Protocol::Unreadable,
+                "/ws",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":2.5}"#,
+                Protocol::Unreadable,
+                "/ws",
+            ),
+            (
+                r#"{"orchestrationProtocolVersion":4294967296}"#,
+                Protocol::Unreadable,
+                "/ws",
+            ),
+            // Another t3 responds with its page.
+            ("<!doctype html>", Protocol::One, "/ws"),
+            ("", Protocol::One, "/ws"),
+            ("[]", Protocol::One, "/ws"),
+        ] {
+            let descriptor = Descriptor::read(body.as_bytes());
+            assert_eq!(descriptor.protocol, protocol, "{body}");
+            assert_eq!(descriptor.protocol.websocket_target(), target, "{body}");
+            let is_known = matches!(protocol, Protocol::One | Protocol::Two);
+            assert_eq!(descriptor.protocol.is_known(), is_known, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_t3_s_text_and_is_plain_and_bounded_here() {
+        for (version, expected) in [
+            (
+                "0.0.46-nightly.20261004.2644",
+                "0.0.46-nightly.20261004.2644",
+            ),
+            ("1\n\"} 5", "1____5"),
+            ("\u{202e}v1", "_v1"),
+            ("", "unknown"),
+        ] {
+            let value = serde_json::json!({ "serverVersion": version });
+            assert_eq!(Descriptor::of(&value).version, expected, "{version:?}");
+        }
+        let value = serde_json::json!({ "serverVersion": "9".repeat(5000) });
+        assert_eq!(Descriptor::of(&value).version.len(), MAX_TEXT_BYTES);
+    }
 }

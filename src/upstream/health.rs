@@ -13,7 +13,7 @@ use crate::http_rules::cookies;
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
 use crate::upstream::Upstream;
-use crate::upstream::descriptor::{PROBE_TIMEOUT, probe};
+use crate::upstream::descriptor::{Advertised, Descriptor, PROBE_TIMEOUT, Protocol, probe};
 
 /// The time between the starts of two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
@@ -25,6 +25,8 @@ pub struct Status {
     pub state: HealthState,
     /// The name of its session cookie, as it advertises it (contract §3).
     pub cookie_name: Arc<str>,
+    /// What it says of itself; nothing before it has first been up.
+    pub descriptor: Option<Arc<Descriptor>>,
     /// How often it has come up.
     pub incarnation: u64,
     /// How often it has come up after it was away or left a connection without a response: what it was
@@ -47,6 +49,7 @@ impl Readiness {
         let status = Status {
             state: HealthState::Doubtful,
             cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
+            descriptor: None,
             incarnation: 0,
             restarts: 0,
             reported: None,
@@ -93,6 +96,13 @@ impl Readiness {
             }
             is_new
         });
+    }
+
+    /// The protocol of the t3 that was last up.
+    pub fn protocol(&self) -> Option<Protocol> {
+        let status = self.status.borrow();
+        let descriptor = status.descriptor.as_ref()?;
+        Some(descriptor.protocol.clone())
     }
 
     /// Waits until t3 is up.
@@ -180,16 +190,20 @@ impl Readiness {
         }
     }
 
-    fn came_up(&self, advertised: Option<String>, was_silent: bool) {
+    fn came_up(&self, advertised: Advertised, was_silent: bool) {
         self.status.send_modify(|status| {
             status.restarts += u64::from(was_silent || status.is_away());
             status.state = HealthState::Up;
             status.incarnation += 1;
-            if let Some(name) = advertised {
-                status.cookie_name = name.into();
+            if let Some(name) = advertised.cookie_name {
+                status.cookie_name = name;
             }
-            if self.report(status) {
-                info!(cookie = %status.cookie_name, "t3 is up");
+            let found = advertised.descriptor;
+            let is_another = status.descriptor.as_deref() != Some(&found);
+            let found = Arc::new(found);
+            status.descriptor = Some(Arc::clone(&found));
+            if self.report(status) || is_another {
+                found.announce(&status.cookie_name, &self.metrics);
             }
         });
     }
@@ -255,22 +269,29 @@ impl std::fmt::Display for HealthState {
 mod tests {
     use super::*;
 
+    fn advertised(descriptor: &str) -> Advertised {
+        Advertised {
+            descriptor: Descriptor::read(descriptor.as_bytes()),
+            cookie_name: None,
+        }
+    }
+
     #[test]
     fn what_a_start_has_lost_is_known_once_t3_answers() {
         let readiness = Readiness::new(Arc::default());
-        readiness.came_up(None, false);
+        readiness.came_up(advertised("{}"), false);
         let seen = readiness.restarts();
         let is_lost = || readiness.wait_until_gone(seen).now_or_never().is_some();
         readiness.doubt();
         assert!(!is_lost(), "it may be there");
-        readiness.came_up(None, false);
+        readiness.came_up(advertised("{}"), false);
         assert!(!is_lost(), "it was there");
         readiness.doubt();
-        readiness.came_up(None, true);
+        readiness.came_up(advertised("{}"), true);
         assert!(is_lost(), "it began to respond meanwhile");
         let seen = readiness.restarts();
         readiness.changed(HealthState::Down);
-        readiness.came_up(None, false);
+        readiness.came_up(advertised("{}"), false);
         assert_ne!(readiness.restarts(), seen, "it was away");
     }
 }

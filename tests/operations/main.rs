@@ -12,3 +12,4 @@ mod log_and_metrics;
 mod metrics;
 mod probe;
 mod process;
+mod protocol;
