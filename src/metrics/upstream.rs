@@ -25,6 +25,18 @@ label!(
 );
 
 label!(
+    /// Why t3 refused a WebSocket.
+    UpgradeRefusal, "cause", {
+        /// 426: it speaks another orchestration protocol than the page that asked.
+        Protocol = "protocol",
+        /// 401: without a session, or with a dead one.
+        Session = "session",
+        /// Another status.
+        Other = "other",
+    }
+);
+
+label!(
     /// How a tunnel ended.
     TunnelEnd, "cause", {
         /// The side that ended it had sent a WebSocket close.
@@ -48,6 +60,7 @@ pub(super) struct UpstreamMetrics {
     info: IntGaugeVec,
     open_tunnels: IntGauge,
     opened_tunnels: IntCounter,
+    refused_upgrades: Counters<UpgradeRefusal>,
     tunnels_took: Histograms<TunnelEnd>,
 }
 
@@ -66,6 +79,10 @@ impl UpstreamMetrics {
             open_tunnels: make.gauge("open_tunnels", "WebSockets to t3 that are open"),
             opened_tunnels: make
                 .counter("tunnels_opened_total", "WebSockets to t3 that were opened"),
+            refused_upgrades: make.counters(
+                "upgrades_refused_total",
+                "WebSockets that t3 refused, by cause; those without a living session may be healed",
+            ),
             tunnels_took: make.histograms(
                 "tunnel_duration_seconds",
                 "How long a WebSocket to t3 was open, by how it ended",
@@ -97,6 +114,11 @@ impl Metrics {
     pub fn tunnel_opened(&self) {
         self.upstream.open_tunnels.inc();
         self.upstream.opened_tunnels.inc();
+    }
+
+    /// t3 refused a WebSocket.
+    pub fn upgrade_refused(&self, cause: UpgradeRefusal) {
+        self.upstream.refused_upgrades.of(cause).inc();
     }
 
     /// A tunnel ended after `took`.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
+use tracing::warn;
 
 use crate::http_rules::credentials::Ticket;
 use crate::http_rules::{cookies, credentials};
+use crate::metrics::upstream::UpgradeRefusal;
 use crate::pairing::policy::{Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
@@ -17,6 +19,7 @@ use crate::router::heal::with_session;
 use crate::tunnel::Side;
 use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::api_call::SessionCredential;
+use crate::upstream::descriptor::{Protocol, asked_protocol};
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::{Upgrade, forward};
@@ -54,12 +57,44 @@ impl Router<'_> {
         let request = context.request(Outbound::Empty);
         let upgraded = forward::upgrade(&self.services.upstream, request, limit);
         Ok(match upgraded.await? {
-            Upgrade::Refused(response) => (response.map(ResponseBody::Relayed), None),
+            Upgrade::Refused(response) => {
+                self.note_refusal(context, response.status());
+                (response.map(ResponseBody::Relayed), None)
+            }
             Upgrade::Switched(response, stream, early) => {
                 let response = response.map(|()| ResponseBody::Own(Bytes::new()));
                 (response, Some(Side { stream, early }))
             }
         })
+    }
+
+    /// Counts an upgrade that t3 refused. A browser does not show its script that a WebSocket got a 426:
+    /// only the operator can learn that a tab is of another t3 (contract §5).
+    fn note_refusal(&self, context: &RequestContext<'_>, status: StatusCode) {
+        let services = self.services;
+        services.metrics.upgrade_refused(match status {
+            StatusCode::UPGRADE_REQUIRED => UpgradeRefusal::Protocol,
+            StatusCode::UNAUTHORIZED => UpgradeRefusal::Session,
+            _ => UpgradeRefusal::Other,
+        });
+        if status != StatusCode::UPGRADE_REQUIRED {
+            return;
+        }
+        let Some(left_out) = services.other_protocols.admit() else {
+            return;
+        };
+        let protocol = services.readiness.protocol().unwrap_or(Protocol::One);
+        if protocol == Protocol::One {
+            // The first protocol refuses none so: this is another t3 than the one that was probed.
+            services.readiness.doubt();
+        }
+        let query = context.head.uri.query().unwrap_or_default();
+        let asked = asked_protocol(query).unwrap_or_else(|| "none".to_owned());
+        let (user, request_id) = (context.visitor.browser.user(), &context.id);
+        warn!(
+            user, asked, %protocol, left_out, %request_id,
+            "t3 refused a WebSocket by 426: the page is of a t3 with another protocol, reload it"
+        );
     }
 
     /// t3 refused an upgrade: if the policy heals it, it is tried once more with a new session.

@@ -54,6 +54,8 @@ pub struct Services {
     pub probes: Probes,
     /// Bounds the log lines about WebSockets of another origin.
     pub foreign_origins: LogLimit,
+    /// Bounds the log lines about WebSockets of another protocol.
+    pub other_protocols: LogLimit,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -105,6 +107,7 @@ impl Services {
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             foreign_origins: LogLimit::default(),
+            other_protocols: LogLimit::default(),
             request_ids: RequestIds::default(),
             metrics,
         })

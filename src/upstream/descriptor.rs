@@ -129,6 +129,13 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// The protocol that the query of a request for `/ws` asks for, as it may be logged (contract §5).
+pub fn asked_protocol(query: &str) -> Option<String> {
+    let mut pairs = query.split('&');
+    let asked = pairs.find_map(|pair| pair.strip_prefix("orchestrationProtocol="))?;
+    Some(shown(asked))
+}
+
 /// `text` as far as it may go into a log line or a label: at most [`MAX_TEXT_BYTES`] plain characters.
 fn shown(text: &str) -> String {
     let plain = |character: char| match character {
@@ -232,6 +239,22 @@ mod tests {
             assert_eq!(descriptor.protocol.websocket_target(), target, "{body}");
             let is_known = matches!(protocol, Protocol::One | Protocol::Two);
             assert_eq!(descriptor.protocol.is_known(), is_known, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_websocket_asks_for_is_shown_plain() {
+        for (query, asked) in [
+            ("", None),
+            ("wsTicket=x&xorchestrationProtocol=2", None),
+            ("clientSurface=web&orchestrationProtocol=2", Some("2")),
+            (
+                "orchestrationProtocol=%0a1&orchestrationProtocol=2",
+                Some("_0a1"),
+            ),
+            ("orchestrationProtocol=", Some("unknown")),
+        ] {
+            assert_eq!(asked_protocol(query).as_deref(), asked, "{query}");
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::common::process::{Process, command};
 use crate::common::raw_upstream::{RawUpstream, read_until_closed, target_of};
-use crate::common::{Scrape, request};
+use crate::common::{HANDSHAKE, Scrape, request};
 
 /// A t3 whose descriptor names the protocol of `number`; it sends clients `response`.
 async fn t3(number: &Arc<AtomicU32>, response: &'static [u8]) -> RawUpstream {
@@ -87,4 +87,34 @@ async fn a_protocol_that_nobody_here_knows_is_one_warning_and_a_metric_and_reque
     let warnings = lines_with(&log, "a protocol that this dispatcher does not know");
     assert_eq!(warnings.len(), 1, "{log}");
     assert!(warnings[0].contains("WARN") && warnings[0].contains("protocol=3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_that_t3_refuses_by_426_is_counted_and_told_with_what_it_asked_for() {
+    const REFUSED: &[u8] = b"HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/json\r\n\
+        Content-Length: 2\r\n\r\n{}";
+    let number = Arc::new(AtomicU32::new(1));
+    let upstream = t3(&number, REFUSED).await;
+    let (process, metrics) = in_front_of(upstream.addr).await;
+    // Another t3 has taken its place, which nothing has told.
+    number.store(2, Ordering::Relaxed);
+    for target in ["/ws", "/ws?orchestrationProtocol=1%0a", "/ws"] {
+        let response = request(process.addr, &format!("GET {target}\n{HANDSHAKE}")).await;
+        assert_eq!((response.status, response.text().as_str()), (426, "{}"));
+    }
+    let scrape = Scrape::until(metrics, |scrape| {
+        scrape.sum("upstream_info{protocol=\"2\"") == 1.0
+    });
+    let scrape = scrape.await;
+    let refused = |cause| scrape.get(&format!("upgrades_refused_total{{cause=\"{cause}\"}}"));
+    let counted = ["protocol", "session", "other"].map(refused);
+    assert_eq!(counted, [3.0, 0.0, 0.0]);
+    let log = log_of(process).await;
+    let told = lines_with(&log, "by 426");
+    assert_eq!(told.len(), 1, "one line in five seconds: {log}");
+    assert!(
+        told[0].contains("WARN") && told[0].contains("asked=\"none\""),
+        "{}",
+        told[0]
+    );
 }
