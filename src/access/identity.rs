@@ -59,6 +59,9 @@ fn push_encoded(text: &mut String, bytes: &[u8]) {
 
 /// `stated` without its domain, if that is one of `domains`.
 pub(super) fn without_domain<'a>(stated: Cow<'a, str>, domains: &[String]) -> Cow<'a, str> {
+    if domains.is_empty() {
+        return stated;
+    }
     let Some(domain) =
         domain_of(&stated).filter(|domain| domains.iter().any(|held| held == domain))
     else {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use http::HeaderName;
 
 use crate::http_rules::HeaderView;
-use crate::http_rules::scan::{name_length, text_length};
+use crate::http_rules::scan::{is_like, name_length, text_length};
 
 /// More lines than browsers, proxies and t3 send.
 const MOST_LINES: usize = 96;
@@ -18,6 +18,8 @@ const MOST_LINES: usize = 96;
 pub(super) struct HeaderLines<'a> {
     message: &'a [u8],
     spans: &'a [LineSpan],
+    /// The bits of the lines' names: most names that are looked for are on no line.
+    names: u64,
     /// The bytes of the head, with the empty line.
     pub(super) length: usize,
 }
@@ -46,13 +48,16 @@ impl<'a> HeaderLines<'a> {
     /// The lines of `message` from the byte at `from` on, their spans in `space`; none where one is in
     /// another form, or not there yet.
     pub(super) fn read(message: &'a [u8], from: usize, space: &'a mut LineSpace) -> Option<Self> {
-        let (mut at, mut count) = (from, 0);
+        // So that each place fits into a span.
+        u32::try_from(message.len()).ok()?;
+        let (mut at, mut count, mut names) = (from, 0, 0);
         loop {
             let rest = message.get(at..)?;
             if rest.starts_with(b"\r\n") {
                 return Some(Self {
                     message,
                     spans: &space.0[..count],
+                    names,
                     length: at + 2,
                 });
             }
@@ -64,10 +69,11 @@ impl<'a> HeaderLines<'a> {
             }
             let end = at + colon + 2 + length;
             *space.0.get_mut(count)? = LineSpan {
-                start: at.try_into().ok()?,
-                colon: (at + colon).try_into().ok()?,
-                end: end.try_into().ok()?,
+                start: at as u32,
+                colon: (at + colon) as u32,
+                end: end as u32,
             };
+            names |= name_bit(&rest[..colon]);
             count += 1;
             at = end + 2;
         }
@@ -87,10 +93,12 @@ impl<'a> HeaderLines<'a> {
 impl HeaderView for HeaderLines<'_> {
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let name = name.as_str().as_bytes();
-        let spans = self.spans.iter();
+        let is_there = self.names & name_bit(name) != 0;
+        let spans = if is_there { self.spans } else { &[] };
+        let is_named = |line: &[u8]| is_like(line, name) && line.eq_ignore_ascii_case(name);
         spans
-            .filter(|span| span.name().len() == name.len())
-            .filter(|span| self.message[span.name()].eq_ignore_ascii_case(name))
+            .iter()
+            .filter(move |span| is_named(&self.message[span.name()]))
             .map(|span| &self.message[span.value()])
     }
 }
@@ -121,6 +129,12 @@ impl LineSpan {
     fn value(&self) -> Range<usize> {
         self.colon as usize + 2..self.end as usize
     }
+}
+
+/// One of 64 bits for a name, the same in any case.
+fn name_bit(name: &[u8]) -> u64 {
+    let first = name.first().map_or(0, u8::to_ascii_lowercase);
+    1 << ((usize::from(first) + 7 * name.len()) % 64)
 }
 
 /// Is there white space at an end of it, which is not part of a value?

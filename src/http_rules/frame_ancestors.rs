@@ -4,6 +4,7 @@ use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method};
+use memchr::memchr2_iter;
 
 use crate::http_rules::HeaderView;
 use crate::http_rules::browser_request::is_navigation;
@@ -66,8 +67,8 @@ pub fn drop_conditions_of_page(method: &Method, headers: &mut HeaderMap) {
 /// t3 gives each page a type (contract §6).
 fn is_html(fields: &(impl HeaderView + ?Sized)) -> bool {
     let names_html = |line: &[u8]| {
-        let mut windows = line.windows(4);
-        windows.any(|window| window.eq_ignore_ascii_case(b"html"))
+        let mut places = memchr2_iter(b'h', b'H', line).map(|at| line[at..].first_chunk());
+        places.any(|four| four.is_some_and(|four: &[u8; 4]| four.eq_ignore_ascii_case(b"html")))
     };
     fields.lines(&CONTENT_TYPE).any(names_html)
 }

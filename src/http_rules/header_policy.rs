@@ -6,7 +6,6 @@
 //! [`gates`]; no other part of the program lists names that cross a hop.
 
 use http::HeaderName;
-use memchr::memchr2;
 
 use crate::http_rules::name_pattern::NamePattern;
 use crate::http_rules::{gates, scan};
@@ -130,17 +129,18 @@ impl Field {
             return Self::Other;
         };
         let lower = &mut lower[..begin.len()];
-        if !has_separator && memchr2(b'_', b'.', rest).is_none() {
-            return Self::of_lower(lower, rest.is_empty());
+        let has_separator = has_separator || rest.iter().any(|byte| b"_.".contains(byte));
+        if has_separator {
+            // Some programs read these as hyphens.
+            let separators = [scan::FOLDED_UNDERSCORE, b'.'];
+            for byte in lower.iter_mut().filter(|byte| separators.contains(byte)) {
+                *byte = b'-';
+            }
         }
-        // Some programs read these as hyphens.
-        let separators = lower.iter_mut();
-        let separators = separators.filter(|byte| [scan::FOLDED_UNDERSCORE, b'.'].contains(byte));
-        separators.for_each(|byte| *byte = b'-');
         match Self::of_lower(lower, rest.is_empty()) {
+            field if !has_separator => field,
             Self::Withheld => Self::Withheld,
-            Self::SetCookie => Self::Lookalike,
-            field if field.is_forwarded() => Self::Lookalike,
+            field if field == Self::SetCookie || field.is_forwarded() => Self::Lookalike,
             _ => Self::Other,
         }
     }

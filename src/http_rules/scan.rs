@@ -54,12 +54,22 @@ pub fn folded<const LONGEST: usize>(name: &[u8]) -> Option<([u8; LONGEST], bool)
     let mut folded = [0; LONGEST];
     folded.get_mut(..name.len())?.copy_from_slice(name);
     let mut separators = 0;
-    for chunk in folded.as_chunks_mut::<8>().0 {
+    let used = name.len().next_multiple_of(8);
+    for chunk in folded[..used].as_chunks_mut::<8>().0 {
         let bytes = eight(*chunk);
         separators |= are(bytes, b'_') | are(bytes, b'.');
         *chunk = (bytes | each(b' ')).to_le_bytes();
     }
     Some((folded, separators != 0))
+}
+
+/// Might one name be the other in another case? A quick look: they are as long, and the first eight
+/// bytes and the last eight are alike. Shorter names always might.
+pub fn is_like(one: &[u8], other: &[u8]) -> bool {
+    let folded = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| eight(*bytes) | each(b' '));
+    one.len() == other.len()
+        && folded(one.first_chunk()) == folded(other.first_chunk())
+        && folded(one.last_chunk()) == folded(other.last_chunk())
 }
 
 /// Eight bytes, the first one lowest.
@@ -121,6 +131,24 @@ mod tests {
                 let length = if is_text { value.len() } else { at };
                 assert_eq!(text_length(&value), length, "{byte} at {at}");
             }
+        }
+    }
+
+    #[test]
+    fn alike_are_names_in_any_case_and_few_others() {
+        for (one, other, expected) in [
+            ("", "", true),
+            ("host", "Host", true),
+            ("host", "hosts", false),
+            ("host", "post", true),
+            ("sec-fetch-site", "Sec-Fetch-Site", true),
+            ("sec-fetch-site", "Sec-Fetch-Mode", false),
+            ("sec-fetch-site", "Xec-Fetch-Site", false),
+            ("content-type", "CONTENT-TYPE", true),
+            ("content-type", "content-typo", false),
+        ] {
+            let is = is_like(one.as_bytes(), other.as_bytes());
+            assert_eq!(is, expected, "{one} {other}");
         }
     }
 
