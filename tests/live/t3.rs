@@ -1,6 +1,4 @@
-//! The whole way to a live cockpit in front of the real t3: `LIVE_T3_BIN=$(.ci/t3) cargo test --test live -- --ignored`.
-
-mod common;
+//! The real t3 in a process of its own, and the command of a dispatcher in front of it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
@@ -9,14 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::Message;
 
-use common::process::{self, Process, output};
-use common::{PAGE, PATIENCE, request};
+use crate::common::process;
+use crate::common::request;
 
 /// A start takes 2 to 4 s; a first one migrates its database too.
 const START: Duration = Duration::from_secs(60);
@@ -25,15 +19,15 @@ const START: Duration = Duration::from_secs(60);
 const FIRST_PORT: u16 = 20_000;
 
 /// `t3 serve` on a base directory of its own; killed with the test.
-struct T3 {
+pub(crate) struct T3 {
     child: Child,
-    addr: SocketAddr,
-    folder: tempfile::TempDir,
+    pub(crate) addr: SocketAddr,
+    pub(crate) folder: tempfile::TempDir,
     bin: PathBuf,
 }
 
 impl T3 {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let bin = std::env::var_os("LIVE_T3_BIN").expect("LIVE_T3_BIN is the path of a t3");
         let folder = tempfile::tempdir().expect("a temporary directory");
         let addr = free_address();
@@ -85,7 +79,7 @@ impl T3 {
     }
 
     /// The dispatcher's command line in front of it.
-    fn dispatcher(&self) -> Command {
+    pub(crate) fn dispatcher(&self) -> Command {
         let mut command = process::command();
         command
             .env("HOME", self.folder.path())
@@ -115,67 +109,4 @@ fn free_address() -> SocketAddr {
             return listener.local_addr().expect("bound");
         }
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
-async fn a_page_load_ends_in_a_live_cockpit() {
-    let t3 = T3::start().await;
-    let dispatcher = Process::start(&mut t3.dispatcher());
-
-    let start = Instant::now();
-    let paired = request(dispatcher.addr, &format!("GET /t/1?a=b%20c\n{PAGE}")).await;
-    println!("paired in {:?}", start.elapsed());
-    assert_eq!(
-        (paired.status, paired.header("location").as_str()),
-        (302, "/t/1?a=b%20c")
-    );
-    let cookie = paired.cookie();
-    let session = format!("GET /api/auth/session\nCookie: {cookie}");
-    let session = request(dispatcher.addr, &session).await.json();
-    assert_eq!(session["authenticated"], true);
-    let name = session["auth"]["sessionCookieName"].as_str();
-    let name = name.expect("a name");
-    assert!(cookie.starts_with(&format!("{name}=")), "{name}");
-    let page = format!("GET /t/1?a=b%20c\n{PAGE}\nCookie: {cookie}");
-    let page = request(dispatcher.addr, &page).await;
-    assert_eq!((page.status, page.complete), (200, true));
-    assert!(page.text().contains("<html"), "{}", page.text());
-    assert_eq!(page.header("set-cookie"), "", "a session is made once");
-
-    let pong = ping(dispatcher.addr, &cookie).await;
-    assert_eq!(pong["_tag"], "Pong");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
-async fn check_finds_nothing_amiss() {
-    let t3 = T3::start().await;
-    let mut command = t3.dispatcher();
-    command.args(["check", "--json"]);
-    let checked = tokio::task::spawn_blocking(move || output(&mut command)).await;
-    let checked = checked.expect("no panic");
-    let report = String::from_utf8_lossy(&checked.stdout);
-    println!("{report}");
-    assert_eq!(checked.status.code(), Some(0));
-    let report: Value = serde_json::from_str(&report).expect("JSON");
-    assert_eq!(report["well"], true);
-    let steps = report["steps"].as_array().expect("steps");
-    assert!(steps.iter().all(|step| step["outcome"] == "well"));
-}
-
-/// What the WebSocket says to the heartbeat of t3's page.
-async fn ping(dispatcher: SocketAddr, cookie: &str) -> Value {
-    let mut upgrade = format!("ws://{dispatcher}/ws")
-        .into_client_request()
-        .expect("a URL");
-    let value = cookie.parse().expect("a header value");
-    upgrade.headers_mut().insert("cookie", value);
-    let connected = tokio::time::timeout(PATIENCE, tokio_tungstenite::connect_async(upgrade)).await;
-    let (mut socket, _) = connected.expect("in time").expect("a 101");
-    let ping = Message::text(r#"{"_tag":"Ping"}"#);
-    socket.send(ping).await.expect("an open socket");
-    let pong = tokio::time::timeout(PATIENCE, socket.next()).await;
-    let pong = pong.expect("in time").expect("open").expect("a frame");
-    serde_json::from_str(pong.to_text().expect("text")).expect("JSON")
 }
