@@ -68,7 +68,7 @@ pub(super) fn on_upstream(failure: &Failure, address: &str) -> Finding {
             "start `t3 serve`, or set T3_UPSTREAM_HOST and T3_UPSTREAM_PORT to where it listens"
         }
         Failure::ResponseTimeout => {
-            "something listens there and does not respond: t3 may be starting, or hang; look at its log, restart it"
+            "something listens there and does not respond: t3 may be starting, which takes minutes where it imports a database, or hang; look at its log before you restart it"
         }
         _ => NOT_T3,
     };

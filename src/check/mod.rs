@@ -9,7 +9,7 @@ pub mod report;
 pub mod steps;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::check::advice::{finding, on_cli, on_exchange, on_mint, on_token_file};
 use crate::check::report::{CheckReport, Finding};
@@ -20,6 +20,7 @@ use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
 use crate::pairing::exchange::Session;
 use crate::process::Tasks;
 use crate::upstream::Upstream;
+use crate::upstream::descriptor::Protocol;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
@@ -60,8 +61,8 @@ impl Check {
     async fn run(mut self) -> CheckReport {
         let has_cli = self.cli().await;
         let has_base_dir = self.base_dir();
-        let (is_up, cookie) = self.t3().await;
-        let obstacle = match (has_cli && has_base_dir, is_up) {
+        let described = self.t3().await;
+        let obstacle = match (has_cli && has_base_dir, described.is_some()) {
             (true, true) => None,
             (false, _) => Some(NO_CLI),
             (true, false) => Some(NO_T3),
@@ -77,12 +78,13 @@ impl Check {
                 self.skip("credential", why),
             ),
         };
+        let (protocol, cookie) = described.unwrap_or((Protocol::One, String::new()));
         let session = match &credential {
             Some(credential) => self.session(credential, &cookie).await,
             None => self.skip("session", "there is no credential"),
         };
         match &session {
-            Some(session) => self.websocket(session).await,
+            Some(session) => self.websocket(session, &protocol).await,
             None => self.report.skip("websocket", "there is no session"),
         }
         self.clean_up(session.as_ref(), admin.as_ref()).await;
@@ -137,20 +139,23 @@ impl Check {
         self.done("base directory", start, found).is_some()
     }
 
-    /// Whether t3 is up, and the name of its session cookie.
-    async fn t3(&mut self) -> (bool, String) {
+    /// The protocol of t3 and the name of its session cookie, if it is up.
+    async fn t3(&mut self) -> Option<(Protocol, String)> {
         let (start, limit) = (Instant::now(), self.timing.api_response);
-        let found = steps::version(&self.upstream, limit).await;
-        let found = found.map(|what| ((), what));
-        if self.done("t3", start, found).is_none() {
+        let found = steps::descriptor(&self.upstream, limit).await;
+        let Some(descriptor) = self.done("t3", start, found) else {
+            self.report.skip("protocol", NO_T3);
             self.report.skip("cookie", NO_T3);
-            return (false, String::new());
-        }
+            return None;
+        };
+        let protocol = descriptor.protocol;
+        self.report
+            .add("protocol", steps::protocol(&protocol), Duration::ZERO);
         let start = Instant::now();
         let found = steps::cookie_name(&self.upstream, limit).await;
         let name = self.done("cookie", start, found);
         let default = || cookies::DEFAULT_COOKIE_NAME.to_owned();
-        (true, name.unwrap_or_else(default))
+        Some((protocol, name.unwrap_or_else(default)))
     }
 
     async fn admin_session(&mut self) -> Option<AdminToken> {
@@ -213,9 +218,9 @@ impl Check {
         self.done("session", start, found)
     }
 
-    async fn websocket(&mut self, session: &Session) {
+    async fn websocket(&mut self, session: &Session, protocol: &Protocol) {
         let start = Instant::now();
-        let found = steps::open_websocket(&self.address, session).await;
+        let found = steps::open_websocket(&self.address, session, protocol).await;
         self.report.add("websocket", found, start.elapsed());
     }
 

@@ -21,6 +21,7 @@ use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
+use crate::upstream::descriptor::{DESCRIPTOR, Descriptor, Protocol};
 
 /// How long t3 may take for the handshake and its first message.
 const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,11 +55,27 @@ pub(super) fn base_dir(base_dir: Option<&Path>) -> Result<String, Finding> {
     Ok(format!("{name}, of uid {owner}"))
 }
 
-/// The version that t3 reports.
-pub(super) async fn version(upstream: &Upstream, limit: Duration) -> Result<String, Finding> {
-    let value = get(upstream, "/.well-known/t3/environment", limit).await?;
-    let version = value["serverVersion"].as_str().unwrap_or("unknown");
-    Ok(format!("{upstream} responds, version {version}"))
+/// What t3 says of itself, and the text to report.
+pub(super) async fn descriptor(
+    upstream: &Upstream,
+    limit: Duration,
+) -> Result<(Descriptor, String), Finding> {
+    let value = get(upstream, DESCRIPTOR, limit).await?;
+    let descriptor = Descriptor::of(&value);
+    let what = format!("{upstream} responds, version {}", descriptor.version);
+    Ok((descriptor, what))
+}
+
+/// Whether the dispatcher was written for the protocol that t3 speaks.
+pub(super) fn protocol(protocol: &Protocol) -> Result<String, Finding> {
+    let what = format!("{protocol}, as t3's descriptor says");
+    match protocol.is_known() {
+        true => Ok(what),
+        false => Err(finding(
+            format!("{what}; this dispatcher knows 1 and 2"),
+            "look for a newer dispatcher; if a step below fails too, go back to the t3 of before",
+        )),
+    }
 }
 
 /// The name of t3's session cookie, and the text to report.
@@ -99,22 +116,22 @@ fn json(response: &Response<bytes::Bytes>) -> Option<Value> {
     value.filter(|value: &Value| response.status() == StatusCode::OK && value.is_object())
 }
 
-/// Opens `/ws` with the session's cookie, sends a ping and waits for t3's reply.
+/// Opens `/ws` as `protocol` wants it, with the session's cookie, sends a ping and waits for t3's reply.
 pub(super) async fn open_websocket(
     address: &(String, u16),
     session: &Session,
+    protocol: &Protocol,
 ) -> Result<String, Finding> {
-    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(address, session)).await;
+    let target = protocol.websocket_target();
+    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(address, session, &target)).await;
     match spoken {
-        Ok(Ok(())) => Ok("open, and t3 replies to a ping".to_owned()),
+        Ok(Ok(())) => Ok(format!("{target} is open, and t3 replies to a ping")),
         Ok(Err(Error::Http(response))) => Err(finding(
-            format!("t3 responded {} to the upgrade", response.status()),
-            match response.status() {
-                StatusCode::UNAUTHORIZED => {
-                    "t3 does not accept the session that it has just made: look at its log, and at the machine's clock"
-                }
-                _ => "look at t3's log",
-            },
+            format!(
+                "t3 responded {} to the upgrade of {target}",
+                response.status()
+            ),
+            on_refused_upgrade(response.status()),
         )),
         Ok(Err(error)) => Err(finding(error, "look at t3's log")),
         Err(_) => Err(finding(
@@ -124,13 +141,25 @@ pub(super) async fn open_websocket(
     }
 }
 
-async fn speak((host, port): &(String, u16), session: &Session) -> Result<(), Error> {
+fn on_refused_upgrade(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            "t3 does not accept the session that it has just made: look at its log, and at the machine's clock"
+        }
+        StatusCode::UPGRADE_REQUIRED => {
+            "t3 wants another protocol than its descriptor names: was t3 replaced just now? Try again; if it stays so, look for a newer dispatcher. Tabs that were open before t3 was upgraded need a reload"
+        }
+        _ => "look at t3's log",
+    }
+}
+
+async fn speak((host, port): &(String, u16), session: &Session, target: &str) -> Result<(), Error> {
     let stream = TcpStream::connect((host.as_str(), *port)).await?;
     let host = match host.contains(':') {
         true => format!("[{host}]"),
         false => host.clone(),
     };
-    let mut request = format!("ws://{host}:{port}/ws").into_client_request()?;
+    let mut request = format!("ws://{host}:{port}{target}").into_client_request()?;
     let cookie = format!("{}={}", session.cookie_name, session.cookie_value);
     let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::AttackAttempt)?;
     cookie.set_sensitive(true);
@@ -151,6 +180,18 @@ async fn speak((host, port): &(String, u16), session: &Session) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_protocol_that_nobody_here_knows_fails_with_the_cure() {
+        for known in [Protocol::One, Protocol::Two] {
+            assert!(protocol(&known).is_ok(), "{known:?}");
+        }
+        for unknown in [Protocol::Newer(3), Protocol::Unreadable] {
+            let found = protocol(&unknown).expect_err("unknown");
+            assert!(found.what.contains("knows 1 and 2"), "{found:?}");
+            assert!(found.advice.contains("newer dispatcher"), "{found:?}");
+        }
+    }
 
     #[test]
     fn a_directory_of_one_s_own_is_right_and_nothing_else() {

@@ -66,8 +66,8 @@ pub enum Command {
     },
     /// Take each step to a live cockpit once, and report which ones fail, with the remedy.
     ///
-    /// The steps: the t3 CLI, its base directory, t3, its cookie, a session, a WebSocket. The check
-    /// revokes what it made. The exit code is 0 if all is well, else 1.
+    /// The steps: the t3 CLI, its base directory, t3, its protocol, its cookie, a session, a WebSocket.
+    /// The check revokes what it made. The exit code is 0 if all is well, else 1.
     Check {
         /// t3 as the next hop.
         #[command(flatten)]

@@ -61,7 +61,9 @@ async fn a_healthy_t3_passes_and_the_check_leaves_no_session() {
     for word in [
         "t3 CLI",
         "t3 v0.0.26",
+        "1, as t3's descriptor says",
         "t3_session",
+        "/ws is open",
         "/api/auth/browser-session",
         "all is well",
     ] {
@@ -152,6 +154,7 @@ async fn a_missing_part_is_named_and_later_steps_are_skipped() {
         "{report:#}"
     );
     let skipped = [
+        "protocol",
         "cookie",
         "admin session",
         "credential",

@@ -1,10 +1,14 @@
 //! `t3-dispatcher check`: each fault fails its own step, and its advice names the cause.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use t3_dispatcher::check::check;
 use t3_standin::faults::Faults;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
+use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{World, config};
 
 /// A name, the fault, `--mint`, the step that fails, and a word of its report.
@@ -147,5 +151,64 @@ async fn each_fault_fails_its_step_and_its_advice_names_the_cause() {
     });
     for case in cases.map(tokio::spawn) {
         case.await.expect("no case failed");
+    }
+}
+
+/// `standin` behind a relay that changes one response of it: of the descriptor, or of `/ws`.
+async fn relayed(standin: SocketAddr, target: &'static str, response: &'static str) -> RawUpstream {
+    let own = move |head: &[u8]| {
+        let is_it = target_of(head).starts_with(target);
+        is_it.then(|| response.as_bytes().to_vec())
+    };
+    RawUpstream::with_own_requests(own, move |mut client, head, _| async move {
+        let mut t3 = TcpStream::connect(standin).await.expect("a listener");
+        t3.write_all(&head).await.expect("a request");
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut t3).await;
+    })
+    .await
+}
+
+/// The steps that failed where `upstream` stands for `world`'s t3, and the whole report.
+async fn failed(world: &World, upstream: SocketAddr) -> (Vec<String>, String) {
+    let config = config(upstream, world.dir.path(), &[]);
+    let report = check(config.upstream, config.pairing, config.timing).await;
+    let json = report.json();
+    let steps = json["steps"].as_array().expect("steps").iter();
+    let failed = steps.filter(|step| step["outcome"] == "failed");
+    let names = failed.map(|step| step["name"].as_str().expect("a name").to_owned());
+    (names.collect(), report.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_protocol_is_red_with_its_cure_and_every_other_step_is_made() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let third = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 60\r\n\r\n\
+        {\"serverVersion\":\"0.0.26\",\"orchestrationProtocolVersion\":3}  ";
+    let t3 = relayed(world.standin.addr(), "/.well-known/t3/environment", third).await;
+    let (failed, report) = failed(&world, t3.addr).await;
+    assert_eq!(failed, ["protocol"], "{report}");
+    for word in [
+        "3, as t3's descriptor says; this dispatcher knows 1 and 2",
+        "look for a newer dispatcher",
+        "/ws?orchestrationProtocol=3 is open",
+        "its sessions are revoked",
+    ] {
+        assert!(report.contains(word), "{word}\n{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_of_another_protocol_is_red_with_its_cure() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let refusal = "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\n{}";
+    let t3 = relayed(world.standin.addr(), "/ws", refusal).await;
+    let (failed, report) = failed(&world, t3.addr).await;
+    assert_eq!(failed, ["websocket"], "{report}");
+    for word in [
+        "426 Upgrade Required",
+        "another protocol",
+        "newer dispatcher",
+    ] {
+        assert!(report.contains(word), "{word}\n{report}");
     }
 }
