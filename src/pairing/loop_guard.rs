@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::metrics::pairing::PairingRefusal;
-use crate::pairing::SessionRequest;
 use crate::pairing::keys::{BrowserKey, ValueKey};
+use crate::pairing::session_request::SessionRequest;
 
 /// A loop is this many pairings within this time whose sessions have not come back: those of a redirect
 /// that comes back at once, and those of one that takes its time. A window that a person opens comes

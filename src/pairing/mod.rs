@@ -18,6 +18,7 @@ pub mod policy;
 pub mod secret;
 pub mod session_owners;
 pub mod session_rate;
+pub mod session_request;
 pub mod t3_cli;
 pub mod tabs;
 pub mod token_claims;
@@ -33,7 +34,6 @@ use tracing::{debug, info, warn};
 use crate::access::identity::Browser;
 use crate::config::options::PairingConfig;
 use crate::config::timing::Timing;
-use crate::http_rules::request_id::RequestId;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
@@ -47,6 +47,7 @@ use crate::pairing::pair_error::PairError;
 use crate::pairing::policy::Liveness;
 use crate::pairing::session_owners::SessionOwners;
 use crate::pairing::session_rate::SessionRate;
+use crate::pairing::session_request::{PairingAttempt, SessionRequest};
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs, Turn};
 use crate::process::Tasks;
@@ -69,29 +70,6 @@ pub struct Pairing {
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
-}
-
-/// A request that is to get a session.
-#[derive(Debug)]
-pub struct SessionRequest<'a> {
-    /// The browser that gets the session.
-    pub browser: &'a Browser,
-    /// The request's name in logs.
-    pub request_id: &'a RequestId,
-    /// The path and query of the page that it asks for.
-    pub target: &'a str,
-    /// When the request arrived.
-    pub arrived: Instant,
-    /// It brought a session, which is dead.
-    pub had_session: bool,
-}
-
-/// What a pairing keeps of a [`SessionRequest`], which it may outlive.
-struct PairingAttempt {
-    browser: Browser,
-    key: BrowserKey,
-    request_id: RequestId,
-    deadline: Instant,
 }
 
 impl Pairing {
@@ -285,16 +263,5 @@ impl Pairing {
             self.tasks.until_drained(Arc::clone(session).renew());
         }
         Ok(session)
-    }
-}
-
-impl PairingAttempt {
-    fn of(request: &SessionRequest<'_>, key: BrowserKey, patience: Duration) -> Self {
-        Self {
-            browser: request.browser.clone(),
-            key,
-            request_id: request.request_id.clone(),
-            deadline: request.arrived + patience,
-        }
     }
 }

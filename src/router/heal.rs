@@ -10,9 +10,9 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use crate::http_rules::cookies;
-use crate::pairing::SessionRequest;
 use crate::pairing::exchange::Session;
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
+use crate::pairing::session_request::SessionRequest;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::Router;

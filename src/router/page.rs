@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::HOST;
 
-use crate::pairing::SessionRequest;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
+use crate::pairing::session_request::SessionRequest;
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::Router;
 use crate::router::context::RequestContext;
