@@ -92,7 +92,7 @@ impl DryRun {
             address: Ipv4Addr::LOCALHOST.into(),
         };
         let exchange = &self.exchange;
-        let exchanged = exchange.exchange(&self.upstream, &credential.0, &browser, expected);
+        let exchanged = exchange.exchange(&self.upstream, &credential.0, &browser, expected, None);
         let (session, endpoint) = exchanged.await?;
         Ok((session, endpoint.path()))
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{SET_COOKIE, USER_AGENT};
+use http::header::{COOKIE, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 use thiserror::Error;
@@ -13,12 +13,17 @@ use crate::access::identity::Browser;
 use crate::http_rules::cookies;
 use crate::metrics::pairing::ExchangeEndpoint;
 use crate::pairing::secret::Secret;
+use crate::pairing::token_claims;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
 
 /// How long t3 may take for a response. It needs some milliseconds (contract §4).
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest value of a cookie that an exchange carries. t3's has 403 characters, and t3 accepts a head
+/// of 16 KiB (contract §2, §7).
+const MAX_COOKIE_BYTES: usize = 4096;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -27,6 +32,14 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) struct CredentialExchange {
     is_old: AtomicBool,
 }
+
+/// The value of a session cookie whose session a new one replaces in its browser.
+///
+/// Since protocol 2 t3 revokes the session whose valid cookie an exchange carries, and one before it
+/// ignores that cookie (contract §2). So an exchange carries the cookie of a session that is paired over,
+/// and no other.
+#[derive(Clone)]
+pub(super) struct ReplacedSession(Box<[u8]>);
 
 /// A session, as t3's response to the exchange sets it.
 #[derive(Debug, Clone)]
@@ -54,21 +67,23 @@ pub enum ExchangeError {
 }
 
 impl CredentialExchange {
-    /// Exchanges `credential` for a session of `browser` (contract §2, §8). `expected` is the name
-    /// that its cookie should have. Also returns the endpoint that t3 has.
+    /// Exchanges `credential` for a session of `browser` (contract §2, §8), in the place of `replaced`.
+    /// `expected` is the name that its cookie should have. Also returns the endpoint that t3 has.
     pub(super) async fn exchange(
         &self,
         upstream: &Upstream,
         credential: &Secret,
         browser: &Browser,
         expected: &str,
+        replaced: Option<&ReplacedSession>,
     ) -> Result<(Session, ExchangeEndpoint), ExchangeError> {
+        let cookie = replaced.and_then(|session| session.cookie(expected));
         let mut endpoint = self.remembered();
-        let mut response = post(upstream, endpoint, credential, browser).await?;
+        let mut response = post(upstream, endpoint, credential, browser, cookie.clone()).await?;
         // An endpoint that does not exist has spent nothing.
         if response.status() == StatusCode::NOT_FOUND {
             endpoint = endpoint.other();
-            response = post(upstream, endpoint, credential, browser).await?;
+            response = post(upstream, endpoint, credential, browser, cookie).await?;
         }
         if response.status() != StatusCode::OK {
             return Err(ExchangeError::Status(response.status()));
@@ -84,6 +99,33 @@ impl CredentialExchange {
             true => ExchangeEndpoint::Bootstrap,
             false => ExchangeEndpoint::BrowserSession,
         }
+    }
+}
+
+impl ReplacedSession {
+    /// The session whose cookie has `value`; none where that is no plain token of t3's.
+    pub(super) fn new(value: &[u8]) -> Option<Self> {
+        let token = str::from_utf8(value).ok()?;
+        let is_one = value.len() <= MAX_COOKIE_BYTES && token_claims::session_id(token).is_some();
+        is_one.then(|| Self(value.into()))
+    }
+
+    /// Its cookie's value.
+    pub(super) fn value(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn cookie(&self, name: &str) -> Option<HeaderValue> {
+        let line = [name.as_bytes(), b"=", &self.0].concat();
+        let mut line = HeaderValue::from_bytes(&line).ok()?;
+        line.set_sensitive(true);
+        Some(line)
+    }
+}
+
+impl std::fmt::Debug for ReplacedSession {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ReplacedSession(…)")
     }
 }
 
@@ -111,6 +153,7 @@ async fn post(
     endpoint: ExchangeEndpoint,
     credential: &Secret,
     browser: &Browser,
+    cookie: Option<HeaderValue>,
 ) -> Result<Response<Bytes>, ExchangeError> {
     let address = HeaderValue::try_from(browser.address.to_string());
     let call = ApiCall::post(
@@ -118,7 +161,8 @@ async fn post(
         json!({ "credential": credential.reveal() }),
     )
     .with(USER_AGENT, browser.user_agent.clone())
-    .with(X_FORWARDED_FOR, address.ok());
+    .with(X_FORWARDED_FOR, address.ok())
+    .with(COOKIE, cookie);
     Ok(upstream.call(call, EXCHANGE_TIMEOUT).await?)
 }
 

@@ -240,10 +240,14 @@ impl Pairing {
         let (start, browser) = (Instant::now(), &attempt.browser);
         let (credential, way) = self.mint.mint(&browser.label(), attempt.deadline).await?;
         let expected = self.readiness.cookie_name();
-        let exchange = self
-            .exchange
-            .exchange(&self.upstream, &credential, browser, &expected);
+        let replaced = attempt.replaced.as_ref();
+        let exchange =
+            self.exchange
+                .exchange(&self.upstream, &credential, browser, &expected, replaced);
         let (session, endpoint) = exchange.await?;
+        if let Some(replaced) = replaced {
+            self.liveness.forget(replaced.value());
+        }
         self.readiness.learn_cookie_name(&session.cookie_name);
         let took = start.elapsed();
         self.metrics.exchanged(endpoint);

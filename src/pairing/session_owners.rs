@@ -43,8 +43,10 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub enum Ownership {
     /// It was made for this person, or by hand for whoever has it.
     Own,
-    /// It was made for somebody else, or is none.
+    /// The dispatcher made it for somebody else.
     Foreign,
+    /// It is no session: no token of t3's has this form.
+    NoSession,
     /// It cannot be told: t3's list cannot be had.
     Unknown,
 }
@@ -136,11 +138,12 @@ impl SessionOwners {
                 Ok(Err(NoList)) | Err(_) => return Ownership::Unknown,
             },
         };
-        let is_own = owner.is(identity);
         // Of what is no token, a client may send any number and length.
-        if owner != Owner::Nobody {
-            self.cookies.lock().put(value.into(), owner);
+        if owner == Owner::Nobody {
+            return Ownership::NoSession;
         }
+        let is_own = owner.is(identity);
+        self.cookies.lock().put(value.into(), owner);
         match is_own {
             true => Ownership::Own,
             false => Ownership::Foreign,

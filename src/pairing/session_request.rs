@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::access::identity::Browser;
 use crate::http_rules::request_id::RequestId;
+use crate::pairing::exchange::ReplacedSession;
 use crate::pairing::keys::BrowserKey;
 
 /// A request that is to get a session.
@@ -21,6 +22,9 @@ pub struct SessionRequest<'a> {
     pub arrived: Instant,
     /// It brought a session, which is dead.
     pub had_session: bool,
+    /// The value of the session cookie that the new session replaces in its browser: dead, or a living
+    /// one that the dispatcher made for somebody else. Never a living one of this person's own.
+    pub replaced: Option<&'a [u8]>,
 }
 
 /// What a pairing keeps of a [`SessionRequest`], which it may outlive.
@@ -29,6 +33,7 @@ pub(super) struct PairingAttempt {
     pub(super) key: BrowserKey,
     pub(super) request_id: RequestId,
     pub(super) deadline: Instant,
+    pub(super) replaced: Option<ReplacedSession>,
 }
 
 impl PairingAttempt {
@@ -39,6 +44,7 @@ impl PairingAttempt {
             key,
             request_id: request.request_id.clone(),
             deadline: request.arrived + patience,
+            replaced: request.replaced.and_then(ReplacedSession::new),
         }
     }
 }

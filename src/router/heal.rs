@@ -73,6 +73,7 @@ impl Router<'_> {
             target: head.uri.path(),
             arrived: context.arrived,
             had_session: old.is_some(),
+            replaced: context.replaced.as_deref().or(old),
         };
         let waiting = context.client.waiting();
         let session = self.services.pairing.pair(request).await;

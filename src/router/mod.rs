@@ -91,6 +91,7 @@ impl Router<'_> {
             client,
             arrived,
             id,
+            replaced: None,
         };
         let mut routed = self.route(route, context, body).await;
         self.finish(routed.response.headers_mut(), is_https, is_chunked);

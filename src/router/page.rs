@@ -81,6 +81,7 @@ impl Router<'_> {
             target: target.map_or("/", |target| target.as_str()),
             arrived: context.arrived,
             had_session: session.is_some(),
+            replaced: context.replaced.as_deref().or(session),
         };
         let session = self.services.pairing.pair(request).await?;
         Some(session.set_cookies.clone())

@@ -29,7 +29,9 @@ impl Router<'_> {
             withhold::take_other_sessions_off(headers, &name);
         }
         let values = cookies::session_values(headers, &name);
-        match self.choose(&values, identity).await {
+        let (chosen, foreign) = self.choose(&values, identity).await;
+        context.replaced = foreign.map(Box::from);
+        match chosen {
             Some(_) if values.len() == 1 => {}
             Some(value) => cookies::replace_session_cookie(headers, &name, value),
             None => withhold::take_session_off(headers, &name),
@@ -53,31 +55,33 @@ impl Router<'_> {
     }
 
     /// The first of `values` that is alive and not another person's; else a dead one, which t3 refuses
-    /// and the page load or upgrade replaces.
+    /// and the page load or upgrade replaces. Beside it the first that was made for another person.
     async fn choose<'a>(
         &self,
         values: &'a [Box<[u8]>],
         identity: Option<&str>,
-    ) -> Option<&'a [u8]> {
+    ) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
         let mut candidates: Vec<&[u8]> = values.iter().map(|value| &**value).collect();
         candidates.retain(|value| !value.is_empty());
         candidates.dedup();
         candidates.truncate(MAX_CANDIDATES);
         let pairing = &self.services.pairing;
-        let mut dead = None;
+        let (mut dead, mut foreign) = (None, None);
         for value in &candidates {
             if candidates.len() > 1 && pairing.liveness(value).await == Liveness::Dead {
                 dead = dead.or(Some(*value));
                 continue;
             }
-            let is_foreign = match identity {
-                Some(identity) => pairing.owners().ask(value, identity).await == Ownership::Foreign,
-                None => false,
+            let ownership = match identity {
+                Some(identity) => pairing.owners().ask(value, identity).await,
+                None => Ownership::Own,
             };
-            if !is_foreign {
-                return Some(value);
+            match ownership {
+                Ownership::Own | Ownership::Unknown => return (Some(value), foreign),
+                Ownership::Foreign => foreign = foreign.or(Some(*value)),
+                Ownership::NoSession => {}
             }
         }
-        dead
+        (dead, foreign)
     }
 }

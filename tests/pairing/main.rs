@@ -10,5 +10,6 @@ mod healing;
 mod labels;
 mod loops;
 mod page_load;
+mod replaced;
 mod restart;
 mod token_file;
