@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 
 use clap::Parser;
 use t3_dispatcher::server::{self, Listeners};
+pub use t3_standin::edition::Edition;
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
@@ -63,11 +64,20 @@ impl World {
         Self::timed(args, |_| {}).await
     }
 
+    /// Starts both, t3 being of that edition.
+    pub async fn of(edition: Edition, args: &[&str]) -> Self {
+        Self::of_timed(edition, args, |_| {}).await
+    }
+
     /// Starts both, with the times as `set` leaves them: for a test that waits for one of them.
     pub async fn timed(args: &[&str], set: impl FnOnce(&mut Timing)) -> Self {
+        Self::of_timed(Edition::default(), args, set).await
+    }
+
+    pub async fn of_timed(edition: Edition, args: &[&str], set: impl FnOnce(&mut Timing)) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let base_dir = dir.path().join("t3");
-        let standin = Standin::start(StandinOptions::new(&base_dir))
+        let standin = Standin::start(StandinOptions::of(edition, &base_dir))
             .await
             .expect("a free port");
         let mut config = config(standin.addr(), dir.path(), args);

@@ -43,7 +43,7 @@ async fn t3_s_clients_are_listed_and_revoked() {
     standin.issue_browser_session("alice").expect("it writes");
     let api = pairing.admin_api();
     let listed = api.clients().await.expect("a list");
-    let [alice, own] = &listed[..] else {
+    let [own, alice] = &listed[..] else {
         panic!("{listed:?}")
     };
     let row = &standin.sessions()[0];

@@ -20,7 +20,7 @@ impl Base {
     }
 
     /// Creates the tree if it is missing, as every t3 command does (contract §1).
-    pub(crate) fn create(&self) -> io::Result<()> {
+    pub(crate) fn create(&self, database: &str) -> io::Result<()> {
         for directory in [
             self.pairing(),
             self.sessions(),
@@ -29,7 +29,7 @@ impl Base {
         ] {
             fs::create_dir_all(directory)?;
         }
-        let database = self.root.join("userdata/state.sqlite");
+        let database = self.root.join("userdata").join(database);
         OpenOptions::new()
             .append(true)
             .create(true)
@@ -70,6 +70,17 @@ impl Base {
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Its absolute path.
+    pub(crate) fn absolute(&self) -> PathBuf {
+        std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone())
+    }
+
+    /// Writes the environment's id where t3 keeps it (contract §1).
+    pub(crate) fn note_environment(&self, id: &str) -> io::Result<()> {
+        let file = self.root.join("userdata/environment-id");
+        replace(&file, format!("{id}\n").as_bytes())
     }
 
     pub(crate) fn pairing(&self) -> PathBuf {

@@ -18,8 +18,13 @@ const SCRIPT: &str = include_str!("page/app.js");
 const STYLE: &str = include_str!("page/app.css");
 const ICON: &[u8] = include_bytes!("page/apple-touch-icon.png");
 
+/// What makes the page an app, as in v0.0.42.
+const HEAD_OF_APP: &str = "    <meta name=\"theme-color\" content=\"#0a0a0a\" />\n    <link rel=\"manifest\" href=\"/manifest.webmanifest\" />\n";
+
 /// The sizes of t3's files (contract §6).
 const HTML_BYTES: usize = 3_391;
+/// The page's in v0.0.42 (contract §11).
+const PAGE_BYTES: usize = 20_143;
 const SCRIPT_BYTES: usize = 5_390_126;
 const STYLE_BYTES: usize = 283_248;
 const ICON_BYTES: usize = 75_497;
@@ -37,6 +42,7 @@ static REAL: LazyLock<Files> = LazyLock::new(|| {
     let files = Files::named(&script, &style);
     Files {
         index: html_of(&files.index, HTML_BYTES),
+        page: html_of(&files.page, PAGE_BYTES),
         icon: icon.into(),
         ..files
     }
@@ -56,6 +62,8 @@ pub enum Bundle {
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) index: Bytes,
+    /// The page of a t3 that has a manifest.
+    pub(crate) page: Bytes,
     pub(crate) script_path: String,
     pub(crate) script: Bytes,
     pub(crate) style_path: String,
@@ -81,8 +89,10 @@ impl Files {
         let index = HTML
             .replace("/assets/app.js", &script_path)
             .replace("/assets/app.css", &style_path);
+        let page = index.replace("  </head>", &format!("{HEAD_OF_APP}  </head>"));
         Files {
             index: index.into(),
+            page: page.into(),
             script_path,
             script: script.to_owned().into(),
             style_path,

@@ -11,21 +11,19 @@ mod session;
 use std::process::ExitCode;
 
 use crate::base::Base;
+use crate::edition::{self, Edition};
 use crate::faults;
 use crate::journal::Start;
 use crate::store::Store;
 use failure::Failure;
 use options::Command;
 
-/// What `t3 --version` prints on the tag v0.0.27.
-const VERSION: &str = "t3 v0.0.26";
-
 /// Runs the command that the arguments name; they do not include the program's name.
 pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
     let args: Vec<String> = args.collect();
     match args.first().map(String::as_str) {
         Some("--version") => {
-            println!("{VERSION}");
+            println!("{}", edition(&args).facts().cli_version);
             ExitCode::SUCCESS
         }
         Some(fault::GRANDCHILD) => fault::be_grandchild(),
@@ -38,13 +36,19 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn serve_with(args: &[String]) -> Result<u8, Failure> {
-    match options::parse(args)? {
-        (Command::Serve, options) => serve::serve(&options),
+    let edition = edition(args);
+    match options::parse(args, edition.facts())? {
+        (Command::Serve, options) => serve::serve(edition, &options),
         _ => Err(Failure::Usage(format!(
             "Unknown command: {}",
             args.join(" ")
         ))),
     }
+}
+
+/// The one that the arguments name, else that of the server on the same directory.
+fn edition(args: &[String]) -> Edition {
+    options::edition(args).unwrap_or_else(|| edition::load(&Base::at(options::base_dir(args))))
 }
 
 fn auth(args: &[String]) -> u8 {
@@ -59,10 +63,13 @@ fn auth(args: &[String]) -> u8 {
 }
 
 fn run(base: &Base, args: &[String]) -> Result<(), Failure> {
-    let (command, options) = options::parse(args)?;
-    let store = Store::open(base.clone())?;
-    let faults = faults::load(base);
-    let _held_to_the_end = fault::lock(base, &faults)?;
+    let edition = edition(args);
+    let facts = edition.facts();
+    let (command, options) = options::parse(args, facts)?;
+    let faults = faults::load(base, edition);
+    let _bound_to_the_end = fault::probe_port(&faults);
+    let store = Store::open(base.clone(), facts)?;
+    let _held_to_the_end = fault::lock(&store, &faults)?;
     if fault::misbehave(&faults)? {
         return Ok(());
     }

@@ -48,6 +48,18 @@ pub(crate) fn imf_fixdate(ms: u64) -> String {
     )
 }
 
+/// Milliseconds since 1970 of a date in that form.
+pub(crate) fn parse_imf_fixdate(text: &str) -> Option<u64> {
+    let mut parts = text.split_once(", ")?.1.split([' ', ':']);
+    let day: u64 = parts.next()?.parse().ok()?;
+    let name = parts.next()?;
+    let month = MONTHS.iter().position(|own| *own == name)? as u64 + 1;
+    let mut number = || parts.next()?.parse::<u64>().ok();
+    let (year, hour, minute, second) = (number()?, number()?, number()?, number()?);
+    let days = days(year, month, day)?;
+    Some(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000)
+}
+
 /// `14:36:11.379`, in UTC.
 pub(crate) fn time_of_day(ms: u64) -> String {
     let second = ms / 1000;
@@ -77,6 +89,16 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
+/// The day counted from 1970, the inverse of [`civil`].
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let shifted_year = year - u64::from(month <= 2);
+    let era = shifted_year / 400;
+    let year_of_era = shifted_year - era * 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +112,9 @@ mod tests {
         );
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(imf_fixdate(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        for ms in [0, 951_782_400_000, 1_797_950_108_000] {
+            assert_eq!(parse_imf_fixdate(&imf_fixdate(ms)), Some(ms));
+        }
+        assert_eq!(parse_imf_fixdate("yesterday"), None);
     }
 }

@@ -17,6 +17,7 @@ use crate::routes;
 use crate::routes::exchange::{After, Exchange};
 use crate::seen::Outcome;
 use crate::state::{Phase, State};
+use crate::websocket::deflate::Deflate;
 use crate::websocket::{self, Upgrade};
 
 /// Node's headersTimeout (contract §7).
@@ -32,7 +33,7 @@ enum End {
     Finish,
     /// Close at once.
     Drop,
-    Upgraded(Upgrade),
+    Upgraded(Upgrade, Option<Deflate>),
 }
 
 pub(crate) async fn serve(stream: TcpStream, peer: Peer, state: &Arc<State>) {
@@ -44,7 +45,9 @@ pub(crate) async fn serve(stream: TcpStream, peer: Peer, state: &Arc<State>) {
     match end {
         End::Finish => wire.finish().await,
         End::Drop => {}
-        End::Upgraded(upgrade) => websocket::serve(wire, upgrade, state).await,
+        End::Upgraded(upgrade, deflate) => {
+            websocket::serve(wire, upgrade, deflate, state).await;
+        }
     }
 }
 
@@ -65,7 +68,7 @@ async fn requests(wire: &mut Wire, peer: Peer, state: &Arc<State>) -> End {
         match responded {
             Ok(After::Keep) => {}
             Ok(After::Close) => return End::Finish,
-            Ok(After::Upgrade(upgrade)) => return End::Upgraded(upgrade),
+            Ok(After::Upgrade(upgrade, deflate)) => return End::Upgraded(upgrade, deflate),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return refuse(wire, BAD_REQUEST).await;
             }
@@ -140,6 +143,7 @@ async fn respond(
         Body::of(head)
     };
     let body = body.ok_or(io::ErrorKind::InvalidData)?;
+    wire.pause(state.held_for(&faults)).await?;
     wire.pause(Duration::from_millis(faults.answer_delay_ms))
         .await?;
     let mut exchange = Exchange {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{self, Base};
+use crate::edition::Edition;
 
 /// The injected faults. The default is a healthy t3, as the contract describes it.
 ///
@@ -34,9 +35,14 @@ pub struct Faults {
     pub cli_empty_credential: bool,
     /// `auth session issue` ends 1.
     pub cli_no_session_issue: bool,
+    /// The port that a run binds in passing, for as long as it takes, unless `T3CODE_PORT` is in its environment or
+    /// `T3CODE_MODE` is `desktop` (contract §1). t3 always probes 3773; 0 is for none, as tests use ports of their own.
+    pub cli_probe_port: u16,
 
     /// For so long after its start the port accepts but no request gets a response (contract §7).
     pub silent_start_ms: u64,
+    /// For so long after that every request is held, and then gets its response (contract §7, protocol 2).
+    pub held_start_ms: u64,
     /// No request gets a response.
     pub hang_all: bool,
     /// The delay of each response.
@@ -73,6 +79,14 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Faults {
+        Faults::healthy(Edition::default())
+    }
+}
+
+impl Faults {
+    /// A healthy t3 of that edition.
+    #[must_use]
+    pub fn healthy(edition: Edition) -> Faults {
         Faults {
             cli_delay_ms: 0,
             cli_fail: false,
@@ -84,7 +98,9 @@ impl Default for Faults {
             cli_spawn_grandchild: false,
             cli_empty_credential: false,
             cli_no_session_issue: false,
+            cli_probe_port: 0,
             silent_start_ms: 0,
+            held_start_ms: 0,
             hang_all: false,
             answer_delay_ms: 0,
             auth_delay_ms: 0,
@@ -99,7 +115,7 @@ impl Default for Faults {
             session_status: None,
             old_endpoint: false,
             keepalive_ms: 6_000,
-            websocket_grace_ms: 20_000,
+            websocket_grace_ms: edition.facts().websocket_grace_ms,
             session_ttl_ms: None,
         }
     }
@@ -109,11 +125,10 @@ impl Default for Faults {
 pub(crate) const DEFAULT_COOKIE_NAME: &str = "t3_session";
 
 /// Reads the faults of a base directory; none by default.
-pub(crate) fn load(base: &Base) -> Faults {
+pub(crate) fn load(base: &Base, edition: Edition) -> Faults {
     let stored = fs::read(faults_file(base)).ok();
-    let mut faults: Faults = stored
-        .and_then(|json| serde_json::from_slice(&json).ok())
-        .unwrap_or_default();
+    let stored = stored.and_then(|json| serde_json::from_slice(&json).ok());
+    let mut faults = stored.unwrap_or_else(|| Faults::healthy(edition));
     faults.cli_locked_times = locks_left(base);
     faults
 }

@@ -35,6 +35,10 @@ pub struct Start {
     pub started_us: u64,
     /// Its `PATH`, if it had one.
     pub path: Option<String>,
+    /// Its `T3CODE_PORT`, if it had one.
+    pub t3code_port: Option<String>,
+    /// Whether a real t3 would have bound its default port in passing (contract §1).
+    pub probes_port: bool,
     /// Whether its stdin was `/dev/null` (or closed, which looks the same from within).
     pub stdin_null: bool,
 }
@@ -51,6 +55,16 @@ pub fn starts(base_dir: &Path) -> Vec<Start> {
     lines(&Base::at(base_dir), STARTS)
 }
 
+/// The port that t3 is to have; a run that has it in its environment looks for no free one.
+const PORT_VARIABLE: &str = "T3CODE_PORT";
+
+/// Whether this process, being a run of the CLI, looks for a free port by binding one (contract §1).
+pub(crate) fn probes_port() -> bool {
+    let is_desktop = std::env::var("T3CODE_MODE").is_ok_and(|mode| mode == "desktop");
+    let has_port = std::env::var(PORT_VARIABLE).is_ok_and(|port| port.parse::<u16>().is_ok());
+    !is_desktop && !has_port
+}
+
 const RUNS: &str = "runs.jsonl";
 const STARTS: &str = "starts.jsonl";
 
@@ -62,6 +76,8 @@ impl Start {
             pid: std::process::id(),
             started_us: clock::now_us(),
             path: std::env::var("PATH").ok(),
+            t3code_port: std::env::var(PORT_VARIABLE).ok(),
+            probes_port: probes_port(),
             stdin_null: fs::read_link("/proc/self/fd/0")
                 .is_ok_and(|stdin| stdin == Path::new("/dev/null")),
         };

@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod cli;
 mod clock;
 mod connection;
+pub mod edition;
 pub mod faults;
 mod http;
 pub mod journal;

@@ -1,6 +1,6 @@
 //! Random names: ids, credentials, trace ids.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 
 /// The credential's alphabet (contract §1): 32 characters, so a byte modulo its length is unbiased.
 const CREDENTIAL_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -39,11 +39,6 @@ pub(crate) fn uuid() -> String {
 pub(crate) fn credential() -> String {
     let pick = |byte: u8| char::from(CREDENTIAL_ALPHABET[usize::from(byte % 32)]);
     bytes::<CREDENTIAL_CHARS>().into_iter().map(pick).collect()
-}
-
-/// A WebSocket ticket.
-pub(crate) fn ticket() -> String {
-    BASE64URL_NOPAD.encode(&bytes::<32>())
 }
 
 #[cfg(test)]

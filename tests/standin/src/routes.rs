@@ -5,6 +5,8 @@ mod errors;
 pub(crate) mod exchange;
 mod identity;
 mod mint;
+mod oauth;
+mod orchestration;
 mod pairing;
 mod probe;
 mod session;
@@ -28,8 +30,8 @@ pub(crate) async fn respond(exchange: &mut Exchange<'_>) -> io::Result<After> {
     }
     exchange.continue_if_expected().await?;
     let response = match (exchange.head.method(), target.route()) {
-        ("OPTIONS", _) => preflight(),
-        ("GET", "/ws") => return upgrade::rpc(exchange).await,
+        ("OPTIONS", _) => preflight(exchange.state.facts.preflight_headers),
+        ("GET" | "HEAD", "/ws") => return upgrade::rpc(exchange).await,
         (method, route) => match api(exchange, method, route).await? {
             Some(Reply::Response(response)) => response,
             Some(Reply::Lost) => return Ok(After::Drop),
@@ -42,9 +44,11 @@ pub(crate) async fn respond(exchange: &mut Exchange<'_>) -> io::Result<After> {
 /// `None` where nothing is routed.
 async fn api(exchange: &mut Exchange<'_>, method: &str, route: &str) -> io::Result<Option<Reply>> {
     let old = exchange.faults.old_endpoint;
+    let facts = exchange.state.facts;
+    let method = if method == "HEAD" { "GET" } else { method };
     Ok(Some(match (method, route) {
-        ("GET" | "HEAD", "/api/auth/session") => session::state(exchange).into(),
-        ("GET" | "HEAD", "/.well-known/t3/environment") => session::environment(exchange).into(),
+        ("GET", "/api/auth/session") => session::state(exchange).into(),
+        ("GET", "/.well-known/t3/environment") => session::environment(exchange).into(),
         ("POST", "/api/auth/browser-session") if !old => pairing::exchange(exchange).await?,
         ("POST", "/api/auth/bootstrap") if old => pairing::exchange(exchange).await?,
         ("POST", "/api/auth/pairing-token") => mint::mint(exchange).await?.into(),
@@ -58,7 +62,18 @@ async fn api(exchange: &mut Exchange<'_>, method: &str, route: &str) -> io::Resu
         ("POST", "/api/auth/websocket-ticket") if !old => access::websocket_ticket(exchange).into(),
         ("POST", "/api/auth/ws-token") if old => access::websocket_ticket(exchange).into(),
         ("POST", "/api/connect/link-proof") => access::link_proof(exchange).into(),
-        ("POST", "/api/observability/v1/traces") => Response::empty(204).into(),
+        ("POST", "/oauth/token") => oauth::token(exchange).await?.into(),
+        ("GET", "/api/orchestration/shell") if facts.has_shell => {
+            orchestration::shell(exchange).into()
+        }
+        ("GET", "/api/orchestration/snapshot") if facts.has_snapshot => {
+            orchestration::shell(exchange).into()
+        }
+        ("POST", "/api/observability/v1/traces") => access::traces(exchange).into(),
+        (_, "/mcp") if !facts.routes_of_june => access::mcp().into(),
+        ("GET", route) if !facts.routes_of_june && route.starts_with("/api/assets/") => {
+            Response::text(404, "Not Found").into()
+        }
         _ => return Ok(None),
     }))
 }
@@ -72,12 +87,9 @@ fn unrouted(exchange: &Exchange<'_>) -> Response {
 }
 
 /// A preflight of any path gets a response (contract §6).
-fn preflight() -> Response {
+fn preflight(headers: &str) -> Response {
     Response::empty(204)
         .with("access-control-allow-methods", "GET, POST, OPTIONS")
-        .with(
-            "access-control-allow-headers",
-            "authorization,b3,traceparent,content-type,dpop",
-        )
+        .with("access-control-allow-headers", headers)
         .with("access-control-max-age", "600")
 }

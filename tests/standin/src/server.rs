@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::base::Base;
 use crate::bundle::Bundle;
+use crate::edition::{self, Edition};
 use crate::faults::{self, Faults};
 use crate::state::{Identity, Phase, State};
 use crate::store::Store;
@@ -26,7 +27,9 @@ pub struct Options {
     pub base_dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The label in `/.well-known/t3/environment`.
+    /// Which t3 it is; the CLI on the same directory is the same.
+    pub edition: Edition,
+    /// The id in `/.well-known/t3/environment`.
     pub environment_id: String,
     /// The faults from the start.
     pub faults: Faults,
@@ -42,11 +45,18 @@ impl Options {
     /// A healthy server on a free port of the loopback.
     #[must_use]
     pub fn new(base_dir: impl Into<PathBuf>) -> Options {
+        Options::of(Edition::default(), base_dir)
+    }
+
+    /// The same, of that edition.
+    #[must_use]
+    pub fn of(edition: Edition, base_dir: impl Into<PathBuf>) -> Options {
         Options {
+            edition,
             base_dir: base_dir.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             environment_id: "7d3c1c52-9a55-4c0e-8f6e-2f1f6a3b9c10".to_owned(),
-            faults: Faults::default(),
+            faults: Faults::healthy(edition),
             desktop: false,
             bundle: Bundle::default(),
             keep_requests: 10_000,
@@ -68,7 +78,10 @@ impl Standin {
     /// The base directory cannot be created, or the address cannot be bound.
     pub async fn start(options: Options) -> io::Result<Standin> {
         let base = Base::at(&options.base_dir);
-        let store = Store::open(base.clone())?;
+        let facts = options.edition.facts();
+        let store = Store::open(base.clone(), facts)?;
+        edition::save(&base, options.edition)?;
+        base.note_environment(&options.environment_id)?;
         faults::save(&base, &options.faults)?;
         let listener = Listener::bind(options.listen).await?;
         let Options {
@@ -85,6 +98,7 @@ impl Standin {
             environment_id,
             desktop,
             bundle,
+            facts,
             faults,
         };
         let state = Arc::new(State::new(store, listener.addr(), identity, keep_requests));

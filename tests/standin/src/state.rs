@@ -5,18 +5,19 @@ pub(crate) mod open;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::bundle::Bundle;
 use crate::clock;
+use crate::edition::Facts;
 use crate::faults::{DEFAULT_COOKIE_NAME, Faults};
-use crate::random;
 use crate::seen::Record;
 use crate::store::Store;
-use crate::store::sessions::SessionRow;
 use open::Open;
 
 /// The phases of the server's life.
@@ -43,9 +44,9 @@ pub(crate) struct State {
     started: Instant,
     desktop: bool,
     pub(crate) bundle: Bundle,
+    pub(crate) facts: &'static Facts,
     faults: RwLock<Arc<Faults>>,
-    tickets: Mutex<HashMap<String, Ticket>>,
-    connected: Mutex<HashMap<String, usize>>,
+    connected: Mutex<HashMap<String, Connected>>,
 }
 
 /// What the server reports about itself.
@@ -54,13 +55,15 @@ pub(crate) struct Identity {
     /// Mode desktop.
     pub(crate) desktop: bool,
     pub(crate) bundle: Bundle,
+    pub(crate) facts: &'static Facts,
     pub(crate) faults: Faults,
 }
 
-#[derive(Debug)]
-struct Ticket {
-    session_id: String,
-    expires_ms: u64,
+/// The WebSockets of one session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Connected {
+    sockets: usize,
+    last_ms: u64,
 }
 
 impl State {
@@ -74,6 +77,7 @@ impl State {
             environment_id,
             desktop,
             bundle,
+            facts,
             faults,
         } = identity;
         State {
@@ -87,8 +91,8 @@ impl State {
             started: Instant::now(),
             desktop,
             bundle,
+            facts,
             faults: RwLock::new(Arc::new(faults)),
-            tickets: Mutex::default(),
             connected: Mutex::default(),
         }
     }
@@ -116,38 +120,46 @@ impl State {
             && self.started.elapsed() < Duration::from_millis(faults.silent_start_ms)
     }
 
-    /// `t3_session`, in mode desktop with the port (contract §2), unless a fault renames it.
-    pub(crate) fn cookie_name(&self, faults: &Faults) -> String {
-        if self.desktop && faults.cookie_name == DEFAULT_COOKIE_NAME {
-            format!("{DEFAULT_COOKIE_NAME}_{}", self.addr.port())
-        } else {
-            faults.cookie_name.clone()
+    /// How long requests are held yet, after the silence (contract §7).
+    pub(crate) fn held_for(&self, faults: &Faults) -> Duration {
+        let ready_ms = faults.silent_start_ms.saturating_add(faults.held_start_ms);
+        match faults.held_start_ms {
+            0 => Duration::ZERO,
+            _ => Duration::from_millis(ready_ms).saturating_sub(self.started.elapsed()),
         }
     }
 
-    /// A ticket and its expiry in milliseconds since 1970; reusable until then (contract §4).
-    pub(crate) fn issue_ticket(&self, session_id: String) -> (String, u64) {
-        let ticket = random::ticket();
-        let expires_ms = clock::now_ms() + clock::PAIRING_TTL_MS;
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.insert(
-            ticket.clone(),
-            Ticket {
-                session_id,
-                expires_ms,
-            },
-        );
-        (ticket, expires_ms)
+    /// The session cookie's name (contract §2), unless a fault renames it.
+    pub(crate) fn cookie_name(&self, faults: &Faults) -> String {
+        if faults.cookie_name != DEFAULT_COOKIE_NAME {
+            return faults.cookie_name.clone();
+        }
+        let port = self.addr.port();
+        if self.desktop {
+            return format!("{DEFAULT_COOKIE_NAME}_{port}");
+        }
+        if !self.facts.hashes_cookie_name {
+            return DEFAULT_COOKIE_NAME.to_owned();
+        }
+        if self.is_remote() {
+            return format!(
+                "{DEFAULT_COOKIE_NAME}_{}",
+                short_hash(self.environment_id.as_bytes())
+            );
+        }
+        let data = self.store.base().absolute().join("userdata");
+        let data = short_hash(data.as_os_str().as_encoded_bytes());
+        format!("{DEFAULT_COOKIE_NAME}_{port}_{data}")
     }
 
-    pub(crate) fn session_of_ticket(&self, ticket: &str) -> Option<SessionRow> {
-        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        let ticket = tickets
-            .get(ticket)
-            .filter(|ticket| ticket.expires_ms > clock::now_ms())?;
-        self.store
-            .session(&ticket.session_id)
-            .filter(SessionRow::is_live)
+    /// The name of before, which is read last and only where clients come from elsewhere (contract §2).
+    pub(crate) fn legacy_cookie_name(&self) -> Option<&'static str> {
+        (self.facts.hashes_cookie_name && self.is_remote()).then_some(DEFAULT_COOKIE_NAME)
+    }
+
+    /// Whether it is bound to more than the loopback.
+    pub(crate) fn is_remote(&self) -> bool {
+        !self.addr.ip().is_loopback()
     }
 
     /// After a refused handshake of an authenticated client: its fiber leaks, and the stop never ends (contract §7).
@@ -157,19 +169,34 @@ impl State {
 
     /// Counts a session's open WebSockets, for the clients list.
     pub(crate) fn connect(&self, session_id: &str, sockets: isize) {
-        let mut connected = self
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = connected.entry(session_id.to_owned()).or_default();
-        *count = count.saturating_add_signed(sockets);
+        let mut connected = self.connections();
+        let own = connected.entry(session_id.to_owned()).or_default();
+        own.sockets = own.sockets.saturating_add_signed(sockets);
+        if sockets >= 0 {
+            own.last_ms = clock::now_ms();
+        }
     }
 
     pub(crate) fn is_connected(&self, session_id: &str) -> bool {
-        let connected = self
-            .connected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        connected.get(session_id).is_some_and(|&count| count > 0)
+        let connected = self.connections();
+        connected.get(session_id).is_some_and(|own| own.sockets > 0)
     }
+
+    /// Milliseconds since 1970 when it last came for a WebSocket.
+    pub(crate) fn last_connected_ms(&self, session_id: &str) -> Option<u64> {
+        self.connections().get(session_id).map(|own| own.last_ms)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, Connected>> {
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first 12 hexadecimal digits of the SHA-256.
+fn short_hash(bytes: &[u8]) -> String {
+    let mut hash = HEXLOWER.encode(&Sha256::digest(bytes));
+    hash.truncate(12);
+    hash
 }

@@ -1,6 +1,8 @@
 //! Upgraded connections: RPC, echo and raw bytes.
 
+pub(crate) mod deflate;
 mod echo;
+mod extensions;
 pub(crate) mod handshake;
 mod message;
 mod raw;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 use crate::http::wire::Wire;
 use crate::state::open::Counted;
 use crate::state::{Phase, State};
+use deflate::Deflate;
+use socket::Socket;
 
 /// The protocol after a 101.
 #[derive(Debug)]
@@ -25,15 +29,20 @@ pub(crate) enum Upgrade {
 }
 
 /// Serves an upgraded connection to its end.
-pub(crate) async fn serve(wire: Wire, upgrade: Upgrade, state: &Arc<State>) {
+pub(crate) async fn serve(
+    wire: Wire,
+    upgrade: Upgrade,
+    deflate: Option<Deflate>,
+    state: &Arc<State>,
+) {
     let _counted = Counted::websocket(&state.open);
     match upgrade {
         Upgrade::Rpc { session_id } => {
             state.connect(&session_id, 1);
             let _connected = Connected { state, session_id };
-            rpc::serve(socket::framed(wire).await, state).await;
+            rpc::serve(Socket::framed(wire, deflate).await, state).await;
         }
-        Upgrade::Echo => echo::serve(socket::framed(wire).await, state).await,
+        Upgrade::Echo => echo::serve(Socket::framed(wire, deflate).await, state).await,
         Upgrade::Raw => {
             tokio::select! {
                 () = raw::serve(wire) => {}

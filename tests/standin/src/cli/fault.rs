@@ -1,16 +1,18 @@
 //! Injected faults of a CLI run.
 
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::print;
-use crate::base::Base;
 use crate::faults::{self, Faults};
+use crate::journal;
+use crate::store::Store;
 
 /// The hidden command that only holds its stdout open.
 pub(super) const GRANDCHILD: &str = "standin-grandchild";
@@ -18,9 +20,24 @@ pub(super) const GRANDCHILD: &str = "standin-grandchild";
 /// Long enough to outlast any deadline under test, short enough to leave nothing behind.
 const GRANDCHILD_SECONDS: u64 = 60;
 
-/// Takes the database's lock for this run if that fault is set; a run that finds it taken fails, as no busy_timeout is
-/// set (contract §1).
-pub(super) fn lock(base: &Base, faults: &Faults) -> Result<Option<File>, Failure> {
+/// t3's busy_timeout, where it sets one (contract §1).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a run looks whether the lock is free.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Binds the port that t3 binds in passing; an error is a port that is taken, which t3 only wants to know.
+pub(super) fn probe_port(faults: &Faults) -> Option<TcpListener> {
+    let probes = faults.cli_probe_port > 0 && journal::probes_port();
+    probes
+        .then(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, faults.cli_probe_port)).ok())
+        .flatten()
+}
+
+/// Takes the database's lock for this run if that fault is set. A run that finds it taken fails, or waits where a
+/// busy_timeout is set (contract §1).
+pub(super) fn lock(store: &Store, faults: &Faults) -> Result<Option<File>, Failure> {
+    let base = store.base();
     let locked = || Failure::Run("SqlError: database is locked".to_owned());
     if faults::take_lock(base) {
         return Err(locked());
@@ -29,7 +46,14 @@ pub(super) fn lock(base: &Base, faults: &Faults) -> Result<Option<File>, Failure
         return Ok(None);
     }
     let file = File::create(base.standin().join("cli.lock"))?;
-    file.try_lock().map_err(|_| locked())?;
+    let waits = store.facts().cli_waits_for_database;
+    let end = Instant::now() + BUSY_TIMEOUT;
+    while file.try_lock().is_err() {
+        if !waits || Instant::now() > end {
+            return Err(locked());
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
     Ok(Some(file))
 }
 

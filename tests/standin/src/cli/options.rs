@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::failure::Failure;
 use crate::bundle::Bundle;
+use crate::edition::{Edition, Facts};
 use crate::ttl;
 
 /// The commands.
@@ -27,20 +28,32 @@ pub(super) struct Options {
     pub(super) base_url: Option<String>,
     pub(super) base_dir: Option<PathBuf>,
     pub(super) desktop: bool,
+    /// In place of the default ones, where t3 takes them.
+    pub(super) scopes: Vec<&'static str>,
     /// For the stand-in only.
     pub(super) bundle: Bundle,
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
 }
 
+/// The edition that the arguments name, determined first as the options depend on it.
+pub(super) fn edition(args: &[String]) -> Option<Edition> {
+    ["protocol", "edition"]
+        .iter()
+        .find_map(|name| Edition::named(value(args, name)?))
+}
+
 /// The base directory of a run, determined first so that a refused run is recorded too.
 pub(super) fn base_dir(args: &[String]) -> PathBuf {
-    let with_equals = args.iter().find_map(|arg| arg.strip_prefix("--base-dir="));
-    let flag = args.iter().position(|arg| arg == "--base-dir");
-    let given = with_equals
-        .or_else(|| args.get(flag? + 1).map(String::as_str))
-        .map(PathBuf::from);
-    given.unwrap_or_else(default_base_dir)
+    value(args, "base-dir").map_or_else(default_base_dir, PathBuf::from)
+}
+
+/// The value of a flag, in either of its forms.
+fn value<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    let named = |arg: &'a String| arg.strip_prefix("--")?.strip_prefix(name);
+    let with_equals = args.iter().find_map(|arg| named(arg)?.strip_prefix('='));
+    let flag = args.iter().position(|arg| named(arg) == Some(""));
+    with_equals.or_else(|| args.get(flag? + 1).map(String::as_str))
 }
 
 fn default_base_dir() -> PathBuf {
@@ -51,7 +64,7 @@ fn default_base_dir() -> PathBuf {
     )
 }
 
-pub(super) fn parse(args: &[String]) -> Result<(Command, Options), Failure> {
+pub(super) fn parse(args: &[String], facts: &Facts) -> Result<(Command, Options), Failure> {
     let mut options = Options::default();
     let mut words = Vec::new();
     let mut rest = args.iter();
@@ -76,7 +89,7 @@ pub(super) fn parse(args: &[String]) -> Result<(Command, Options), Failure> {
         };
         let value =
             value.ok_or_else(|| Failure::Usage(format!("Missing value for flag: --{name}")))?;
-        options.set(name, value)?;
+        options.set(name, value, facts)?;
     }
     options.base_dir.get_or_insert_with(default_base_dir);
     Ok((command(&words)?, options))
@@ -116,7 +129,7 @@ impl Options {
         true
     }
 
-    fn set(&mut self, name: &str, value: String) -> Result<(), Failure> {
+    fn set(&mut self, name: &str, value: String, facts: &Facts) -> Result<(), Failure> {
         let refused = || Failure::Usage(format!("Invalid value for flag --{name}: {value}"));
         match name {
             "ttl" => self.ttl_ms = Some(ttl::parse(&value).ok_or_else(refused)?),
@@ -130,9 +143,31 @@ impl Options {
             "base-url" => self.base_url = Some(value),
             "base-dir" => self.base_dir = Some(PathBuf::from(value)),
             "host" => self.host = Some(value),
+            "scope" if facts.cli_takes_scopes => {
+                self.add_scope(&value, facts).ok_or_else(refused)?
+            }
+            "protocol" | "edition" => drop(Edition::named(&value).ok_or_else(refused)?),
             "dev-url" | "log-level" => {}
             _ => return Err(Failure::Usage(format!("Unrecognized flag: --{name}"))),
         }
         Ok(())
+    }
+
+    /// Repetitions count once; a name that cannot be granted is refused (contract §1).
+    fn add_scope(&mut self, name: &str, facts: &Facts) -> Option<()> {
+        let mut grantable = facts.administrative_scopes.iter();
+        let scope = grantable.find(|scope| **scope == name)?;
+        if !self.scopes.contains(scope) {
+            self.scopes.push(scope);
+        }
+        Some(())
+    }
+
+    /// The scopes that were asked for, else those by default.
+    pub(super) fn scopes_or(&self, default: &'static [&'static str]) -> &[&'static str] {
+        match self.scopes.as_slice() {
+            [] => default,
+            asked => asked,
+        }
     }
 }

@@ -7,8 +7,8 @@ use super::options::Options;
 use super::print;
 use crate::clock;
 use crate::faults::Faults;
+use crate::store::Store;
 use crate::store::pairing::Pairing;
-use crate::store::{Store, scopes};
 
 /// In the order of contract §1; `role` stands in for `scopes` in v0.0.24 (contract §8).
 #[derive(Serialize)]
@@ -29,8 +29,9 @@ struct Created<'a> {
 
 pub(super) fn create(store: &Store, options: &Options, faults: &Faults) -> Result<(), Failure> {
     let ttl_ms = options.ttl_ms.unwrap_or(clock::PAIRING_TTL_MS);
+    let scopes = options.scopes_or(store.facts().standard_scopes);
     let label = options.label.clone().filter(|label| !label.is_empty());
-    let mut pairing = store.create_pairing(label, &scopes::STANDARD, ttl_ms)?;
+    let mut pairing = store.create_pairing(label, scopes, ttl_ms)?;
     if faults.cli_empty_credential {
         pairing.credential.clear();
     }
@@ -59,7 +60,7 @@ pub(super) fn list(store: &Store, options: &Options) -> Result<(), Failure> {
     if options.json {
         let listed: Vec<_> = pairings
             .iter()
-            .map(|pairing| pairing.listed(false))
+            .map(|pairing| pairing.listed(store.facts(), false))
             .collect();
         print::json(&listed);
     } else if pairings.is_empty() {

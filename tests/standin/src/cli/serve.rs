@@ -10,6 +10,7 @@ use super::options::Options;
 use super::print;
 use crate::base::Base;
 use crate::clock;
+use crate::edition::Edition;
 use crate::faults;
 use crate::server::{self, Standin};
 
@@ -19,17 +20,17 @@ const DEFAULT_PORT: u16 = 3773;
 /// The exit status after a signal, in all cases (contract §7).
 const STOPPED_BY_SIGNAL: u8 = 130;
 
-pub(super) fn serve(options: &Options) -> Result<u8, Failure> {
+pub(super) fn serve(edition: Edition, options: &Options) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(options))
+    runtime.block_on(run(edition, options))
 }
 
-async fn run(options: &Options) -> Result<u8, Failure> {
+async fn run(edition: Edition, options: &Options) -> Result<u8, Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let standin = start(options).await?;
+    let standin = start(edition, options).await?;
     announce(&standin)?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -41,7 +42,7 @@ async fn run(options: &Options) -> Result<u8, Failure> {
 }
 
 /// Without `--port`: 3773 or, if that is taken, any (contract §7). Without `--host`: loopback, as v0.0.28.
-async fn start(options: &Options) -> Result<Standin, Failure> {
+async fn start(edition: Edition, options: &Options) -> Result<Standin, Failure> {
     let host = match options.host.as_deref() {
         Some("localhost") | None => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Some(host) => host
@@ -49,8 +50,8 @@ async fn start(options: &Options) -> Result<Standin, Failure> {
             .map_err(|_| Failure::Usage(format!("Invalid value for flag --host: {host}")))?,
     };
     let base_dir: PathBuf = options.base_dir.clone().unwrap_or_default();
-    let mut server = server::Options::new(&base_dir);
-    server.faults = faults::load(&Base::at(base_dir));
+    let mut server = server::Options::of(edition, &base_dir);
+    server.faults = faults::load(&Base::at(base_dir), edition);
     server.desktop = options.desktop;
     server.bundle = options.bundle;
     // The requests of this process cannot be queried.

@@ -8,7 +8,7 @@ use super::print;
 use crate::clock;
 use crate::faults::Faults;
 use crate::store::client::Client;
-use crate::store::sessions::{NewSession, SessionRow};
+use crate::store::sessions::{Device, NewSession, SessionRow};
 use crate::store::{Store, scopes};
 
 /// In the order of contract §4.
@@ -50,9 +50,13 @@ pub(super) fn issue(store: &Store, options: &Options, faults: &Faults) -> Result
     let (row, token) = store.create_session(NewSession {
         label: options.label.clone().filter(|label| !label.is_empty()),
         user_agent: None,
+        device: Some(Device {
+            kind: Some("bot".to_owned()),
+            os: None,
+        }),
         ip: None,
         method: "bearer-access-token",
-        scopes: scopes::owned(&scopes::ADMINISTRATIVE),
+        scopes: scopes::owned(options.scopes_or(store.facts().administrative_scopes)),
         subject: "cli-issued-session".to_owned(),
         ttl_ms: options.ttl_ms.unwrap_or(clock::SESSION_TTL_MS),
     })?;

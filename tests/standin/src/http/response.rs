@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::coding;
 use super::head::Head;
 use crate::clock;
 
@@ -68,10 +69,48 @@ impl Response {
         self
     }
 
+    /// The value of the first line of that name, as added.
+    fn line(&self, name: &str) -> Option<&str> {
+        let lines = std::str::from_utf8(&self.lines).ok()?;
+        let mut named = lines.lines().filter_map(|line| line.strip_prefix(name));
+        named.find_map(|rest| rest.strip_prefix(": "))
+    }
+
+    /// The response as t3 sends it since September: coded as the request accepts, `vary` in any case (contract §11).
+    pub(crate) fn coded(&self, to: &Head) -> Option<Response> {
+        let Payload::Sized(body) = &self.body else {
+            return None;
+        };
+        let is_fixed = self.line("content-encoding").is_some()
+            || self
+                .line("cache-control")
+                .is_some_and(|value| value.contains("no-transform"));
+        if is_fixed || !coding::is_compressible(self.line("content-type")?) {
+            return None;
+        }
+        let length = format!("content-length: {}\r\n", body.len());
+        let (line, body) = match coding::of(to, body.len()) {
+            Some(coding) => {
+                let line = format!("content-encoding: {}\r\n", coding.name());
+                (line, Payload::Chunked(coding.encode(body).ok()?.into()))
+            }
+            None => (length.clone(), self.body.clone()),
+        };
+        let lines = std::str::from_utf8(&self.lines).ok()?;
+        let lines = lines.replacen(&length, &format!("{line}vary: Accept-Encoding\r\n"), 1);
+        Some(Response {
+            status: self.status,
+            lines: lines.into_bytes(),
+            body,
+        })
+    }
+
     /// The bytes of the whole response to `request`.
     pub(crate) fn encode(&self, to: &Head, keep_alive: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        let chunked = matches!(self.body, Payload::Chunked(_)) && !to.is_http_1_0();
+        // What has no body says nothing of chunks, in Node.
+        let chunked =
+            matches!(self.body, Payload::Chunked(_)) && !to.is_http_1_0() && to.method() != "HEAD";
         start(&mut out, self.status, &self.lines);
         end(&mut out, keep_alive, chunked);
         if to.method() == "HEAD" {
@@ -139,6 +178,7 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         413 => "Payload Too Large",
         415 => "Unsupported Media Type",
+        426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",

@@ -49,6 +49,7 @@ async function environment() {
   $("environment").textContent = environment.environmentId;
   $("label").textContent = environment.label;
   $("version").textContent = environment.serverVersion;
+  protocol = environment.orchestrationProtocolVersion ?? 1;
 }
 
 async function exchange(credential) {
@@ -61,11 +62,16 @@ async function exchange(credential) {
   return answer.ok;
 }
 
+/** Of the server; none needs no query on /ws. */
+let protocol = 1;
+let described;
 let attempt = 0;
 let sockets = 0;
 
+const query = () => (protocol > 1 ? `?clientSurface=web&connectionMethod=direct&orchestrationProtocol=${protocol}` : "");
+
 function connect() {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws${query()}`);
   let pinging;
   let pongDue = false;
   let asked = 0;
@@ -133,6 +139,7 @@ function linkToken() {
 async function enter() {
   history.replaceState(null, "", location.pathname === "/pair" ? "/" : location.href);
   show("paired");
+  await described;
   connect();
 }
 
@@ -143,7 +150,7 @@ $("pair").onsubmit = async (event) => {
 
 async function main() {
   show("loading");
-  environment().catch(() => {});
+  described = environment().catch(() => {});
   // Whoever is paired already spends no token (contract §6).
   if (await session()) return enter();
   const token = location.pathname === "/pair" ? linkToken() : null;

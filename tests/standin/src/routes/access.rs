@@ -8,8 +8,9 @@ use super::exchange::Exchange;
 use super::session::to_json;
 use super::{errors, identity};
 use crate::clock;
-use crate::http::response::Response;
+use crate::http::response::{Payload, Response};
 use crate::store::client::Client;
+use crate::store::scopes;
 use crate::store::sessions::SessionRow;
 
 #[derive(Serialize)]
@@ -17,7 +18,9 @@ use crate::store::sessions::SessionRow;
 struct Listed<'a> {
     session_id: &'a str,
     subject: &'a str,
-    scopes: &'a [String],
+    scopes: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<&'a [String]>,
     method: &'a str,
     client: Client<'a>,
     issued_at: String,
@@ -38,13 +41,14 @@ struct ClientId {
     session_id: String,
 }
 
-/// Lists the credentials in clear (contract §4).
+/// The newest first; some t3 lists the credentials in clear (contract §4).
 pub(super) fn pairing_links(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require_scope(exchange, "access:read").map(|_| {
         let pairings = exchange.state.store.pairings();
         let listed: Vec<_> = pairings
             .iter()
-            .map(|pairing| pairing.listed(true))
+            .rev()
+            .map(|pairing| pairing.listed(exchange.state.facts, true))
             .collect();
         Response::json(200, to_json(&listed))
     }))
@@ -66,6 +70,9 @@ pub(super) fn clients(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require_scope(exchange, "access:read").map(|own| {
         let mut rows = exchange.state.store.sessions();
         rows.retain(SessionRow::is_live);
+        // One's own first, then the newest.
+        rows.reverse();
+        rows.sort_by_key(|row| row.id != own.id);
         let listed: Vec<_> = rows.iter().map(|row| listed(exchange, row, &own)).collect();
         Response::json(200, to_json(&listed))
     }))
@@ -100,7 +107,7 @@ pub(super) fn revoke_others(exchange: &Exchange<'_>) -> Response {
 /// For any session; `ws-token` and its field's name are v0.0.24's (contract §4, §8).
 pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Response {
     or_refusal(identity::require(exchange).map(|own| {
-        let (ticket, expires_ms) = exchange.state.issue_ticket(own.id);
+        let (ticket, expires_ms) = exchange.state.store.issue_ticket(own.id);
         let field = if exchange.faults.old_endpoint {
             "token"
         } else {
@@ -111,11 +118,37 @@ pub(super) fn websocket_ticket(exchange: &Exchange<'_>) -> Response {
             200,
             format!(r#"{{"{field}":"{ticket}","expiresAt":"{expires_at}"}}"#),
         )
+        .with("cache-control", "no-store")
+        .with("pragma", "no-cache")
     }))
 }
 
-/// 400 as soon as the request looks forwarded (contract §6).
+/// Whoever has a session may leave its traces; in June everybody (contract §6).
+pub(super) fn traces(exchange: &Exchange<'_>) -> Response {
+    if exchange.state.facts.routes_of_june {
+        return Response::empty(204);
+    }
+    let allowed = identity::require_scope(exchange, "orchestration:operate");
+    or_refusal(allowed.map(|_| Response::empty(204)))
+}
+
+/// Whoever has none of MCP's own tokens, which is everybody here (contract §6).
+pub(super) fn mcp() -> Response {
+    Response::new(401, Payload::Sized(MCP_REFUSAL.into()))
+        .with("cache-control", "no-store")
+        .with("www-authenticate", "Bearer")
+        .with("content-type", "application/json")
+        .with("content-length", &MCP_REFUSAL.len().to_string())
+        .with("access-control-allow-origin", "*")
+}
+
+const MCP_REFUSAL: &str = r#"{"error":"invalid_mcp_credential","message":"A valid provider-scoped MCP bearer credential is required."}"#;
+
+/// 400 as soon as the request looks forwarded (contract §6); in September a session comes first.
 pub(super) fn link_proof(exchange: &Exchange<'_>) -> Response {
+    if !exchange.state.facts.routes_of_june {
+        return or_refusal(identity::require(exchange).map(|_| Response::empty(400)));
+    }
     let forwarded = ["x-forwarded-host", "x-forwarded-proto"];
     if forwarded
         .iter()
@@ -133,12 +166,13 @@ fn listed<'a>(exchange: &Exchange<'_>, row: &'a SessionRow, own: &SessionRow) ->
     Listed {
         session_id: &row.id,
         subject: &row.subject,
-        scopes: &row.scopes,
+        scopes: scopes::shown(&row.scopes, exchange.state.facts),
+        permissions: scopes::permissions(&row.scopes, exchange.state.facts),
         method: &row.method,
         client: row.client(),
         issued_at: clock::iso(row.issued_ms),
         expires_at: clock::iso(row.expires_ms),
-        last_connected_at: None,
+        last_connected_at: exchange.state.last_connected_ms(&row.id).map(clock::iso),
         connected: exchange.state.is_connected(&row.id),
         current: row.id == own.id,
     }

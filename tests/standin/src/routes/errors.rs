@@ -1,5 +1,6 @@
 //! The API's error responses, in t3's words.
 
+use crate::edition::Facts;
 use crate::http::response::Response;
 use crate::random;
 
@@ -17,13 +18,44 @@ pub(super) fn unauthorized(reason: &str) -> Response {
     )
 }
 
-pub(super) fn insufficient_scope(required: &str) -> Response {
-    tagged(
+pub(super) fn insufficient_scope(facts: &Facts, required: &str) -> Response {
+    let detail = match facts.shows_permissions {
+        true => format!(r#""requiredScope":"{required}","requiredPermission":"{required}""#),
+        false => format!(r#""requiredScope":"{required}""#),
+    };
+    detailed(
         403,
         "EnvironmentScopeRequiredError",
         "insufficient_scope",
-        "requiredScope",
-        required,
+        &detail,
+    )
+}
+
+/// 400 for scopes, and what else is understood and cannot be done.
+pub(super) fn invalid_request(reason: &str) -> Response {
+    tagged(
+        400,
+        "EnvironmentRequestInvalidError",
+        "invalid_request",
+        "reason",
+        reason,
+    )
+}
+
+/// 401 for a proof of possession that is none.
+pub(super) fn invalid_proof() -> Response {
+    let detail = format!(r#""reason":"{INVALID}","dpopFailureReason":"invalid_proof""#);
+    detailed(401, "EnvironmentAuthInvalidError", "auth_invalid", &detail)
+        .with("www-authenticate", "DPoP")
+}
+
+/// 426: a WebSocket of another protocol, or none (contract §5).
+pub(super) fn incompatible_protocol(number: u8) -> Response {
+    Response::json(
+        426,
+        format!(
+            r#"{{"code":"orchestration_protocol_incompatible","message":"Update this client to one that supports orchestration protocol {number}.","orchestrationProtocolVersion":{number}}}"#
+        ),
     )
 }
 
@@ -53,9 +85,13 @@ pub(super) fn old(status: u16, error: &str) -> Response {
 }
 
 fn tagged(status: u16, tag: &str, code: &str, detail: &str, value: &str) -> Response {
+    detailed(status, tag, code, &format!(r#""{detail}":"{value}""#))
+}
+
+fn detailed(status: u16, tag: &str, code: &str, detail: &str) -> Response {
     let trace = random::trace_id();
     Response::json(
         status,
-        format!(r#"{{"_tag":"{tag}","code":"{code}","{detail}":"{value}","traceId":"{trace}"}}"#),
+        format!(r#"{{"_tag":"{tag}","code":"{code}",{detail},"traceId":"{trace}"}}"#),
     )
 }

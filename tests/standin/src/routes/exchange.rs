@@ -11,6 +11,7 @@ use crate::http::target::{self, Target};
 use crate::http::wire::{Peer, Wire};
 use crate::state::State;
 use crate::websocket::Upgrade;
+use crate::websocket::deflate::Deflate;
 
 /// A request whose head is parsed, and its connection.
 pub(crate) struct Exchange<'a> {
@@ -32,8 +33,8 @@ pub(crate) enum After {
     Close,
     /// It is closed at once.
     Drop,
-    /// A 101 was sent.
-    Upgrade(Upgrade),
+    /// A 101 was sent, perhaps with permessage-deflate.
+    Upgrade(Upgrade, Option<Deflate>),
 }
 
 /// The result of a route.
@@ -64,6 +65,9 @@ impl<'a> Exchange<'a> {
 
     /// Sends the whole response, then skips what is left of the body.
     pub(crate) async fn send(&mut self, response: &Response) -> io::Result<After> {
+        let codes = self.state.facts.codes_content;
+        let coded = codes.then(|| response.coded(self.head)).flatten();
+        let response = coded.as_ref().unwrap_or(response);
         let bytes = response.encode(self.head, self.head.keeps_alive());
         self.wire.write(&bytes).await?;
         self.after().await

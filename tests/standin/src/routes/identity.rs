@@ -6,29 +6,58 @@ use crate::http::head::Head;
 use crate::http::response::Response;
 use crate::store::sessions::SessionRow;
 
+/// How a browser's session was made.
+pub(super) const BROWSER_METHOD: &str = "browser-session-cookie";
+
 /// The credential of a request.
 pub(super) enum Identity {
     Missing,
     Invalid,
-    Session(SessionRow),
+    Session(Box<SessionRow>),
 }
 
-/// Cookie, then Bearer, then DPoP; an invalid cookie has precedence over a valid header (contract §3).
+/// Cookie, then Bearer, then DPoP, then the cookie of before; an invalid one has precedence over a valid one behind it
+/// (contract §3).
 pub(super) fn of(exchange: &Exchange<'_>) -> Identity {
     let cookie_name = exchange.state.cookie_name(exchange.faults);
-    match cookie(exchange.head, &cookie_name).or_else(|| authorization(exchange.head)) {
+    let token = cookie(exchange.head, &cookie_name)
+        .or_else(|| authorization(exchange.head))
+        .or_else(|| legacy_cookie(exchange));
+    match token {
         None => Identity::Missing,
         Some(token) => match exchange.state.store.session_of(token) {
-            Some(session) => Identity::Session(session),
+            Some(session) => Identity::Session(Box::new(session)),
             None => Identity::Invalid,
         },
     }
 }
 
+/// The token of the cookie of before, where that is what counts.
+pub(super) fn legacy_token<'a>(exchange: &Exchange<'a>) -> Option<&'a str> {
+    let cookie_name = exchange.state.cookie_name(exchange.faults);
+    let named = cookie(exchange.head, &cookie_name).or_else(|| authorization(exchange.head));
+    match named {
+        Some(_) => None,
+        None => legacy_cookie(exchange),
+    }
+}
+
+fn legacy_cookie<'a>(exchange: &Exchange<'a>) -> Option<&'a str> {
+    cookie(exchange.head, exchange.state.legacy_cookie_name()?)
+}
+
+/// The living browser session whose cookie the request carries, by either name.
+pub(super) fn of_cookie(exchange: &Exchange<'_>) -> Option<SessionRow> {
+    let cookie_name = exchange.state.cookie_name(exchange.faults);
+    let token = cookie(exchange.head, &cookie_name).or_else(|| legacy_cookie(exchange))?;
+    let session = exchange.state.store.session_of(token)?;
+    (session.method == BROWSER_METHOD).then_some(session)
+}
+
 /// The session, or the 401 without one.
 pub(super) fn require(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
     match of(exchange) {
-        Identity::Session(session) => Ok(session),
+        Identity::Session(session) => Ok(*session),
         Identity::Missing => Err(errors::unauthorized(errors::MISSING)),
         Identity::Invalid => Err(errors::unauthorized(errors::INVALID)),
     }
@@ -40,7 +69,7 @@ pub(super) fn require_scope(exchange: &Exchange<'_>, scope: &str) -> Result<Sess
     if session.may(scope) {
         Ok(session)
     } else {
-        Err(errors::insufficient_scope(scope))
+        Err(errors::insufficient_scope(exchange.state.facts, scope))
     }
 }
 

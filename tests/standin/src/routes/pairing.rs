@@ -8,11 +8,14 @@ use serde_json::Value;
 
 use super::errors;
 use super::exchange::{Exchange, Reply};
+use super::identity;
 use super::session::{Session, to_json};
 use crate::clock;
 use crate::http::response::Response;
 use crate::store::pairing::Pairing;
 use crate::store::sessions::NewSession;
+
+const JSON: &str = "application/json";
 
 #[derive(Serialize)]
 struct Exchanged<'a> {
@@ -60,7 +63,8 @@ fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Response> 
     if body.is_empty() {
         return Err(Response::empty(400));
     }
-    let json: Value = serde_json::from_slice(body).map_err(|_malformed| Response::empty(500))?;
+    let malformed = exchange.state.facts.malformed_json_status;
+    let json: Value = serde_json::from_slice(body).map_err(|_| Response::empty(malformed))?;
     let credential = json
         .get("credential")
         .and_then(Value::as_str)
@@ -72,9 +76,14 @@ fn credential(exchange: &Exchange<'_>, body: &[u8]) -> Result<String, Response> 
 }
 
 pub(super) fn refused_type(exchange: &Exchange<'_>) -> Option<Response> {
-    let content_type = exchange.head.get("content-type")?;
+    refused_other_than(exchange, JSON)
+}
+
+/// 415 for a body of another type; one without a type is JSON.
+pub(super) fn refused_other_than(exchange: &Exchange<'_>, wanted: &str) -> Option<Response> {
+    let content_type = exchange.head.get("content-type").unwrap_or(JSON);
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let accepted = essence.eq_ignore_ascii_case("application/json");
+    let accepted = essence.eq_ignore_ascii_case(wanted);
     (!accepted).then(|| Response::text(415, format!("Unsupported content-type: {essence}")))
 }
 
@@ -94,12 +103,25 @@ fn forced(status: u16) -> Response {
     }
 }
 
+/// No Max-Age, no Domain, never Secure (contract §2).
+pub(super) fn cookie(exchange: &Exchange<'_>, token: &str, expires_ms: u64) -> String {
+    let name = exchange.state.cookie_name(exchange.faults);
+    let expires = clock::imf_fixdate(expires_ms);
+    format!("{name}={token}; Path=/; Expires={expires}; HttpOnly; SameSite=Lax")
+}
+
 fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Response> {
+    if exchange.state.facts.exchange_replaces
+        && let Some(replaced) = identity::of_cookie(exchange)
+    {
+        exchange.state.store.revoke_session(&replaced.id);
+    }
     let (row, token) = exchange.state.store.create_session(NewSession {
         label: pairing.label,
         user_agent: exchange.head.get("user-agent").map(str::to_owned),
         ip: Some(exchange.peer.addr.ip().to_canonical().to_string()),
-        method: "browser-session-cookie",
+        device: None,
+        method: identity::BROWSER_METHOD,
         scopes: pairing.scopes,
         subject: pairing.subject,
         ttl_ms: exchange
@@ -107,7 +129,7 @@ fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Respon
             .session_ttl_ms
             .unwrap_or(clock::SESSION_TTL_MS),
     })?;
-    let session = Session::of(&row, exchange.faults.old_endpoint);
+    let session = Session::of(&row, exchange);
     let body = to_json(&Exchanged {
         authenticated: true,
         session,
@@ -116,11 +138,7 @@ fn begin_session(exchange: &Exchange<'_>, pairing: Pairing) -> io::Result<Respon
         .with("cache-control", "no-store")
         .with("pragma", "no-cache");
     if !exchange.faults.no_set_cookie {
-        let name = exchange.state.cookie_name(exchange.faults);
-        let expires = clock::imf_fixdate(row.expires_ms);
-        // No Max-Age, no Domain, never Secure (contract §2).
-        let cookie = format!("{name}={token}; Path=/; Expires={expires}; HttpOnly; SameSite=Lax");
-        response = response.with("set-cookie", &cookie);
+        response = response.with("set-cookie", &cookie(exchange, &token, row.expires_ms));
     }
     let extra = exchange.faults.extra_set_cookie.iter();
     Ok(extra.fold(response, |response, cookie| {

@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use super::exchange::Exchange;
 use super::identity::{self, Identity};
+use super::pairing;
 use crate::clock;
 use crate::http::response::Response;
+use crate::store::scopes;
 use crate::store::sessions::SessionRow;
 
 /// In the order of contract §3.
@@ -35,16 +37,20 @@ pub(super) struct Session<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scopes: Option<&'a [String]>,
+    scopes: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<&'a [String]>,
     session_method: &'a str,
     expires_at: String,
 }
 
-impl Session<'_> {
-    pub(super) fn of(row: &SessionRow, old: bool) -> Session<'_> {
+impl<'a> Session<'a> {
+    pub(super) fn of(row: &'a SessionRow, exchange: &Exchange<'_>) -> Session<'a> {
+        let (old, facts) = (exchange.faults.old_endpoint, exchange.state.facts);
         Session {
             role: old.then(|| row.role()),
-            scopes: (!old).then_some(&row.scopes),
+            scopes: (!old).then(|| scopes::shown(&row.scopes, facts)),
+            permissions: scopes::permissions(&row.scopes, facts),
             session_method: &row.method,
             expires_at: clock::iso(row.expires_ms),
         }
@@ -61,7 +67,7 @@ pub(super) fn state(exchange: &Exchange<'_>) -> Response {
         Identity::Session(row) => Some(row),
         Identity::Missing | Identity::Invalid => None,
     };
-    let remote = exchange.state.addr.ip().is_unspecified();
+    let remote = exchange.state.is_remote();
     let state = SessionState {
         authenticated: row.is_some(),
         auth: Auth {
@@ -78,20 +84,35 @@ pub(super) fn state(exchange: &Exchange<'_>) -> Response {
             ],
             session_cookie_name: (!exchange.faults.hide_cookie_name).then_some(&cookie_name),
         },
-        session: row
-            .as_ref()
-            .map(|row| Session::of(row, exchange.faults.old_endpoint)),
+        session: row.as_ref().map(|row| Session::of(row, exchange)),
     };
-    Response::json(200, to_json(&state))
+    let response = Response::json(200, to_json(&state));
+    match (row, identity::legacy_token(exchange)) {
+        // The session goes on under the new name (contract §3).
+        (Some(row), Some(token)) => response
+            .with("cache-control", "no-store")
+            .with("pragma", "no-cache")
+            .with(
+                "set-cookie",
+                &pairing::cookie(exchange, token, row.expires_ms),
+            ),
+        _ => response,
+    }
 }
 
 /// `GET /.well-known/t3/environment`: the health probe (contract §6).
 pub(super) fn environment(exchange: &Exchange<'_>) -> Response {
     let id = &exchange.state.environment_id;
+    let facts = exchange.state.facts;
+    let protocol = facts
+        .orchestration_protocol
+        .map(|number| format!(r#""orchestrationProtocolVersion":{number},"#))
+        .unwrap_or_default();
+    let (version, capabilities) = (facts.server_version, facts.capabilities);
     Response::json(
         200,
         format!(
-            r#"{{"environmentId":"{id}","label":"standin","platform":{{"os":"linux","arch":"x64"}},"serverVersion":"0.0.26","capabilities":{{"repositoryIdentity":true}}}}"#
+            r#"{{"environmentId":"{id}","label":"standin","platform":{{"os":"linux","arch":"x64"}},"serverVersion":"{version}",{protocol}"capabilities":{capabilities}}}"#
         ),
     )
 }

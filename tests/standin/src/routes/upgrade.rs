@@ -10,19 +10,28 @@ use crate::websocket::{Upgrade, handshake};
 
 /// t3's WebSocket: first the session, then the handshake (contract §5).
 pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
+    if let Some(number) = exchange.state.facts.orchestration_protocol
+        && exchange.target().parameter("orchestrationProtocol") != Some(&number.to_string())
+    {
+        let refusal = errors::incompatible_protocol(number);
+        return exchange.send(&refusal).await;
+    }
     let session = match session(exchange) {
         Ok(session) => session,
         Err(refusal) => return exchange.send(&refusal).await,
     };
+    exchange.state.connect(&session.id, 0);
     if !exchange.head.wants_upgrade() {
         return exchange.send(&Response::empty(400)).await;
     }
-    match handshake::accept(exchange.head) {
-        Ok(response) => {
-            exchange.wire.write(&response).await?;
-            Ok(After::Upgrade(Upgrade::Rpc {
-                session_id: session.id,
-            }))
+    match handshake::accept(exchange.head, exchange.state.facts.deflates_websocket) {
+        Ok(accepted) => {
+            exchange.wire.write(&accepted.response).await?;
+            let session_id = session.id;
+            Ok(After::Upgrade(
+                Upgrade::Rpc { session_id },
+                accepted.deflate,
+            ))
         }
         Err(refusal) => {
             exchange.state.wedge();
@@ -34,8 +43,9 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
 
 /// A probe's WebSocket, without a session.
 pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::Result<After> {
-    let (response, after) = match handshake::accept(exchange.head) {
-        Ok(response) => (response, After::Upgrade(upgrade)),
+    let deflates = exchange.state.facts.deflates_websocket && !matches!(upgrade, Upgrade::Raw);
+    let (response, after) = match handshake::accept(exchange.head, deflates) {
+        Ok(accepted) => (accepted.response, After::Upgrade(upgrade, accepted.deflate)),
         Err(refusal) => (refusal, After::Close),
     };
     exchange.wire.write(&response).await?;
@@ -50,11 +60,19 @@ fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
         "wsTicket"
     };
     let ticket = exchange.target().parameter(name);
-    match ticket.filter(|ticket| !ticket.is_empty()) {
+    match ticket.filter(|ticket| !is_blank(ticket)) {
         Some(ticket) => {
-            let session = exchange.state.session_of_ticket(ticket);
+            let session = exchange.state.store.session_of_ticket(ticket);
             session.ok_or_else(|| errors::unauthorized(errors::INVALID))
         }
         None => identity::require(exchange),
     }
+}
+
+fn is_blank(value: &str) -> bool {
+    value
+        .replace("%20", " ")
+        .replace('+', " ")
+        .trim()
+        .is_empty()
 }

@@ -24,7 +24,11 @@ impl Standin {
     /// # Errors
     /// The base directory cannot be written.
     pub fn issue_browser_session(&self, label: &str) -> io::Result<String> {
-        self.issue(label, "browser-session-cookie", &scopes::STANDARD)
+        self.issue(
+            label,
+            "browser-session-cookie",
+            self.state.facts.standard_scopes,
+        )
     }
 
     /// A new administrative bearer token, as from `auth session issue`.
@@ -32,13 +36,18 @@ impl Standin {
     /// # Errors
     /// The base directory cannot be written.
     pub fn issue_administrative_session(&self, label: &str) -> io::Result<String> {
-        self.issue(label, "bearer-access-token", &scopes::ADMINISTRATIVE)
+        self.issue(
+            label,
+            "bearer-access-token",
+            self.state.facts.administrative_scopes,
+        )
     }
 
     fn issue(&self, label: &str, method: &'static str, scopes: &[&str]) -> io::Result<String> {
         let new = NewSession {
             label: Some(label.to_owned()),
             user_agent: None,
+            device: None,
             ip: None,
             method,
             scopes: scopes::owned(scopes),
@@ -54,10 +63,11 @@ impl Standin {
     /// The base directory cannot be written.
     pub fn pairing_credential(&self, label: Option<&str>) -> io::Result<String> {
         let label = label.map(str::to_owned);
-        let pairing =
-            self.state
-                .store
-                .create_pairing(label, &scopes::STANDARD, clock::PAIRING_TTL_MS)?;
+        let pairing = self.state.store.create_pairing(
+            label,
+            self.state.facts.standard_scopes,
+            clock::PAIRING_TTL_MS,
+        )?;
         Ok(pairing.credential)
     }
 
@@ -68,7 +78,7 @@ impl Standin {
     pub fn pairing_credential_for_administration(&self) -> io::Result<String> {
         let pairing = self.state.store.create_pairing(
             None,
-            &scopes::ADMINISTRATIVE,
+            self.state.facts.administrative_scopes,
             clock::PAIRING_TTL_MS,
         )?;
         Ok(pairing.credential)

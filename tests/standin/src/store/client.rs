@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::sessions::Device;
+
 /// A session's client, as clients lists and `session issue` show it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -12,9 +14,9 @@ pub(crate) struct Client<'a> {
     ip_address: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<&'a str>,
-    device_type: &'static str,
+    device_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    os: Option<&'static str>,
+    os: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     browser: Option<&'static str>,
 }
@@ -24,13 +26,18 @@ impl<'a> Client<'a> {
         label: Option<&'a str>,
         ip_address: Option<&'a str>,
         user_agent: Option<&'a str>,
+        device: Option<&'a Device>,
     ) -> Client<'a> {
         Client {
             label,
             ip_address,
             user_agent,
-            device_type: device_type(user_agent),
-            os: os(user_agent),
+            device_type: device
+                .and_then(|device| device.kind.as_deref())
+                .unwrap_or_else(|| device_type(user_agent)),
+            os: device
+                .and_then(|device| device.os.as_deref())
+                .or_else(|| os(user_agent)),
             browser: browser(user_agent),
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+use crate::edition::Facts;
 use crate::{base, clock, random};
 
 /// One pairing link.
@@ -28,7 +29,9 @@ pub(crate) struct Listed<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<&'a str>,
-    scopes: &'a [String],
+    scopes: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<&'a [String]>,
     subject: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
@@ -37,12 +40,14 @@ pub(crate) struct Listed<'a> {
 }
 
 impl Pairing {
-    /// With its credential in clear, as the server lists it (contract §4), or without, as the CLI does.
-    pub(crate) fn listed(&self, in_clear: bool) -> Listed<'_> {
+    /// As the server lists it, where some t3 shows the credential (contract §4), or as the CLI does.
+    pub(crate) fn listed(&self, facts: &Facts, by_server: bool) -> Listed<'_> {
+        let in_clear = by_server && facts.links_show_credentials;
         Listed {
             id: &self.id,
             credential: in_clear.then_some(self.credential.as_str()),
-            scopes: &self.scopes,
+            scopes: super::scopes::shown(&self.scopes, facts),
+            permissions: super::scopes::permissions(&self.scopes, facts),
             subject: &self.subject,
             label: self.label.as_deref(),
             created_at: clock::iso(self.created_ms),
@@ -73,6 +78,13 @@ impl Store {
             &serde_json::to_vec(&pairing)?,
         )?;
         Ok(pairing)
+    }
+
+    /// The link of a credential that can still be spent.
+    pub(crate) fn pairing_of(&self, credential: &str) -> Option<Pairing> {
+        self.pairings()
+            .into_iter()
+            .find(|pairing| pairing.credential == credential)
     }
 
     /// Spends the credential; `None` if it is wrong, spent, revoked or expired.

@@ -1,25 +1,29 @@
-//! The scopes of browser sessions and of administrative ones.
+//! Names of scopes, and what they are called elsewhere.
 
-/// The scopes of every pairing by `auth pairing create` (contract §1).
-pub(crate) const STANDARD: [&str; 5] = [
+use crate::edition::Facts;
+
+/// Those that t3 had before it divided them, which alone `scopes` shows where `permissions` has all (contract §2).
+const COARSE: [&str; 6] = [
     "orchestration:read",
     "orchestration:operate",
     "terminal:operate",
     "review:write",
-    "relay:read",
-];
-
-/// The scopes of `auth session issue` and of the startup token (contract §4, §7).
-pub(crate) const ADMINISTRATIVE: [&str; 8] = [
-    "orchestration:read",
-    "orchestration:operate",
-    "terminal:operate",
-    "review:write",
-    "relay:read",
     "access:read",
     "access:write",
-    "relay:write",
 ];
+
+/// What `scopes` shows of a grant.
+pub(crate) fn shown<'a>(granted: &'a [String], facts: &Facts) -> Vec<&'a str> {
+    let names = granted.iter().map(String::as_str);
+    names
+        .filter(|name| !facts.shows_permissions || COARSE.contains(name))
+        .collect()
+}
+
+/// What `permissions` shows of it, where there is that field.
+pub(crate) fn permissions<'a>(granted: &'a [String], facts: &Facts) -> Option<&'a [String]> {
+    facts.shows_permissions.then_some(granted)
+}
 
 pub(crate) fn owned(scopes: &[&str]) -> Vec<String> {
     scopes.iter().map(|&scope| scope.to_owned()).collect()

@@ -12,6 +12,10 @@ use super::token::{self, Claims};
 use super::{Store, scopes};
 use crate::{base, clock, random};
 
+/// The kinds of token.
+const SESSION: &str = "session";
+const TICKET: &str = "websocket";
+
 /// One session, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionRow {
@@ -21,6 +25,9 @@ pub struct SessionRow {
     pub label: Option<String>,
     /// The User-Agent of the exchange.
     pub user_agent: Option<String>,
+    /// The device and system that its client named itself, at `/oauth/token`.
+    #[serde(default)]
+    pub device: Option<Device>,
     /// The TCP peer of the exchange.
     pub ip: Option<String>,
     /// `browser-session-cookie` or `bearer-access-token`.
@@ -39,10 +46,20 @@ pub struct SessionRow {
     pub revoked: bool,
 }
 
+/// What a client says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Device {
+    /// `desktop`, `mobile`, `tablet`, `bot` or `unknown`.
+    pub kind: Option<String>,
+    /// Its operating system.
+    pub os: Option<String>,
+}
+
 /// The parts of a new session.
 pub(crate) struct NewSession {
     pub(crate) label: Option<String>,
     pub(crate) user_agent: Option<String>,
+    pub(crate) device: Option<Device>,
     pub(crate) ip: Option<String>,
     pub(crate) method: &'static str,
     pub(crate) scopes: Vec<String>,
@@ -54,11 +71,11 @@ impl SessionRow {
     fn claims(&self) -> Claims {
         Claims {
             v: 1,
-            kind: "session".to_owned(),
+            kind: SESSION.to_owned(),
             sid: self.id.clone(),
-            sub: self.subject.clone(),
-            scopes: self.scopes.clone(),
-            method: self.method.clone(),
+            sub: Some(self.subject.clone()),
+            scopes: Some(self.scopes.clone()),
+            method: Some(self.method.clone()),
             iat: self.issued_ms,
             exp: self.expires_ms,
         }
@@ -81,6 +98,7 @@ impl SessionRow {
             self.label.as_deref(),
             self.ip.as_deref(),
             self.user_agent.as_deref(),
+            self.device.as_ref(),
         )
     }
 }
@@ -93,6 +111,7 @@ impl Store {
             id: random::uuid(),
             label: new.label,
             user_agent: new.user_agent,
+            device: new.device,
             ip: new.ip,
             method: new.method.to_owned(),
             scopes: new.scopes,
@@ -109,8 +128,31 @@ impl Store {
 
     /// The live session of a token.
     pub(crate) fn session_of(&self, token: &str) -> Option<SessionRow> {
-        let id = token::session_id(&self.signing_key, token)?;
-        self.session(&id).filter(SessionRow::is_live)
+        let claims = token::claims(&self.signing_key, SESSION, token)?;
+        self.session(&claims.sid).filter(SessionRow::is_live)
+    }
+
+    /// A ticket for the WebSockets of a session, and its expiry in milliseconds since 1970; reusable until then
+    /// (contract §4).
+    pub(crate) fn issue_ticket(&self, session_id: String) -> (String, u64) {
+        let now = clock::now_ms();
+        let claims = Claims {
+            v: 1,
+            kind: TICKET.to_owned(),
+            sid: session_id,
+            sub: None,
+            scopes: None,
+            method: None,
+            iat: now,
+            exp: now + clock::PAIRING_TTL_MS,
+        };
+        (claims.sign(&self.signing_key), claims.exp)
+    }
+
+    pub(crate) fn session_of_ticket(&self, ticket: &str) -> Option<SessionRow> {
+        let claims = token::claims(&self.signing_key, TICKET, ticket)?;
+        let session = (claims.exp > clock::now_ms()).then(|| self.session(&claims.sid))?;
+        session.filter(SessionRow::is_live)
     }
 
     pub(crate) fn session(&self, id: &str) -> Option<SessionRow> {

@@ -1,4 +1,5 @@
-//! The session token: `base64url(claims).base64url(mac)`, 403 characters for a browser's (contract §2).
+//! Tokens of sessions and tickets: `base64url(claims).base64url(mac)` (contract §4), 403 characters for a browser's
+//! session.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,12 @@ pub(super) struct Claims {
     pub(super) v: u8,
     pub(super) kind: String,
     pub(super) sid: String,
-    pub(super) sub: String,
-    pub(super) scopes: Vec<String>,
-    pub(super) method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sub: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scopes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<String>,
     pub(super) iat: u64,
     pub(super) exp: u64,
 }
@@ -26,8 +30,8 @@ impl Claims {
     }
 }
 
-/// The session of a token, if this key signed it.
-pub(super) fn session_id(key: &[u8], token: &str) -> Option<String> {
+/// The claims of a token, if this key signed it as one of that kind.
+pub(super) fn claims(key: &[u8], kind: &str, token: &str) -> Option<Claims> {
     let (claims, signature) = token.split_once('.')?;
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).ok()?;
     if signature != mac(key, claims.as_bytes()) {
@@ -35,7 +39,7 @@ pub(super) fn session_id(key: &[u8], token: &str) -> Option<String> {
     }
     let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    Some(claims.sid)
+    (claims.kind == kind).then_some(claims)
 }
 
 /// 32 bytes over key and text. A plain keyed hash is enough for a stand-in.

@@ -2,10 +2,9 @@
 
 use std::pin::pin;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::socket::{self, Socket};
+use super::socket::Socket;
 use crate::state::{Phase, State};
 
 pub(super) async fn serve(mut socket: Socket, state: &State) {
@@ -13,7 +12,7 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
-            () = &mut cut_off => return socket::cut(socket).await,
+            () = &mut cut_off => return socket.cut().await,
         };
         match message {
             Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
@@ -23,7 +22,7 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
             }
             // The library replies to pings and the close by itself.
             Some(Ok(_)) => {}
-            Some(Err(error)) => return socket::fail(socket, &error).await,
+            Some(Err(error)) => return socket.fail(&error).await,
             None => return,
         }
     }

@@ -2,11 +2,10 @@
 
 use std::pin::pin;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::message::{self, Streams};
-use super::socket::{self, Socket};
+use super::socket::Socket;
 use crate::state::{Phase, State};
 
 /// Revocation and expiry do not end an open socket (contract §4).
@@ -16,14 +15,14 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
-            () = &mut cut_off => return socket::cut(socket).await,
+            () = &mut cut_off => return socket.cut().await,
         };
         let reply = match message {
             Some(Ok(Message::Text(text))) => streams.respond(&text),
             Some(Ok(Message::Binary(_))) => Some(message::defect("binary frames are not JSON")),
             // The library replies to pings and the close by itself.
             Some(Ok(_)) => None,
-            Some(Err(error)) => return socket::fail(socket, &error).await,
+            Some(Err(error)) => return socket.fail(&error).await,
             None => return,
         };
         if let Some(reply) = reply

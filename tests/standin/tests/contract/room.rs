@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use t3_standin::edition::Edition;
 use t3_standin::server::{Options, Standin};
 use tokio::process::{Child, Command};
 
@@ -31,7 +32,11 @@ impl Room {
     }
 
     pub(crate) async fn server(&self) -> Standin {
-        Standin::start(Options::new(&self.path))
+        self.server_of(Edition::default()).await
+    }
+
+    pub(crate) async fn server_of(&self, edition: Edition) -> Standin {
+        Standin::start(Options::of(edition, &self.path))
             .await
             .expect("starts")
     }
