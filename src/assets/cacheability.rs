@@ -2,16 +2,18 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
-use crate::http_rules::paths::{HASHED, is_file_path, is_static_path};
+use crate::assets::caching_rules::{self, Caching};
+use crate::assets::media_type::{essence, is_compressible, single};
+use crate::http_rules::paths::{HASHED, carries_hash, is_file_path, is_static_path};
 use crate::http_rules::representation::{
     SPECIAL_FILE, SPECIAL_REQUEST, has_any, is_transform_forbidden,
 };
 use crate::http_rules::{browser_request, header_map};
 
 /// A smaller body is one packet either way.
-const MIN_COMPRESSIBLE_BYTES: u64 = 1024;
+pub(super) const MIN_COMPRESSIBLE_BYTES: u64 = 1024;
 
 /// A static file of t3's, described by the head of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,22 @@ pub(super) struct StaticFile {
     pub(super) is_page: bool,
     /// Is it worth compressing?
     pub(super) is_compressible: bool,
+    /// How t3 lets a browser keep it.
+    pub(super) caching: Caching,
+    /// May t3 send another file to another client?
+    pub(super) depends_on_client: bool,
+}
+
+impl StaticFile {
+    /// Will `name`, a path below /assets/, never stand for another content? Where t3 says nothing, all
+    /// of them carry a hash (contract §6); where it has each validated, those that do.
+    pub(super) fn is_immutable(self, name: &str) -> bool {
+        let is_hashed = match self.caching {
+            Caching::Unsaid | Caching::Immutable => true,
+            Caching::Validated => carries_hash(name),
+        };
+        is_hashed && !self.is_page
+    }
 }
 
 /// May the response to a request with `head` and no body be a static file?
@@ -33,15 +51,15 @@ pub(super) fn is_eligible(head: &Parts) -> bool {
         && !is_transform_forbidden(&head.headers)
 }
 
-/// The path of a request, if it carries the content's hash and there is no query: the name under
-/// which the file may be stored.
+/// The path of a request, if it is below /assets/ and there is no query: the name under which the file
+/// is stored if it is immutable.
 pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
     let path = head.uri.path();
     let is_hashed = path.len() > HASHED.len() && path.starts_with(HASHED);
     (is_hashed && head.uri.query().is_none()).then_some(path)
 }
 
-/// The static file in `response`, if it is one and t3 has set no caching rules for it. t3 knows
+/// The static file in `response`, if it is one and t3's caching rules for it are understood. t3 knows
 /// the length of its files (contract §6): a response without one is something else.
 pub(super) fn file_of<B>(response: &Response<B>) -> Option<StaticFile> {
     let headers = response.headers();
@@ -51,57 +69,16 @@ pub(super) fn file_of<B>(response: &Response<B>) -> Option<StaticFile> {
     if !is_plain {
         return None;
     }
+    let caching = caching_rules::of(headers)?;
     let length = single(headers, CONTENT_LENGTH)?.parse().ok()?;
     let content_type = essence(single(headers, CONTENT_TYPE)?);
     Some(StaticFile {
         length,
         is_page: content_type == "text/html",
         is_compressible: length >= MIN_COMPRESSIBLE_BYTES && is_compressible(&content_type),
+        caching,
+        depends_on_client: caching_rules::depends_on_client(headers),
     })
-}
-
-/// May a response be revalidated that has no hash in its name? JSON may not: it is the response of
-/// an API rather than a file of a page.
-pub(super) fn is_web_file(headers: &HeaderMap) -> bool {
-    let Some(content_type) = single(headers, CONTENT_TYPE).map(essence) else {
-        return false;
-    };
-    let (kind, _) = content_type.split_once('/').unwrap_or_default();
-    matches!(kind, "text" | "image" | "font")
-        || matches!(
-            &*content_type,
-            "application/javascript" | "application/manifest+json" | "application/wasm"
-        )
-}
-
-fn is_compressible(content_type: &str) -> bool {
-    content_type.starts_with("text/")
-        || content_type.ends_with("+json")
-        || content_type.ends_with("+xml")
-        || matches!(
-            content_type,
-            "application/javascript"
-                | "application/json"
-                | "application/wasm"
-                | "application/xml"
-                | "font/otf"
-                | "font/ttf"
-                | "image/bmp"
-                | "image/vnd.microsoft.icon"
-                | "image/x-icon"
-        )
-}
-
-fn single(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    let mut lines = headers.get_all(name).iter();
-    let line = lines.next()?.to_str().ok()?;
-    lines.next().is_none().then_some(line)
-}
-
-/// The media type without parameters, in lower case.
-fn essence(content_type: &str) -> String {
-    let essence = content_type.split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -132,6 +109,11 @@ mod tests {
         for other in [
             ("cache-control", "no-store"),
             ("cache-control", ""),
+            ("cache-control", "no-cache, no-transform"),
+            ("cache-control", "private, no-cache"),
+            ("cache-control", "public, max-age=3600"),
+            ("cache-control", "private, max-age=31536000, immutable"),
+            ("cache-control", "max-age=0, immutable"),
             ("expires", "0"),
             ("pragma", "no-cache"),
             ("content-encoding", "gzip"),
@@ -155,6 +137,30 @@ mod tests {
     }
 
     #[test]
+    fn what_t3_says_of_a_file_decides_whether_its_name_is_for_ever() {
+        let (hashed, word) = ("/assets/index-BMH8bO9q.js", "/assets/settings-overview.js");
+        for (lines, of_hashed, of_word) in [
+            (&[][..], true, true),
+            (&["no-cache"], true, false),
+            (&["No-Cache"], true, false),
+            (&["public, max-age=31536000, immutable"], true, true),
+            (&["IMMUTABLE,max-age=60"], true, true),
+        ] {
+            let mut all = vec![SCRIPT[0], SCRIPT[1], ("vary", "Accept-Encoding")];
+            all.extend(lines.iter().map(|line| ("cache-control", *line)));
+            let script = of(200, &all).expect("a file");
+            assert_eq!(script.is_immutable(hashed), of_hashed, "{lines:?}");
+            assert_eq!(script.is_immutable(word), of_word, "{lines:?}");
+            assert!(!script.depends_on_client, "{lines:?}");
+            all[0] = ("content-type", "text/html");
+            let page = of(200, &all).expect("a file");
+            assert!(!page.is_immutable(hashed), "{lines:?}");
+        }
+        let twice = [("cache-control", "no-cache"), ("cache-control", "no-cache")];
+        assert_eq!(of(200, &[&SCRIPT[..], &twice].concat()), None);
+    }
+
+    #[test]
     fn compressible_files_have_a_known_type_and_a_minimum_length() {
         for (content_type, length, expected) in [
             ("text/css", "1024", true),
@@ -172,21 +178,6 @@ mod tests {
             let lines = [("content-type", content_type), ("content-length", length)];
             let file = of(200, &lines).expect("a file");
             assert_eq!(file.is_compressible, expected, "{content_type} {length}");
-        }
-    }
-
-    #[test]
-    fn json_and_other_api_responses_are_no_web_files() {
-        for (content_type, expected) in [
-            ("text/html; charset=utf-8", true),
-            ("image/png", true),
-            ("application/manifest+json", true),
-            ("application/json", false),
-            ("application/octet-stream", false),
-            ("multipart/form-data", false),
-        ] {
-            let headers = from_lines(&[("content-type", content_type)]);
-            assert_eq!(is_web_file(&headers), expected, "{content_type}");
         }
     }
 
@@ -245,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_path_below_assets_without_a_query_carries_a_hash() {
+    fn only_a_path_below_assets_without_a_query_may_be_immutable() {
         for (target, expected) in [
             ("/assets/a.js", Some("/assets/a.js")),
             ("http://other.test/assets/a.js", Some("/assets/a.js")),

@@ -36,8 +36,8 @@ pub(super) struct CompressionJob {
     pub(super) name: Box<str>,
     /// The fields of t3's response.
     pub(super) upstream_fields: Arc<HeaderMap>,
-    /// The body as t3 sent it, in parts.
-    pub(super) parts: Vec<Bytes>,
+    /// The body as t3 sent it.
+    pub(super) body: Bytes,
 }
 
 /// The queue in front of the thread that encodes.
@@ -135,17 +135,24 @@ impl CompressorThread {
         }
     }
 
-    /// gzip is quick and comes first. A client that accepts zstd accepts brotli too.
+    /// gzip is quick and comes first. A client that accepts zstd accepts brotli too. The file as it is
+    /// can be made of gzip's.
     fn compress(&self, job: &CompressionJob) {
-        let gzip = self.store.get(&job.name, |stored| stored == Coding::Gzip);
-        if gzip.is_none() {
+        let has_gzip = || {
+            let gzip = self.store.get(&job.name, |stored| stored == Coding::Gzip);
+            gzip.is_some()
+        };
+        if !has_gzip() {
             self.store_in(job, Coding::Gzip);
+        }
+        if has_gzip() {
+            self.store.remove(&job.name, Coding::Identity);
         }
         self.store_in(job, Coding::Br);
     }
 
     fn store_in(&self, job: &CompressionJob, coding: Coding) {
-        let Some(body) = self.encoder.encode(&job.parts, coding) else {
+        let Some(body) = self.encoder.encode(&job.body, coding) else {
             return;
         };
         debug!(name = job.name, ?coding, bytes = body.len(), "compressed");
@@ -170,7 +177,7 @@ impl Drop for CompressorThread {
 
 impl CompressionJob {
     fn length(&self) -> usize {
-        self.parts.iter().map(Bytes::len).sum()
+        self.body.len()
     }
 }
 
@@ -183,11 +190,11 @@ impl BackgroundEncoder {
         }
     }
 
-    /// The body in `parts`, encoded. Blocks for as long as it takes; `None` if the drain begins
+    /// `body`, encoded. Blocks for as long as it takes; `None` if the drain begins
     /// or the encoder fails.
-    fn encode(&self, parts: &[Bytes], coding: Coding) -> Option<Bytes> {
+    fn encode(&self, body: &[u8], coding: Coding) -> Option<Bytes> {
         loop {
-            match self.attempt(parts, coding).ok()? {
+            match self.attempt(body, coding).ok()? {
                 EncodeAttempt::Encoded(body) => return Some(body),
                 EncodeAttempt::Draining => return None,
                 EncodeAttempt::Yielded => thread::sleep(YIELD_PAUSE),
@@ -195,11 +202,10 @@ impl BackgroundEncoder {
         }
     }
 
-    fn attempt(&self, parts: &[Bytes], coding: Coding) -> io::Result<EncodeAttempt> {
-        let length = parts.iter().map(Bytes::len).sum::<usize>();
-        let mut encoder = Encoder::new(coding, Setting::Best, length as u64)?;
+    fn attempt(&self, body: &[u8], coding: Coding) -> io::Result<EncodeAttempt> {
+        let mut encoder = Encoder::new(coding, Setting::Best, body.len() as u64)?;
         let (mut out, mut unflushed) = (Vec::new(), 0);
-        for piece in parts.iter().flat_map(|part| part.chunks(PIECE_BYTES)) {
+        for piece in body.chunks(PIECE_BYTES) {
             if self.drain.is_cancelled() {
                 return Ok(EncodeAttempt::Draining);
             }
@@ -233,12 +239,12 @@ mod tests {
         // Needed at the second and the third piece that is begun.
         let should_yield = move || matches!(counted.fetch_add(1, Ordering::SeqCst), 1 | 2);
         let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(should_yield));
-        let parts = [vec![7; 2 * PIECE_BYTES].into(), vec![8; 10].into()];
-        let body = encoder.encode(&parts, Coding::Gzip).expect("encoded");
+        let original = [vec![7; 2 * PIECE_BYTES], vec![8; 10]].concat();
+        let body = encoder.encode(&original, Coding::Gzip).expect("encoded");
         let mut decoder = flate2::read::GzDecoder::new(&body[..]);
         let mut plain = Vec::new();
         io::Read::read_to_end(&mut decoder, &mut plain).expect("a whole body");
-        assert_eq!(plain, parts.concat());
+        assert_eq!(plain, original);
         // One piece, none, and then all three.
         assert_eq!(asked.load(Ordering::SeqCst), 2 + 1 + 3);
     }
@@ -248,7 +254,7 @@ mod tests {
         let drain = CancellationToken::new();
         drain.cancel();
         let encoder = BackgroundEncoder::new(drain, Box::new(|| true));
-        assert!(encoder.encode(&[vec![7; 10].into()], Coding::Br).is_none());
+        assert!(encoder.encode(&[7; 10], Coding::Br).is_none());
     }
 
     #[tokio::test]
@@ -259,7 +265,7 @@ mod tests {
         let job = |name: &str, length| CompressionJob {
             name: name.into(),
             upstream_fields: Arc::default(),
-            parts: vec![vec![7; length].into()],
+            body: vec![7; length].into(),
         };
         compressor.push(job("/large", QUEUE_LIMIT_BYTES + 1));
         compressor.push(job("/a", 10_000));

@@ -45,10 +45,21 @@ impl ETag {
 
 /// Does `If-None-Match` name `tag`? The comparison is weak (RFC 9110 §13.1.2).
 pub(super) fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let tag = tag.as_bytes();
+    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
     any_entry(headers, |name| match name {
         ETagEntry::Any => true,
-        ETagEntry::Opaque(opaque) => opaque == tag.as_bytes(),
+        ETagEntry::Opaque(opaque) => opaque == tag,
     })
+}
+
+/// t3's `tag` for the same content in any coding: not of the same bytes (RFC 9110 §8.8.1).
+pub(super) fn weakened(tag: &HeaderValue) -> HeaderValue {
+    let weak = [b"W/", tag.as_bytes()].concat();
+    match tag.as_bytes().starts_with(b"W/") {
+        true => tag.clone(),
+        false => HeaderValue::from_bytes(&weak).unwrap_or_else(|_| tag.clone()),
+    }
 }
 
 /// Does `If-None-Match` name a tag of this module, or `*`? t3 cannot evaluate either.
@@ -161,6 +172,17 @@ mod tests {
         }
         assert!(matches(&request(&["\"a\"", "\"x,y\""]), &tag));
         assert!(!matches(&request(&[]), &tag));
+    }
+
+    #[test]
+    fn a_tag_of_t3_s_is_weak_here() {
+        for tag in ["\"86a-1a\"", "W/\"86a-1a\""] {
+            let weak = weakened(&HeaderValue::from_static(tag));
+            assert_eq!(weak, "W/\"86a-1a\"");
+            assert!(matches(&request(&["\"x\", W/\"86a-1a\""]), &weak));
+            assert!(matches(&request(&["\"86a-1a\""]), &weak));
+            assert!(!matches(&request(&["W/\"86a-1b\""]), &weak));
+        }
     }
 
     #[test]

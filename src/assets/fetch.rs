@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, HOST, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::assets::cacheability::{self, StaticFile};
-use crate::assets::encoder::Coding;
+use crate::assets::encoder::{self, Coding};
+use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::{FetchLeader, FetchRole};
+use crate::assets::store::StoredFile;
 use crate::assets::transcode::{self, EncodedPiece, Transcoder};
 use crate::assets::{AssetRequest, AssetService, response_fields};
 use crate::http_rules::header_map;
@@ -23,13 +25,13 @@ use crate::upstream::response_body::Inbound;
 /// The longest compressible file that is stored.
 const MAX_COMPRESSIBLE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The longest file that is stored without compression.
-const MAX_UNCOMPRESSED_BYTES: u64 = 1024 * 1024;
+/// The longest file that is stored without compression. t3's font has 1.2 MB (contract §11).
+const MAX_UNCOMPRESSED_BYTES: u64 = 2 * 1024 * 1024;
 
 /// What t3's response to a fetch is good for.
 pub(super) enum FetchOutcome {
     /// A file that is stored as it comes: the fields of the response, and its body.
-    Stored(Arc<HeaderMap>, mpsc::UnboundedReceiver<EncodedPiece>),
+    Stored(HeaderMap, mpsc::UnboundedReceiver<EncodedPiece>),
     /// A response that any client may get, but that is not stored.
     NotStored(Response<Inbound>),
     /// Each client may get another response.
@@ -37,23 +39,28 @@ pub(super) enum FetchOutcome {
 }
 
 impl AssetRequest<'_> {
-    /// The response with the file `name` from a fetch that every client shares. `None` if t3 has to
-    /// be asked on behalf of this client.
+    /// The response with the file `name` from a fetch that every client shares, or made of what one has
+    /// left. `None` if t3 has to be asked on behalf of this client.
     pub(super) async fn shared(
         &self,
         name: &str,
-        coding: Coding,
         limit: Duration,
     ) -> Option<Result<ClientResponse, Failure>> {
-        let leader = match self.service.fetches.enter(name, coding) {
+        if self.service.declined.has(name) {
+            return None;
+        }
+        let leader = match self.service.fetches.enter(name) {
             FetchRole::Leader(leader) => leader,
             FetchRole::Follower(ended) => {
                 // After `limit` this request no longer depends on another client's fetch.
                 let _ = timeout(limit, ended.cancelled()).await;
-                return self.stored_response().map(Ok);
+                return self.recoded(name).await.map(Ok);
             }
         };
-        match self.service.fetch(leader, coding, limit).await {
+        if let Some(response) = self.recoded(name).await {
+            return Some(Ok(response));
+        }
+        match self.service.fetch(leader, self.preferred, limit).await {
             Ok(FetchOutcome::Stored(fields, pieces)) => {
                 Some(Ok(self.response(&fields, transcode::body(pieces))))
             }
@@ -65,44 +72,88 @@ impl AssetRequest<'_> {
             Err(failure) => Some(Err(failure)),
         }
     }
+
+    /// The response with the file `name`, if it is stored, in a coding that the client accepts: made of
+    /// another if need be.
+    async fn recoded(&self, name: &str) -> Option<ClientResponse> {
+        let service = self.service;
+        // One at a time: the next request may be for the same.
+        let _turn = service.recoding.lock().await;
+        if let Some(response) = self.stored_response() {
+            return Some(response);
+        }
+        let original = service.original(name).await?;
+        let coding = self.preferred.fast_coding(original.original_length);
+        let body = encoder::encode(coding, &original.body).await.ok()?;
+        let fields = response_fields::of_immutable(&original.fields, coding, true);
+        let file = StoredFile {
+            fields: Arc::new(fields),
+            coding,
+            body,
+            ..original
+        };
+        if coding != Coding::Identity {
+            service.store.put(name, file.clone());
+        }
+        Some(self.file_response(file))
+    }
 }
 
 impl AssetService {
-    /// Asks t3 for `leader`'s file within `limit`, and starts a task that encodes and stores it.
+    /// The file `name` as t3 sent it, if it is stored in a form of which that can be made.
+    pub(super) async fn original(&self, name: &str) -> Option<StoredFile> {
+        let stored = self.store.get(name, |coding| coding == Coding::Identity);
+        if stored.is_some() {
+            return stored;
+        }
+        let gzip = self.store.get(name, |coding| coding == Coding::Gzip)?;
+        let body = encoder::decode_gzip(&gzip.body, gzip.original_length);
+        Some(StoredFile {
+            body: body.await.ok()?,
+            coding: Coding::Identity,
+            ..gzip
+        })
+    }
+
+    /// Asks t3 for `leader`'s file within `limit`, and starts a task that stores it, encoded for the
+    /// client with those `preferred` codings.
     pub(super) async fn fetch(
         self: &Arc<Self>,
         leader: FetchLeader,
-        preferred: Coding,
+        preferred: PreferredCodings,
         limit: Duration,
     ) -> Result<FetchOutcome, Failure> {
-        let response = self.get_for_all(leader.name(), limit).await?;
-        let depends_on_client = response.headers().contains_key(VARY);
-        let file = cacheability::file_of(&response).filter(|_| !depends_on_client);
+        let name = leader.name();
+        let response = self.get_for_all(name, limit).await?;
+        let is_shareable = |file: &StaticFile| {
+            !file.depends_on_client && (file.is_page || file.is_immutable(name))
+        };
+        let file = cacheability::file_of(&response).filter(is_shareable);
         let Some(file) = file else {
+            self.declined.note(name, &response);
             return Ok(FetchOutcome::NotShareable);
         };
         if !is_to_be_stored(file) {
             return Ok(FetchOutcome::NotStored(response));
         }
         let coding = match file.is_compressible {
-            true => preferred,
+            true => preferred.fast_coding(file.length),
             false => Coding::Identity,
         };
         let (head, body) = response.into_parts();
         let fields = response_fields::of_immutable(&head.headers, coding, file.is_compressible);
-        let fields = Arc::new(fields);
         let transcoder = Transcoder {
             service: Arc::clone(self),
             leader,
             file,
             coding,
-            fields: Arc::clone(&fields),
             upstream_fields: Arc::new(head.headers),
         };
         Ok(FetchOutcome::Stored(fields, transcoder.start(body)))
     }
 
-    /// `GET path` without anything of a client, so that the response is every client's.
+    /// `GET path` without anything of a client, so that the response is every client's, and without a
+    /// coding: that is chosen here.
     pub(super) async fn get_for_all(
         &self,
         path: &str,
@@ -114,6 +165,7 @@ impl AssetService {
         let headers = request.headers_mut();
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.insert(ACCEPT_ENCODING, encoder::IDENTITY);
         let mut response = self.upstream.send(request, limit, None).await?;
         header_map::strip_response(response.headers_mut(), false);
         Ok(response)

@@ -1,14 +1,19 @@
 //! t3's static files: compressed once, stored, and made cacheable for browsers.
 //!
-//! t3 sends its files whole each time, with no field that lets a browser cache them (contract §6).
-//! A file whose name carries its content's hash is immutable: it is stored here, and by the
-//! browser. Any other file is fetched for each request, and sent only if it has changed.
+//! t3 sends its files with no field that lets a browser cache them (contract §6), or has every one
+//! validated each time (§11). A file whose name carries its content's hash is immutable: it is stored
+//! here, and by the browser. Any other file is fetched for each request, and sent only if it has changed.
+//! The content coding is chosen here: t3 is asked for none.
 
 pub mod cacheability;
+pub mod caching_rules;
 pub mod compressor;
+pub mod declined;
 pub mod encoder;
 pub mod etag;
 pub mod fetch;
+pub mod imports;
+pub mod media_type;
 pub mod negotiation;
 pub mod response_fields;
 pub mod revalidate;
@@ -23,13 +28,13 @@ use std::time::Duration;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::assets::compressor::{BackgroundEncoder, Compressor, ShouldYield};
-use crate::assets::encoder::Coding;
+use crate::assets::declined::Declined;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
-use crate::assets::store::AssetStore;
+use crate::assets::store::{AssetStore, StoredFile};
 use crate::config::options::AssetsConfig;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
@@ -58,6 +63,8 @@ struct AssetService {
     store: Arc<AssetStore>,
     fetches: Arc<Fetches>,
     fetch_permits: Semaphore,
+    recoding: Mutex<()>,
+    declined: Declined,
     compressor: Compressor,
 }
 
@@ -98,6 +105,8 @@ impl StaticAssets {
             store,
             fetches: Arc::default(),
             fetch_permits: Semaphore::new(MAX_FETCHES),
+            recoding: Mutex::default(),
+            declined: Declined::default(),
         })))
     }
 
@@ -150,8 +159,8 @@ impl AssetRequest<'_> {
         if let Some(response) = self.stored() {
             return Ok(response);
         }
-        let shared = match self.immutable_name.zip(self.fast_coding()) {
-            Some((name, coding)) => self.shared(name, coding, limit).await,
+        let shared = match self.immutable_name {
+            Some(name) => self.shared(name, limit).await,
             None => None,
         };
         let response = match shared {
@@ -166,22 +175,17 @@ impl AssetRequest<'_> {
     }
 
     fn stored_response(&self) -> Option<ClientResponse> {
-        let accepts = |coding| self.preferred.has(coding);
+        let accepts = |coding| self.preferred.accepts(coding);
         let file = self.service.store.get(self.immutable_name?, accepts)?;
+        Some(self.file_response(file))
+    }
+
+    fn file_response(&self, file: StoredFile) -> ClientResponse {
         self.count_saved(file.original_length, file.body.len());
         let length = HeaderValue::from(file.body.len());
         let mut response = self.response(&file.fields, ResponseBody::Own(file.body));
         response.headers_mut().insert(CONTENT_LENGTH, length);
-        Some(response)
-    }
-
-    /// The coding of a file that is not stored: zstd takes the least time for its size. `None` if
-    /// the client accepts no compression.
-    fn fast_coding(&self) -> Option<Coding> {
-        match self.preferred.has(Coding::Zstd) {
-            true => Some(Coding::Zstd),
-            false => self.preferred.codings().next(),
-        }
+        response
     }
 
     fn is_head(&self) -> bool {

@@ -10,6 +10,11 @@ use crate::http_rules::grammar::list_members;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct PreferredCodings([bool; 3]);
 
+/// From this length on zstd, which takes a quarter of the time, is at least as small as t3's own brotli
+/// (quality 4). Of the shorter ones among the 160 scripts of a page of v0.0.42 (contract §11) a seventh
+/// is larger.
+const ZSTD_MIN_BYTES: u64 = 128 * 1024;
+
 /// The weights of a request in thousandths; `None` for a coding that is not named.
 #[derive(Default)]
 struct CodingWeights {
@@ -32,14 +37,30 @@ pub(super) fn preferred_codings(headers: &HeaderMap) -> PreferredCodings {
 }
 
 impl PreferredCodings {
+    /// Brotli alone.
+    pub(super) const BROTLI: Self = Self([true, false, false]);
+
     /// The codings, the one with the smallest bodies first.
     pub(super) fn codings(self) -> impl Iterator<Item = Coding> {
         let pairs = Coding::COMPRESSED.into_iter().zip(self.0);
         pairs.filter_map(|(coding, is_preferred)| is_preferred.then_some(coding))
     }
 
-    pub(super) fn has(self, coding: Coding) -> bool {
-        self.codings().any(|preferred| preferred == coding)
+    /// May the client's response be in `coding`?
+    pub(super) fn accepts(self, coding: Coding) -> bool {
+        match self.codings().next() {
+            None => coding == Coding::Identity,
+            Some(_) => self.codings().any(|preferred| preferred == coding),
+        }
+    }
+
+    /// The coding of a file of `length` bytes that is encoded while a client waits: no larger than what
+    /// t3 itself would send.
+    pub(super) fn fast_coding(self, length: u64) -> Coding {
+        match length >= ZSTD_MIN_BYTES && self.accepts(Coding::Zstd) {
+            true => Coding::Zstd,
+            false => self.codings().next().unwrap_or(Coding::Identity),
+        }
     }
 }
 
@@ -153,6 +174,33 @@ mod tests {
         assert_eq!(of(&[]), []);
         assert_eq!(of(&["gzip", "br;q=0.9"]), [Gzip]);
         assert_eq!(of(&["", "br"]), [Br]);
+    }
+
+    #[test]
+    fn zstd_is_for_long_files_only() {
+        let lengths = [1024, ZSTD_MIN_BYTES - 1, ZSTD_MIN_BYTES];
+        for (line, expected) in [
+            ("gzip, deflate, br, zstd", [Br, Br, Zstd]),
+            ("gzip, deflate, br", [Br; 3]),
+            ("zstd, gzip", [Zstd; 3]),
+            ("gzip", [Gzip; 3]),
+            ("", [Coding::Identity; 3]),
+        ] {
+            let preferred = preferred_codings(&from_lines(&[("accept-encoding", line)]));
+            assert_eq!(
+                lengths.map(|length| preferred.fast_coding(length)),
+                expected
+            );
+            assert_eq!(
+                preferred.accepts(Coding::Identity),
+                line.is_empty(),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            PreferredCodings::BROTLI,
+            preferred_codings(&from_lines(&[("accept-encoding", "br")]))
+        );
     }
 
     #[test]

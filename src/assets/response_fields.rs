@@ -14,7 +14,7 @@ pub(super) fn immutable(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, forever);
 }
 
-/// Lets the browser keep any other file, and ask each time whether it has changed.
+/// Lets the browser keep any other file, and ask each time whether it has changed, by `tag`.
 pub(super) fn validated(headers: &mut HeaderMap, tag: HeaderValue) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(ETAG, tag);
@@ -44,6 +44,8 @@ pub(super) fn of_immutable(
 ) -> HeaderMap {
     let mut fields = upstream.clone();
     remove_all(&mut fields, &OF_ONE_RESPONSE);
+    // Those of another coding that is stored.
+    fields.remove(CONTENT_ENCODING);
     immutable(&mut fields);
     set_coding(&mut fields, coding);
     if is_compressible {
@@ -110,7 +112,13 @@ mod tests {
             ("content-encoding", "br"),
             ("vary", "Accept-Encoding"),
         ]);
-        assert_eq!(of_immutable(&upstream, Coding::Br, true), expected);
+        let stored = of_immutable(&upstream, Coding::Br, true);
+        assert_eq!(stored, expected);
+        let mut expected = expected;
+        expected.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(of_immutable(&stored, Coding::Gzip, true), expected);
+        expected.remove(CONTENT_ENCODING);
+        assert_eq!(of_immutable(&stored, Coding::Identity, true), expected);
     }
 
     #[test]

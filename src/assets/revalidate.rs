@@ -1,19 +1,24 @@
-//! Files without a hash in their name: fetched for each request, sent only if they have changed.
+//! Files without a hash in their name: asked of t3 for each request, sent only if they have changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, IF_NONE_MATCH};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, ETAG, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
 use crate::assets::cacheability::{self, StaticFile};
-use crate::assets::encoder::{self, Coding};
+use crate::assets::caching_rules::Caching;
+use crate::assets::encoder::{self, Coding, IDENTITY};
 use crate::assets::etag::{self, ETag};
 use crate::assets::store::StoredFile;
-use crate::assets::{AssetRequest, response_fields};
+use crate::assets::{AssetRequest, declined, media_type, response_fields};
 use crate::http_rules::frame_ancestors;
+use crate::http_rules::representation::remove_all;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::upstream::error::Failure;
@@ -34,18 +39,43 @@ enum ResponsePlan {
 }
 
 impl AssetRequest<'_> {
-    /// Sends the client's own request to t3, without the conditions that only this side can check.
+    /// Sends the client's own request to t3, without the conditions that only this side can check, and
+    /// asks for no content coding. What turns out to be none of the files that are encoded here is asked
+    /// for once more, as the client asks for it, and so it is the next time.
     pub(super) async fn forward(
         &self,
         limit: Duration,
         interim: &Arc<Interim>,
     ) -> Result<ClientResponse, Failure> {
-        let mut response = self.send(self.head.method.clone(), limit, interim).await?;
-        if self.is_head() && matches!(self.plan(&response), ResponsePlan::Revalidate(_)) {
-            // The tag is a hash of the content, which a response to HEAD has not.
-            response = self.send(Method::GET, limit, interim).await?;
+        let (declined, path) = (&self.service.declined, self.head.uri.path());
+        let method = &self.head.method;
+        let accepted = self.head.headers.get(ACCEPT_ENCODING);
+        if declined.has(path) {
+            let response = self.send(method, accepted, limit, interim).await?;
+            return self.client_response(response, limit).await;
         }
+        let response = self.send(method, Some(&IDENTITY), limit, interim).await?;
+        let response = match self.plan(&response) {
+            ResponsePlan::PassThrough if self.is_coded_by_t3(&response) => {
+                declined.note(path, &response);
+                self.send(method, accepted, limit, interim).await?
+            }
+            // The tag is a hash of the content, which a response to HEAD has not.
+            ResponsePlan::Revalidate(_) if self.is_head() => {
+                self.send(&Method::GET, Some(&IDENTITY), limit, interim)
+                    .await?
+            }
+            _ => response,
+        };
         self.client_response(response, limit).await
+    }
+
+    /// Would t3 compress `response` for this client? A page into which tags are inserted is left.
+    fn is_coded_by_t3(&self, response: &ClientResponse) -> bool {
+        let is_tagged = self.page_transform.is_some() && media_type::is_html(response.headers());
+        !is_tagged
+            && declined::names_coding(&self.head.headers)
+            && declined::is_coded_by_t3(response)
     }
 
     /// Makes the client's response of t3's. A body that is read whole must come within `limit`.
@@ -80,11 +110,16 @@ impl AssetRequest<'_> {
 
     fn plan(&self, response: &ClientResponse) -> ResponsePlan {
         match cacheability::file_of(response) {
-            Some(file) if self.immutable_name.is_some() && !file.is_page => {
+            Some(file)
+                if self
+                    .immutable_name
+                    .is_some_and(|name| file.is_immutable(name)) =>
+            {
                 ResponsePlan::Immutable(file)
             }
             Some(file)
-                if cacheability::is_web_file(response.headers())
+                if file.caching != Caching::Immutable
+                    && media_type::is_web_file(response.headers())
                     && file.length <= MAX_REVALIDATED_BYTES =>
             {
                 ResponsePlan::Revalidate(file)
@@ -102,21 +137,27 @@ impl AssetRequest<'_> {
     ) -> ClientResponse {
         let frame_ancestors = &self.service.frame_ancestors;
         let policy = frame_ancestors.line_for(&headers).cloned();
-        let tag = ETag::of(&content, policy.as_ref());
+        let hash = ETag::of(&content, policy.as_ref());
+        // t3 itself compares its own tag the next time. Its pages have none, and change on their way.
+        let of_t3 = headers.remove(ETAG).filter(|_| !file.is_page);
+        let tag = |coding| match &of_t3 {
+            Some(tag) => etag::weakened(tag),
+            None => hash.value(coding),
+        };
         if let Some(policy) = policy {
             headers.append(CONTENT_SECURITY_POLICY, policy);
         }
         let preferred = self.preferred.codings().next();
         let coding = preferred.filter(|_| file.is_compressible);
         let coding = coding.unwrap_or(Coding::Identity);
-        let is_unchanged = etag::matches(&self.head.headers, &tag.value(coding));
+        let is_unchanged = etag::matches(&self.head.headers, &tag(coding));
         let original_length = content.len() as u64;
         let (coding, body) = match coding {
             _ if is_unchanged => (coding, Bytes::new()),
             Coding::Identity => (coding, content),
-            _ => self.encoded(&tag, coding, content).await,
+            _ => self.encoded(&hash, coding, content).await,
         };
-        response_fields::validated(&mut headers, tag.value(coding));
+        response_fields::validated(&mut headers, tag(coding));
         response_fields::set_coding(&mut headers, coding);
         if file.is_compressible {
             response_fields::varies(&mut headers);
@@ -135,9 +176,9 @@ impl AssetRequest<'_> {
 
     /// `content` in `coding`, stored under its hash: a strong tag promises the same bytes each
     /// time. Falls back to identity if the encoder fails.
-    async fn encoded(&self, tag: &ETag, coding: Coding, content: Bytes) -> (Coding, Bytes) {
+    async fn encoded(&self, hash: &ETag, coding: Coding, content: Bytes) -> (Coding, Bytes) {
         let store = &self.service.store;
-        if let Some(file) = store.get(tag.as_str(), |stored| stored == coding) {
+        if let Some(file) = store.get(hash.as_str(), |stored| stored == coding) {
             return (coding, file.body);
         }
         let Ok(body) = encoder::encode(coding, &content).await else {
@@ -150,25 +191,31 @@ impl AssetRequest<'_> {
             original_length: content.len() as u64,
             is_compressible: true,
         };
-        store.put(tag.as_str(), file);
+        store.put(hash.as_str(), file);
         (coding, body)
     }
 
+    /// Sends the client's request with that `Accept-Encoding`.
     async fn send(
         &self,
-        method: Method,
+        method: &Method,
+        accepted: Option<&HeaderValue>,
         limit: Duration,
         interim: &Arc<Interim>,
     ) -> Result<ClientResponse, Failure> {
         let mut request = Request::new(Outbound::Empty);
-        *request.method_mut() = method;
+        *request.method_mut() = method.clone();
         *request.uri_mut() = self.head.uri.clone();
         *request.version_mut() = self.head.version;
         let headers = request.headers_mut();
         *headers = self.head.headers.clone();
         frame_ancestors::drop_conditions_of_page(&self.head.method, headers);
+        if let Some(accepted) = accepted {
+            headers.insert(ACCEPT_ENCODING, accepted.clone());
+        }
         if etag::names_local_tag(headers) {
-            headers.remove(IF_NONE_MATCH);
+            // The date alone would say less than the client asked (RFC 9110 §13.1.3).
+            remove_all(headers, &[IF_NONE_MATCH, IF_MODIFIED_SINCE]);
         }
         let upstream = &self.service.upstream;
         let response = forward::forward(upstream, request, limit, interim).await?;

@@ -7,14 +7,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::assets::encoder::Coding;
-
 /// The fetches under way, each with a token that is cancelled when it ends.
 #[derive(Debug, Default)]
-pub(super) struct Fetches(Mutex<HashMap<FetchKey, CancellationToken>>);
-
-/// The name of a file and the coding that was asked for.
-type FetchKey = (Box<str>, Coding);
+pub(super) struct Fetches(Mutex<HashMap<Box<str>, CancellationToken>>);
 
 /// What a request for a file has to do.
 #[derive(Debug)]
@@ -29,19 +24,19 @@ pub(super) enum FetchRole {
 #[derive(Debug)]
 pub(super) struct FetchLeader {
     fetches: Arc<Fetches>,
-    key: FetchKey,
+    name: Box<str>,
     _ended: DropGuard,
 }
 
 impl Fetches {
-    /// Begins a fetch of `name` in `coding`, or finds the one under way.
-    pub(super) fn enter(self: &Arc<Self>, name: &str, coding: Coding) -> FetchRole {
-        let key = (Box::from(name), coding);
-        match self.0.lock().entry(key.clone()) {
+    /// Begins a fetch of `name`, or finds the one under way.
+    pub(super) fn enter(self: &Arc<Self>, name: &str) -> FetchRole {
+        let name = Box::from(name);
+        match self.0.lock().entry(Box::clone(&name)) {
             Entry::Occupied(fetch) => FetchRole::Follower(fetch.get().clone()),
             Entry::Vacant(fetch) => FetchRole::Leader(FetchLeader {
                 fetches: Arc::clone(self),
-                key,
+                name,
                 _ended: fetch.insert(CancellationToken::new()).clone().drop_guard(),
             }),
         }
@@ -51,13 +46,13 @@ impl Fetches {
 impl FetchLeader {
     /// The name of the file.
     pub(super) fn name(&self) -> &str {
-        &self.key.0
+        &self.name
     }
 }
 
 impl Drop for FetchLeader {
     fn drop(&mut self) {
-        self.fetches.0.lock().remove(&self.key);
+        self.fetches.0.lock().remove(&self.name);
     }
 }
 
@@ -65,29 +60,26 @@ impl Drop for FetchLeader {
 mod tests {
     use super::*;
 
-    fn lead(fetches: &Arc<Fetches>, name: &str, coding: Coding) -> FetchLeader {
-        match fetches.enter(name, coding) {
+    fn lead(fetches: &Arc<Fetches>, name: &str) -> FetchLeader {
+        match fetches.enter(name) {
             FetchRole::Leader(leader) => leader,
             FetchRole::Follower(_) => panic!("{name}: a follower"),
         }
     }
 
     #[test]
-    fn one_request_leads_for_each_file_and_coding_and_the_others_follow_until_it_ends() {
+    fn one_request_leads_for_each_file_and_the_others_follow_until_it_ends() {
         let fetches = Arc::<Fetches>::default();
-        let leader = lead(&fetches, "/a", Coding::Br);
-        let others = (
-            lead(&fetches, "/a", Coding::Gzip),
-            lead(&fetches, "/b", Coding::Br),
-        );
-        let FetchRole::Follower(ended) = fetches.enter("/a", Coding::Br) else {
+        let leader = lead(&fetches, "/a");
+        let other = lead(&fetches, "/b");
+        let FetchRole::Follower(ended) = fetches.enter("/a") else {
             panic!("two leaders");
         };
         assert!(!ended.is_cancelled());
         drop(leader);
         assert!(ended.is_cancelled());
-        drop(lead(&fetches, "/a", Coding::Br));
-        drop(others);
+        drop(lead(&fetches, "/a"));
+        drop(other);
         assert!(fetches.0.lock().is_empty());
     }
 }

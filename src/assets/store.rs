@@ -90,6 +90,17 @@ impl AssetStore {
     }
 }
 
+impl AssetStore {
+    /// Drops the file `name` in `coding`.
+    pub(super) fn remove(&self, name: &str, coding: Coding) {
+        let mut contents = self.contents.lock();
+        if let Some(removed) = contents.files.pop(&(name.into(), coding)) {
+            contents.bytes -= cost(&removed);
+            self.metrics.asset_store(contents.bytes as u64);
+        }
+    }
+}
+
 fn cost(file: &StoredFile) -> usize {
     file.body.len() + OVERHEAD_BYTES
 }
@@ -164,6 +175,17 @@ mod tests {
         store.put("/f", file(Coding::Br, 100_000));
         assert_eq!(length(&store, "/f", Coding::Br), None, "too large");
         assert_eq!(length(&store, "/e", Coding::Br), Some(2500));
+    }
+
+    #[test]
+    fn what_is_removed_leaves_its_room() {
+        let store = store_of(100_000);
+        store.put("/a", file(Coding::Br, 20));
+        store.put("/a", file(Coding::Gzip, 30));
+        store.remove("/a", Coding::Gzip);
+        store.remove("/a", Coding::Zstd);
+        assert_eq!(length(&store, "/a", Coding::Gzip), None);
+        assert_eq!(store.contents.lock().bytes, 20 + OVERHEAD_BYTES);
     }
 
     #[test]

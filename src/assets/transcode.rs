@@ -14,12 +14,12 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::assets::AssetService;
 use crate::assets::cacheability::StaticFile;
 use crate::assets::compressor::CompressionJob;
 use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
 use crate::assets::single_flight::FetchLeader;
 use crate::assets::store::StoredFile;
+use crate::assets::{AssetService, response_fields};
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::upstream::response_body::Inbound;
 
@@ -39,8 +39,6 @@ pub(super) struct Transcoder {
     pub(super) leader: FetchLeader,
     pub(super) file: StaticFile,
     pub(super) coding: Coding,
-    /// The fields of the file's responses.
-    pub(super) fields: Arc<HeaderMap>,
     /// The fields of t3's response.
     pub(super) upstream_fields: Arc<HeaderMap>,
 }
@@ -119,8 +117,6 @@ impl Transcoder {
         mut body: Inbound,
         client: &mpsc::UnboundedSender<EncodedPiece>,
     ) -> Result<(), TranscodeError> {
-        let length = usize::try_from(self.file.length).unwrap_or(usize::MAX);
-        let is_recompressed = self.file.is_compressible && self.service.compressor.has_room(length);
         let mut original = Vec::new();
         let mut out = EncodedBody::new(self.coding, self.file.length, client)?;
         while let Some(data) = next_data(&mut body, &mut out).await? {
@@ -129,18 +125,14 @@ impl Transcoder {
                 // Other tasks run between two pieces.
                 yield_now().await;
             }
-            if is_recompressed {
-                original.push(data);
+            if self.file.is_compressible {
+                original.extend_from_slice(&data);
             }
         }
         let (last, whole) = out.finish()?;
-        self.store(whole);
-        if is_recompressed {
-            self.service.compressor.push(CompressionJob {
-                name: self.leader.name().into(),
-                upstream_fields: Arc::clone(&self.upstream_fields),
-                parts: original,
-            });
+        self.store(self.coding, whole);
+        if self.file.is_compressible {
+            self.keep_original(original.into());
         }
         // Sent last: a client that has the whole file finds it in the store.
         send(client, last);
@@ -148,15 +140,28 @@ impl Transcoder {
         Ok(())
     }
 
-    fn store(&self, body: Bytes) {
+    /// Stores the file as it is, so that other codings are made of it without t3, until background
+    /// compression has.
+    fn keep_original(&self, original: Bytes) {
+        self.store(Coding::Identity, original.clone());
+        self.service.compressor.push(CompressionJob {
+            name: self.leader.name().into(),
+            upstream_fields: Arc::clone(&self.upstream_fields),
+            body: original,
+        });
+    }
+
+    fn store(&self, coding: Coding, body: Bytes) {
         let name = self.leader.name();
-        debug!(name, coding = ?self.coding, bytes = body.len(), "stored a static file");
+        debug!(name, ?coding, bytes = body.len(), "stored a static file");
+        let (upstream, is_compressible) = (&self.upstream_fields, self.file.is_compressible);
+        let fields = response_fields::of_immutable(upstream, coding, is_compressible);
         let file = StoredFile {
-            fields: Arc::clone(&self.fields),
-            coding: self.coding,
+            fields: Arc::new(fields),
+            coding,
             body,
             original_length: self.file.length,
-            is_compressible: self.file.is_compressible,
+            is_compressible,
         };
         self.service.store.put(name, file);
     }

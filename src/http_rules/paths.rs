@@ -27,6 +27,9 @@ const PAGELESS_PREFIXES: [&str; 9] = [
 /// segments `.` and `..` have.
 static PLAIN: ByteSet = ByteSet::alphanumeric_and(b"/-_~:@!$&'()*+,=");
 
+/// The characters of a hash in a file's name: base64url.
+static HASH: ByteSet = ByteSet::alphanumeric_and(b"-_");
+
 /// Below it names carry their content's hash (contract §6).
 pub const HASHED: &str = "/assets/";
 
@@ -50,6 +53,25 @@ pub fn is_file_path(path: &str) -> bool {
     let is_file =
         path == "/" || path.starts_with(HASHED) || memchr(b'.', name.as_bytes()).is_some();
     is_file && is_static_path(path)
+}
+
+/// Does the last segment of `path` end as a bundler names a file by its content's hash: `-`, eight
+/// characters of base64url, and an extension (contract §6, §11)? Eight lower-case letters may be a word,
+/// eight digits a date.
+pub fn carries_hash(path: &str) -> bool {
+    let path = path.as_bytes();
+    let name = memrchr(b'/', path).map_or(path, |slash| &path[slash + 1..]);
+    let mut stems = memchr::memchr_iter(b'.', name).map(|dot| &name[..dot]);
+    stems.any(|stem| match stem.split_last_chunk::<8>() {
+        Some(([_, .., b'-'], hash)) => is_hash(hash),
+        _ => false,
+    })
+}
+
+fn is_hash(hash: &[u8]) -> bool {
+    let has = |class: fn(&u8) -> bool| hash.iter().any(class);
+    HASH.contains_all(hash)
+        && (has(u8::is_ascii_uppercase) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)))
 }
 
 /// Is it a path at which a person opens a page of t3, such as `/`, `/<environment>/<thread>`,
@@ -143,6 +165,35 @@ mod tests {
         let paths = prefixes.flat_map(spelt);
         for path in paths.chain(files.map(str::to_owned)) {
             assert!(!is_page_path(&path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_told_from_a_word_and_from_a_date() {
+        for (path, expected) in [
+            ("/assets/index-BMH8bO9q.js", true),
+            ("/assets/index-BMH8bO9q.js.map", true),
+            ("/assets/fonts/a-aK5vsLov.woff2", true),
+            ("/assets/actionscript-3--17pq3dv.js", true),
+            ("/assets/CompositeRoot-DwXTpJ9-.js", true),
+            ("/assets/BranchToolbar.logic-QOG-LgPV.js", true),
+            ("/assets/blinds-Cvh7oS_L.js", true),
+            ("/assets/cigarette-CMJWKPHR.js", true),
+            ("/assets/settings-overview.js", false),
+            ("/assets/settings-dashboard.js", false),
+            ("/assets/on-my-way-in-time.js", false),
+            ("/assets/report-20261129.js", false),
+            ("/assets/index-BMH8bO9q", false),
+            ("/assets/index-BMH8bO9q/a.js", false),
+            ("/assets/index-BMH8bO9qX.js", false),
+            ("/assets/index-BMH8b+9q.js", false),
+            ("/assets/-BMH8bO9q.js", false),
+            ("/assets/BMH8bO9q.js", false),
+            ("/assets/a.js", false),
+            ("/assets/", false),
+            ("", false),
+        ] {
+            assert_eq!(carries_hash(path), expected, "{path}");
         }
     }
 

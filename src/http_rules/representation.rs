@@ -20,9 +20,8 @@ pub const SPECIAL_REQUEST: [HeaderName; 5] = [
     IF_UNMODIFIED_SINCE,
 ];
 
-/// A response with one of these is no plain file, or has its own caching rules.
-pub const SPECIAL_FILE: [HeaderName; 9] = [
-    CACHE_CONTROL,
+/// A response with one of these is no plain file, or has caching rules that are not understood here.
+pub const SPECIAL_FILE: [HeaderName; 8] = [
     CONTENT_ENCODING,
     CONTENT_RANGE,
     EXPIRES,

@@ -7,5 +7,6 @@ mod revalidation;
 pub(crate) mod site;
 mod store;
 mod streaming;
+mod validated;
 mod warmup;
 mod warmup_memory;

@@ -88,7 +88,8 @@ async fn responses_with_caching_or_coding_of_their_own_are_left_alone() {
     let body = script(5000);
     for lines in [
         "Cache-Control: no-store\r\n",
-        "Cache-Control: public, max-age=31536000, immutable\r\n",
+        "Cache-Control: no-cache, no-transform\r\n",
+        "Cache-Control: private, max-age=3600\r\n",
         "Expires: 0\r\n",
         "Pragma: no-cache\r\n",
         "Content-Encoding: gzip\r\n",
@@ -104,6 +105,15 @@ async fn responses_with_caching_or_coding_of_their_own_are_left_alone() {
             assert_untouched(&on, &off, &format!("GET {path}\nAccept-Encoding: br")).await;
         }
     }
+}
+
+/// t3 says so below /assets/ only (contract §6): elsewhere it is something else's rule.
+#[tokio::test]
+async fn an_immutable_file_elsewhere_is_left_alone() {
+    let lines = "Cache-Control: public, max-age=31536000, immutable\r\n";
+    let response = file_with("text/javascript", lines, &script(5000));
+    let (on, off) = both(vec![("/x.js", response)]).await;
+    assert_untouched(&on, &off, "GET /x.js\nAccept-Encoding: br").await;
 }
 
 #[tokio::test]

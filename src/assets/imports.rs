@@ -1,0 +1,184 @@
+//! Which files t3's page and its scripts name, in the order in which a browser needs them. Pure.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::http_rules::paths;
+
+/// How many files are fetched. A page of v0.0.42 loads 159, which are among the first 310 that it and its
+/// scripts name (contract §11).
+const MAX_FILES: usize = 384;
+
+/// How many bytes, as t3 sends them.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How far from the page: its own scripts are 1, what those import 2, what these import 3.
+const MAX_DEPTH: u32 = 3;
+
+/// The longest name.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The files that are to be fetched.
+#[derive(Debug, Default)]
+pub(super) struct FetchPlan {
+    waiting: VecDeque<NamedFile>,
+    named: HashSet<String>,
+    fetched_bytes: u64,
+}
+
+/// A file below /assets/.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedFile {
+    /// Its path.
+    pub(super) name: String,
+    depth: u32,
+}
+
+impl FetchPlan {
+    /// The files in quoted attributes of `html`, t3's page: scripts, styles and module preloads.
+    pub(super) fn of_page(html: &[u8]) -> Self {
+        let mut plan = Self::default();
+        for text in quoted(html) {
+            let name = text.strip_prefix(paths::HASHED);
+            plan.add(name.map(|name| format!("{}{name}", paths::HASHED)), 1);
+        }
+        plan
+    }
+
+    /// The next file, each once, those nearest to the page first.
+    pub(super) fn next(&mut self) -> Option<NamedFile> {
+        self.waiting.pop_front()
+    }
+
+    /// Adds what `file`, whose content is `script`, names: imports, static and dynamic, lists of
+    /// preloads, and what a style sheet refers to. Only a name with a hash counts as one, as a script
+    /// has other texts too.
+    pub(super) fn follow(&mut self, file: &NamedFile, script: &[u8]) {
+        self.fetched_bytes += script.len() as u64;
+        let is_text = [".js", ".mjs", ".css"]
+            .iter()
+            .any(|end| file.name.ends_with(end));
+        if !is_text || file.depth >= MAX_DEPTH {
+            return;
+        }
+        let folder = file.name.rfind('/').map_or("/", |end| &file.name[..=end]);
+        for text in quoted(script).filter(|text| paths::carries_hash(text)) {
+            let name = match text.strip_prefix("./") {
+                Some(beside) => Some(format!("{folder}{beside}")),
+                None if text.starts_with(paths::HASHED) => Some(text.to_owned()),
+                None if text.starts_with(&paths::HASHED[1..]) => Some(format!("/{text}")),
+                None => None,
+            };
+            self.add(name, file.depth + 1);
+        }
+    }
+
+    fn add(&mut self, name: Option<String>, depth: u32) {
+        let has_room = self.named.len() < MAX_FILES && self.fetched_bytes < MAX_BYTES;
+        let Some(name) = name.filter(|name| has_room && is_plain(name)) else {
+            return;
+        };
+        if self.named.insert(name.clone()) {
+            self.waiting.push_back(NamedFile { name, depth });
+        }
+    }
+}
+
+/// What stands between quotation marks or parentheses.
+fn quoted(text: &[u8]) -> impl Iterator<Item = &str> {
+    let parts = text.split(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'(' | b')'));
+    let short = parts.filter(|part| part.len() <= MAX_NAME_BYTES);
+    short.filter_map(|part| str::from_utf8(part).ok())
+}
+
+/// Is it the path of a file below /assets/ that every reader reads alike?
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_graphic())
+        && !name.contains(['?', '#', '<', '>'])
+        && name.len() > paths::HASHED.len()
+        && name.starts_with(paths::HASHED)
+        && paths::is_static_path(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(plan: &mut FetchPlan) -> Vec<String> {
+        std::iter::from_fn(|| plan.next())
+            .map(|file| file.name)
+            .collect()
+    }
+
+    #[test]
+    fn scripts_styles_and_preloads_of_a_page_are_found_once_each() {
+        let html = br#"<!doctype html><html><head>
+            <script type="module" crossorigin src="/assets/index-BaqlnIud.js"></script>
+            <link rel=modulepreload href='/assets/vendor-1.js'>
+            <link rel="stylesheet" href="/assets/index-D.css"><link href="/favicon.ico">
+            <link href="/assets/index-D.css"><script src="/assets/a.js?v=1"></script>
+            <script src="https://other.test/assets/x.js"></script><a href="/assets/">x</a>
+            <a href="/assets/../api/x">x</a><a href="/assets/a b.js">x</a></head></html>"#;
+        let expected = [
+            "/assets/index-BaqlnIud.js",
+            "/assets/vendor-1.js",
+            "/assets/index-D.css",
+        ];
+        assert_eq!(names(&mut FetchPlan::of_page(html)), expected);
+        assert!(names(&mut FetchPlan::of_page(b"")).is_empty());
+        assert!(names(&mut FetchPlan::of_page(b"\"/assets/\xff\"")).is_empty());
+    }
+
+    #[test]
+    fn what_a_script_or_a_style_sheet_names_is_followed_below_assets_only() {
+        let script = br#"const d=(m.f=["assets/main-BP8DcnWJ.js","assets/main-x9o7QJ8O.css"]);
+            import{a}from"./check-BtUF0cad.js";import'/assets/zap-BPnVb6y3.js';
+            const l=()=>import(`./dynamic-BDx5JDZ4.js`);import"./check-BtUF0cad.js";
+            fetch("/api/x-BDx5JDZ4.js");import("../up-BDx5JDZ4.js");import("./../up-BDx5JDZ4.js");
+            import("https://other.test/assets/x-BDx5JDZ4.js");import("//other.test/x-BDx5JDZ4.js");
+            x("./%2e%2e/x-BDx5JDZ4.js");x("./a b-BDx5JDZ4.js");x("./overview-settings.js");
+            x("react-BDx5JDZ4.js")"#;
+        let of_script = [
+            "/assets/main-BP8DcnWJ.js",
+            "/assets/main-x9o7QJ8O.css",
+            "/assets/check-BtUF0cad.js",
+            "/assets/zap-BPnVb6y3.js",
+            "/assets/dynamic-BDx5JDZ4.js",
+        ];
+        let style = b"@font-face{src:url(/assets/a-aK5vsLov.woff2)}.a{b:url('./b-aK5vsLov.svg')}";
+        let of_style = ["/assets/a-aK5vsLov.woff2", "/assets/b-aK5vsLov.svg"];
+        for (name, content, expected) in [
+            ("/assets/index-BaqlnIud.js", &script[..], &of_script[..]),
+            ("/assets/index-BaqlnIud.css", style, &of_style),
+            ("/assets/index-BaqlnIud.wasm", script, &[]),
+        ] {
+            let mut plan = FetchPlan::default();
+            plan.add(Some(name.to_owned()), 1);
+            let file = plan.next().expect("it");
+            plan.follow(&file, content);
+            assert_eq!(names(&mut plan), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_number_the_bytes_and_the_depth_are_bounded() {
+        let script = |offset: usize| -> String {
+            let name = |number: usize| format!("\"./a-Ab{:06}.js\" ", offset + number);
+            (0..1000).map(name).collect()
+        };
+        let mut plan = FetchPlan::of_page(script(0).replace("./", "/assets/").as_bytes());
+        assert_eq!(names(&mut plan).len(), MAX_FILES);
+        let mut plan = FetchPlan::of_page(b"\"/assets/a.js\"");
+        let first = plan.next().expect("one");
+        plan.follow(&first, &vec![b' '; MAX_BYTES as usize]);
+        plan.follow(&first, script(0).as_bytes());
+        assert!(names(&mut plan).is_empty());
+        let mut plan = FetchPlan::of_page(b"\"/assets/a.js\"");
+        for depth in 1.. {
+            let Some(file) = plan.next() else {
+                assert_eq!(depth, MAX_DEPTH + 1);
+                break;
+            };
+            plan.follow(&file, format!("'./a-Ab00000{depth}.js'").as_bytes());
+        }
+    }
+}
