@@ -29,6 +29,7 @@ use tracing::debug;
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
 use crate::fast_path::request::rewrite;
 use crate::fast_path::request_writer::Rules;
+use crate::http_rules::path_secrets;
 use crate::metrics::requests::Stream;
 use crate::process::Tasks;
 use crate::state::Services;
@@ -95,7 +96,7 @@ pub async fn serve(
         let ids = &services.request_ids;
         debug!(
             method = request.method(),
-            path = request.path(&connection.unread),
+            path = &*path_secrets::shown(request.path(&connection.unread)),
             route = "fast path",
             request_id = %request.id(&connection.unread, ids),
             "request"

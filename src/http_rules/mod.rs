@@ -11,6 +11,7 @@ pub mod header_map;
 pub mod header_policy;
 pub mod name_pattern;
 pub mod origin;
+pub mod path_secrets;
 pub mod paths;
 pub mod representation;
 pub mod request_id;

@@ -5,7 +5,7 @@ use memchr::{memchr, memrchr};
 use crate::http_rules::grammar::ByteSet;
 
 /// The first segments below which t3 serves no static files (contract §6).
-const DYNAMIC_PREFIXES: [&str; 5] = ["api", "attachments", "oauth", ".well-known", "ws"];
+const DYNAMIC_PREFIXES: [&str; 6] = ["api", "attachments", "mcp", "oauth", ".well-known", "ws"];
 
 /// The first segments below which nobody opens a page: t3's API, token endpoints, files and sockets
 /// (contract §5, §6), and the dispatcher's own probes. Where operators let requests past single
@@ -219,6 +219,7 @@ mod tests {
             ("/.WELL-KNOWN/x", false),
             ("/ws", false),
             ("/ws/", false),
+            ("/mcp", false),
             ("/%61pi/x", false),
             ("/assets/%2e%2e/api/x", false),
             ("/assets/../api/x", false),

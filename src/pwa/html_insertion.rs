@@ -1,4 +1,4 @@
-//! Inserts markup at the end of an HTML page's head while the page streams by. Pure.
+//! Inserts markup at the end of an HTML page's head, or amends the manifest's link that is there, while the page streams by. Pure.
 
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ const MAX_HEAD_BYTES: usize = 256 * 1024;
 
 /// The parser's memory, which holds the tag that it is in.
 const PARSER_MEMORY_BYTES: usize = 512 * 1024;
+
+/// The CSS selector of a manifest that the page has already.
+const OWN_MANIFEST: &str = "link[rel~=manifest i]";
 
 /// One page on its way.
 pub(super) struct HeadInsertion {
@@ -35,8 +38,9 @@ struct HeadState {
 }
 
 impl HeadInsertion {
-    /// Inserts `html` once, unless an element that matches the CSS selector `unless` comes first.
-    pub(super) fn new(html: &'static str, unless: &'static str) -> Self {
+    /// Inserts `html` once, unless the head has a link to a manifest: that one is fetched with cookies
+    /// then.
+    pub(super) fn new(html: &'static str) -> Self {
         let output = RewriterOutput::default();
         let (own, head, body) = (output.clone(), output.clone(), output.clone());
         let settings = Settings::new_send()
@@ -47,8 +51,15 @@ impl HeadInsertion {
                     .with_max_allowed_memory_usage(PARSER_MEMORY_BYTES)
                     .with_graceful_bail_out_on_memory_limit_exceeded(true),
             )
-            .append_element_content_handler(element!(unless, move |_| {
+            .append_element_content_handler(element!(OWN_MANIFEST, move |link| {
+                if own.has_head_ended() {
+                    return Ok(());
+                }
                 own.refuse_insertion();
+                let href = link.get_attribute("href").unwrap_or_default();
+                if is_of_this_origin(&href) {
+                    link.set_attribute("crossorigin", "use-credentials")?;
+                }
                 Ok(())
             }))
             .append_element_content_handler(element!("head", move |element| {
@@ -100,6 +111,12 @@ impl HeadInsertion {
     }
 }
 
+/// Is it a path? Another origin does not expect cookies.
+fn is_of_this_origin(href: &str) -> bool {
+    let href = href.trim();
+    href.starts_with('/') && !href[1..].starts_with(['/', '\\'])
+}
+
 impl RewriterOutput {
     /// What was written since the last call.
     fn take(&self) -> Bytes {
@@ -132,10 +149,8 @@ impl OutputSink for RewriterOutput {
 mod tests {
     use super::*;
 
-    const UNLESS: &str = "link[rel~=manifest i]";
-
     fn inserted(chunks: &[&[u8]]) -> Vec<u8> {
-        let mut insertion = HeadInsertion::new("<NEW>", UNLESS);
+        let mut insertion = HeadInsertion::new("<NEW>");
         let mut out = Vec::new();
         for chunk in chunks {
             out.extend_from_slice(&insertion.push(Bytes::copy_from_slice(chunk)));
@@ -190,7 +205,10 @@ mod tests {
             "<",
             "<p>no head",
             "<head><title>cut",
-            "<head><link REL='x Manifest' href=/m></head><body>x",
+            "<head><link REL='x Manifest' href=//other.test/m></head><body>x",
+            "<head><link rel=manifest href='/\\other.test/m'></head><body>x",
+            "<head><link rel=manifest href=\"https://other.test/m\"></head><body>x",
+            "<head><link rel=manifest></head><body>x",
             "<head><title></head><body>in a title",
             "</head><p a=\"",
             "<head\0><a \"'=</hea",
@@ -203,13 +221,44 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_of_this_origin_is_fetched_with_cookies() {
+        for (link, expected) in [
+            (
+                "<link rel=\"manifest\" href=\"/manifest.webmanifest\" />",
+                "<link rel=\"manifest\" href=\"/manifest.webmanifest\" crossorigin=\"use-credentials\" />",
+            ),
+            (
+                "<link REL='x Manifest' href=/m>",
+                "<link REL='x Manifest' href=/m crossorigin=\"use-credentials\">",
+            ),
+            (
+                "<link crossorigin rel=manifest href=/m>",
+                "<link crossorigin=\"use-credentials\" rel=manifest href=/m>",
+            ),
+            (
+                "<link rel=manifest href=/m crossorigin=anonymous>",
+                "<link rel=manifest href=/m crossorigin=\"use-credentials\">",
+            ),
+        ] {
+            let page = |link: &str| format!("<head><title>a</title>{link}</head><body>{link}");
+            let given = page(link);
+            let expected = format!("<head><title>a</title>{expected}</head><body>{link}");
+            for middle in 0..=given.len() {
+                let (one, two) = given.as_bytes().split_at(middle);
+                let out = String::from_utf8(inserted(&[one, two])).expect("UTF-8");
+                assert_eq!(out, expected, "cut at {middle}");
+            }
+        }
+    }
+
+    #[test]
     fn the_search_for_the_end_of_the_head_is_bounded() {
         let page = [b"<head>".to_vec(), b"<i>x</i>".repeat(40_000)].concat();
         let page = [&page[..], b"</head><body>"].concat();
         let chunks: Vec<_> = page.chunks(10_000).collect();
         assert!(inserted(&chunks) == page);
         // Nor is an endless tag held back for ever.
-        let mut insertion = HeadInsertion::new("<NEW>", UNLESS);
+        let mut insertion = HeadInsertion::new("<NEW>");
         let mut out = Vec::new();
         for _ in 0..30 {
             out.push(insertion.push(Bytes::from(vec![b'a'; 10_000])).len());

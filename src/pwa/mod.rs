@@ -1,6 +1,7 @@
 //! t3's page as an installable web app: a manifest, and the tags in the page that refer to it.
 //!
-//! t3 up to v0.0.28 has neither. If a later version has its own, they are left unchanged.
+//! t3 up to v0.0.28 has neither. A later version has its own manifest (contract §11): nothing is added,
+//! and its link has it fetched with cookies, as single sign-on lets nobody in without them.
 
 pub mod html_insertion;
 pub mod icon;

@@ -26,9 +26,6 @@ const TAGS: &str = concat!(
     "<meta name=\"apple-mobile-web-app-title\" content=\"T3 Code\">",
 );
 
-/// The CSS selector of a manifest that the page has already.
-const OWN_MANIFEST: &str = "link[rel~=manifest i]";
-
 /// Would the response to the request with `head` be shown as a page?
 pub(super) fn are_for(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
@@ -37,7 +34,8 @@ pub(super) fn are_for(head: &Parts) -> bool {
         && !is_transform_forbidden(&head.headers)
 }
 
-/// Inserts the tags if `response` is a page from t3; any other is returned unchanged.
+/// Inserts the tags if `response` is a page from t3, or has the manifest that the page brings fetched with
+/// cookies; any other is returned unchanged.
 pub(super) fn insert(response: ClientResponse) -> ClientResponse {
     if response.status() != StatusCode::OK || !is_page(response.headers()) {
         return response;
@@ -83,7 +81,7 @@ fn drop_fields_of_original(headers: &mut HeaderMap) {
 
 /// `page` with the tags. A page that is cut short is cut short here too.
 fn with_tags(page: Inbound) -> ResponseBody {
-    let mut insertion = HeadInsertion::new(TAGS, OWN_MANIFEST);
+    let mut insertion = HeadInsertion::new(TAGS);
     let end = stream::once(async { None });
     let frames = BodyStream::new(page).map(Some).chain(end);
     let frames = frames.flat_map(move |frame| {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
+
 use crate::http_rules::paths;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, PageTransform};
@@ -56,7 +59,13 @@ impl Router<'_> {
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
         let (upstream, interim) = (&self.services.upstream, &context.client.interim);
-        let response = forward::forward(upstream, context.request(body), limit, interim).await?;
+        let mut request = context.request(body);
+        if self.page_transform(context).is_some() {
+            // Tags are inserted into what can be read.
+            let identity = HeaderValue::from_static("identity");
+            request.headers_mut().insert(ACCEPT_ENCODING, identity);
+        }
+        let response = forward::forward(upstream, request, limit, interim).await?;
         Ok(response.map(ResponseBody::Relayed))
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::access::Standing;
+use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
 use crate::http_rules::{browser_request, cookies, header_map, paths};
@@ -80,7 +81,8 @@ impl Router<'_> {
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());
-        debug!(method = %request.method(), path = request.uri().path(), ?route, request_id = %id, "request");
+        let path = request.uri().path();
+        debug!(method = %request.method(), path = &*shown(path), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body, services.access.header_policy());

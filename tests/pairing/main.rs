@@ -9,6 +9,7 @@ mod failures;
 mod healing;
 mod labels;
 mod loops;
+mod other_sockets;
 mod page_load;
 mod replaced;
 mod restart;

@@ -67,6 +67,7 @@ mod revoked_session;
 mod session_check_failures;
 mod session_owner;
 mod shared_secret;
+mod signed_paths;
 mod slow_clients;
 mod trusted_proxies;
 mod upgrades;

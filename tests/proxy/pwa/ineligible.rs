@@ -88,9 +88,9 @@ async fn errors_and_redirections_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_page_with_a_manifest_or_a_broken_head_is_left_alone() {
+async fn a_page_with_a_broken_head_or_a_manifest_elsewhere_is_left_alone() {
     for page in [
-        "<head><link rel=manifest href=/own></head><body>",
+        "<head><link rel=manifest href=https://other.test/own></head><body>",
         "<head><link crossorigin REL='icon MANIFEST'></head>",
         "<head><title></head><body>never closed",
         "<p>no head, no body",

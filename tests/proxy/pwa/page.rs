@@ -26,6 +26,37 @@ fn tagged(page: &str) -> String {
     page.replacen("</head>", &format!("{TAGS}</head>"), 1)
 }
 
+/// t3 v0.0.42 has a manifest of its own, and compresses a page unless it is asked for it as it is.
+#[tokio::test]
+async fn a_manifest_of_t3_s_own_is_fetched_with_cookies_and_nothing_is_added() {
+    let own = "<link rel=\"manifest\" href=\"/manifest.webmanifest\" />";
+    let amended = own.replace(" />", " crossorigin=\"use-credentials\" />");
+    let plain = page(3000).replacen("<script", &format!("{own}<script"), 1);
+    let response = file_with(
+        HTML,
+        "cache-control: no-cache\r\nvary: Accept-Encoding\r\n",
+        plain.as_bytes(),
+    );
+    for args in [&["--assets", "on"][..], &["--assets", "off"]] {
+        let t3 = RawUpstream::serving(vec![("/", response.clone())]).await;
+        let world = Site::of(t3, args).await;
+        let head = format!("{}\nAccept-Encoding: gzip, br", load("/"));
+        let response = request(world.addr(), &head).await;
+        assert_eq!(
+            decoded(&response),
+            plain.replacen(own, &amended, 1).as_bytes(),
+            "{args:?}"
+        );
+        for head in world.t3.client_heads("/") {
+            assert!(
+                head.to_lowercase()
+                    .contains("\r\naccept-encoding: identity\r\n"),
+                "{head}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn length_and_validators_are_those_of_the_tagged_page() {
     let plain = page(3000);

@@ -32,6 +32,11 @@ pub(crate) async fn respond(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let response = match (exchange.head.method(), target.route()) {
         ("OPTIONS", _) => preflight(exchange.state.facts.preflight_headers),
         ("GET" | "HEAD", "/ws") => return upgrade::rpc(exchange).await,
+        ("GET", "/api/preview-stream/ws" | "/api/device-hub/ws")
+            if !exchange.state.facts.routes_of_june =>
+        {
+            return upgrade::socket(exchange).await;
+        }
         (method, route) => match api(exchange, method, route).await? {
             Some(Reply::Response(response)) => response,
             Some(Reply::Lost) => return Ok(After::Drop),

@@ -16,6 +16,11 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
         let refusal = errors::incompatible_protocol(number);
         return exchange.send(&refusal).await;
     }
+    socket(exchange).await
+}
+
+/// The same without the query: t3's other sockets, too, such as the preview's stream (contract §5).
+pub(super) async fn socket(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let session = match session(exchange) {
         Ok(session) => session,
         Err(refusal) => return exchange.send(&refusal).await,
