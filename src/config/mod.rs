@@ -1,6 +1,7 @@
 //! The command line: options from flags and environment, as the typed values that each part takes.
 
 pub mod allow_options;
+pub mod cli_options;
 pub mod options;
 pub mod parse;
 pub mod timing;

@@ -10,17 +10,12 @@ use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
 use crate::config::allow_options::AllowConfig;
+use crate::config::cli_options::CliConfig;
 use crate::config::parse;
 use crate::http_rules::name_pattern::NamePattern;
 
 /// The port of /metrics unless another one is set.
 const METRICS_PORT: u16 = 9464;
-
-/// Path of the t3 CLI in the stack; used if it is there and no other is set.
-const STACK_BIN: &str = "/data/npm-global/bin/t3";
-
-/// t3's base directory in the stack; used if it is there and no other is set.
-const STACK_HOME: &str = "/data/t3";
 
 /// Where clients and Prometheus connect, and how long a drain may take.
 #[derive(Debug, Clone, Args)]
@@ -92,19 +87,6 @@ pub struct PairingConfig {
         hide_short_help = true
     )]
     pub token_file: Option<PathBuf>,
-}
-
-/// The t3 CLI and its base directory.
-#[derive(Debug, Clone, Args)]
-pub struct CliConfig {
-    /// The t3 CLI; its folder is put first in the child's PATH [default: /data/npm-global/bin/t3 if
-    /// it is there, else `t3` on PATH].
-    #[arg(long, env = "T3_BIN", value_name = "PATH")]
-    t3_bin: Option<PathBuf>,
-
-    /// t3's base directory [default: /data/t3 if it is there, else t3's own default].
-    #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
-    t3_home: Option<PathBuf>,
 }
 
 /// The source of pairing credentials.
@@ -267,24 +249,6 @@ impl PairingConfig {
         is_contradicted.then_some(
             "DISPATCHER_TOKEN_FILE is for t3's API, which DISPATCHER_MINT=cli does not use",
         )
-    }
-}
-
-impl CliConfig {
-    /// The program to start, looked up at each call: an installation may have ended meanwhile.
-    pub fn program(&self) -> PathBuf {
-        self.t3_bin.clone().unwrap_or_else(|| {
-            let stack = PathBuf::from(STACK_BIN);
-            if stack.is_file() { stack } else { "t3".into() }
-        })
-    }
-
-    /// The value of `--base-dir`, or `None` for t3's own default.
-    pub fn base_dir(&self) -> Option<PathBuf> {
-        self.t3_home.clone().or_else(|| {
-            let stack = PathBuf::from(STACK_HOME);
-            stack.is_dir().then_some(stack)
-        })
     }
 }
 

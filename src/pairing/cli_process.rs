@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
-use crate::config::options::CliConfig;
+use crate::config::cli_options::CliConfig;
 use crate::metrics::pairing::CliOutcome;
 use crate::pairing::secret::redacted;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
-use crate::config::options::CliConfig;
+use crate::config::cli_options::CliConfig;
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::admin_api::{AdminApiError, AdminCall};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::config::options::CliConfig;
+use crate::config::cli_options::CliConfig;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{CliCommand, CliOutcome};
 use crate::pairing::cli_process::{self, CliError};
