@@ -66,24 +66,28 @@ impl CliError {
     }
 }
 
-/// Runs the CLI with `args` and the base directory; returns its standard output. Dropping the
-/// future kills it and all processes that it started.
-pub(super) async fn run(config: &CliConfig, args: &[&str]) -> Result<Vec<u8>, CliError> {
+/// Runs the CLI of the t3 that listens on `t3_port` with `args` and the base directory; returns its
+/// standard output. Dropping the future kills it and all processes that it started.
+pub(super) async fn run(
+    config: &CliConfig,
+    t3_port: u16,
+    args: &[&str],
+) -> Result<Vec<u8>, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
     command.args(args);
     if let Some(base_dir) = config.base_dir() {
         command.arg("--base-dir").arg(base_dir);
     }
-    finish(command, &program).await
+    finish(command, &program, t3_port).await
 }
 
 /// The first line that `--version` prints. It needs no base directory.
-pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
+pub(super) async fn version(config: &CliConfig, t3_port: u16) -> Result<String, CliError> {
     let program = config.program();
     let mut command = Command::new(&program);
     command.arg("--version");
-    let printed = finish(command, &program).await?;
+    let printed = finish(command, &program, t3_port).await?;
     let first = String::from_utf8_lossy(&printed);
     let first = first.lines().next().unwrap_or_default().trim();
     match first.is_empty() {
@@ -92,9 +96,12 @@ pub(super) async fn version(config: &CliConfig) -> Result<String, CliError> {
     }
 }
 
-async fn finish(mut command: Command, program: &Path) -> Result<Vec<u8>, CliError> {
+async fn finish(mut command: Command, program: &Path, t3_port: u16) -> Result<Vec<u8>, CliError> {
     let inherited = std::env::vars_os().filter(|(name, _)| is_inherited(name));
     command.env_clear().envs(inherited);
+    // Without it, each run looks for a free port and listens for a moment on the one that t3 may be about
+    // to take (contract §1).
+    command.env("T3CODE_PORT", t3_port.to_string());
     if let Some(path) = path_with(program) {
         command.env("PATH", path);
     }

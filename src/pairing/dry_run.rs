@@ -43,7 +43,12 @@ impl DryRun {
     /// A dry run on the t3 of `upstream`, whose CLI `cli` names.
     pub fn new(cli: CliConfig, upstream: Arc<Upstream>, timing: Timing) -> Self {
         Self {
-            cli: T3Cli::new(cli, timing.cli_run, Arc::<Metrics>::default()),
+            cli: T3Cli::new(
+                cli,
+                upstream.port(),
+                timing.cli_run,
+                Arc::<Metrics>::default(),
+            ),
             upstream,
             exchange: CredentialExchange::default(),
             timing,

@@ -85,7 +85,12 @@ impl Pairing {
         port: u16,
     ) -> Self {
         let mode = config.mint_mode();
-        let cli = Arc::new(T3Cli::new(config.cli, timing.cli_run, Arc::clone(&metrics)));
+        let cli = Arc::new(T3Cli::new(
+            config.cli,
+            upstream.port(),
+            timing.cli_run,
+            Arc::clone(&metrics),
+        ));
         let session = AdminSession::new(config.token_file, &cli, timing, port);
         let admin_api = Arc::new(AdminApi::new(
             Arc::clone(&upstream),

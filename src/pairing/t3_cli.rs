@@ -30,6 +30,7 @@ pub(super) const ADMIN_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60)
 #[derive(Debug)]
 pub(super) struct T3Cli {
     config: CliConfig,
+    t3_port: u16,
     run_limit: Duration,
     metrics: Arc<Metrics>,
     turn: Semaphore,
@@ -43,9 +44,16 @@ struct QueuedRun<'a>(&'a AtomicUsize);
 
 impl T3Cli {
     /// Runs the program that `config` names, each time for at most `run_limit`, repetitions included.
-    pub(super) fn new(config: CliConfig, run_limit: Duration, metrics: Arc<Metrics>) -> Self {
+    /// `t3_port` is the port of t3.
+    pub(super) fn new(
+        config: CliConfig,
+        t3_port: u16,
+        run_limit: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             config,
+            t3_port,
             run_limit,
             metrics,
             turn: Semaphore::new(1),
@@ -83,7 +91,11 @@ impl T3Cli {
 
     /// The CLI's version, as it prints it.
     pub(super) async fn version(&self) -> Result<String, CliError> {
-        let version = timeout(self.run_limit, cli_process::version(&self.config)).await;
+        let version = timeout(
+            self.run_limit,
+            cli_process::version(&self.config, self.t3_port),
+        )
+        .await;
         version.unwrap_or(Err(CliError::Timeout))
     }
 
@@ -154,7 +166,7 @@ impl T3Cli {
     ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match cli_process::run(&self.config, args).await {
+            match cli_process::run(&self.config, self.t3_port, args).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
                     if let Some(command) = command {
                         self.metrics.cli_locked(command);

@@ -125,6 +125,11 @@ impl Upstream {
         Ok(Upgrade::Switched(response.map(drop), stream, early))
     }
 
+    /// The port that t3 listens on.
+    pub fn port(&self) -> u16 {
+        self.config.port
+    }
+
     /// How long t3 may take for a response without a shorter limit.
     pub fn response_timeout(&self) -> Duration {
         self.config.response_timeout

@@ -12,13 +12,14 @@ use crate::common::process::{Process, binary, command, output};
 use crate::common::{Scrape, skip};
 
 /// What the CLI may get; a shell adds the last three for itself.
-const ALLOWED: [&str; 10] = [
+const ALLOWED: [&str; 11] = [
     "HOME",
     "LANG",
     "NODE_COMPILE_CACHE",
     "NODE_EXTRA_CA_CERTS",
     "PATH",
     "T3CODE_HOME",
+    "T3CODE_PORT",
     "TMPDIR",
     "PWD",
     "SHLVL",
@@ -32,7 +33,7 @@ fn the_cli_gets_nothing_of_the_dispatcher_s_own_environment() {
     fs::write(&cli, "#!/bin/sh\nenv >\"$0.env\"\n").expect("a writable directory");
     fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).expect("its owner");
     let mut command = command();
-    for name in ALLOWED.iter().take(7).filter(|name| **name != "PATH") {
+    for name in ALLOWED.iter().take(8).filter(|name| **name != "PATH") {
         command.env(name, dir.path());
     }
     for (name, value) in [
@@ -53,8 +54,11 @@ fn the_cli_gets_nothing_of_the_dispatcher_s_own_environment() {
     let names: BTreeSet<_> = names.map(|(name, _)| name).collect();
     let allowed: BTreeSet<_> = ALLOWED.into();
     assert!(names.is_subset(&allowed), "{environment}");
-    let wanted: BTreeSet<_> = ALLOWED[..7].iter().copied().collect();
+    let wanted: BTreeSet<_> = ALLOWED[..8].iter().copied().collect();
     assert!(names.is_superset(&wanted), "{environment}");
+    // Its own would be looked for, and held for a moment: it is t3's, whatever the environment says.
+    let mut lines = environment.lines();
+    assert!(lines.any(|line| line == "T3CODE_PORT=1"), "{environment}");
 }
 
 /// A program without rights beyond those of its user, who may be root.
