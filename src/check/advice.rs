@@ -26,7 +26,9 @@ pub(super) fn finding(what: impl ToString, advice: impl Into<String>) -> Finding
 /// The t3 CLI failed.
 pub(super) fn on_cli(error: &CliError) -> Finding {
     let advice = match error {
-        CliError::Spawn(_) => "install t3, or set T3_BIN to its CLI; it needs Node 24.10 or later",
+        CliError::Spawn(_) => {
+            "install t3, or set T3_BIN to its CLI; from npm it needs Node 24.10 or later, as a single executable the system that it was made for"
+        }
         CliError::Timeout => {
             "run it by hand and see where it stops; is the machine or the volume overloaded?"
         }
@@ -81,7 +83,7 @@ pub(super) fn on_mint(error: &AdminApiError) -> Finding {
         AdminApiError::Upstream(_) => "t3 has just gone: try again",
         AdminApiError::NoSession => "see the step before",
         AdminApiError::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            "t3 does not accept the session that its CLI issued: are T3CODE_HOME and `t3 serve --base-dir` the same?"
+            "t3 does not accept the session that its CLI issued: are T3CODE_HOME and `t3 serve --base-dir` the same, and is the CLI of t3's own version (T3_BIN)?"
         }
         AdminApiError::Status(status) if status.is_server_error() => "look at t3's log",
         AdminApiError::Status(_) | AdminApiError::Unusable => UPGRADED,
@@ -94,7 +96,7 @@ pub(super) fn on_exchange(error: &ExchangeError) -> Finding {
     let advice = match error {
         ExchangeError::Upstream(_) => "t3 cut the connection: look at its log",
         ExchangeError::Status(StatusCode::UNAUTHORIZED) => {
-            "t3 does not know the credential: are T3CODE_HOME and `t3 serve --base-dir` the same?"
+            "t3 does not know the credential: are T3CODE_HOME and `t3 serve --base-dir` the same, and is the CLI of t3's own version (T3_BIN)?"
         }
         ExchangeError::Status(status) if status.is_server_error() => "look at t3's log",
         ExchangeError::Status(_) | ExchangeError::NoCookie => UPGRADED,

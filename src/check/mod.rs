@@ -16,6 +16,7 @@ use crate::check::report::{CheckReport, Finding};
 use crate::config::options::{MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
+use crate::pairing::cli_process::CliError;
 use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
 use crate::pairing::exchange::Session;
 use crate::process::Tasks;
@@ -119,7 +120,14 @@ impl Check {
         let (start, program) = (Instant::now(), self.pairing.cli.program());
         let program = program.display();
         let found = match self.dry_run.version().await {
-            Ok(version) => Ok(((), format!("{program}, {version}"))),
+            Ok(version) => {
+                let others = match self.pairing.cli.others() {
+                    others if others.is_empty() => others,
+                    others => format!("; T3_BIN chooses another: {others}"),
+                };
+                Ok(((), format!("{program}, {version}{others}")))
+            }
+            Err(error @ CliError::Spawn(_)) => Err(on_cli(&error)),
             Err(error) => {
                 let found = on_cli(&error);
                 Err(finding(format!("{program}: {}", found.what), found.advice))

@@ -1,7 +1,7 @@
 //! One run of the t3 CLI as a child process, with bounded output and nothing left behind.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -34,9 +34,9 @@ pub enum CliError {
     /// Too many runs wait: its turn would not come in time, or did not.
     #[error("too many runs of the t3 CLI wait")]
     Busy,
-    /// It cannot be started.
+    /// It cannot be started: its path, and why.
     #[error("the t3 CLI cannot be started: {0}")]
-    Spawn(io::Error),
+    Spawn(String),
     /// It did not end in time and was killed.
     #[error("the t3 CLI did not end in time")]
     Timeout,
@@ -111,8 +111,44 @@ async fn finish(mut command: Command, program: &Path, t3_port: u16) -> Result<Ve
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let child = command.spawn().map_err(CliError::Spawn)?;
-    ProcessGroup::of(child).finish().await
+    let child = command
+        .spawn()
+        .map_err(|error| spawn_error(program, &error))?;
+    match ProcessGroup::of(child).finish().await {
+        // The system gives what is no program for it to a shell.
+        Err(CliError::Failed(..)) if is_of_another_processor(program) => {
+            let error = io::Error::from(rustix::io::Errno::NOEXEC);
+            Err(spawn_error(program, &error))
+        }
+        outcome => outcome,
+    }
+}
+
+/// Why `program` cannot be started.
+fn spawn_error(program: &Path, error: &io::Error) -> CliError {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if program.is_relative() => ", and nowhere on PATH",
+        io::ErrorKind::NotFound if program.exists() => {
+            ": it is there, but not what is to run it (node, or the C library of its system)"
+        }
+        _ => "",
+    };
+    CliError::Spawn(format!("{}: {error}{hint}", program.display()))
+}
+
+/// Is it an ELF file for another kind of processor than that of this process?
+fn is_of_another_processor(program: &Path) -> bool {
+    let head = |path: &Path| {
+        let mut head = [0; 20];
+        std::fs::File::open(path)?.read_exact(&mut head)?;
+        io::Result::Ok(head)
+    };
+    // elf(5): class and byte order at 4 and 5, the machine at 18.
+    let kind = |head: [u8; 20]| (head[4], head[5], head[18], head[19]);
+    match (head(program), head(Path::new("/proc/self/exe"))) {
+        (Ok(other), Ok(own)) => other.starts_with(b"\x7fELF") && kind(other) != kind(own),
+        _ => false,
+    }
 }
 
 /// A child and all processes that it started: dropping this kills them.

@@ -47,6 +47,11 @@ impl Mint {
         self.mode != MintMode::Cli
     }
 
+    /// The t3 CLI.
+    pub(super) fn cli(&self) -> &T3Cli {
+        &self.cli
+    }
+
     /// Does the t3 CLI run right now?
     pub(super) fn runs_cli(&self) -> bool {
         self.cli.is_running()

@@ -115,6 +115,24 @@ impl Pairing {
         }
     }
 
+    /// Tells which t3 CLI is to run, if one is.
+    pub fn tell_cli(&self) {
+        if self.may_run_cli() {
+            self.mint.cli().log_place();
+        }
+    }
+
+    /// Tells the version of the t3 CLI, for which it is run: to be called after [`Self::warm_up`].
+    pub async fn tell_cli_version(&self) {
+        if self.may_run_cli() {
+            self.mint.cli().log_version().await;
+        }
+    }
+
+    fn may_run_cli(&self) -> bool {
+        self.admin_api.session().issued().is_some()
+    }
+
     /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
     pub async fn warm_up(&self) {
         if self.mint.uses_api() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{info, warn};
 
 use crate::config::cli_options::CliConfig;
 use crate::metrics::Metrics;
@@ -91,12 +92,30 @@ impl T3Cli {
 
     /// The CLI's version, as it prints it.
     pub(super) async fn version(&self) -> Result<String, CliError> {
-        let version = timeout(
-            self.run_limit,
-            cli_process::version(&self.config, self.t3_port),
-        )
-        .await;
+        let _turn = self.take_turn(Instant::now() + self.run_limit).await?;
+        let asked = cli_process::version(&self.config, self.t3_port);
+        let version = timeout(self.run_limit, asked).await;
         version.unwrap_or(Err(CliError::Timeout))
+    }
+
+    /// Logs which CLI is to run, and which others are there.
+    pub(super) fn log_place(&self) {
+        let (path, others) = (self.config.program(), self.config.others());
+        let path = path.display();
+        match others.is_empty() {
+            true => info!(%path, "the t3 CLI"),
+            false => info!(%path, others, "the t3 CLI; T3_BIN chooses another"),
+        }
+    }
+
+    /// Logs the version of the CLI that runs.
+    pub(super) async fn log_version(&self) {
+        let path = self.config.program();
+        let path = path.display();
+        match self.version().await {
+            Ok(version) => info!(%path, version, "the t3 CLI's version"),
+            Err(error) => warn!(%path, %error, "the t3 CLI does not say its version"),
+        }
     }
 
     /// Issues an administrative session, and returns its token: `t3 auth session issue` (contract

@@ -84,12 +84,14 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
     let warming = Arc::clone(services);
     tasks.until_drained(async move {
+        warming.pairing.tell_cli();
         let seen = warming.readiness.wait_until_up_again(0).await;
         warming.pairing.warm_up().await;
         if warming.access.is_behind_single_sign_on() {
             warming.pairing.owners().warm_up().await;
         }
         tokio::join!(
+            warming.pairing.tell_cli_version(),
             warming.pairing.keep_admin_session(seen),
             warming.assets.keep_warm(&warming.readiness)
         );

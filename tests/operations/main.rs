@@ -5,6 +5,7 @@ mod common;
 
 mod check;
 mod check_faults;
+mod cli;
 mod help;
 mod install;
 mod isolation;
