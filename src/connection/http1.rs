@@ -22,6 +22,7 @@ use tracing::debug;
 use crate::connection::client_io::ClientIo;
 use crate::connection::{Watched, watch};
 use crate::fast_path::ClientConnection;
+use crate::http_rules::MAX_FIELDS;
 use crate::process::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::router::Router;
@@ -74,6 +75,7 @@ pub(super) async fn speak(
     );
     let header_limit = services.limits.header_limit;
     let mut connection = http1::Builder::new()
+        .max_headers(MAX_FIELDS)
         .max_header_size(header_limit)
         .max_buf_size(header_limit)
         .serve_connection(TokioIo::new(io), service);

@@ -14,13 +14,11 @@ use crate::process::Tasks;
 use crate::responses::ErrorFormat;
 use crate::state::Services;
 use crate::state::client::Client;
+use crate::upstream::connection::HEAD_LIMIT_BYTES;
 use crate::upstream::error::Failure;
 
 /// How much of a response is read at first: all of a small one.
 const FIRST_READ_BYTES: usize = 8 * 1024;
-
-/// The longest head of a response.
-const HEAD_LIMIT_BYTES: usize = 128 * 1024;
 
 /// How much of a longer response is read at a time.
 const RELAY_BYTES: usize = 64 * 1024;
@@ -105,7 +103,7 @@ impl<'a> Exchange<'a> {
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
         let is_last = self.tasks.is_draining();
-        let Some(message) = head_writer::message(response, is_last) else {
+        let Some(message) = head_writer::message(response, request.is_head, is_last) else {
             return ExchangeEnd::Last;
         };
         match self.io.write_client(&message).await {
@@ -126,10 +124,12 @@ impl<'a> Exchange<'a> {
             .response_head(request, &mut received, &mut to_client)
             .await?;
         let now = Instant::now();
-        self.count(request, head.status, now);
         let mut body = head.body;
         let rest = &received[head.length..];
-        let here = body.follow(rest).map_err(|_| ExchangeFailure::Aborted)?;
+        // Nothing of the response is with the client yet.
+        let unclear = |_| ExchangeFailure::Failed(Failure::Unclear);
+        let here = body.follow(rest).map_err(unclear)?;
+        self.count(request, head.status, now);
         to_client.extend_from_slice(&rest[..here]);
         to_client.extend_from_slice(body.end());
         self.keep_upstream_after(&head, &body, here == rest.len(), now);
@@ -167,6 +167,9 @@ impl<'a> Exchange<'a> {
                 frame_ancestors: &self.services.frame_ancestors,
             };
             match self.parse_heads(&context, received, to_client).await? {
+                Some(head) if head.length > HEAD_LIMIT_BYTES => {
+                    return Err(ExchangeFailure::Failed(Failure::Unclear));
+                }
                 Some(head) => break head,
                 None if read == Received::End && received.is_empty() => {
                     return Err(ExchangeFailure::EmptyReply);

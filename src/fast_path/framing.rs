@@ -1,7 +1,8 @@
 //! The end of a response's body, by its fields and by its chunks (RFC 9112 §6.3, §7.1). Pure.
 
-use crate::http_rules::grammar::list_members;
+use crate::http_rules::grammar::{decimal, list_members};
 use crate::http_rules::header_policy::Field;
+use crate::http_rules::scan::is_text;
 
 /// How the end of a body is known (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,20 +105,23 @@ impl<'a> FramingFields<'a> {
     }
 }
 
-fn decimal(value: &[u8]) -> Option<u64> {
-    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    is_number.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
-}
-
 /// More digits than a chunk of 2^60 bytes has.
 const MOST_DIGITS: u8 = 15;
 
 /// How far a chunked body has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {
-    /// In a chunk's size, of which so many digits have come.
+    /// In a chunk's size, of which so many digits have come, leading zeros but the last one left out.
     Size {
         digits: u8,
+        value: u64,
+    },
+    /// In the white space behind a chunk's size.
+    Blank {
+        value: u64,
+    },
+    /// In a chunk's extension, which goes on as it is (RFC 9112 §7.1.1).
+    Extension {
         value: u64,
     },
     /// Behind the CR of a chunk's size.
@@ -140,8 +144,8 @@ pub(super) enum Chunks {
     Trailed,
 }
 
-/// The end of the body is ambiguous. What t3 never sends is refused rather than understood:
-/// extensions, a bare line feed.
+/// The end of the body is ambiguous. What readers may understand differently is refused rather than
+/// understood: a bare line feed, a control character in an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AmbiguousEnd;
 
@@ -174,7 +178,23 @@ impl Chunks {
 
     fn after(self, byte: u8) -> Result<Self, AmbiguousEnd> {
         Ok(match (self, byte) {
-            (Self::Size { digits, value }, b'\r') if digits > 0 => Self::SizeEnd { value },
+            (
+                Self::Size { value, digits: 1.. }
+                | Self::Blank { value }
+                | Self::Extension { value },
+                b'\r',
+            ) => Self::SizeEnd { value },
+            (Self::Size { value, digits: 1.. } | Self::Blank { value }, b';') => {
+                Self::Extension { value }
+            }
+            (Self::Size { value, digits: 1.. } | Self::Blank { value }, b' ' | b'\t') => {
+                Self::Blank { value }
+            }
+            (Self::Extension { value }, _) if is_text(byte) => Self::Extension { value },
+            (Self::Size { value: 0, .. }, b'0') => Self::Size {
+                digits: 1,
+                value: 0,
+            },
             (Self::Size { digits, value }, _) if digits < MOST_DIGITS => Self::Size {
                 digits: digits + 1,
                 value: value * 16 + u64::from(hex(byte)?),
@@ -212,9 +232,16 @@ mod tests {
             (b"5\r\nhel", Ok((6, false))),
             (b"5\r\nhello\r\n", Ok((10, false))),
             (b"\r\n", Err(AmbiguousEnd)),
-            (b"5;a=b\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5;a=b\r\nhello\r\n", Ok((14, false))),
+            (b"5 ;a=\"\xe9\"\r\nhello\r\n0\t\r\n\r\n", Ok((23, true))),
+            (b"00000000000000000005\r\nhello\r\n", Ok((29, false))),
+            (b"5;a\nb\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5;a\0\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5 5\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b" 5\r\nhello\r\n", Err(AmbiguousEnd)),
+            (b";a\r\nhello\r\n", Err(AmbiguousEnd)),
             (b"5\nhello\r\n", Err(AmbiguousEnd)),
-            (b"5 \r\nhello\r\n", Err(AmbiguousEnd)),
+            (b"5 \r\nhello\r\n", Ok((11, false))),
             (b"+5\r\nhello\r\n", Err(AmbiguousEnd)),
             (b"0x5\r\nhello\r\n", Err(AmbiguousEnd)),
             (b"5\r\nhelloX\r\n", Err(AmbiguousEnd)),

@@ -1,8 +1,10 @@
 //! Writes a head: copies runs of unchanged lines in one piece, and writes changed lines between them. Pure.
 
 use std::ops::Range;
+use std::time::SystemTime;
 
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::HeaderName;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
 
 use crate::fast_path::header_lines::HeaderLine;
 use crate::responses::ClientResponse;
@@ -59,9 +61,10 @@ pub(super) fn write_line(name: &[u8], value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(b"\r\n");
 }
 
-/// A response of the dispatcher's own as a whole message; it says so where the connection ends after
-/// it. None where its body is not the dispatcher's own bytes.
-pub(super) fn message(response: ClientResponse, is_last: bool) -> Option<Vec<u8>> {
+/// A response of the dispatcher's own as a whole message, without the body where it `is_head` that was
+/// asked (RFC 9110 §9.3.2); it says so where the connection ends after it. None where its body is not the
+/// dispatcher's own bytes.
+pub(super) fn message(response: ClientResponse, is_head: bool, is_last: bool) -> Option<Vec<u8>> {
     let (head, body) = response.into_parts();
     let ResponseBody::Own(body) = body else {
         return None;
@@ -72,17 +75,18 @@ pub(super) fn message(response: ClientResponse, is_last: bool) -> Option<Vec<u8>
     for (name, value) in &head.headers {
         write_line(name.as_str().as_bytes(), value.as_bytes(), &mut message);
     }
-    let length = body.len().to_string();
-    write_line(
-        CONTENT_LENGTH.as_str().as_bytes(),
-        length.as_bytes(),
-        &mut message,
-    );
+    let mut line = |name: HeaderName, value: &str| {
+        write_line(name.as_str().as_bytes(), value.as_bytes(), &mut message);
+    };
+    line(DATE, &httpdate::fmt_http_date(SystemTime::now()));
+    line(CONTENT_LENGTH, &body.len().to_string());
     if is_last {
-        write_line(CONNECTION.as_str().as_bytes(), b"close", &mut message);
+        line(CONNECTION, "close");
     }
     message.extend_from_slice(b"\r\n");
-    message.extend_from_slice(&body);
+    if !is_head {
+        message.extend_from_slice(&body);
+    }
     Some(message)
 }
 
@@ -97,7 +101,7 @@ mod tests {
         let first = message.iter().position(|byte| *byte == b'\n').unwrap_or(0) + 1;
         let mut to = b"before ".to_vec();
         let mut writer = HeadWriter::new(message, 0..first, &mut to);
-        let mut space = LineSpace::default();
+        let mut space = <LineSpace>::default();
         for line in HeaderLines::read(message, first, &mut space)
             .expect("lines")
             .iter()

@@ -10,8 +10,8 @@ use http::HeaderName;
 use crate::http_rules::HeaderView;
 use crate::http_rules::scan::{is_like, name_length, text_length};
 
-/// More lines than browsers, proxies and t3 send.
-const MOST_LINES: usize = 96;
+/// More lines than browsers, proxies and t3 send, as a rule.
+const USUAL_LINES: usize = 96;
 
 /// The lines of a head after its first one.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct HeaderLines<'a> {
 
 /// Space for the spans of lines, on the stack of the reader.
 #[derive(Debug)]
-pub(super) struct LineSpace([LineSpan; MOST_LINES]);
+pub(super) struct LineSpace<const LINES: usize = USUAL_LINES>([LineSpan; LINES]);
 
 /// A line.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,11 @@ struct LineSpan {
 impl<'a> HeaderLines<'a> {
     /// The lines of `message` from the byte at `from` on, their spans in `space`; none where one is in
     /// another form, or not there yet.
-    pub(super) fn read(message: &'a [u8], from: usize, space: &'a mut LineSpace) -> Option<Self> {
+    pub(super) fn read<const LINES: usize>(
+        message: &'a [u8],
+        from: usize,
+        space: &'a mut LineSpace<LINES>,
+    ) -> Option<Self> {
         // So that each place fits into a span.
         u32::try_from(message.len()).ok()?;
         let (mut at, mut count, mut names) = (from, 0, 0);
@@ -115,9 +119,9 @@ impl HeaderLine<'_> {
     }
 }
 
-impl Default for LineSpace {
+impl<const LINES: usize> Default for LineSpace<LINES> {
     fn default() -> Self {
-        Self([LineSpan::default(); MOST_LINES])
+        Self([LineSpan::default(); LINES])
     }
 }
 
@@ -149,7 +153,7 @@ mod tests {
 
     /// The names and values of a head, and how long it is.
     fn read(head: &[u8]) -> Option<(Vec<[Vec<u8>; 2]>, usize)> {
-        let mut space = LineSpace::default();
+        let mut space = <LineSpace>::default();
         let lines = HeaderLines::read(head, 3, &mut space)?;
         let fields = lines.iter().map(|line| {
             assert_eq!(head[line.value_range()], *line.value);
@@ -177,7 +181,7 @@ mod tests {
             expected.map(|(name, value)| [name, value].map(|part| part.as_bytes().to_vec()));
         assert_eq!(fields, expected);
         assert_eq!(length, head.len() - "body".len());
-        let mut space = LineSpace::default();
+        let mut space = <LineSpace>::default();
         let lines = HeaderLines::read(head.as_bytes(), 3, &mut space).expect("lines");
         let single = |name| {
             lines
@@ -197,7 +201,7 @@ mod tests {
         {
             for behind in [at, at + 1] {
                 let head = [first, &usual[..at], &[byte], &usual[behind..]].concat();
-                let mut space = LineSpace::default();
+                let mut space = <LineSpace>::default();
                 let Some(lines) = HeaderLines::read(&head, first.len(), &mut space) else {
                     continue;
                 };
@@ -243,8 +247,8 @@ mod tests {
             assert_eq!(read(head.as_bytes()), None, "{line:?}");
         }
         let most = |count| format!(">\r\n{}\r\n", "A: 1\r\n".repeat(count));
-        assert!(read(most(MOST_LINES).as_bytes()).is_some());
-        assert_eq!(read(most(MOST_LINES + 1).as_bytes()), None);
+        assert!(read(most(USUAL_LINES).as_bytes()).is_some());
+        assert_eq!(read(most(USUAL_LINES + 1).as_bytes()), None);
         let whole = most(3);
         for length in 3..whole.len() {
             assert_eq!(read(&whole.as_bytes()[..length]), None, "{length} bytes");

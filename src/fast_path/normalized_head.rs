@@ -5,9 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::Status;
 
 use crate::fast_path::head_writer::write_line;
-
-/// More fields than t3 sends.
-const MOST_FIELDS: usize = 96;
+use crate::http_rules::MAX_FIELDS;
 
 /// What the bytes from t3 begin with.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub(super) fn normalize(bytes: &[u8]) -> NormalizedHead {
     if !begin.starts_with(&bytes[..bytes.len().min(begin.len())]) {
         return NormalizedHead::Invalid;
     }
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut fields);

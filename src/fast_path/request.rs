@@ -72,7 +72,7 @@ pub fn rewrite(
     if !first.is_eligible(rules) {
         return None;
     }
-    let mut space = LineSpace::default();
+    let mut space = <LineSpace>::default();
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
     let assessment = rules.access.assess(&lines, rules.peer);
     if assessment.standing == Standing::Denied || is_screened(&lines, &assessment, rules) {

@@ -6,10 +6,10 @@ use crate::fast_path::framing::{BodyFraming, Chunks, FramingFields};
 use crate::fast_path::head_writer::{self, HeadWriter};
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
-use crate::http_rules::cookies;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
+use crate::http_rules::{MAX_FIELDS, cookies};
 
 /// The version that a client is answered in.
 const VERSION: &[u8] = b"HTTP/1.1";
@@ -64,7 +64,7 @@ pub(super) fn rewrite(
 ) -> ParsedHead {
     // The head and what came after it, which is all of a small response.
     to_client.reserve(bytes.len() + MOST_ADDED_BYTES);
-    let mut space = LineSpace::default();
+    let mut space = <LineSpace>::default();
     if let Some(head) = CanonicalHead::read(bytes, &mut space) {
         return head.write(head.lines.length, context, to_client);
     }
@@ -72,7 +72,7 @@ pub(super) fn rewrite(
         NormalizedHead::Partial => ParsedHead::Partial,
         NormalizedHead::Invalid => ParsedHead::Invalid,
         NormalizedHead::Head(length, head) => {
-            match CanonicalHead::read(&head, &mut LineSpace::default()) {
+            match CanonicalHead::read(&head, &mut LineSpace::<MAX_FIELDS>::default()) {
                 Some(head) => head.write(length, context, to_client),
                 None => ParsedHead::Invalid,
             }
@@ -91,7 +91,7 @@ struct CanonicalHead<'a> {
 }
 
 impl<'a> CanonicalHead<'a> {
-    fn read(bytes: &'a [u8], space: &'a mut LineSpace) -> Option<Self> {
+    fn read<const LINES: usize>(bytes: &'a [u8], space: &'a mut LineSpace<LINES>) -> Option<Self> {
         let (version, rest) = bytes.split_at_checked(VERSION.len())?;
         let is_1_1 = version == VERSION;
         let [b' ', code @ .., b' '] = rest.first_chunk::<5>()? else {
@@ -137,7 +137,9 @@ impl<'a> CanonicalHead<'a> {
             return ParsedHead::Interim(length);
         }
         let is_bodiless = context.is_head || matches!(self.status, 204 | 304);
-        let Some(body) = body_framing(&framing, is_bodiless) else {
+        // HTTP/1.0 knows no chunks (RFC 9112 §6.1).
+        let is_misframed = framing.is_chunked && !self.is_1_1;
+        let Some(body) = body_framing(&framing, is_bodiless).filter(|_| !is_misframed) else {
             return ParsedHead::Invalid;
         };
         if let Some(line) = context.frame_ancestors.line_for(&self.lines) {

@@ -79,6 +79,12 @@ pub fn list_members(list: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 /// The characters of a host name (RFC 3986 §3.2.2): unreserved and percent-encoded ones.
 static HOST_NAME: ByteSet = ByteSet::alphanumeric_and(b"-._~%");
 
+/// The number that `value` states in decimal digits and nothing else.
+pub fn decimal(value: &[u8]) -> Option<u64> {
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_number.then(|| str::from_utf8(value).ok()?.parse().ok())?
+}
+
 /// Is it a name or an address, with or without a port (RFC 3986 §3.2.2), and no user or path?
 pub fn is_host(host: &[u8]) -> bool {
     match host.strip_prefix(b"[") {

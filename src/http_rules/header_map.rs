@@ -1,9 +1,9 @@
 //! The header policy applied to a `HeaderMap`: hyper's way. Pure.
 
-use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, Version};
 
-use crate::http_rules::grammar::list_members;
+use crate::http_rules::grammar::{decimal, list_members};
 use crate::http_rules::header_policy::{Disposition, Field, HeaderPolicy};
 use crate::http_rules::name_pattern::canonical;
 
@@ -34,6 +34,12 @@ pub fn strip_response(headers: &mut HeaderMap, accepts_trailers: bool) {
         Field::TransferEncoding => true,
         field => field.in_response() == Disposition::Drop,
     });
+    // Two equal ones are one (RFC 9110 §8.6).
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+        && let Some(length) = headers.remove(CONTENT_LENGTH)
+    {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// Leaves in a request's trailers only what may be one, and what `policy` does not withhold.
@@ -63,6 +69,18 @@ pub fn is_clearly_framed(headers: &HeaderMap) -> bool {
         (None, _) => true,
         (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
+    }
+}
+
+/// Does every reader find the same end of the response with `headers` (RFC 9112 §6.3)? Its body comes in
+/// chunks or has one length, and HTTP/1.0 knows no chunks (RFC 9112 §6.1).
+pub fn has_clear_end(version: Version, headers: &HeaderMap) -> bool {
+    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+    let lines = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = lines.map(|line| decimal(line.as_bytes()));
+    match lengths.next() {
+        Some(first) => !is_chunked && first.is_some() && lengths.all(|length| length == first),
+        None => is_clearly_framed(headers) && (!is_chunked || version == Version::HTTP_11),
     }
 }
 

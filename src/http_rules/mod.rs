@@ -23,6 +23,10 @@ pub mod withhold;
 
 use http::{HeaderMap, HeaderName};
 
+/// The maximum of fields in the head of a message, either way: more than twice what browsers and proxies
+/// send.
+pub const MAX_FIELDS: usize = 256;
+
 /// The header of one message.
 pub trait HeaderView {
     /// The values of the lines called `name`, in their order.

@@ -5,6 +5,11 @@ use crate::http_rules::grammar::{ByteSet, TOKEN};
 /// The bytes of a field's value (RFC 9110 §5.5).
 static TEXT: ByteSet = ByteSet::visible_but(b"").and_not_ascii(b" \t");
 
+/// May `byte` be in a field's value (RFC 9110 §5.5)?
+pub fn is_text(byte: u8) -> bool {
+    TEXT.contains_all(&[byte])
+}
+
 /// The number of bytes at the start of `bytes` that are of a field's name.
 pub fn name_length(bytes: &[u8]) -> usize {
     let mut at = 0;

@@ -14,7 +14,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use crate::http_rules::MAX_FIELDS;
 use crate::upstream::request_body::Outbound;
+
+/// The longest head of a response.
+pub const HEAD_LIMIT_BYTES: usize = 128 * 1024;
 
 /// Receives the interim responses of t3 (RFC 9110 §15.2), on the way to the client.
 pub type Inform = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
@@ -57,6 +61,8 @@ impl UpstreamConnection {
     /// Makes `stream` an HTTP/1.1 connection.
     pub(super) async fn over(stream: TcpStream) -> hyper::Result<Box<Self>> {
         let (sender, connection) = http1::Builder::new()
+            .max_headers(MAX_FIELDS)
+            .max_header_size(HEAD_LIMIT_BYTES)
             .handshake(TokioIo::new(stream))
             .await?;
         Ok(Box::new(Self {

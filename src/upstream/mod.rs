@@ -108,7 +108,7 @@ impl Upstream {
     ) -> Result<Upgrade, Failure> {
         let mut connection = self.connect().await?;
         let response = connection.exchange(request, limit, None).await?;
-        if !header_map::is_clearly_framed(response.headers()) {
+        if !header_map::has_clear_end(response.version(), response.headers()) {
             return Err(Failure::Unclear);
         }
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -179,17 +179,20 @@ impl Upstream {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(NoResponse::Switched);
         }
-        if !header_map::is_clearly_framed(response.headers()) {
+        if !header_map::has_clear_end(response.version(), response.headers()) {
             return Err(NoResponse::Unclear);
         }
-        Ok(response.map(|incoming| match upload {
+        let (head, incoming) = response.into_parts();
+        let body = match upload {
             Some(upload) if !upload.is_done() => {
                 // The client may read nothing before it has sent everything: a task of its own
                 // moves the rest of the upload, however the response is read.
                 Inbound::beside(self.tasks.spawn(connection.run()), incoming)
             }
-            _ => Inbound::then_kept(connection, incoming, &self.pool),
-        }))
+            _ => Inbound::then_kept(connection, incoming, &self.pool)
+                .map_err(|_| NoResponse::Unclear)?,
+        };
+        Ok(Response::from_parts(head, body))
     }
 }
 

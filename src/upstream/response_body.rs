@@ -16,6 +16,8 @@ use crate::upstream::pool::Pool;
 /// The body of t3's response, with the connection that it comes on.
 #[derive(Debug)]
 pub struct Inbound {
+    /// What came of it with the head.
+    first: Option<Box<Frame<Bytes>>>,
     incoming: Incoming,
     carrier: Carrier,
 }
@@ -32,22 +34,34 @@ enum Carrier {
 
 impl Inbound {
     /// A body after which `connection` may serve another request.
+    ///
+    /// # Errors
+    /// Where what has come of it with the head is no body.
     pub(super) fn then_kept(
         connection: Box<UpstreamConnection>,
         incoming: Incoming,
         pool: &Arc<Pool>,
-    ) -> Self {
+    ) -> hyper::Result<Self> {
         let mut body = Self {
+            first: None,
             incoming,
             carrier: Carrier::UpstreamConnection(connection, Some(Arc::clone(pool))),
         };
+        // A length is followed without fail; in chunks there may be anything.
+        if body.incoming.size_hint().exact().is_none() {
+            let mut unwoken = Context::from_waker(Waker::noop());
+            if let Poll::Ready(Some(first)) = body.poll_incoming(&mut unwoken) {
+                body.first = Some(Box::new(first?));
+            }
+        }
         body.release_at_end();
-        body
+        Ok(body)
     }
 
     /// A body after which `connection` is closed.
     pub(super) fn last_of(connection: Box<UpstreamConnection>, incoming: Incoming) -> Self {
         Self {
+            first: None,
             incoming,
             carrier: Carrier::UpstreamConnection(connection, None),
         }
@@ -56,6 +70,7 @@ impl Inbound {
     /// A body whose connection is driven by `task`.
     pub(super) fn beside(task: AbortOnDrop, incoming: Incoming) -> Self {
         Self {
+            first: None,
             incoming,
             carrier: Carrier::Task(task),
         }
@@ -104,6 +119,9 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(*first)));
+        }
         let polled = self.poll_incoming(cx);
         match polled {
             Poll::Ready(Some(Err(_))) => self.carrier = Carrier::Gone,
@@ -115,10 +133,17 @@ impl Body for Inbound {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.first.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let first = self.first.as_deref().and_then(Frame::data_ref);
+        let first = first.map_or(0, |data| data.len() as u64);
+        let mut hint = self.incoming.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(hint.lower() + first);
+        hint
     }
 }

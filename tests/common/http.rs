@@ -152,8 +152,12 @@ impl Client {
         self.read_at_least(usize::MAX).await
     }
 
-    async fn body(&mut self, response: &mut Response) {
-        if response.header("transfer-encoding") == "chunked" {
+    /// Reads the body of a response whose head has come.
+    pub async fn body(&mut self, response: &mut Response) {
+        if response
+            .header("transfer-encoding")
+            .eq_ignore_ascii_case("chunked")
+        {
             self.chunked(response).await;
         } else if let Ok(length) = response.header("content-length").parse::<usize>() {
             while self.buffer.len() < length && self.fill().await > 0 {}
@@ -168,8 +172,8 @@ impl Client {
 
     async fn chunked(&mut self, response: &mut Response) {
         while let Some(line) = self.line().await {
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or(""), 16);
-            let size = size.expect("a chunk size");
+            let size = line.split(';').next().unwrap_or_default().trim_end();
+            let size = usize::from_str_radix(size, 16).expect("a chunk size");
             if size == 0 {
                 while let Some(line) = self.line().await {
                     let Some((name, value)) = line.split_once(": ") else {
@@ -212,9 +216,12 @@ impl Client {
 }
 
 fn parse_head(bytes: &[u8]) -> Option<(usize, Response)> {
-    let mut fields = [httparse::EMPTY_HEADER; 128];
+    let mut fields = [httparse::EMPTY_HEADER; 512];
     let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(length) = head.parse(bytes).expect("an HTTP response") else {
+    let httparse::Status::Complete(length) = head
+        .parse(bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", bytes.escape_ascii()))
+    else {
         return None;
     };
     let headers = head.headers.iter();

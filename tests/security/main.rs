@@ -41,6 +41,7 @@ mod common;
 
 mod allowed_users;
 mod ambiguous_framing;
+mod answer_shapes;
 mod borrowed_session;
 mod carve_outs;
 mod desync_corpus;
