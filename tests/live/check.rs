@@ -20,4 +20,5 @@ async fn check_finds_nothing_amiss() {
     assert_eq!(report["well"], true);
     let steps = report["steps"].as_array().expect("steps");
     assert!(steps.iter().all(|step| step["outcome"] == "well"));
+    t3.finish().await;
 }

@@ -4,5 +4,10 @@
 mod common;
 
 mod check;
+mod chromium;
 mod cockpit;
+mod handshakes;
+mod restart;
+mod sessions;
 mod t3;
+mod tab;

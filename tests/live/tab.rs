@@ -1,0 +1,84 @@
+//! What an open cockpit tab does: its page load and its WebSocket.
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::common::http::Response;
+use crate::common::{PAGE, PATIENCE, request};
+
+/// A page load; `further` are lines of its head.
+pub(crate) async fn load(dispatcher: SocketAddr, further: &str) -> Response {
+    request(dispatcher, &format!("GET /\n{PAGE}{further}")).await
+}
+
+/// The cookie of a page load that is paired.
+pub(crate) async fn pair(dispatcher: SocketAddr) -> String {
+    let paired = load(dispatcher, "").await;
+    assert_eq!(paired.status, 302, "{}", paired.text());
+    paired.cookie()
+}
+
+/// An open WebSocket of t3's page.
+pub(crate) struct Tab {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// `name=value` of the session that the 101 brought, or nothing.
+    pub(crate) healed: String,
+}
+
+impl Tab {
+    pub(crate) async fn open(dispatcher: SocketAddr, cookie: &str) -> Self {
+        Self::open_as(dispatcher, cookie, &[]).await
+    }
+
+    /// With further fields, as a proxy in front adds them.
+    pub(crate) async fn open_as(
+        dispatcher: SocketAddr,
+        cookie: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Self {
+        let mut upgrade = format!("ws://{dispatcher}/ws")
+            .into_client_request()
+            .expect("a URL");
+        let origin = format!("http://{dispatcher}");
+        let own = [("cookie", cookie), ("origin", &origin)];
+        for &(name, value) in own.iter().chain(fields) {
+            let value = value.parse().expect("a header value");
+            upgrade.headers_mut().insert(name, value);
+        }
+        let connected = tokio_tungstenite::connect_async(upgrade);
+        let connected = tokio::time::timeout(PATIENCE, connected).await;
+        let (socket, response) = connected.expect("in time").expect("a 101");
+        let set = response.headers().get("set-cookie");
+        let set = set.map(|line| line.to_str().expect("text").split(';').next());
+        let healed = set.flatten().unwrap_or_default().to_owned();
+        Self { socket, healed }
+    }
+
+    /// What t3 says to its page's heartbeat.
+    pub(crate) async fn ping(&mut self) -> Value {
+        let ping = Message::text(r#"{"_tag":"Ping"}"#);
+        self.socket.send(ping).await.expect("an open socket");
+        let pong = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+        let pong = pong.expect("in time").expect("open").expect("a frame");
+        serde_json::from_str(pong.to_text().expect("text")).expect("JSON")
+    }
+
+    /// Waits until the other side has ended it, and ends this side too.
+    pub(crate) async fn ended(mut self) {
+        let end = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        let end = tokio::time::timeout(PATIENCE, end).await;
+        end.expect("it ends in time");
+    }
+
+    /// Ends it as a closed tab does.
+    pub(crate) async fn close(mut self) {
+        let _ = self.socket.close(None).await;
+        self.ended().await;
+    }
+}
