@@ -60,6 +60,9 @@ pub fn check_handshake<B: Body>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The methods of a request that is forwarded, as far as they have names (RFC 9110 §9).
+pub const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 fn check_method(method: &Method, target: &Uri) -> Result<(), Refusal> {
     let why = "the method is not allowed";
     match *method {

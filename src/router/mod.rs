@@ -11,7 +11,7 @@ pub mod session;
 pub mod upgrade;
 pub mod upstream_call;
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -204,8 +204,16 @@ fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
     let mut response = responses::refused(refusal.status, refusal.why, id);
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    if refusal.status == StatusCode::UPGRADE_REQUIRED {
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    match refusal.status {
+        // RFC 9110 §15.5.6, §15.5.22.
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(ALLOW, HeaderValue::from_static(validation::ALLOWED_METHODS));
+        }
+        StatusCode::UPGRADE_REQUIRED => {
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        _ => {}
     }
     response
 }

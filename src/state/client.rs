@@ -72,8 +72,12 @@ impl Drop for Waiting<'_> {
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
+/// How the version of a request line begins (RFC 9112 §2.3).
+const VERSION: &[u8] = b"HTTP/1.";
+
 /// The latest request line of a connection, as far as it came as one: what comes pipelined behind
-/// another request is not looked at.
+/// another request is not looked at. Where that was cut in two, what follows it is no request line, and
+/// says nothing.
 #[derive(Debug, Default)]
 pub struct RequestLine(Mutex<State>);
 
@@ -81,6 +85,10 @@ pub struct RequestLine(Mutex<State>);
 struct State {
     /// How many bytes of the line have come; none between two lines.
     length: usize,
+    /// How many spaces were among them: the target is behind the first one.
+    spaces: usize,
+    /// How many bytes behind the second one are those of the version.
+    version: usize,
     is_complete: bool,
     has_fragment: bool,
     is_preface: bool,
@@ -104,7 +112,12 @@ impl RequestLine {
                 continue;
             }
             state.is_complete = *byte == b'\n';
-            state.has_fragment |= *byte == b'#';
+            match (state.spaces, byte) {
+                (_, b' ') => state.spaces += 1,
+                (1, b'#') => state.has_fragment = true,
+                (2, byte) if VERSION.get(state.version) == Some(byte) => state.version += 1,
+                _ => {}
+            }
             state.is_preface = match state.length {
                 0 => *byte == PREFACE[0],
                 at => state.is_preface && PREFACE.get(at).is_none_or(|held| held == byte),
@@ -115,7 +128,8 @@ impl RequestLine {
 
     /// Refuses a target with a fragment (RFC 9112 §3.2): it would go on without it.
     pub fn check(&self) -> Result<(), Refusal> {
-        match self.0.lock().has_fragment {
+        let state = self.0.lock();
+        match state.has_fragment && state.version == VERSION.len() {
             true => Err(Refusal {
                 status: StatusCode::BAD_REQUEST,
                 why: "the target has a fragment",
@@ -140,6 +154,10 @@ mod tests {
         for (parts, has_fragment, is_preface) in [
             (vec!["GET / HTTP/1.1\r\nA: #\r\n\r\n"], false, false),
             (vec!["GET /a#b HTTP/1.1\r\n"], true, false),
+            (vec!["GET /# HTTP/1.1\r\nA: b\r\n"], true, false),
+            (vec!["#b; c=d\r\n\r\n"], false, false),
+            (vec!["a #b c\r\n", "GET / HTTP/1.1\r\n"], false, false),
+            (vec!["#"], false, false),
             (vec!["\r\nGET /", "a#", "b HTTP/1.1\r\n"], true, false),
             (vec!["GET /a", " HTTP/1.1\r\n", "A: #\r\n"], false, false),
             (vec!["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], false, true),

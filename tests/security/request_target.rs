@@ -1,6 +1,6 @@
 //! Unusual request targets are forwarded byte for byte or refused: row 17.
 
-use crate::common::{Client, Dispatcher, request};
+use crate::common::{Client, Dispatcher, World, request};
 use crate::harness::{assert_ends, each, shown};
 use crate::recorder::Recorder;
 
@@ -69,5 +69,39 @@ async fn row_17_own_paths_match_exactly() {
         let response = request(dispatcher.addr, &format!("GET {target}")).await;
         assert_eq!(response.status, 200, "{target}");
         assert_eq!(recorder.upstream.connections(), 1, "{target} is t3's");
+    }
+}
+
+/// Only a target can have a fragment, not the rest of a head that came with the request before it.
+#[tokio::test]
+async fn row_57_what_is_behind_a_request_is_no_target() {
+    let worlds = [
+        World::start().await,
+        World::with(&["--fast-path", "off"]).await,
+    ];
+    let first = "POST /standin/echo HTTP/1.1\r\nHost: t3.test\r\nContent-Length: 6\r\n\r\n#hello";
+    for (begin, rest) in [
+        (
+            "GET /standin/head HTTP/1.1\r\nHost: t3.test\r\nCookie: a=",
+            "#b\r\n\r\n",
+        ),
+        (
+            "GET /standin/head HTTP/1.1\r\nHost: t3.test\r\nCookie: a=",
+            "c #b\r\n\r\n",
+        ),
+        (
+            "GET /standin/head HTTP/1.1\r\nHost: t3.test\r\n",
+            "#: b c#\r\n\r\n",
+        ),
+        ("", "GET /standin/head HTTP/1.1\r\nHost: t3.test\r\n\r\n"),
+    ] {
+        for world in &worlds {
+            let mut client = Client::connect(world.addr()).await;
+            client.send(format!("{first}{begin}").as_bytes()).await;
+            let echo = client.response(false).await;
+            assert_eq!((echo.status, echo.text().as_str()), (200, "#hello"));
+            client.send(rest.as_bytes()).await;
+            assert_eq!(client.response(false).await.status, 200, "{begin}|{rest}");
+        }
     }
 }

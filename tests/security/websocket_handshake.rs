@@ -60,6 +60,7 @@ async fn row_23_a_bad_handshake_never_reaches_t3() {
         assert!(matches!(response.status, 400 | 426), "{} to {fields}", response.status);
         if response.status == 426 {
             assert_eq!(response.header("sec-websocket-version"), "13");
+            assert_eq!(response.header("upgrade"), "websocket");
         }
         assert_untouched(&world, fields);
         assert!(!world.standin.is_wedged(), "{fields}");
