@@ -1,6 +1,12 @@
 //! The harness of the integration tests: a stand-in t3 with its CLI, and the dispatcher in front of it.
 
-#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    unreachable_pub,
+    missing_docs
+)]
 
 pub mod browser;
 pub mod http;
@@ -37,6 +43,39 @@ pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-
 /// A WebSocket handshake without its request line.
 pub const HANDSHAKE: &str = "Connection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// The target of t3's WebSocket, as the page of that edition asks for it.
+pub fn websocket_of(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Protocol2 => "/ws?orchestrationProtocol=2",
+        _ => "/ws",
+    }
+}
+
+/// Runs tests, functions of this file that take an edition, in front of each edition of t3.
+macro_rules! in_front_of_each_t3 {
+    ($($test:ident),+ $(,)?) => {$(
+        mod $test {
+            use crate::common::Edition;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_june() {
+                super::$test(Edition::June).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_september() {
+                super::$test(Edition::September).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_protocol_2() {
+                super::$test(Edition::Protocol2).await;
+            }
+        }
+    )+};
+}
+pub(crate) use in_front_of_each_t3;
 
 /// A stand-in t3 and a dispatcher in front of it.
 pub struct World {
@@ -105,6 +144,13 @@ impl World {
         let mut seen = self.standin.requests();
         seen.retain(|seen| seen.header("host") != Some(own.as_bytes()));
         seen
+    }
+
+    /// The name of t3's session cookie.
+    pub async fn cookie_name(&self) -> String {
+        let session = request(self.standin.addr(), "GET /api/auth/session").await;
+        let name = session.json()["auth"]["sessionCookieName"].take();
+        name.as_str().expect("a name").to_owned()
     }
 
     /// How many exchanges of a credential t3 has been asked for.

@@ -7,7 +7,9 @@ use serde_json::Value;
 use t3_standin::faults::Faults;
 
 use crate::common::process::{command, output};
-use crate::common::{World, cli_in};
+use crate::common::{Edition, World, cli_in, in_front_of_each_t3, websocket_of};
+
+in_front_of_each_t3!(a_healthy_t3_passes_and_the_check_leaves_no_session);
 
 /// Runs `check` against `world`'s t3.
 async fn check(world: &World, args: &[&str]) -> Output {
@@ -43,9 +45,8 @@ fn live_sessions(world: &World) -> usize {
     sessions.iter().filter(|session| !session.revoked).count()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_healthy_t3_passes_and_the_check_leaves_no_session() {
-    let world = World::with(&["--mint", "cli"]).await;
+async fn a_healthy_t3_passes_and_the_check_leaves_no_session(edition: Edition) {
+    let world = World::of(edition, &["--mint", "cli"]).await;
     for mint in ["auto", "api", "cli"] {
         let (report, code) = json(&world, &["--mint", mint]).await;
         assert_eq!(
@@ -58,12 +59,17 @@ async fn a_healthy_t3_passes_and_the_check_leaves_no_session() {
     }
     let table = check(&world, &[]).await;
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    let (version, protocol) = match edition {
+        Edition::June => ("t3 v0.0.26", "1, as t3's descriptor says"),
+        Edition::September => ("t3 v0.0.42", "1, as t3's descriptor says"),
+        Edition::Protocol2 => ("t3 v0.0.4", "2, as t3's descriptor says"),
+    };
     for word in [
         "t3 CLI",
-        "t3 v0.0.26",
-        "1, as t3's descriptor says",
-        "t3_session",
-        "/ws is open",
+        version,
+        protocol,
+        &world.cookie_name().await,
+        &format!("{} is open", websocket_of(edition)),
         "/api/auth/browser-session",
         "all is well",
     ] {

@@ -4,8 +4,14 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::common::http::Response;
-use crate::common::{PAGE, PATIENCE, World, request};
+use crate::common::{Edition, PAGE, PATIENCE, World, in_front_of_each_t3, request};
 use t3_standin::journal;
+
+in_front_of_each_t3!(
+    a_page_load_needs_no_run_of_the_cli,
+    twenty_people_by_the_cli_get_twenty_sessions_one_run_at_a_time,
+    forty_people_by_the_api_get_forty_sessions_each_with_their_name,
+);
 
 /// Only requests with an identity share a pairing.
 const IDENTITY: [&str; 2] = ["--identity-header", "X-authentik-username"];
@@ -52,9 +58,8 @@ fn distinct_sessions(responses: &[Response]) -> usize {
         .len()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_load_needs_no_run_of_the_cli() {
-    let world = World::start().await;
+async fn a_page_load_needs_no_run_of_the_cli(edition: Edition) {
+    let world = World::of(edition, &[]).await;
     world
         .standin
         .set_faults(|faults| faults.cli_delay_ms = 2000);
@@ -76,9 +81,8 @@ async fn a_page_load_needs_no_run_of_the_cli() {
     assert_eq!(journal::starts(world.standin.base_dir()).len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn twenty_people_by_the_cli_get_twenty_sessions_one_run_at_a_time() {
-    let world = World::with(&[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
+async fn twenty_people_by_the_cli_get_twenty_sessions_one_run_at_a_time(edition: Edition) {
+    let world = World::of(edition, &[&IDENTITY[..], &["--mint", "cli"]].concat()).await;
     world.standin.set_faults(|faults| faults.cli_lock = true);
     let people = (0..20)
         .map(|n| (format!("person{n}"), "/".to_owned()))
@@ -96,9 +100,8 @@ async fn twenty_people_by_the_cli_get_twenty_sessions_one_run_at_a_time() {
     assert!(runs.iter().all(|run| run.rc == 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn forty_people_by_the_api_get_forty_sessions_each_with_their_name() {
-    let world = World::with(&IDENTITY).await;
+async fn forty_people_by_the_api_get_forty_sessions_each_with_their_name(edition: Edition) {
+    let world = World::of(edition, &IDENTITY).await;
     warmed_up(&world).await;
     let people = (0..40)
         .map(|n| (format!("person{n}@h.test"), "/".to_owned()))

@@ -2,8 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use t3_standin::seen::Seen;
+
 use crate::common::http::Response;
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, request};
+use crate::common::{
+    Client, Edition, HANDSHAKE, PAGE, PATIENCE, World, in_front_of_each_t3, request, websocket_of,
+};
+
+in_front_of_each_t3!(
+    a_page_load_with_a_dead_session_gets_a_new_one,
+    the_reconnect_of_an_open_tab_is_a_101_with_a_new_session,
+    a_script_s_request_for_a_dead_session_gets_a_new_one,
+);
 
 async fn load(world: &World, further: &str) -> Response {
     load_by(world, "(test)", further).await
@@ -16,8 +26,12 @@ async fn load_by(world: &World, browser: &str, further: &str) -> Response {
 }
 
 async fn upgrade(world: &World, further: &str) -> Response {
+    upgrade_at(world, "/ws", further).await
+}
+
+async fn upgrade_at(world: &World, target: &str, further: &str) -> Response {
     let mut client = Client::connect(world.addr()).await;
-    let head = format!("GET /ws\n{HANDSHAKE}{further}");
+    let head = format!("GET {target}\n{HANDSHAKE}{further}");
     client.send_head(&head).await;
     client.head().await.expect("a response")
 }
@@ -27,16 +41,16 @@ async fn is_alive(world: &World, cookie: &str) -> bool {
     request(world.standin.addr(), &head).await.json()["authenticated"] == true
 }
 
-#[tokio::test]
-async fn a_page_load_with_a_dead_session_gets_a_new_one() {
-    let world = World::start().await;
+async fn a_page_load_with_a_dead_session_gets_a_new_one(edition: Edition) {
+    let world = World::of(edition, &[]).await;
+    let name = world.cookie_name().await;
     let old = load(&world, "").await.cookie();
     assert_eq!(load(&world, &format!("\nCookie: {old}")).await.status, 200);
     world.standin.wipe_sessions();
     for dead in [
-        "t3_session=rubbish",
-        "t3_session=",
-        &"t3_session=x".repeat(700),
+        format!("{name}=rubbish"),
+        format!("{name}="),
+        format!("{name}={}", "x".repeat(8_400)),
     ] {
         let browser = dead.len().to_string();
         let response = load_by(&world, &browser, &format!("\nCookie: {dead}")).await;
@@ -105,20 +119,21 @@ async fn a_fetch_is_never_redirected() {
     }
 }
 
-#[tokio::test]
-async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session() {
-    let world = World::start().await;
+async fn the_reconnect_of_an_open_tab_is_a_101_with_a_new_session(edition: Edition) {
+    let world = World::of(edition, &[]).await;
     let old = load(&world, "").await.cookie();
     world.standin.wipe_sessions();
     let own = format!(
         "\nOrigin: http://t3.localhost\nSec-Fetch-Site: same-origin\nCookie: a=b; {old}; c=d"
     );
-    let response = upgrade(&world, &own).await;
+    let target = websocket_of(edition);
+    let response = upgrade_at(&world, target, &own).await;
     assert_eq!(response.status, 101);
     let cookie = response.cookie();
     assert!(is_alive(&world, &cookie).await);
     let seen = world.standin.requests();
-    let tries: Vec<_> = seen.iter().filter(|seen| seen.target == b"/ws").collect();
+    let is_try = |seen: &&Seen| seen.target == target.as_bytes();
+    let tries: Vec<_> = seen.iter().filter(is_try).collect();
     assert_eq!(tries.len(), 2);
     let carried = tries[1].header("cookie").expect("a cookie");
     let carried = String::from_utf8_lossy(carried);
@@ -158,15 +173,15 @@ async fn a_page_of_another_origin_heals_nothing() {
     assert_eq!(made, 0);
 }
 
-#[tokio::test]
-async fn a_script_s_request_for_a_dead_session_gets_a_new_one() {
-    let world = World::start().await;
+async fn a_script_s_request_for_a_dead_session_gets_a_new_one(edition: Edition) {
+    let world = World::of(edition, &[]).await;
+    let dead = format!("{}=dead", world.cookie_name().await);
     let ask = "GET /api/auth/session\nSec-Fetch-Dest: empty\nSec-Fetch-Mode: cors";
-    let own = format!("{ask}\nSec-Fetch-Site: same-origin\nCookie: t3_session=dead");
+    let own = format!("{ask}\nSec-Fetch-Site: same-origin\nCookie: {dead}");
     let response = request(world.addr(), &own).await;
     assert_eq!(response.json()["authenticated"], true);
     assert!(is_alive(&world, &response.cookie()).await);
-    let foreign = format!("{ask}\nSec-Fetch-Site: cross-site\nCookie: t3_session=dead");
+    let foreign = format!("{ask}\nSec-Fetch-Site: cross-site\nCookie: {dead}");
     let response = request(world.addr(), &foreign).await;
     assert_eq!(response.json()["authenticated"], false);
     assert_eq!(response.header("set-cookie"), "");

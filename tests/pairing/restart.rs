@@ -10,7 +10,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::common::process::{Process, is_release, standin_and_command};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, request};
+use crate::common::{
+    Client, Edition, HANDSHAKE, PAGE, PATIENCE, World, in_front_of_each_t3, request, websocket_of,
+};
+
+in_front_of_each_t3!(
+    a_restart_under_load_fails_no_request,
+    a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fetches,
+);
 
 /// How long t3's port accepts connections before t3 responds (contract §7).
 const SILENCE: Duration = Duration::from_millis(900);
@@ -47,11 +54,12 @@ async fn load_anew(counted: &mut watch::Receiver<usize>) {
 }
 
 /// Opens a cockpit tab's WebSocket; a tab opens it again when it ends (contract §9).
-async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
+async fn open_tab(edition: Edition, addr: SocketAddr, cookie: &str) -> Client {
+    let target = websocket_of(edition);
     let mut client = Client::connect(addr).await;
     client
         .send_head(&format!(
-            "GET /ws\n{HANDSHAKE}\nOrigin: http://t3.localhost\nCookie: {cookie}"
+            "GET {target}\n{HANDSHAKE}\nOrigin: http://t3.localhost\nCookie: {cookie}"
         ))
         .await;
     let response = client.head().await.expect("a response");
@@ -59,8 +67,8 @@ async fn open_tab(addr: SocketAddr, cookie: &str) -> Client {
     client
 }
 
-async fn start_again(addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
-    let mut options = StandinOptions::new(base_dir);
+async fn start_again(edition: Edition, addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
+    let mut options = StandinOptions::of(edition, base_dir);
     options.listen = addr;
     options.faults.silent_start_ms = SILENCE.as_millis() as u64;
     Standin::start(options)
@@ -68,13 +76,12 @@ async fn start_again(addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
         .expect("the port is free again")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restart_under_load_fails_no_request() {
-    let world = World::start().await;
+async fn a_restart_under_load_fails_no_request(edition: Edition) {
+    let world = World::of(edition, &[]).await;
     let addr = world.addr();
     let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
     let mut loading: Vec<_> = (0..4).map(|_| keep_loading(addr, cookie.clone())).collect();
-    let mut tab = open_tab(addr, &cookie).await;
+    let mut tab = open_tab(edition, addr, &cookie).await;
     let World {
         standin,
         dir,
@@ -87,10 +94,10 @@ async fn a_restart_under_load_fails_no_request() {
         tab.rest().await;
         let reopening = tokio::spawn({
             let cookie = cookie.clone();
-            async move { open_tab(addr, &cookie).await }
+            async move { open_tab(edition, addr, &cookie).await }
         });
         tokio::time::sleep(Duration::from_millis(outage_ms)).await;
-        standin = start_again(upstream, &base_dir).await;
+        standin = start_again(edition, upstream, &base_dir).await;
         let answering = Instant::now() + SILENCE;
         let reopened = tokio::time::timeout(PATIENCE, reopening).await;
         tab = reopened.expect("in time").expect("a 101");
@@ -108,9 +115,10 @@ async fn a_restart_under_load_fails_no_request() {
     drop((standin, dispatcher));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fetches() {
-    let world = World::start().await;
+async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fetches(
+    edition: Edition,
+) {
+    let world = World::of(edition, &[]).await;
     let (addr, upstream) = (world.addr(), world.standin.addr());
     let cookie = request(addr, &format!("GET /\n{PAGE}")).await.cookie();
     assert_eq!(request(addr, "GET /readyz").await.text(), "up");
@@ -134,7 +142,7 @@ async fn a_t3_that_is_starting_is_waited_for_by_pages_and_sockets_but_not_by_fet
     }
     assert_eq!(ready.status, 503);
     assert_eq!(request(addr, "GET /healthz").await.status, 200);
-    let standin = start_again(upstream, &dir.path().join("t3")).await;
+    let standin = start_again(edition, upstream, &dir.path().join("t3")).await;
     let start = Instant::now();
     let fetch = request(addr, "GET /api/x").await;
     assert_eq!(

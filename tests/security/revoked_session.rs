@@ -6,8 +6,12 @@ use serde_json::Value;
 use t3_standin::seen::Seen;
 use t3_standin::store::sessions::SessionRow;
 
-use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
+use crate::common::{
+    Client, Edition, HANDSHAKE, PATIENCE, World, in_front_of_each_t3, request, websocket_of,
+};
 use crate::harness::each;
+
+in_front_of_each_t3!(a_revoked_session_s_tunnels_are_closed_and_no_others);
 
 pub(crate) const EVERY: Duration = Duration::from_millis(300);
 
@@ -74,17 +78,21 @@ async fn revoke(world: &World, session_id: &str) {
     );
 }
 
-#[tokio::test]
-async fn a_revoked_session_s_tunnels_are_closed_and_no_others() {
-    for carrier in ["Cookie: t3_session=", "Authorization: Bearer "] {
-        let world = World::with(&OPTIONS).await;
+async fn a_revoked_session_s_tunnels_are_closed_and_no_others(edition: Edition) {
+    for by_cookie in [true, false] {
+        let world = World::of(edition, &OPTIONS).await;
+        let carrier = match by_cookie {
+            true => format!("Cookie: {}=", world.cookie_name().await),
+            false => "Authorization: Bearer ".to_owned(),
+        };
+        let target = websocket_of(edition);
         let issue = |name| world.standin.issue_browser_session(name).expect("writable");
         let (revoked, kept) = (issue("revoked"), issue("kept"));
         let mut tunnels = vec![
-            open(&world, &format!("{carrier}{revoked}")).await,
-            open(&world, &format!("{carrier}{revoked}")).await,
+            open_at(&world, target, &format!("{carrier}{revoked}")).await,
+            open_at(&world, target, &format!("{carrier}{revoked}")).await,
         ];
-        let mut other = open(&world, &format!("{carrier}{kept}")).await;
+        let mut other = open_at(&world, target, &format!("{carrier}{kept}")).await;
         wait_for_checks(&world, 3).await;
         for tunnel in tunnels.iter_mut().chain([&mut other]) {
             assert_alive(tunnel).await;
