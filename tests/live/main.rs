@@ -6,6 +6,7 @@ mod common;
 mod check;
 mod chromium;
 mod cockpit;
+mod demo;
 mod handshakes;
 mod restart;
 mod sessions;

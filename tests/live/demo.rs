@@ -1,0 +1,59 @@
+//! `cargo run --example demo -- --real`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{PAGE, request};
+
+/// The demo, built as the tests are.
+fn demo() -> Command {
+    let test = std::env::current_exe().expect("a running test");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/test");
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--example",
+        "demo",
+    ]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+    assert!(built.expect("cargo runs").success(), "the demo builds");
+    Command::new(profile.join("examples/demo"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
+async fn the_demo_shows_the_real_cockpit() {
+    let mut command = demo();
+    command
+        .args(["--real", "127.0.0.1:0"])
+        .stdout(Stdio::piped());
+    let mut demo = command.spawn().expect("the demo starts");
+    let mut lines = BufReader::new(demo.stdout.take().expect("a pipe")).lines();
+    let mut address_in = |what: &str| {
+        let line = lines.find_map(|line| Some(line.ok()?.strip_prefix(what)?.to_owned()));
+        let address = line.expect(what);
+        address.trim_end_matches('/').parse().expect("an address")
+    };
+    let t3 = address_in("the real t3 on http://");
+    let addr = address_in("open http://");
+    let paired = request(addr, &format!("GET /\n{PAGE}")).await;
+    assert_eq!(paired.status, 302, "{}", paired.text());
+    let page = format!("GET /\n{PAGE}\nCookie: {}", paired.cookie());
+    assert_eq!(request(addr, &page).await.status, 200);
+    kill_process(Pid::from_child(&demo), Signal::TERM).expect("it runs");
+    let ended = tokio::task::spawn_blocking(move || demo.wait()).await;
+    let status = ended.expect("no panic").expect("a child");
+    assert!(status.success(), "{status}");
+    assert!(
+        std::net::TcpStream::connect::<std::net::SocketAddr>(t3).is_err(),
+        "t3 has ended too"
+    );
+}
