@@ -143,7 +143,8 @@ impl AdminApi {
 }
 
 impl AdminCall<Secret> {
-    /// Mints a credential.
+    /// Mints a credential. It names no scopes: t3's own default is the standard client's, whatever they are
+    /// called in its version, and a name that a t3 does not know is a 400 (contract §4).
     pub(super) fn mint(label: &str) -> Self {
         Self {
             call: ApiCall::post("/api/auth/pairing-token", json!({ "label": label })),

@@ -29,6 +29,10 @@ impl Router<'_> {
             withhold::take_other_sessions_off(headers, &name);
         }
         let values = cookies::session_values(headers, &name);
+        if values.is_empty() {
+            // A cookie of before is t3's to take or not (contract §2), as on the fast path.
+            return;
+        }
         let (chosen, foreign) = self.choose(&values, identity).await;
         context.replaced = foreign.map(Box::from);
         match chosen {

@@ -146,11 +146,19 @@ impl Router<'_> {
             return None;
         }
         let name = self.services.readiness.cookie_name();
-        match cookies::session_cookie(&head.headers, &name) {
-            Some(value) => SessionCredential::cookie(&name, value),
-            None => {
+        let cookie = |name: &str| {
+            let value = cookies::session_cookie(&head.headers, name)?;
+            SessionCredential::cookie(name, value)
+        };
+        if let Some(cookie) = cookie(&name) {
+            return Some(cookie);
+        }
+        match credentials::are_stated(&head.headers) {
+            true => {
                 credentials::repeatable(&head.headers).and_then(SessionCredential::authorization)
             }
+            // The name of before, which a t3 of protocol 2 may take too (contract §2).
+            false => cookie(cookies::DEFAULT_COOKIE_NAME),
         }
     }
 }

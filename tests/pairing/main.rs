@@ -11,6 +11,7 @@ mod labels;
 mod loops;
 mod other_sockets;
 mod page_load;
+mod protocol_2;
 mod replaced;
 mod restart;
 mod token_file;
