@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 use crate::connection::http1::HttpEnd;
@@ -26,9 +26,11 @@ use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::deadlines::Deadlines;
 
-/// How long, and how much, is read from a client that is still sending after the last response.
-const LINGER_TIME: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+/// How long a client may send nothing after the last response, how long it may go on sending, and how
+/// much: some read no response before they have sent everything.
+const LINGER_PAUSE: Duration = Duration::from_secs(1);
+const LINGER_TIME: Duration = Duration::from_secs(5);
+const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Serves `stream` until it has ended, and releases `slot` then. A drain lets the request under way
 /// finish; the cut ends whatever is left. A tunnel goes on in a smaller task.
@@ -108,10 +110,13 @@ async fn linger(mut stream: TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    let mut rest = stream.take(LINGER_BYTES as u64);
-    let drained = tokio::time::timeout(LINGER_TIME, async {
+    let mut rest = stream.take(LINGER_BYTES);
+    let drained = timeout(LINGER_TIME, async {
         let mut chunk = [0; 4096];
-        while matches!(rest.read(&mut chunk).await, Ok(read) if read > 0) {}
+        while matches!(
+            timeout(LINGER_PAUSE, rest.read(&mut chunk)).await,
+            Ok(Ok(1..))
+        ) {}
     });
     let _ = drained.await;
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::http_rules::MAX_FIELDS;
 use crate::upstream::request_body::Outbound;
+use crate::upstream::upstream_io::UpstreamIo;
 
 /// The longest head of a response.
 pub const HEAD_LIMIT_BYTES: usize = 128 * 1024;
@@ -36,7 +37,7 @@ pub(super) struct UpstreamConnection {
 /// The end of a connection that reads and writes.
 #[derive(Debug)]
 struct Wire {
-    connection: http1::Connection<TokioIo<TcpStream>, Outbound>,
+    connection: http1::Connection<TokioIo<UpstreamIo>, Outbound>,
     ended: bool,
 }
 
@@ -63,7 +64,7 @@ impl UpstreamConnection {
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_FIELDS)
             .max_header_size(HEAD_LIMIT_BYTES)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(UpstreamIo::new(stream)))
             .await?;
         Ok(Box::new(Self {
             sender,
@@ -87,7 +88,8 @@ impl UpstreamConnection {
             return None;
         }
         let parts = self.wire.connection.into_parts();
-        parts.read_buf.is_empty().then(|| parts.io.into_inner())
+        let stream = parts.io.into_inner().into_inner();
+        parts.read_buf.is_empty().then_some(stream)
     }
 
     /// Sends `request` and waits for the head of the response, for at most `limit` in which neither the
@@ -138,7 +140,7 @@ impl UpstreamConnection {
     pub(super) async fn into_raw(mut self: Box<Self>) -> hyper::Result<(TcpStream, Bytes)> {
         poll_fn(|cx| self.drive(cx)).await?;
         let parts = self.wire.connection.into_parts();
-        Ok((parts.io.into_inner(), parts.read_buf))
+        Ok((parts.io.into_inner().into_inner(), parts.read_buf))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod health;
 pub mod pool;
 pub mod request_body;
 pub mod response_body;
+mod upstream_io;
 
 use std::fmt;
 use std::sync::Arc;

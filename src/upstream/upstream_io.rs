@@ -1,0 +1,90 @@
+//! A connection to t3 for hyper: what t3 has answered is read, though it takes no more of the request.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection to t3.
+///
+/// t3 may answer and close while a request's body is still coming (413, 401), and what is written then
+/// fails. hyper would report that and drop the answer, which waits to be read. So nothing is written
+/// after a failure, hyper is told that it was, and the end is what reading finds: the answer, or none.
+#[derive(Debug)]
+pub(super) struct UpstreamIo {
+    stream: TcpStream,
+    is_write_broken: bool,
+}
+
+impl UpstreamIo {
+    /// Reads from `stream` and writes to it.
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            is_write_broken: false,
+        }
+    }
+
+    /// The bare connection.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Writes `length` bytes by `write`, or leaves them out.
+    fn write(
+        &mut self,
+        length: usize,
+        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.is_write_broken {
+            match ready!(write(Pin::new(&mut self.stream))) {
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(_) => self.is_write_broken = true,
+            }
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl AsyncRead for UpstreamIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for UpstreamIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write(bytes.len(), |stream| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.write(length, |stream| stream.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
