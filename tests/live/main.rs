@@ -8,7 +8,11 @@ mod chromium;
 mod cockpit;
 mod demo;
 mod handshakes;
+mod page_load;
 mod restart;
 mod sessions;
+#[path = "../browser/sign_on_gate.rs"]
+mod sign_on_gate;
 mod t3;
 mod tab;
+mod tap;
