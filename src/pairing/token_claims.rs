@@ -25,6 +25,17 @@ mod tests {
         let id = "3f0c2a4e-0000-4000-8000-000000000000";
         let good = token(&format!(r#"{{"v":1,"sid":"{id}"}}"#));
         assert_eq!(session_id(&good).as_deref(), Some(id));
+        // Of v0.0.42 and of protocol 2 alike: a cookie's, a bearer token's, a ticket's.
+        for claims in [
+            r#""kind":"session","sub":"one-time-token","scopes":["orchestration:read"],"method":"browser-session-cookie""#,
+            r#""kind":"session","sub":"cli-issued-session","scopes":["access:write"],"method":"bearer-access-token""#,
+            r#""kind":"websocket""#,
+        ] {
+            let token = token(&format!(
+                r#"{{"v":1,{claims},"sid":"{id}","iat":1,"exp":2}}"#
+            ));
+            assert_eq!(session_id(&token).as_deref(), Some(id), "{claims}");
+        }
         for bad in [
             "",
             "no claims",
