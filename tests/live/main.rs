@@ -9,7 +9,9 @@ mod cockpit;
 mod demo;
 mod handshakes;
 mod page_load;
+mod questions;
 mod restart;
+mod same_answers;
 mod sessions;
 #[path = "../browser/sign_on_gate.rs"]
 mod sign_on_gate;

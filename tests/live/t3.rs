@@ -104,6 +104,19 @@ impl T3 {
         }
     }
 
+    /// Its CLI on its base directory; the command is to be added.
+    pub(crate) fn cli(&self) -> Command {
+        let mut command = Command::new(&self.bin);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("T3CODE_HOME", self.folder.path().join("t3"))
+            .env("T3CODE_PORT", self.addr.port().to_string())
+            .env("T3CODE_TELEMETRY_ENABLED", "false");
+        command
+    }
+
     /// The dispatcher's command line in front of it.
     pub(crate) fn dispatcher(&self) -> Command {
         let mut command = process::command();
@@ -137,14 +150,8 @@ impl T3 {
         let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).expect("Base64");
         let claims: Value = serde_json::from_slice(&claims).expect("JSON");
         let session = claims["sid"].as_str().expect("a session id");
-        let mut command = Command::new(&self.bin);
-        command
-            .args(["auth", "session", "revoke", session, "--base-dir"])
-            .arg(self.folder.path().join("t3"))
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("T3CODE_PORT", self.addr.port().to_string())
-            .env("T3CODE_TELEMETRY_ENABLED", "false");
+        let mut command = self.cli();
+        command.args(["auth", "session", "revoke", session]);
         let run = tokio::task::spawn_blocking(move || process::output(&mut command));
         let run = run.await.expect("no panic");
         assert!(run.status.success(), "{run:?}");

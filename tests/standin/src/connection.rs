@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::clock;
 use crate::http::body::Body;
 use crate::http::head::{self, Head, Parsed};
-use crate::http::response::Response;
+use crate::http::response::{self, Response};
 use crate::http::target;
 use crate::http::wire::{Peer, Wire};
 use crate::routes;
@@ -117,6 +118,16 @@ async fn told_to_drain(phase: &mut watch::Receiver<Phase>, number: u64) {
     }
 }
 
+/// Node's own response to HTTP/1.1 without a Host.
+fn without_host() -> Vec<u8> {
+    let mut refusal = Vec::new();
+    let date = clock::imf_fixdate(clock::now_ms());
+    let lines = format!("Connection: close\r\nDate: {date}\r\nTransfer-Encoding: chunked\r\n");
+    response::start(&mut refusal, 400, lines.as_bytes());
+    refusal.extend_from_slice(b"\r\n0\r\n\r\n");
+    refusal
+}
+
 async fn refuse(wire: &mut Wire, with: &[u8]) -> End {
     match wire.write(with).await {
         Ok(()) => End::Finish,
@@ -157,8 +168,7 @@ async fn respond(
     };
     match head.get("host") {
         None if !head.is_http_1_0() => {
-            let refusal = Response::empty(400).encode(head, false);
-            exchange.wire.write(&refusal).await?;
+            exchange.wire.write(&without_host()).await?;
             Ok(After::Close)
         }
         Some(host) if !target::is_host(host) => {

@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) links_show_credentials: bool,
     /// `/oauth/token` drops scopes that it does not know; before, one of them is an error.
     pub(crate) oauth_drops_unknown_scopes: bool,
+    /// A credential that grants none of the scopes asked for stays unspent there; before, it is spent.
+    pub(crate) oauth_spends_for_scopes_only: bool,
     pub(crate) caching: Caching,
     /// Responses are coded br, gzip or deflate.
     pub(crate) codes_content: bool,
@@ -88,6 +90,7 @@ const JUNE: Facts = Facts {
     malformed_json_status: 500,
     links_show_credentials: true,
     oauth_drops_unknown_scopes: false,
+    oauth_spends_for_scopes_only: false,
     caching: Caching::Silent,
     codes_content: false,
     deflates_websocket: false,
@@ -131,6 +134,7 @@ const PROTOCOL_2: Facts = Facts {
     shows_permissions: true,
     exchange_replaces: true,
     oauth_drops_unknown_scopes: true,
+    oauth_spends_for_scopes_only: true,
     caching: Caching::ImmutableHashed,
     has_snapshot: false,
     preflight_headers: "authorization,b3,traceparent,content-type,dpop,x-t3-orchestration-protocol",

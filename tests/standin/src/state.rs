@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::bundle::Bundle;
-use crate::clock;
 use crate::edition::Facts;
 use crate::faults::{DEFAULT_COOKIE_NAME, Faults};
 use crate::seen::Record;
@@ -46,7 +45,7 @@ pub(crate) struct State {
     pub(crate) bundle: Bundle,
     pub(crate) facts: &'static Facts,
     faults: RwLock<Arc<Faults>>,
-    connected: Mutex<HashMap<String, Connected>>,
+    connected: Mutex<HashMap<String, usize>>,
 }
 
 /// What the server reports about itself.
@@ -57,13 +56,6 @@ pub(crate) struct Identity {
     pub(crate) bundle: Bundle,
     pub(crate) facts: &'static Facts,
     pub(crate) faults: Faults,
-}
-
-/// The WebSockets of one session.
-#[derive(Clone, Copy, Debug, Default)]
-struct Connected {
-    sockets: usize,
-    last_ms: u64,
 }
 
 impl State {
@@ -170,24 +162,20 @@ impl State {
     /// Counts a session's open WebSockets, for the clients list.
     pub(crate) fn connect(&self, session_id: &str, sockets: isize) {
         let mut connected = self.connections();
-        let own = connected.entry(session_id.to_owned()).or_default();
-        own.sockets = own.sockets.saturating_add_signed(sockets);
+        let count = connected.entry(session_id.to_owned()).or_default();
+        *count = count.saturating_add_signed(sockets);
+        drop(connected);
         if sockets >= 0 {
-            own.last_ms = clock::now_ms();
+            self.store.note_connection(session_id);
         }
     }
 
     pub(crate) fn is_connected(&self, session_id: &str) -> bool {
         let connected = self.connections();
-        connected.get(session_id).is_some_and(|own| own.sockets > 0)
+        connected.get(session_id).is_some_and(|&count| count > 0)
     }
 
-    /// Milliseconds since 1970 when it last came for a WebSocket.
-    pub(crate) fn last_connected_ms(&self, session_id: &str) -> Option<u64> {
-        self.connections().get(session_id).map(|own| own.last_ms)
-    }
-
-    fn connections(&self) -> MutexGuard<'_, HashMap<String, Connected>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         self.connected
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

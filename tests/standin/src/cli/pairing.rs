@@ -60,6 +60,7 @@ pub(super) fn list(store: &Store, options: &Options) -> Result<(), Failure> {
     if options.json {
         let listed: Vec<_> = pairings
             .iter()
+            .rev()
             .map(|pairing| pairing.listed(store.facts(), false))
             .collect();
         print::json(&listed);

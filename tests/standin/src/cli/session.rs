@@ -83,7 +83,9 @@ pub(super) fn list(store: &Store, options: &Options) -> Result<(), Failure> {
     let mut rows = store.sessions();
     rows.retain(SessionRow::is_live);
     if options.json {
-        print::json(&rows.iter().map(listed).collect::<Vec<_>>());
+        // The newest first.
+        let listed: Vec<_> = rows.iter().rev().map(|row| listed(store, row)).collect();
+        print::json(&listed);
     } else if rows.is_empty() {
         print::text("No active sessions.");
     } else {
@@ -103,7 +105,7 @@ pub(super) fn revoke(store: &Store, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn listed(row: &SessionRow) -> Listed<'_> {
+fn listed<'a>(store: &Store, row: &'a SessionRow) -> Listed<'a> {
     Listed {
         session_id: &row.id,
         method: &row.method,
@@ -113,7 +115,7 @@ fn listed(row: &SessionRow) -> Listed<'_> {
         connected: false,
         issued_at: clock::iso(row.issued_ms),
         expires_at: clock::iso(row.expires_ms),
-        last_connected_at: None,
+        last_connected_at: store.last_connection_ms(&row.id).map(clock::iso),
     }
 }
 

@@ -112,7 +112,7 @@ impl Response {
         let chunked =
             matches!(self.body, Payload::Chunked(_)) && !to.is_http_1_0() && to.method() != "HEAD";
         start(&mut out, self.status, &self.lines);
-        end(&mut out, keep_alive, chunked);
+        end(&mut out, to, keep_alive, chunked);
         if to.method() == "HEAD" {
             return out;
         }
@@ -135,14 +135,15 @@ pub(crate) fn start(out: &mut Vec<u8>, status: u16, lines: &[u8]) {
     out.extend_from_slice(lines);
 }
 
-/// The lines that Node adds, and the end of the head.
-pub(crate) fn end(out: &mut Vec<u8>, keep_alive: bool, chunked: bool) {
+/// The lines that Node adds, and the end of the head. A response to any `Upgrade` is kept without saying for how long.
+pub(crate) fn end(out: &mut Vec<u8>, to: &Head, keep_alive: bool, chunked: bool) {
     out.extend_from_slice(format!("Date: {}\r\n", clock::imf_fixdate(clock::now_ms())).as_bytes());
-    out.extend_from_slice(if keep_alive {
-        b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n"
-    } else {
-        b"Connection: close\r\n"
-    });
+    let connection: &[u8] = match keep_alive {
+        true if to.wants_upgrade() => b"Connection: keep-alive\r\n",
+        true => b"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n",
+        false => b"Connection: close\r\n",
+    };
+    out.extend_from_slice(connection);
     if chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }

@@ -172,7 +172,11 @@ fn listed<'a>(exchange: &Exchange<'_>, row: &'a SessionRow, own: &SessionRow) ->
         client: row.client(),
         issued_at: clock::iso(row.issued_ms),
         expires_at: clock::iso(row.expires_ms),
-        last_connected_at: exchange.state.last_connected_ms(&row.id).map(clock::iso),
+        last_connected_at: exchange
+            .state
+            .store
+            .last_connection_ms(&row.id)
+            .map(clock::iso),
         connected: exchange.state.is_connected(&row.id),
         current: row.id == own.id,
     }

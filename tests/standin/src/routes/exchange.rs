@@ -93,6 +93,7 @@ impl<'a> Exchange<'a> {
         response::start(&mut head, status, lines.as_bytes());
         response::end(
             &mut head,
+            self.head,
             self.head.keeps_alive(),
             chunked && self.may_chunk(),
         );

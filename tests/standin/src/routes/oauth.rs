@@ -46,10 +46,12 @@ fn issued(exchange: &Exchange<'_>, form: &Form) -> Result<Response, Response> {
     let is_bound = bound(exchange)?;
     let store = &exchange.state.store;
     let invalid = || no_store(errors::unauthorized(errors::INVALID));
-    let pairing = store.pairing_of(credential).ok_or_else(invalid)?;
-    // A credential that grants none of them stays unspent.
-    let scopes = granted(wanted, &pairing)?;
+    if exchange.state.facts.oauth_spends_for_scopes_only {
+        let pairing = store.pairing_of(credential).ok_or_else(invalid)?;
+        granted(wanted.clone(), &pairing)?;
+    }
     let pairing = store.spend_pairing(credential).ok_or_else(invalid)?;
+    let scopes = granted(wanted, &pairing)?;
     let ttl_ms = if is_bound {
         BOUND_TTL_MS
     } else {

@@ -89,7 +89,7 @@ pub(super) fn state(exchange: &Exchange<'_>) -> Response {
     let response = Response::json(200, to_json(&state));
     match (row, identity::legacy_token(exchange)) {
         // The session goes on under the new name (contract §3).
-        (Some(row), Some(token)) => response
+        (Some(row), Some(token)) if row.method == identity::BROWSER_METHOD => response
             .with("cache-control", "no-store")
             .with("pragma", "no-cache")
             .with(

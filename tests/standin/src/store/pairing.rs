@@ -32,7 +32,8 @@ pub(crate) struct Listed<'a> {
     scopes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions: Option<&'a [String]>,
-    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
     created_at: String,
@@ -48,7 +49,7 @@ impl Pairing {
             credential: in_clear.then_some(self.credential.as_str()),
             scopes: super::scopes::shown(&self.scopes, facts),
             permissions: super::scopes::permissions(&self.scopes, facts),
-            subject: &self.subject,
+            subject: by_server.then_some(self.subject.as_str()),
             label: self.label.as_deref(),
             created_at: clock::iso(self.created_ms),
             expires_at: clock::iso(self.expires_ms),

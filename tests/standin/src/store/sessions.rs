@@ -191,6 +191,24 @@ impl Store {
         }
     }
 
+    /// Records that a session came for a WebSocket, beside its row, which another process may be changing.
+    pub(crate) fn note_connection(&self, id: &str) {
+        let _unwritable = base::replace(
+            &self.connection_file(id),
+            clock::now_ms().to_string().as_bytes(),
+        );
+    }
+
+    /// Milliseconds since 1970 when it last did.
+    pub(crate) fn last_connection_ms(&self, id: &str) -> Option<u64> {
+        let noted = fs::read_to_string(self.connection_file(id)).ok()?;
+        noted.parse().ok()
+    }
+
+    fn connection_file(&self, id: &str) -> PathBuf {
+        self.base.sessions().join(format!("{id}.connected"))
+    }
+
     fn put(&self, row: &SessionRow) -> io::Result<()> {
         base::replace(&self.session_file(&row.id), &serde_json::to_vec(row)?)
     }

@@ -107,8 +107,9 @@ impl Streams {
 }
 
 /// The reply to an invalid message; the socket stays open.
-pub(super) fn defect(reason: &str) -> String {
-    format!(r#"{{"_tag":"Defect","defect":{}}}"#, quoted(reason))
+fn defect(reason: &str) -> String {
+    let reason = quoted(reason);
+    format!(r#"{{"_tag":"Defect","defect":{{"name":"SyntaxError","message":{reason}}}}}"#)
 }
 
 fn success(value: &str) -> String {

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use tokio_tungstenite::tungstenite::Message;
 
-use super::message::{self, Streams};
+use super::message::Streams;
 use super::socket::Socket;
 use crate::state::{Phase, State};
 
@@ -19,7 +19,8 @@ pub(super) async fn serve(mut socket: Socket, state: &State) {
         };
         let reply = match message {
             Some(Ok(Message::Text(text))) => streams.respond(&text),
-            Some(Ok(Message::Binary(_))) => Some(message::defect("binary frames are not JSON")),
+            // Text in a binary frame is as good.
+            Some(Ok(Message::Binary(bytes))) => streams.respond(&String::from_utf8_lossy(&bytes)),
             // The library replies to pings and the close by itself.
             Some(Ok(_)) => None,
             Some(Err(error)) => return socket.fail(&error).await,

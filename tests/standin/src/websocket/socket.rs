@@ -9,13 +9,24 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::deflate::{Deflate, Deflater, Inflated};
+use crate::clock;
+use crate::http::response;
 use crate::http::wire::Wire;
 
 /// ws's maxPayload (contract §5).
 pub(super) const MAX_MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 
-/// What follows the close frame on the same stream when t3 stops (contract §7).
-const LAST_BYTES: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n";
+/// What follows the close frame on the same stream when t3 stops (contract §7, §11).
+fn last_bytes() -> Vec<u8> {
+    let date = clock::imf_fixdate(clock::now_ms());
+    let lines = format!(
+        "access-control-allow-origin: *\r\nDate: {date}\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"
+    );
+    let mut last = Vec::new();
+    response::start(&mut last, 503, lines.as_bytes());
+    last.extend_from_slice(b"\r\n0\r\n\r\n");
+    last
+}
 
 type Stream = Join<Box<dyn AsyncRead + Send + Unpin>, OwnedWriteHalf>;
 
@@ -61,7 +72,7 @@ impl Socket {
     pub(super) async fn cut(mut self) {
         if self.send(Message::Close(None)).await.is_ok() {
             let stream = self.stream.get_mut();
-            let _already_gone = stream.write_all(LAST_BYTES).await;
+            let _already_gone = stream.write_all(&last_bytes()).await;
             let _already_gone = stream.shutdown().await;
         }
     }

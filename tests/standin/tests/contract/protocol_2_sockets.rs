@@ -46,7 +46,8 @@ async fn without_the_query_it_is_426_before_all_else() {
                 (426, body, 157),
                 "{path}"
             );
-            let names = "content-type content-length vary access-control-allow-origin Date Connection Keep-Alive";
+            let names =
+                "content-type content-length vary access-control-allow-origin Date Connection";
             assert_eq!(reply.names().join(" "), names);
             assert!(client.rest().await.is_empty(), "the socket is ended");
         }
