@@ -22,7 +22,7 @@ const ROUNDS: usize = 3;
 const ASKED: &str = "Network.requestWillBeSent";
 const OPENED: &str = "Network.webSocketHandshakeResponseReceived";
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// What trickles in behind the socket belongs to the load.
 const TAIL: Duration = Duration::from_secs(2);
@@ -82,19 +82,28 @@ impl Side {
         let page = browser.page().await;
         page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
             .await;
-        let cold = self.load(&page, page.navigate(&self.url())).await;
-        let again = self.load(&page, page.reload()).await;
+        let to = json!({ "url": self.url() });
+        let cold = self.load(&page, "Page.navigate", to).await;
+        let again = self.load(&page, "Page.reload", json!({})).await;
         page.close().await;
         [cold, again]
     }
 
-    async fn load(&self, page: &Page, loading: impl Future<Output = ()>) -> Load {
+    async fn load(&self, page: &Page, command: &str, parameters: Value) -> Load {
         let (answers, opened) = (page.responses().len(), page.events(OPENED).len());
         let asked = page.events(ASKED).len();
-        loading.await;
+        let begun = page.command(command, parameters).await;
+        begun.unwrap_or_else(|error| panic!("{command}: {error}"));
         let deadline = Instant::now() + LIMIT;
         while page.events(OPENED).len() == opened {
-            assert!(Instant::now() < deadline, "no WebSocket");
+            let finished = page.events("Network.loadingFinished").len();
+            let asked = page.events(ASKED).len();
+            let is_early = Instant::now() < deadline;
+            assert!(
+                is_early,
+                "{}: {finished} of {asked} and no WebSocket",
+                self.url()
+            );
             sleep(Duration::from_millis(20)).await;
         }
         sleep(TAIL).await;
