@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use t3_standin::server::{Options as StandinOptions, Standin};
 
-use crate::common::World;
 use crate::common::browser::Browser;
+use crate::common::{Edition, World, in_front_of_each_t3};
+
+in_front_of_each_t3!(
+    a_first_visit_ends_on_a_live_websocket,
+    a_tab_left_open_heals,
+);
 
 const LIVE: &str = "document.documentElement.dataset.state === 'live'";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_first_visit_ends_on_a_live_websocket() {
+async fn a_first_visit_ends_on_a_live_websocket(edition: Edition) {
     let Some(browser) = Browser::launch().await else {
         return;
     };
-    let world = World::start().await;
+    let world = World::of(edition, &[]).await;
     let page = browser.page().await;
     page.navigate(&format!("http://{}/t/1?a=b%20c", world.addr()))
         .await;
@@ -22,7 +26,8 @@ async fn a_first_visit_ends_on_a_live_websocket() {
     let place = page.evaluate("location.pathname + location.search").await;
     assert_eq!(place, "/t/1?a=b%20c");
     let cookies = page.cookies().await;
-    let session = cookies.iter().find(|cookie| cookie["name"] == "t3_session");
+    let name = world.cookie_name().await;
+    let session = cookies.iter().find(|cookie| cookie["name"] == name);
     assert_eq!(session.expect("a session")["httpOnly"], true);
     assert_eq!(world.exchanges(), 1);
 
@@ -36,12 +41,11 @@ async fn a_first_visit_ends_on_a_live_websocket() {
 }
 
 /// A tab whose session is dead and whose t3 was restarted becomes live again by itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tab_left_open_heals() {
+async fn a_tab_left_open_heals(edition: Edition) {
     let Some(browser) = Browser::launch().await else {
         return;
     };
-    let world = World::start().await;
+    let world = World::of(edition, &[]).await;
     let page = browser.page().await;
     page.navigate(&format!("http://{}/", world.addr())).await;
     page.wait_for(LIVE, Duration::from_secs(30)).await;
@@ -52,7 +56,7 @@ async fn a_tab_left_open_heals() {
         dir,
         dispatcher,
     } = world;
-    let mut options = StandinOptions::new(dir.path().join("t3"));
+    let mut options = StandinOptions::of(edition, dir.path().join("t3"));
     options.listen = standin.addr();
     options.faults.silent_start_ms = 900;
     standin.kill();

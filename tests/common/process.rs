@@ -59,6 +59,11 @@ pub async fn standin_and_command(dir: &Path) -> (Standin, Command) {
 
 /// Runs a command that must end by itself.
 pub fn output(command: &mut Command) -> Output {
+    output_within(command, PATIENCE)
+}
+
+/// The same, with a bound of its own.
+pub fn output_within(command: &mut Command, patience: Duration) -> Output {
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -66,7 +71,7 @@ pub fn output(command: &mut Command) -> Output {
     let mut child = child.expect("the binary starts");
     let start = Instant::now();
     while child.try_wait().expect("a child").is_none() {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience {
             child.kill().expect("it runs");
         }
         std::thread::sleep(Duration::from_millis(5));

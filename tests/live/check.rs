@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::common::process::output;
-use crate::t3::T3;
+use crate::common::process::output_within;
+use crate::t3::{CLI_RUNS, T3};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
@@ -11,7 +11,7 @@ async fn check_finds_nothing_amiss() {
     let t3 = T3::start().await;
     let mut command = t3.dispatcher();
     command.args(["check", "--json"]);
-    let checked = tokio::task::spawn_blocking(move || output(&mut command)).await;
+    let checked = tokio::task::spawn_blocking(move || output_within(&mut command, CLI_RUNS)).await;
     let checked = checked.expect("no panic");
     let report = String::from_utf8_lossy(&checked.stdout);
     println!("{report}");

@@ -31,6 +31,12 @@ async fn lives(mint: &str) {
     assert_eq!((page.status, page.complete), (200, true));
     assert!(page.text().contains("<html"), "{}", page.text());
     assert_eq!(page.header("set-cookie"), "", "a session is made once");
+    // The app's tags and manifest are t3's; only the manifest is to be fetched with cookies.
+    let own = request(t3.addr, &format!("GET /t/1?a=b%20c\n{PAGE}")).await;
+    let [plain, credentials] = ["", " crossorigin=\"use-credentials\""]
+        .map(|added| format!("<link rel=\"manifest\" href=\"/manifest.webmanifest\"{added} />"));
+    assert!(own.text().contains(&plain), "{}", own.text());
+    assert_eq!(page.text(), own.text().replace(&plain, &credentials));
 
     let mut tab = Tab::open(dispatcher.addr, &cookie).await;
     assert_eq!(tab.ping().await["_tag"], "Pong");

@@ -21,6 +21,9 @@ const START: Duration = Duration::from_secs(60);
 /// takes 30 s or for ever.
 const EXIT: Duration = Duration::from_secs(20);
 
+/// Several runs of the real CLI, each of which takes 1.2 s when nothing else runs.
+pub(crate) const CLI_RUNS: Duration = Duration::from_secs(120);
+
 /// The exit code after SIGTERM (contract §7).
 const TERMINATED: i32 = 130;
 
@@ -152,7 +155,8 @@ impl T3 {
         let session = claims["sid"].as_str().expect("a session id");
         let mut command = self.cli();
         command.args(["auth", "session", "revoke", session]);
-        let run = tokio::task::spawn_blocking(move || process::output(&mut command));
+        let run =
+            tokio::task::spawn_blocking(move || process::output_within(&mut command, CLI_RUNS));
         let run = run.await.expect("no panic");
         assert!(run.status.success(), "{run:?}");
     }

@@ -1,10 +1,12 @@
 //! What an open cockpit tab does: its page load and its WebSocket.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -15,6 +17,20 @@ use crate::common::{PAGE, PATIENCE, request};
 /// A page load; `further` are lines of its head.
 pub(crate) async fn load(dispatcher: SocketAddr, further: &str) -> Response {
     request(dispatcher, &format!("GET /\n{PAGE}{further}")).await
+}
+
+/// A page load, and each further one of the page that waits for t3 and loads itself again.
+pub(crate) async fn load_until_up(dispatcher: SocketAddr, further: &str) -> Response {
+    let start = Instant::now();
+    loop {
+        let page = load(dispatcher, further).await;
+        if page.status != 503 {
+            return page;
+        }
+        assert!(page.text().contains("<html"), "{}", page.text());
+        println!("no page {:?} after the first try", start.elapsed());
+        assert!(start.elapsed() < 2 * PATIENCE, "t3 is not up");
+    }
 }
 
 /// The cookie of a page load that is paired.
@@ -36,12 +52,37 @@ impl Tab {
         Self::open_as(dispatcher, cookie, &[]).await
     }
 
+    /// Opens it again, as often as a 503 says that t3 is not up yet: a t3 that takes longer to start than an
+    /// upgrade waits is one on a busy machine.
+    pub(crate) async fn open_again(dispatcher: SocketAddr, cookie: &str) -> Self {
+        let start = Instant::now();
+        loop {
+            match Self::try_open(dispatcher, cookie, &[]).await {
+                Ok(tab) => return tab,
+                Err(Error::Http(response)) if response.status() == 503 => {
+                    println!("no WebSocket {:?} after the first try", start.elapsed());
+                }
+                Err(error) => panic!("{error}"),
+            }
+            assert!(start.elapsed() < 2 * PATIENCE, "t3 is not up");
+        }
+    }
+
     /// With further fields, as a proxy in front adds them.
     pub(crate) async fn open_as(
         dispatcher: SocketAddr,
         cookie: &str,
         fields: &[(&'static str, &str)],
     ) -> Self {
+        let opened = Self::try_open(dispatcher, cookie, fields).await;
+        opened.unwrap_or_else(|error| panic!("no 101: {error:?}"))
+    }
+
+    async fn try_open(
+        dispatcher: SocketAddr,
+        cookie: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
         let mut upgrade = format!("ws://{dispatcher}/ws")
             .into_client_request()
             .expect("a URL");
@@ -53,11 +94,11 @@ impl Tab {
         }
         let connected = tokio_tungstenite::connect_async(upgrade);
         let connected = tokio::time::timeout(PATIENCE, connected).await;
-        let (socket, response) = connected.expect("in time").expect("a 101");
+        let (socket, response) = connected.expect("in time")?;
         let set = response.headers().get("set-cookie");
         let set = set.map(|line| line.to_str().expect("text").split(';').next());
         let healed = set.flatten().unwrap_or_default().to_owned();
-        Self { socket, healed }
+        Ok(Self { socket, healed })
     }
 
     /// What t3 says to its page's heartbeat.
