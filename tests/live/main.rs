@@ -7,6 +7,7 @@ mod check;
 mod chromium;
 mod cockpit;
 mod demo;
+mod described;
 mod handshakes;
 mod page_load;
 mod questions;
