@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::responses::body::ResponseBody;
-use crate::upstream::health::HealthState;
+use crate::upstream::health_state::HealthState;
 
 /// For an account that is not on the allow-list.
 const DENIED_PAGE: &str = include_str!("denied.html");

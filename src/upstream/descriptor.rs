@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::error::Failure;
-use crate::upstream::health::HealthState;
+use crate::upstream::health_state::HealthState;
 
 /// Where t3 describes itself, to everybody (contract §6).
 pub const DESCRIPTOR: &str = "/.well-known/t3/environment";

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
 use crate::upstream::Upstream;
 use crate::upstream::descriptor::{Advertised, Descriptor, PROBE_TIMEOUT, Protocol, probe};
+use crate::upstream::health_state::HealthState;
 
 /// The time between the starts of two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
@@ -239,29 +240,6 @@ impl Readiness {
 impl Status {
     fn is_away(&self) -> bool {
         matches!(self.state, HealthState::Down | HealthState::Starting)
-    }
-}
-
-/// The state of t3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HealthState {
-    /// Nobody listens.
-    Down,
-    /// It accepts connections but does not respond yet.
-    Starting,
-    /// It responds.
-    Up,
-    /// It responded, but may be gone since. A probe resolves this within milliseconds.
-    Doubtful,
-}
-
-impl std::fmt::Display for HealthState {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Down => "down",
-            Self::Starting => "starting",
-            Self::Up | Self::Doubtful => "up",
-        })
     }
 }
 

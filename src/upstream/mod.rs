@@ -6,6 +6,7 @@ pub mod descriptor;
 pub mod error;
 pub mod forward;
 pub mod health;
+pub mod health_state;
 pub mod pool;
 pub mod request_body;
 pub mod response_body;
