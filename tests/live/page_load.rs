@@ -22,7 +22,10 @@ const ROUNDS: usize = 3;
 const ASKED: &str = "Network.requestWillBeSent";
 const OPENED: &str = "Network.webSocketHandshakeResponseReceived";
 
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How many tabs are tried for one visit.
+const TABS: usize = 4;
 
 /// What trickles in behind the socket belongs to the load.
 const TAIL: Duration = Duration::from_secs(2);
@@ -77,19 +80,34 @@ impl Side {
         format!("http://{}/", self.process.addr)
     }
 
-    /// A first load in a browser without anything in its cache, and a reload.
+    /// A first load in a browser without anything in its cache, and a reload. At times Chromium stops
+    /// reading for minutes while it slows the line down (its receive window is zero): then another tab is
+    /// taken.
     async fn visit(&self, browser: &Browser) -> [Load; 2] {
+        for _ in 0..TABS {
+            if let Some(loads) = self.try_visit(browser).await {
+                return loads;
+            }
+        }
+        panic!("no WebSocket in any of {TABS} tabs");
+    }
+
+    async fn try_visit(&self, browser: &Browser) -> Option<[Load; 2]> {
         let page = browser.page().await;
         page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
             .await;
         let to = json!({ "url": self.url() });
         let cold = self.load(&page, "Page.navigate", to).await;
-        let again = self.load(&page, "Page.reload", json!({})).await;
+        let again = match cold {
+            Some(_) => self.load(&page, "Page.reload", json!({})).await,
+            None => None,
+        };
         page.close().await;
-        [cold, again]
+        Some([cold?, again?])
     }
 
-    async fn load(&self, page: &Page, command: &str, parameters: Value) -> Load {
+    /// `None` if no WebSocket is open in time.
+    async fn load(&self, page: &Page, command: &str, parameters: Value) -> Option<Load> {
         let (answers, opened) = (page.responses().len(), page.events(OPENED).len());
         let asked = page.events(ASKED).len();
         let begun = page.command(command, parameters).await;
@@ -98,12 +116,10 @@ impl Side {
         while page.events(OPENED).len() == opened {
             let finished = page.events("Network.loadingFinished").len();
             let asked = page.events(ASKED).len();
-            let is_early = Instant::now() < deadline;
-            assert!(
-                is_early,
-                "{}: {finished} of {asked} and no WebSocket",
-                self.url()
-            );
+            if Instant::now() > deadline {
+                println!("{}: {finished} of {asked} and no WebSocket", self.url());
+                return None;
+            }
             sleep(Duration::from_millis(20)).await;
         }
         sleep(TAIL).await;
@@ -115,11 +131,11 @@ impl Side {
         });
         let at = |name: &str, index: usize| page.events(name)[index]["timestamp"].as_f64();
         let took = at(OPENED, opened).zip(at(ASKED, asked));
-        Load {
+        Some(Load {
             requests: over_the_line.clone().count(),
             bytes: over_the_line.map(|response| response.encoded_bytes).sum(),
             ms: took.map_or(f64::NAN, |(end, start)| (end - start) * 1e3),
-        }
+        })
     }
 }
 
