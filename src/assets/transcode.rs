@@ -117,7 +117,10 @@ impl Transcoder {
         mut body: Inbound,
         client: &mpsc::UnboundedSender<EncodedPiece>,
     ) -> Result<(), TranscodeError> {
-        let mut original = Vec::new();
+        let mut original = match self.file.is_compressible {
+            true => Vec::with_capacity(usize::try_from(self.file.length).unwrap_or(0)),
+            false => Vec::new(),
+        };
         let mut out = EncodedBody::new(self.coding, self.file.length, client)?;
         while let Some(data) = next_data(&mut body, &mut out).await? {
             for piece in data.chunks(PIECE_BYTES) {
