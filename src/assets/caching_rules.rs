@@ -48,10 +48,7 @@ pub(super) fn depends_on_client(headers: &HeaderMap) -> bool {
         .get_all(VARY)
         .iter()
         .flat_map(|line| list_members(line.as_bytes()));
-    fields.any(|field| {
-        let field = field.trim_ascii();
-        !field.is_empty() && !field.eq_ignore_ascii_case(b"accept-encoding")
-    })
+    fields.any(|field| !field.is_empty() && !field.eq_ignore_ascii_case(b"accept-encoding"))
 }
 
 #[cfg(test)]

@@ -88,9 +88,7 @@ impl AssetStore {
         }
         self.metrics.asset_store(contents.bytes as u64);
     }
-}
 
-impl AssetStore {
     /// Drops the file `name` in `coding`.
     pub(super) fn remove(&self, name: &str, coding: Coding) {
         let mut contents = self.contents.lock();

@@ -27,9 +27,10 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
-use crate::fast_path::request::rewrite;
+use crate::fast_path::request::{EligibleRequest, rewrite};
 use crate::fast_path::request_writer::Rules;
 use crate::http_rules::path_secrets;
+use crate::http_rules::request_id::RequestIds;
 use crate::metrics::requests::Stream;
 use crate::process::Tasks;
 use crate::state::Services;
@@ -93,14 +94,7 @@ pub async fn serve(
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
-        let ids = &services.request_ids;
-        debug!(
-            method = request.method(),
-            path = &*path_secrets::shown(request.path(&connection.unread)),
-            route = "fast path",
-            request_id = %request.id(&connection.unread, ids),
-            "request"
-        );
+        log(&request, &connection.unread, ids);
         let exchange = Exchange::new(connection, upstream, client, services, tasks, arrived);
         match exchange.run(request, to_upstream).await {
             ExchangeEnd::Unanswered => return FastPathEnd::Ineligible,
@@ -110,6 +104,17 @@ pub async fn serve(
         connection.unread.drain(..request.length);
         client.deadlines.exchange_ended();
     }
+}
+
+/// Logs `request`, which `bytes` begin with, as hyper's way logs its own.
+fn log(request: &EligibleRequest, bytes: &[u8], ids: &RequestIds) {
+    debug!(
+        method = request.method(),
+        path = &*path_secrets::shown(request.path(bytes)),
+        route = "fast path",
+        request_id = %request.id(bytes, ids),
+        "request"
+    );
 }
 
 impl ClientConnection {

@@ -88,8 +88,9 @@ impl UpstreamConnection {
             return None;
         }
         let parts = self.wire.connection.into_parts();
-        let stream = parts.io.into_inner().into_inner();
-        parts.read_buf.is_empty().then_some(stream)
+        let io = parts.io.into_inner();
+        let is_idle = parts.read_buf.is_empty() && !io.is_write_broken();
+        is_idle.then(|| io.into_inner())
     }
 
     /// Sends `request` and waits for the head of the response, for at most `limit` in which neither the

@@ -27,6 +27,11 @@ impl UpstreamIo {
         }
     }
 
+    /// Can nothing be written any more?
+    pub(super) fn is_write_broken(&self) -> bool {
+        self.is_write_broken
+    }
+
     /// The bare connection.
     pub(super) fn into_inner(self) -> TcpStream {
         self.stream

@@ -1,4 +1,4 @@
-//! Shapes of t3's answers, which both ways through take alike: rows 46, 47, 52 to 55.
+//! Shapes of t3's answers, which both ways through take alike: rows 46, 47, 52 to 54.
 
 use tokio::io::AsyncWriteExt;
 
