@@ -17,10 +17,6 @@ use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::token_claims;
 
-/// The longest value of a session cookie. t3's has 403 characters (contract §2), and a browser keeps no
-/// cookie of more than 4 KiB.
-const MAX_VALUE_BYTES: usize = 4096;
-
 /// The maximum of cookies whose owner is remembered: 8 MiB where a client sends the longest that it may.
 const MAX_COOKIES: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
 
@@ -161,8 +157,7 @@ impl SessionOwners {
     /// fetched after it came is no living session: t3 itself refuses it, whoever sends it. What is no
     /// plain token is not left to t3, which takes quotes and percent-encoding off.
     async fn listed(self: &Arc<Self>, value: &[u8]) -> Result<Owner, NoList> {
-        let value = (value.len() <= MAX_VALUE_BYTES).then_some(value);
-        let id = value.and_then(|value| str::from_utf8(value).ok());
+        let id = str::from_utf8(value).ok();
         let Some(id) = id.and_then(token_claims::session_id) else {
             return Ok(Owner::Nobody);
         };

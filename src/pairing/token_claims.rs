@@ -3,9 +3,16 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-/// The id of a token's session: `sid` of its claims. Only a plain one, as it goes on a command line.
-/// The signature is t3's to verify: nothing here says that the token is genuine.
+/// The longest token. t3's session has 403 characters (contract §2), a browser keeps no cookie of more than
+/// 4 KiB, and t3 accepts a head of 16 KiB (contract §7).
+const MAX_TOKEN_BYTES: usize = 4096;
+
+/// The id of a token's session: `sid` of its claims. Only a plain one, as it goes on a command line, and
+/// only of a token of no more than 4 KiB. The signature is t3's to verify: nothing here says that the token is genuine.
 pub(super) fn session_id(token: &str) -> Option<String> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
     let (claims, _) = token.split_once('.')?;
     let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
@@ -36,8 +43,10 @@ mod tests {
             ));
             assert_eq!(session_id(&token).as_deref(), Some(id), "{claims}");
         }
+        let long = format!("{good}{}", "c".repeat(MAX_TOKEN_BYTES));
         for bad in [
             "",
+            &long,
             "no claims",
             &token("{}"),
             &token("not JSON"),
