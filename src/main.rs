@@ -111,6 +111,7 @@ fn print(text: std::fmt::Arguments<'_>) {
 async fn serve(config: Config) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let public = TcpListener::bind(config.listen.address()).await?;
     let metrics = listen_for_metrics(&config.listen).await;
     info!(
@@ -121,9 +122,13 @@ async fn serve(config: Config) -> io::Result<()> {
     );
     let metrics = resolve_metrics_listener(metrics, config.listen.metrics_port.is_some())?;
     let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => info!("SIGTERM: draining"),
-            _ = interrupt.recv() => info!("SIGINT: draining"),
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return info!("SIGTERM: draining"),
+                _ = interrupt.recv() => return info!("SIGINT: draining"),
+                // Unhandled, it would end the process.
+                _ = hangup.recv() => info!("SIGHUP: nothing to do, files are read again as they change"),
+            }
         }
     };
     server::run(Listeners { public, metrics }, config, shutdown).await?;

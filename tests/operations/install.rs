@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use crate::common::process::{command, output};
 
@@ -89,4 +90,56 @@ fn an_error_is_one_line_and_leaves_nothing_behind() {
     }
     let unsaid = output(command().arg("install"));
     assert_eq!(unsaid.status.code(), Some(2));
+}
+
+/// A run that is killed in the middle of the copy leaves its draft: in a container the next run has the
+/// same process id.
+#[test]
+fn a_draft_that_a_killed_run_left_is_in_nobody_s_way_and_goes() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let target = dir.path().join("t3-dispatcher");
+    let run = |limit: &str| {
+        let script = format!("{limit} \"$0\" install \"$1\"");
+        for inside in [
+            &["--pid", "--fork"][..],
+            &["--map-root-user", "--pid", "--fork"],
+            &[],
+        ] {
+            // Its id is 2 where it has a namespace of its own, and then each run's.
+            let mut command = match inside {
+                [] => Command::new("env"),
+                _ => Command::new("unshare"),
+            };
+            command.args(inside);
+            let allowed = Command::new(command.get_program())
+                .args(inside)
+                .arg("true")
+                .output();
+            if allowed.is_ok_and(|output| output.status.success()) {
+                let run = command.args(["sh", "-c", &script, OWN]).arg(&target);
+                return output(run);
+            }
+        }
+        panic!("a shell")
+    };
+    // By SIGXFSZ, at 64 KiB.
+    let killed = run("ulimit -c 0; ulimit -f 128;");
+    assert!(!killed.status.success(), "{killed:?}");
+    let left = names(dir.path());
+    assert_eq!(left.len(), 1, "the draft is left: {left:?}");
+    assert!(left[0].starts_with(".t3-dispatcher."), "{left:?}");
+    let done = run("");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(fs::read(&target).expect("the copy") == fs::read(OWN).expect("the binary"));
+    assert_eq!(
+        names(dir.path()).len(),
+        2,
+        "it may be one that is being written"
+    );
+
+    let draft = fs::File::open(dir.path().join(&left[0])).expect("a draft");
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    draft.set_modified(long_ago).expect("its owner");
+    assert_eq!(install(&target).status.code(), Some(0));
+    assert_eq!(names(dir.path()), ["t3-dispatcher"]);
 }

@@ -87,6 +87,37 @@ async fn sigterm_and_sigint_let_the_request_under_way_finish() {
 }
 
 #[tokio::test]
+async fn row_69_sighup_is_no_death() {
+    for fast_path in ["on", "off"] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (_standin, mut command) = standin_and_command(dir.path()).await;
+        let mut process = Process::start(command.env("DISPATCHER_FAST_PATH", fast_path));
+        let mut client = Client::connect(process.addr).await;
+        client.send_head("GET /standin/slow?ms=300").await;
+        let mut slow = client.head().await.expect("a response");
+        for _ in 0..3 {
+            process.signal(Signal::HUP);
+            loop {
+                let line = process.line();
+                assert_ne!(line, "", "it has ended");
+                if line.contains("SIGHUP") {
+                    break;
+                }
+            }
+        }
+        client.body(&mut slow).await;
+        assert!(slow.complete, "the request under way goes on");
+        let fetched = request(process.addr, "GET /standin/1k").await;
+        assert_eq!(fetched.status, 200);
+        process.signal(Signal::TERM);
+        let (code, _) = tokio::task::spawn_blocking(|| process.end())
+            .await
+            .expect("no panic");
+        assert_eq!(code, Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_drain_ends_tunnels_at_its_deadline() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let standin = Standin::start(StandinOptions::new(dir.path()))
