@@ -1,6 +1,7 @@
 //! t3 as the next hop, and the connections to it.
 
 pub mod api_call;
+mod connect;
 pub mod connection;
 pub mod descriptor;
 pub mod error;
@@ -17,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -29,14 +29,6 @@ use crate::upstream::error::Failure;
 use crate::upstream::pool::Pool;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
-
-/// How long connecting to t3 may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How much of a response the kernel may hold for us (it doubles this for its own bookkeeping). Without a
-/// limit each client that reads slowly costs up to `net.ipv4.tcp_rmem`'s 6 to 32 MB, and some 200 of them
-/// starve every socket of the machine. Half of it costs a fifth of the throughput on loopback.
-const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// The client of t3.
 #[derive(Debug)]
@@ -158,15 +150,7 @@ impl Upstream {
     }
 
     async fn connect_bare(&self) -> Result<TcpStream, Failure> {
-        let address = (self.config.host.as_str(), self.config.port);
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
-            .await
-            .map_err(|_| Failure::ConnectTimeout)?
-            .map_err(Failure::Unreachable)?;
-        // Failing to set these costs latency or memory only.
-        let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        Ok(stream)
+        connect::connect(&self.config.host, self.config.port).await
     }
 
     async fn exchange(
