@@ -32,8 +32,6 @@ const NO_T3: &str = "t3 does not respond";
 struct Check {
     pairing: PairingConfig,
     upstream: Arc<Upstream>,
-    /// The host and port of `upstream`.
-    address: (String, u16),
     dry_run: DryRun,
     timing: Timing,
     report: CheckReport,
@@ -45,14 +43,12 @@ pub async fn check(
     pairing: PairingConfig,
     timing: Timing,
 ) -> CheckReport {
-    let address = (upstream.host.clone(), upstream.port);
     let upstream = Arc::new(Upstream::new(upstream, Tasks::default()));
     let check = Check {
         dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),
         timing,
         pairing,
         upstream,
-        address,
         report: CheckReport::default(),
     };
     check.run().await
@@ -228,7 +224,7 @@ impl Check {
 
     async fn websocket(&mut self, session: &Session, protocol: &Protocol) {
         let start = Instant::now();
-        let found = steps::open_websocket(&self.address, session, protocol).await;
+        let found = steps::open_websocket(&self.upstream, session, protocol).await;
         self.report.add("websocket", found, start.elapsed());
     }
 

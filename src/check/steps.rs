@@ -118,12 +118,15 @@ fn json(response: &Response<bytes::Bytes>) -> Option<Value> {
 
 /// Opens `/ws` as `protocol` wants it, with the session's cookie, sends a ping and waits for t3's reply.
 pub(super) async fn open_websocket(
-    address: &(String, u16),
+    upstream: &Upstream,
     session: &Session,
     protocol: &Protocol,
 ) -> Result<String, Finding> {
     let target = protocol.websocket_target();
-    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(address, session, &target)).await;
+    let address = upstream.to_string();
+    let stream = upstream.connect_bare().await;
+    let stream = stream.map_err(|failure| on_upstream(&failure, &address))?;
+    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(stream, &address, session, &target)).await;
     match spoken {
         Ok(Ok(())) => Ok(format!("{target} is open, and t3 replies to a ping")),
         Ok(Err(Error::Http(response))) => Err(finding(
@@ -153,13 +156,13 @@ fn on_refused_upgrade(status: StatusCode) -> &'static str {
     }
 }
 
-async fn speak((host, port): &(String, u16), session: &Session, target: &str) -> Result<(), Error> {
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-    let host = match host.contains(':') {
-        true => format!("[{host}]"),
-        false => host.clone(),
-    };
-    let mut request = format!("ws://{host}:{port}{target}").into_client_request()?;
+async fn speak(
+    stream: TcpStream,
+    address: &str,
+    session: &Session,
+    target: &str,
+) -> Result<(), Error> {
+    let mut request = format!("ws://{address}{target}").into_client_request()?;
     let cookie = format!("{}={}", session.cookie_name, session.cookie_value);
     let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::AttackAttempt)?;
     cookie.set_sensitive(true);

@@ -7,6 +7,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use crate::upstream::Upstream;
 use crate::upstream::error::Failure;
@@ -84,10 +85,13 @@ impl Upstream {
     /// response, all within `limit`.
     ///
     /// # Errors
-    /// Where there is no response in time, or its body is cut short or too long.
+    /// Where there is no connection or no response in time, or the response's body is cut short or too
+    /// long.
     pub async fn call(&self, call: ApiCall, limit: Duration) -> Result<Response<Bytes>, Failure> {
+        let deadline = Instant::now() + limit;
+        let connection = timeout_at(deadline, self.connect()).await;
+        let connection = connection.map_err(|_| Failure::ConnectTimeout)??;
         let exchange = async {
-            let connection = self.connect().await?;
             let response_limit = call.response_limit;
             let request = call.into_request(self);
             let answer = self.exchange(connection, request, limit, None).await?;
@@ -96,7 +100,7 @@ impl Upstream {
             let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
-        tokio::time::timeout(limit, exchange)
+        timeout_at(deadline, exchange)
             .await
             .unwrap_or(Err(Failure::ResponseTimeout))
     }

@@ -149,7 +149,8 @@ impl Upstream {
             .map_err(Failure::Broken)
     }
 
-    async fn connect_bare(&self) -> Result<TcpStream, Failure> {
+    /// A new connection.
+    pub async fn connect_bare(&self) -> Result<TcpStream, Failure> {
         connect::connect(&self.config.host, self.config.port).await
     }
 

@@ -68,6 +68,7 @@ mod resource_use;
 mod revoked_session;
 mod session_check_failures;
 mod session_owner;
+mod several_addresses;
 mod shared_secret;
 mod signed_paths;
 mod slow_clients;
