@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::assets::cacheability::StaticFile;
 use crate::assets::compressor::CompressionJob;
@@ -20,6 +20,7 @@ use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
 use crate::assets::single_flight::FetchLeader;
 use crate::assets::store::StoredFile;
 use crate::assets::{AssetService, response_fields};
+use crate::limited;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::upstream::response_body::Inbound;
 
@@ -108,7 +109,7 @@ impl Transcoder {
         let _permit = self.service.fetch_permits.acquire().await;
         if let Err(error) = self.transcode(body, client).await {
             let name = self.leader.name();
-            warn!(name, %error, "a static file is cut short and not stored");
+            limited!(WARN, "a static file is cut short and not stored"; name, %error);
         }
     }
 

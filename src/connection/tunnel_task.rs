@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::info;
 
+use crate::limited;
 use crate::metrics::upstream::TunnelEnd;
+use crate::process::log_limit::ENDS_A_MINUTE;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
 use crate::tunnel::registry::TunnelRegistration;
@@ -46,15 +47,17 @@ impl TunnelTask {
 
     fn ended(&self, cause: TunnelEnd) {
         let report = self.tunnel.end(cause, &self.services.metrics);
-        info!(
+        limited!(
+            INFO,
+            ENDS_A_MINUTE,
+            "ws close";
             user = self.registration.owner(),
             ip = %self.address,
             dur_ms = report.duration.as_millis() as u64,
             bytes_up = report.bytes_up,
             bytes_down = report.bytes_down,
             cause = report.cause.text(),
-            request_id = %self.request_id,
-            "ws close"
+            request_id = %self.request_id
         );
         if report.is_t3_gone {
             self.services.tunnel_lost();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use crate::limited;
 use crate::metrics::pairing::PairingRefusal;
 use crate::pairing::keys::{BrowserKey, ValueKey};
 use crate::pairing::session_request::SessionRequest;
@@ -66,7 +67,7 @@ impl GuardRefusal {
             (_, false) => "paired twice, and the browser does not send t3's cookie back",
             (_, true) => "paired twice, and t3 does not accept the cookie that it set",
         };
-        warn!(user, %request_id, "{why}: forwarded unpaired");
+        limited!(WARN, "forwarded unpaired" => user, %request_id, "{why}: forwarded unpaired");
     }
 }
 

@@ -29,11 +29,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::access::identity::Browser;
 use crate::config::options::PairingConfig;
 use crate::config::timing::Timing;
+use crate::limited;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
@@ -250,7 +251,7 @@ impl Pairing {
             Err(error) => {
                 self.metrics.pairing_failed(error.cause());
                 let (user, request_id) = (browser.user(), &attempt.request_id);
-                warn!(user, %request_id, %error, "pairing failed, forwarded unpaired");
+                limited!(WARN, "pairing failed, forwarded unpaired"; user, %request_id, %error);
                 self.guard.record(key, None);
                 None
             }

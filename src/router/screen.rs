@@ -2,10 +2,11 @@
 
 use http::header::ORIGIN;
 use http::{HeaderValue, StatusCode};
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::http_rules::origin::{self, OwnOrigin};
 use crate::http_rules::withhold;
+use crate::limited;
 use crate::pairing::admission::{Admission, admission};
 use crate::pairing::policy::RouteKind;
 use crate::responses::{self, ClientResponse, ErrorFormat, refused};
@@ -45,15 +46,12 @@ impl Router<'_> {
     /// Tells the operator which two origins differ: as a rule a proxy that sends another `Host` on, or
     /// no scheme.
     fn log_foreign(&self, context: &RequestContext<'_>) {
-        let Some(left_out) = self.services.foreign_origins.admit() else {
-            return;
-        };
         let headers = &context.head.headers;
         let named = headers.get(ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
         let origin = origin::shown(named);
         let own = OwnOrigin::of(headers, context.visitor.is_proxied);
         let request_id = &context.id;
-        info!(%origin, %own, left_out, %request_id, "WebSocket of another origin refused");
+        limited!(INFO, "WebSocket of another origin refused"; %origin, %own, %request_id);
     }
 
     /// 403 for a request that does not say who the person is.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
-use tracing::warn;
 
 use crate::http_rules::credentials::Ticket;
 use crate::http_rules::{cookies, credentials};
+use crate::limited;
 use crate::metrics::upstream::UpgradeRefusal;
 use crate::pairing::policy::{Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
@@ -80,9 +80,6 @@ impl Router<'_> {
         if status != StatusCode::UPGRADE_REQUIRED {
             return;
         }
-        let Some(left_out) = services.other_protocols.admit() else {
-            return;
-        };
         let protocol = services.readiness.protocol().unwrap_or(Protocol::One);
         if protocol == Protocol::One {
             // The first protocol refuses none so: this is another t3 than the one that was probed.
@@ -91,9 +88,10 @@ impl Router<'_> {
         let query = context.head.uri.query().unwrap_or_default();
         let asked = asked_protocol(query).unwrap_or_else(|| "none".to_owned());
         let (user, request_id) = (context.visitor.browser.user(), &context.id);
-        warn!(
-            user, asked, %protocol, left_out, %request_id,
-            "t3 refused a WebSocket by 426: the page is of a t3 with another protocol, reload it"
+        limited!(
+            WARN,
+            "t3 refused a WebSocket by 426: the page is of a t3 with another protocol, reload it";
+            user, asked, %protocol, %request_id
         );
     }
 

@@ -14,8 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tracing::warn;
 
+use crate::limited;
 use crate::metrics::{Metrics, TEXT_FORMAT};
 use crate::process::Tasks;
 
@@ -36,7 +36,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, l
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                warn!(%error, "cannot accept a scrape, trying again");
+                limited!(WARN, "cannot accept a scrape, trying again"; %error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

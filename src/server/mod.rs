@@ -13,7 +13,8 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::connection;
-use crate::process::Tasks;
+use crate::limited;
+use crate::process::{Tasks, log_limit};
 use crate::state::Services;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
@@ -63,6 +64,7 @@ pub async fn run(
             metrics_endpoint::serve(listener, counted, serving, limit).await;
         });
     }
+    tasks.until_drained(log_limit::report_left_out());
     start_background_tasks(&services, &tasks);
     tokio::select! {
         () = accept(&public, &services, &tasks) => {}
@@ -73,6 +75,7 @@ pub async fn run(
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");
     }
+    log_limit::tell_left_out();
     Ok(())
 }
 
@@ -127,7 +130,7 @@ async fn accept(listener: &TcpListener, services: &Arc<Services>, tasks: &Tasks)
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                warn!(%error, "cannot accept, trying again");
+                limited!(WARN, "cannot accept, trying again"; %error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -1,8 +1,9 @@
 //! The report of a failed request to t3, and the response to its client.
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::http_rules::request_id::RequestId;
+use crate::limited;
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::state::Services;
 use crate::upstream::error::Failure;
@@ -37,7 +38,8 @@ impl Services {
         };
         self.readiness.doubt();
         self.metrics.no_answer(cause);
-        warn!(request_id = %id, %failure, upstream = %self.upstream, "no response from t3");
+        let upstream = &self.upstream;
+        limited!(WARN, "no response from t3"; request_id = %id, %failure, %upstream);
     }
 
     /// The response while t3 is not up.

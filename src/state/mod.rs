@@ -19,7 +19,6 @@ use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::process::Tasks;
-use crate::process::log_limit::LogLimit;
 use crate::pwa::Pwa;
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::Upstream;
@@ -52,10 +51,6 @@ pub struct Services {
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
     pub probes: Probes,
-    /// Bounds the log lines about WebSockets of another origin.
-    pub foreign_origins: LogLimit,
-    /// Bounds the log lines about WebSockets of another protocol.
-    pub other_protocols: LogLimit,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -106,8 +101,6 @@ impl Services {
             pwa: Pwa::new(config.pwa),
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
-            foreign_origins: LogLimit::default(),
-            other_protocols: LogLimit::default(),
             request_ids: RequestIds::default(),
             metrics,
         })

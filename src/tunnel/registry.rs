@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tracing::info;
 
+use crate::limited;
 use crate::metrics::upstream::TunnelEnd;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, SessionCredential};
@@ -99,7 +99,7 @@ impl Tunnels {
             for proof in self.sessions() {
                 if api_call::is_session_alive(upstream, &proof).await == Some(false) {
                     let ended = self.end(TunnelEnd::SessionEnded, |held| held == Some(&proof));
-                    info!(tunnels = ended, "a session with open tunnels has died");
+                    limited!(INFO, "a session with open tunnels has died"; tunnels = ended);
                 }
             }
         }

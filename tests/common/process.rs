@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,7 +17,7 @@ use super::{PATIENCE, cli_in};
 pub struct Process {
     pub child: Child,
     pub addr: SocketAddr,
-    lines: BufReader<std::process::ChildStdout>,
+    lines: BufReader<Box<dyn Read + Send>>,
     pub first_line: String,
 }
 
@@ -86,7 +87,8 @@ impl Process {
             .stderr(Stdio::inherit())
             .spawn();
         let mut child = child.expect("the binary starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("a pipe"));
+        let mut lines = BufReader::new(stdout);
         let mut first_line = String::new();
         lines.read_line(&mut first_line).expect("a log line");
         let addr = first_line
@@ -101,6 +103,19 @@ impl Process {
             lines,
             first_line,
         }
+    }
+
+    /// Reads the log in a thread from now on, for one that is longer than a pipe's 64 KiB.
+    pub fn read_log_meanwhile(&mut self) {
+        let unread: Box<dyn Read + Send> = Box::new(std::io::empty());
+        let mut unread = std::mem::replace(&mut self.lines, BufReader::new(unread));
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = unread.read_to_end(&mut bytes);
+            let _ = sender.send(bytes);
+        });
+        self.lines = BufReader::new(Box::new(WhenRead::Waiting(log)));
     }
 
     /// Waits for the next log line.
@@ -139,6 +154,25 @@ impl Process {
         let line = status.lines().find(|line| line.starts_with(field));
         let kib = line.and_then(|line| line.split_whitespace().nth(1));
         kib.and_then(|kib| kib.parse().ok()).expect("a figure")
+    }
+}
+
+/// What a thread has read to its end.
+enum WhenRead {
+    Waiting(mpsc::Receiver<Vec<u8>>),
+    Whole(std::io::Cursor<Vec<u8>>),
+}
+
+impl Read for WhenRead {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if let Self::Waiting(log) = self {
+            let bytes = log.recv().map_err(std::io::Error::other)?;
+            *self = Self::Whole(std::io::Cursor::new(bytes));
+        }
+        match self {
+            Self::Whole(bytes) => bytes.read(buffer),
+            Self::Waiting(_) => Ok(0),
+        }
     }
 }
 

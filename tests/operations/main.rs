@@ -10,6 +10,7 @@ mod help;
 mod install;
 mod isolation;
 mod log_and_metrics;
+mod log_lines;
 mod metrics;
 mod probe;
 mod process;

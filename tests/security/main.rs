@@ -55,6 +55,7 @@ mod hop_by_hop;
 mod host_and_target;
 mod identity;
 mod limits;
+mod log_lines;
 mod malformed_head;
 mod options;
 mod page_load_flood;
