@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
-use crate::state::client::RequestLine;
 use crate::state::deadlines::Deadlines;
+use crate::state::request_scan::RequestScan;
 use crate::upstream::forward::Interim;
 
 /// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and
@@ -42,7 +42,7 @@ pub fn prepare(stream: &TcpStream) {
 pub struct ClientIo {
     stream: TcpStream,
     deadlines: Arc<Deadlines>,
-    line: Arc<RequestLine>,
+    scan: Arc<RequestScan>,
     interim: Arc<Interim>,
     metrics: Arc<Metrics>,
     /// Bytes that came before hyper had the socket, read first.
@@ -55,20 +55,20 @@ pub struct ClientIo {
 
 impl ClientIo {
     /// Wraps `stream`, on which `early` has come already. What is pushed to `interim` is written
-    /// between two messages; `deadlines`, `metrics` and `line` are given what moves.
+    /// between two messages; `deadlines`, `metrics` and `scan` are given what moves.
     pub fn new(
         stream: TcpStream,
         early: Bytes,
         interim: Arc<Interim>,
         deadlines: Arc<Deadlines>,
-        line: Arc<RequestLine>,
+        scan: Arc<RequestScan>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
             early,
             deadlines,
-            line,
+            scan,
             interim,
             metrics,
             writing: Vec::new(),
@@ -138,7 +138,7 @@ impl AsyncRead for ClientIo {
                     self.metrics.received(Stream::Http, came.len() as u64);
                 }
                 if self.deadlines.read(came.len()) {
-                    self.line.read(came);
+                    self.scan.read(came);
                 }
             }
         }

@@ -64,13 +64,13 @@ pub(super) async fn speak(
         let after = Arc::clone(&after);
         async move { Ok::<_, Infallible>(answer(request, &services, client, &after).await) }
     });
-    client.line.begin();
+    client.scan.begin();
     let io = ClientIo::new(
         client_connection.stream,
         Bytes::from(client_connection.unread),
         Arc::clone(&client.interim),
         Arc::clone(&client.deadlines),
-        Arc::clone(&client.line),
+        Arc::clone(&client.scan),
         Arc::clone(&services.metrics),
     );
     let header_limit = services.limits.header_limit;
@@ -83,7 +83,7 @@ pub(super) async fn speak(
     let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
-    if client.line.is_preface() {
+    if client.scan.is_preface() {
         // hyper recognises it and closes without a word.
         let _ = stream.write_all(HTTP_2_REFUSAL).await;
     }
@@ -192,7 +192,7 @@ impl Body for TimedBody {
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        self.client.line.begin();
+        self.client.scan.begin();
         self.client.deadlines.exchange_ended();
     }
 }

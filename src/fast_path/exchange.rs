@@ -8,10 +8,11 @@ use crate::fast_path::io::{ExchangeFailure, ExchangeIo, Received};
 use crate::fast_path::request::EligibleRequest;
 use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
-use crate::fast_path::{ClientConnection, buffers, head_writer};
+use crate::fast_path::{ClientConnection, buffers};
 use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
 use crate::process::Tasks;
 use crate::responses::ErrorFormat;
+use crate::responses::message::message;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::upstream::connection::HEAD_LIMIT_BYTES;
@@ -103,7 +104,7 @@ impl<'a> Exchange<'a> {
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
         let is_last = self.tasks.is_draining();
-        let Some(message) = head_writer::message(response, request.is_head, is_last) else {
+        let Some(message) = message(response, request.is_head, is_last) else {
             return ExchangeEnd::Last;
         };
         match self.io.write_client(&message).await {

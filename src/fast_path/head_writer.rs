@@ -1,14 +1,8 @@
 //! Writes a head: copies runs of unchanged lines in one piece, and writes changed lines between them. Pure.
 
 use std::ops::Range;
-use std::time::SystemTime;
-
-use http::HeaderName;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
 
 use crate::fast_path::header_lines::HeaderLine;
-use crate::responses::ClientResponse;
-use crate::responses::body::ResponseBody;
 
 /// A copy of a head under way.
 #[derive(Debug)]
@@ -59,35 +53,6 @@ pub(super) fn write_line(name: &[u8], value: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(b": ");
     to.extend_from_slice(value);
     to.extend_from_slice(b"\r\n");
-}
-
-/// A response of the dispatcher's own as a whole message, without the body where it `is_head` that was
-/// asked (RFC 9110 §9.3.2); it says so where the connection ends after it. None where its body is not the
-/// dispatcher's own bytes.
-pub(super) fn message(response: ClientResponse, is_head: bool, is_last: bool) -> Option<Vec<u8>> {
-    let (head, body) = response.into_parts();
-    let ResponseBody::Own(body) = body else {
-        return None;
-    };
-    let mut message = Vec::with_capacity(512 + body.len());
-    let reason = head.status.canonical_reason().unwrap_or_default();
-    message.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).as_bytes());
-    for (name, value) in &head.headers {
-        write_line(name.as_str().as_bytes(), value.as_bytes(), &mut message);
-    }
-    let mut line = |name: HeaderName, value: &str| {
-        write_line(name.as_str().as_bytes(), value.as_bytes(), &mut message);
-    };
-    line(DATE, &httpdate::fmt_http_date(SystemTime::now()));
-    line(CONTENT_LENGTH, &body.len().to_string());
-    if is_last {
-        line(CONNECTION, "close");
-    }
-    message.extend_from_slice(b"\r\n");
-    if !is_head {
-        message.extend_from_slice(&body);
-    }
-    Some(message)
 }
 
 #[cfg(test)]

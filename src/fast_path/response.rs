@@ -2,10 +2,11 @@
 
 use http::header::CONTENT_SECURITY_POLICY;
 
-use crate::fast_path::framing::{BodyFraming, Chunks, FramingFields};
+use crate::fast_path::framing::{BodyFraming, FramingFields};
 use crate::fast_path::head_writer::{self, HeadWriter};
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
+use crate::http_rules::chunks::Chunks;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;

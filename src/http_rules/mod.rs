@@ -1,6 +1,7 @@
 //! What HTTP lets a proxy hop keep, drop, replace or refuse: pure rules, the security surface.
 
 pub mod browser_request;
+pub mod chunks;
 pub mod cookies;
 pub mod credentials;
 pub mod forwarded;

@@ -1,6 +1,7 @@
 //! The responses that the dispatcher writes itself.
 
 pub mod body;
+pub mod message;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};

@@ -160,7 +160,7 @@ impl Router<'_> {
 
 /// Validates a request and removes the client's hop from it. Does it ask for a WebSocket?
 fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Refusal> {
-    client.line.check()?;
+    client.scan.check()?;
     validation::check(request)?;
     let wants_websocket = validation::is_asked_for(request.headers());
     header_map::strip_request(request.headers_mut());

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod deadlines;
 pub mod failure;
+pub mod request_scan;
 pub mod transfer_window;
 
 use std::io;
