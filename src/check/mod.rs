@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::check::advice::{finding, on_cli, on_exchange, on_mint, on_token_file};
 use crate::check::report::{CheckReport, Finding};
-use crate::config::options::{MintMode, PairingConfig, UpstreamConfig};
+use crate::config::options::{HEADER_LIMIT_BYTES, MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
 use crate::pairing::cli_process::CliError;
@@ -43,7 +43,8 @@ pub async fn check(
     pairing: PairingConfig,
     timing: Timing,
 ) -> CheckReport {
-    let upstream = Arc::new(Upstream::new(upstream, Tasks::default()));
+    let upstream = Upstream::new(upstream, HEADER_LIMIT_BYTES, Tasks::default());
+    let upstream = Arc::new(upstream);
     let check = Check {
         dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),
         timing,

@@ -158,6 +158,9 @@ pub struct AssetsConfig {
     pub memory: usize,
 }
 
+/// The maximum of a head, where no option says another: single sign-on's cookies can be large.
+pub const HEADER_LIMIT_BYTES: usize = 128 * 1024;
+
 /// Limits of clients: times, sizes and numbers.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Limits")]
@@ -166,8 +169,8 @@ pub struct LimitsConfig {
     #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
     pub header_timeout: Duration,
 
-    /// Maximum bytes of a request's head.
-    #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = 131_072, value_parser = parse::header_limit)]
+    /// Maximum bytes of a request's head, and of a response's.
+    #[arg(long, env = "DISPATCHER_HEADER_LIMIT", value_name = "BYTES", default_value_t = HEADER_LIMIT_BYTES, value_parser = parse::header_limit)]
     pub header_limit: usize,
 
     /// How long a connection is kept between two requests; it must be longer than the proxy in front

@@ -137,8 +137,14 @@ impl AsyncRead for ClientIo {
                 if !was_early {
                     self.metrics.received(Stream::Http, came.len() as u64);
                 }
-                if self.deadlines.read(came.len()) {
-                    self.scan.read(came);
+                let is_head = self.deadlines.read(came.len());
+                if self.scan.read(came, is_head).is_err() {
+                    buffer.set_filled(before);
+                    return match is_head {
+                        // hyper is told of the end, and the refusal is the last response.
+                        true => Poll::Ready(Ok(())),
+                        false => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                    };
                 }
             }
         }
@@ -182,6 +188,10 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.scan.refusal().is_some() {
+            // The refusal is still to be written.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -17,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::connection::client_io::ClientIo;
@@ -25,16 +27,16 @@ use crate::fast_path::ClientConnection;
 use crate::http_rules::MAX_FIELDS;
 use crate::process::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
-use crate::router::Router;
+use crate::responses::message::message;
 use crate::router::context::AfterSwitch;
+use crate::router::{self, Router};
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::deadlines::Deadlines;
 use crate::tunnel::Side;
 
-/// The response to the preface of HTTP/2 (RFC 9113 §3.4).
-const HTTP_2_REFUSAL: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// How long a client may take for the response by which its connection ends.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// How HTTP ended on a connection.
 pub(super) enum HttpEnd {
@@ -83,9 +85,12 @@ pub(super) async fn speak(
     let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
-    if client.scan.is_preface() {
-        // hyper recognises it and closes without a word.
-        let _ = stream.write_all(HTTP_2_REFUSAL).await;
+    if let Some((refusal, is_head)) = client.scan.refusal() {
+        // hyper knows of nothing but the end.
+        let ids = &services.request_ids;
+        let response = router::refused(refusal, &ids.numbered(ids.number()));
+        let message = message(response, is_head, false).unwrap_or_default();
+        let _ = timeout(REFUSAL_TIME, stream.write_all(&message)).await;
     }
     let opened = after.lock().take();
     match (opened, watched) {

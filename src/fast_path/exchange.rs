@@ -15,7 +15,6 @@ use crate::responses::ErrorFormat;
 use crate::responses::message::message;
 use crate::state::Services;
 use crate::state::client::Client;
-use crate::upstream::connection::HEAD_LIMIT_BYTES;
 use crate::upstream::error::Failure;
 
 /// How much of a response is read at first: all of a small one.
@@ -155,6 +154,7 @@ impl<'a> Exchange<'a> {
         to_client: &mut Vec<u8>,
     ) -> Result<ResponseHead, ExchangeFailure> {
         self.sent = Instant::now();
+        let head_limit = self.services.limits.header_limit;
         let head = loop {
             let read = self.io.read_upstream(received, FIRST_READ_BYTES).await?;
             buffers::make_room(to_client, 0);
@@ -168,14 +168,17 @@ impl<'a> Exchange<'a> {
                 frame_ancestors: &self.services.frame_ancestors,
             };
             match self.parse_heads(&context, received, to_client).await? {
-                Some(head) if head.length > HEAD_LIMIT_BYTES => {
-                    return Err(ExchangeFailure::Failed(Failure::Unclear));
+                Some(head) if head.length > head_limit => {
+                    return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
                 }
                 Some(head) => break head,
                 None if read == Received::End && received.is_empty() => {
                     return Err(ExchangeFailure::EmptyReply);
                 }
-                None if read == Received::End || received.len() > HEAD_LIMIT_BYTES => {
+                None if received.len() > head_limit => {
+                    return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
+                }
+                None if read == Received::End => {
                     return Err(ExchangeFailure::Failed(Failure::Unclear));
                 }
                 None => {}
@@ -197,6 +200,9 @@ impl<'a> Exchange<'a> {
                 ParsedHead::Partial => return Ok(None),
                 ParsedHead::Final(head) => return Ok(Some(head)),
                 ParsedHead::Invalid => return Err(ExchangeFailure::Failed(Failure::Unclear)),
+                ParsedHead::TooLarge => {
+                    return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
+                }
                 ParsedHead::Interim(length) => {
                     received.drain(..length);
                     self.io.write_client(to_client).await?;

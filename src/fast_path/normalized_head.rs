@@ -14,6 +14,8 @@ pub(super) enum NormalizedHead {
     Partial,
     /// A head of so many bytes, in canonical form.
     Head(usize, Vec<u8>),
+    /// A head of more fields than [`MAX_FIELDS`].
+    TooLarge,
     /// No response head.
     Invalid,
 }
@@ -31,6 +33,7 @@ pub(super) fn normalize(bytes: &[u8]) -> NormalizedHead {
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) => return NormalizedHead::Partial,
+        Err(httparse::Error::TooManyHeaders) => return NormalizedHead::TooLarge,
         Err(_) => return NormalizedHead::Invalid,
     };
     let (Some(version), Some(code)) = (response.version, response.code) else {

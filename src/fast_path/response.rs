@@ -40,6 +40,8 @@ pub(super) enum ParsedHead {
     Interim(usize),
     /// The head of the response.
     Final(ResponseHead),
+    /// A head of too many fields.
+    TooLarge,
     /// Nothing that a response to an eligible request may be.
     Invalid,
 }
@@ -71,6 +73,7 @@ pub(super) fn rewrite(
     }
     match normalize(bytes) {
         NormalizedHead::Partial => ParsedHead::Partial,
+        NormalizedHead::TooLarge => ParsedHead::TooLarge,
         NormalizedHead::Invalid => ParsedHead::Invalid,
         NormalizedHead::Head(length, head) => {
             match CanonicalHead::read(&head, &mut LineSpace::<MAX_FIELDS>::default()) {

@@ -199,7 +199,7 @@ fn error_format(headers: &HeaderMap) -> ErrorFormat {
 }
 
 /// Refuses a request and closes the connection: the end of such a request is ambiguous.
-fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
+pub fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
     debug!(why = refusal.why, request_id = %id, "request refused");
     let mut response = responses::refused(refusal.status, refusal.why, id);
     let headers = response.headers_mut();

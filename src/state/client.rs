@@ -41,7 +41,7 @@ impl Client {
             peer,
             interim: Arc::default(),
             deadlines: Arc::new(Deadlines::new(limits)),
-            scan: Arc::default(),
+            scan: Arc::new(RequestScan::new(limits.header_limit)),
             waited: AtomicU64::new(0),
         }
     }

@@ -63,7 +63,7 @@ impl Deadlines {
         Self { limits, state }
     }
 
-    /// Bytes came from the client; true while they belong to a request's head.
+    /// Bytes came from the client; true while they belong to the head of a request that will be served.
     pub fn read(&self, count: usize) -> bool {
         let mut state = self.state.lock();
         if let Phase::Idle(_) = state.phase {
@@ -73,7 +73,7 @@ impl Deadlines {
             window.moved += count as u64;
             window.is_blocked = false;
         }
-        matches!(state.phase, Phase::Head(_))
+        matches!(state.phase, Phase::Head(_)) && !state.is_ending
     }
 
     /// The first bytes of a request's head were there at `at`.

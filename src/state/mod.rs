@@ -66,7 +66,11 @@ impl Services {
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
-        let upstream = Arc::new(Upstream::new(config.upstream, tasks.clone()));
+        let upstream = Arc::new(Upstream::new(
+            config.upstream,
+            config.limits.header_limit,
+            tasks.clone(),
+        ));
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let pairing = Arc::new(Pairing::new(
             config.pairing,

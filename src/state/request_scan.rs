@@ -1,8 +1,12 @@
-//! What hyper does not say of a request: what its line was like as it came.
+//! What hyper does not say of a request as it comes: a target's fragment, a limit that its head passes, a
+//! chunked body that goes wrong.
 
 use http::StatusCode;
+use memchr::memchr;
 use parking_lot::Mutex;
 
+use crate::http_rules::MAX_FIELDS;
+use crate::http_rules::chunks::Chunks;
 use crate::http_rules::validation::Refusal;
 
 /// How an HTTP/2 connection begins (RFC 9113 §3.4).
@@ -11,73 +15,254 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// How the version of a request line begins (RFC 9112 §2.3).
 const VERSION: &[u8] = b"HTTP/1.";
 
-/// The latest request line of a connection, as far as it came as one: what comes pipelined behind
-/// another request is not looked at. Where that was cut in two, what follows it is no request line, and
-/// says nothing.
-#[derive(Debug, Default)]
-pub struct RequestScan(Mutex<State>);
+/// How the line of a request begins to which no body may be sent (RFC 9110 §9.3.2).
+const HEAD: &[u8] = b"HEAD ";
+
+/// The field of a body whose end is in its chunks, in lower case.
+const TRANSFER_ENCODING: &[u8] = b"transfer-encoding:";
+
+/// The longest target. hyper's own limit is one more.
+const MAX_TARGET_BYTES: usize = 65_533;
+
+const HTTP_2: Refusal = bad_request("HTTP/2 is not supported here");
+const FRAGMENT: Refusal = bad_request("the target has a fragment");
+const CHUNKS: Refusal = bad_request("the end of the chunked body is invalid");
+const TARGET: Refusal = Refusal {
+    status: StatusCode::URI_TOO_LONG,
+    why: "the target has more than 65533 bytes",
+};
+const FIELDS: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    why: "the head has more than 256 fields",
+};
+const SIZE: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    why: "the head has more bytes than DISPATCHER_HEADER_LIMIT",
+};
+
+const fn bad_request(why: &'static str) -> Refusal {
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        why,
+    }
+}
+
+/// The latest request of a connection, as far as it came as one: what comes pipelined behind another
+/// request is not looked at. Where that was cut in two, what follows it is no request line, and says
+/// nothing.
+#[derive(Debug)]
+pub struct RequestScan {
+    /// How many bytes a head may have.
+    head_limit: usize,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many bytes of the line have come; none between two lines.
+    part: Part,
+    line: RequestLine,
+    /// The bytes of the head so far.
+    head: usize,
+    /// Its fields so far.
+    fields: usize,
+    field: FieldLine,
+    /// Does the body come in chunks?
+    is_chunked: bool,
+    refusal: Option<Refusal>,
+}
+
+/// Where in the request the next byte stands.
+#[derive(Debug, Default)]
+enum Part {
+    /// In the request line.
+    #[default]
+    Line,
+    /// In a line of the head behind it.
+    Field,
+    /// In a chunked body.
+    Chunks(Chunks),
+    /// In the trailers behind one, after this byte.
+    Trailers(u8),
+    /// In something that is not looked at.
+    Other,
+}
+
+/// The request line.
+#[derive(Debug, Default)]
+struct RequestLine {
+    /// How many bytes of it have come.
     length: usize,
     /// How many spaces were among them: the target is behind the first one.
     spaces: usize,
-    /// How many bytes behind the second one are those of the version.
+    /// The bytes of the target.
+    target: usize,
+    /// How many bytes behind the second space are those of the version.
     version: usize,
-    is_complete: bool,
     has_fragment: bool,
     is_preface: bool,
+    is_head: bool,
+}
+
+/// The part of a field's line that has come.
+#[derive(Debug, Default)]
+struct FieldLine {
+    length: usize,
+    /// How many of the first bytes are those of [`TRANSFER_ENCODING`].
+    alike: usize,
+    has_text: bool,
 }
 
 impl RequestScan {
-    /// Between two requests: the next bytes begin a line.
-    pub fn begin(&self) {
-        *self.0.lock() = State::default();
+    /// For heads of up to `head_limit` bytes.
+    pub fn new(head_limit: usize) -> Self {
+        let state = Mutex::default();
+        Self { head_limit, state }
     }
 
-    /// Bytes came; what stands behind the line's end is none of it.
-    pub fn read(&self, bytes: &[u8]) {
-        let mut state = self.0.lock();
-        for byte in bytes {
-            if state.is_complete {
-                return;
-            }
-            // Empty lines before a request are skipped (RFC 9112 §2.2).
-            if state.length == 0 && b"\r\n".contains(byte) {
-                continue;
-            }
-            state.is_complete = *byte == b'\n';
-            match (state.spaces, byte) {
-                (_, b' ') => state.spaces += 1,
-                (1, b'#') => state.has_fragment = true,
-                (2, byte) if VERSION.get(state.version) == Some(byte) => state.version += 1,
-                _ => {}
-            }
-            state.is_preface = match state.length {
-                0 => *byte == PREFACE[0],
-                at => state.is_preface && PREFACE.get(at).is_none_or(|held| held == byte),
-            };
-            state.length += 1;
+    /// Between two requests: the next bytes begin a line.
+    pub fn begin(&self) {
+        *self.state.lock() = State::default();
+    }
+
+    /// Bytes came, of a head or, unless `is_head`, of the body behind it.
+    ///
+    /// # Errors
+    /// Where the request cannot be served any more, whatever comes.
+    pub fn read(&self, bytes: &[u8], is_head: bool) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        if !is_head && matches!(state.part, Part::Line | Part::Field) {
+            // A whole head has come that was not seen as one.
+            state.part = Part::Other;
         }
+        let mut rest = bytes;
+        while !rest.is_empty() && state.refusal.is_none() {
+            match state.step(rest, self.head_limit) {
+                Ok(count) => rest = &rest[count..],
+                Err(refusal) => state.refusal = Some(refusal),
+            }
+        }
+        state.refusal.map_or(Ok(()), Err)
     }
 
     /// Refuses a target with a fragment (RFC 9112 §3.2): it would go on without it.
     pub fn check(&self) -> Result<(), Refusal> {
-        let state = self.0.lock();
-        match state.has_fragment && state.version == VERSION.len() {
-            true => Err(Refusal {
-                status: StatusCode::BAD_REQUEST,
-                why: "the target has a fragment",
-            }),
+        let line = &self.state.lock().line;
+        match line.has_fragment && line.version == VERSION.len() {
+            true => Err(FRAGMENT),
             false => Ok(()),
         }
     }
 
-    /// Did an HTTP/2 connection begin?
-    pub fn is_preface(&self) -> bool {
-        let state = self.0.lock();
-        state.is_preface && state.length >= PREFACE.len()
+    /// Why the request can never be served, and whether a response to it has no body.
+    pub fn refusal(&self) -> Option<(Refusal, bool)> {
+        let state = self.state.lock();
+        let is_preface = state.line.is_preface && state.line.length >= PREFACE.len();
+        let refusal = is_preface.then_some(HTTP_2).or(state.refusal)?;
+        Some((refusal, state.line.is_head))
+    }
+}
+
+impl State {
+    /// Follows some of `bytes`, which are not empty, and returns how many of them.
+    fn step(&mut self, bytes: &[u8], head_limit: usize) -> Result<usize, Refusal> {
+        match &mut self.part {
+            Part::Line => self.request_line(bytes[0]),
+            Part::Field => self.field(bytes, head_limit),
+            Part::Chunks(chunks) => {
+                let count = chunks.follow(bytes).map_err(|_| CHUNKS)?;
+                match chunks {
+                    Chunks::Done => self.part = Part::Other,
+                    Chunks::Trailed => self.part = Part::Trailers(b'\n'),
+                    _ => {}
+                }
+                Ok(count)
+            }
+            Part::Trailers(before) => {
+                let before = std::mem::replace(before, bytes[0]);
+                match bytes[0] == b'\n' && before != b'\r' {
+                    true => Err(CHUNKS),
+                    false => Ok(1),
+                }
+            }
+            Part::Other => Ok(bytes.len()),
+        }
+    }
+
+    fn request_line(&mut self, byte: u8) -> Result<usize, Refusal> {
+        // Empty lines before a request are skipped (RFC 9112 §2.2).
+        if self.line.length == 0 && b"\r\n".contains(&byte) {
+            return Ok(1);
+        }
+        self.head += 1;
+        self.line.read(byte);
+        if byte == b'\n' {
+            self.part = Part::Field;
+        }
+        match self.line.target > MAX_TARGET_BYTES {
+            true => Err(TARGET),
+            false => Ok(1),
+        }
+    }
+
+    /// Follows a line of the head, to its end if that is there.
+    fn field(&mut self, bytes: &[u8], head_limit: usize) -> Result<usize, Refusal> {
+        let end = memchr(b'\n', bytes);
+        let count = end.map_or(bytes.len(), |end| end + 1);
+        self.head += count;
+        self.field.read(&bytes[..count]);
+        if end.is_some() {
+            let line = std::mem::take(&mut self.field);
+            self.is_chunked |= line.alike == TRANSFER_ENCODING.len();
+            self.fields += usize::from(line.has_text);
+            if !line.has_text {
+                self.part = match self.is_chunked {
+                    true => Part::Chunks(Chunks::START),
+                    false => Part::Other,
+                };
+            }
+        }
+        // hyper refuses a head that has come to the limit and has no end there.
+        let is_open = matches!(self.part, Part::Field);
+        if self.head + usize::from(is_open) > head_limit {
+            return Err(SIZE);
+        }
+        match self.fields > MAX_FIELDS {
+            true => Err(FIELDS),
+            false => Ok(count),
+        }
+    }
+}
+
+impl RequestLine {
+    fn read(&mut self, byte: u8) {
+        match (self.spaces, byte) {
+            (_, b' ') => self.spaces += 1,
+            (1, byte) => {
+                self.target += 1;
+                self.has_fragment |= byte == b'#';
+            }
+            (2, byte) if VERSION.get(self.version) == Some(&byte) => self.version += 1,
+            _ => {}
+        }
+        let goes_on = |text: &[u8], is_it: bool| {
+            text.get(self.length)
+                .map_or(is_it, |held| *held == byte && (is_it || self.length == 0))
+        };
+        self.is_preface = goes_on(PREFACE, self.is_preface);
+        self.is_head = goes_on(HEAD, self.is_head);
+        self.length += 1;
+    }
+}
+
+impl FieldLine {
+    /// Follows `part`, which goes on to its end at most.
+    fn read(&mut self, part: &[u8]) {
+        let name = TRANSFER_ENCODING.get(self.length..).unwrap_or_default();
+        let pairs = name.iter().zip(part);
+        let alike = pairs.take_while(|(held, byte)| **held == byte.to_ascii_lowercase());
+        self.alike += alike.count();
+        self.has_text |= part.iter().any(|byte| !b"\r\n".contains(byte));
+        self.length += part.len();
     }
 }
 
@@ -85,30 +270,109 @@ impl RequestScan {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_the_line_counts_however_it_comes() {
-        for (parts, has_fragment, is_preface) in [
-            (vec!["GET / HTTP/1.1\r\nA: #\r\n\r\n"], false, false),
-            (vec!["GET /a#b HTTP/1.1\r\n"], true, false),
-            (vec!["GET /# HTTP/1.1\r\nA: b\r\n"], true, false),
-            (vec!["#b; c=d\r\n\r\n"], false, false),
-            (vec!["a #b c\r\n", "GET / HTTP/1.1\r\n"], false, false),
-            (vec!["#"], false, false),
-            (vec!["\r\nGET /", "a#", "b HTTP/1.1\r\n"], true, false),
-            (vec!["GET /a", " HTTP/1.1\r\n", "A: #\r\n"], false, false),
-            (vec!["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], false, true),
-            (vec!["PRI * HT", "TP/2.0\r\n"], false, true),
-            (vec!["PRI"], false, false),
-            (vec!["PRINT / HTTP/1.1\r\n"], false, false),
-        ] {
-            let scan = RequestScan::default();
-            for part in &parts {
-                scan.read(part.as_bytes());
-            }
-            assert_eq!(scan.check().is_err(), has_fragment, "{parts:?}");
-            assert_eq!(scan.is_preface(), is_preface, "{parts:?}");
+    /// How `request` is refused, however it comes.
+    fn refusal(request: &str) -> Option<&'static str> {
+        let of_parts = |size| {
+            let scan = RequestScan::new(1000);
+            let _ = request
+                .as_bytes()
+                .chunks(size)
+                .try_for_each(|part| scan.read(part, true));
+            let check = scan.check().err();
+            let refusal = scan.refusal().map(|(refusal, _)| refusal).or(check);
             scan.begin();
-            assert!(scan.check().is_ok());
+            assert_eq!((scan.refusal(), scan.check()), (None, Ok(())));
+            refusal.map(|refusal| refusal.why)
+        };
+        let found = of_parts(request.len());
+        for size in 1..request.len().min(40) {
+            assert_eq!(of_parts(size), found, "{size} of {request:.80}");
+        }
+        found
+    }
+
+    #[test]
+    fn a_fragment_is_one_in_a_target_only() {
+        for (request, expected) in [
+            ("GET / HTTP/1.1\r\nA: #\r\n\r\n", None),
+            ("GET /a#b HTTP/1.1\r\n", Some(FRAGMENT)),
+            ("GET /# HTTP/1.1\r\nA: b\r\n", Some(FRAGMENT)),
+            ("\r\nGET /a#b HTTP/1.1\r\n", Some(FRAGMENT)),
+            ("#b; c=d\r\n\r\n", None),
+            ("a #b c\r\nGET / HTTP/1.1\r\n", None),
+            ("#", None),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Some(HTTP_2)),
+            ("PRI", None),
+            ("PRINT / HTTP/1.1\r\n", None),
+        ] {
+            assert_eq!(
+                refusal(request),
+                expected.map(|refusal| refusal.why),
+                "{request}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_is_passed_by_its_first_byte_more() {
+        let target = |bytes: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(bytes));
+        let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "A:\r\n".repeat(count));
+        let size = |bytes: usize| {
+            let fields = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(bytes));
+            (fields.len(), fields)
+        };
+        assert_eq!(refusal(&target(MAX_TARGET_BYTES - 1)), None);
+        assert_eq!(refusal(&target(MAX_TARGET_BYTES)), Some(TARGET.why));
+        let big = RequestScan::new(10_000);
+        let is_refused = |count: usize| {
+            big.begin();
+            big.read(fields(count).as_bytes(), true).err()
+        };
+        assert_eq!(is_refused(MAX_FIELDS), None);
+        assert_eq!(is_refused(MAX_FIELDS + 1), Some(FIELDS));
+        assert!(FIELDS.why.contains(&MAX_FIELDS.to_string()));
+        assert!(TARGET.why.contains(&MAX_TARGET_BYTES.to_string()));
+        let (length, whole) = size(1000 - 23);
+        assert_eq!((length, refusal(&whole)), (1000, None));
+        assert_eq!(refusal(&size(1000 - 22).1), Some(SIZE.why));
+        assert_eq!(refusal(&whole[..999]), None);
+        let body = format!("{whole}{}", "x".repeat(5000));
+        assert_eq!(refusal(&body), None, "a body is no head");
+    }
+
+    #[test]
+    fn a_chunked_body_that_never_ends_is_refused() {
+        for (body, is_refused) in [
+            ("0\r\n\r\n", false),
+            ("5\r\nhello\r\n0\r\nA: b\r\n\r\nGET", false),
+            ("0\r\n\n", true),
+            ("0\r\nA: b\n\r\n", true),
+            ("0\r\nA: b\r\n\n", true),
+            ("5\r\nhello\n0\r\n\r\n", true),
+            ("5\nhello", true),
+            ("x", true),
+        ] {
+            for field in [
+                "Transfer-Encoding",
+                "transfer-ENCODING",
+                "Transfer-Encodin",
+                "A",
+            ] {
+                let is_chunked = field.len() == 17;
+                let request = format!("POST / HTTP/1.1\r\nA: b\r\n{field}: chunked\r\n\r\n{body}");
+                let expected = (is_refused && is_chunked).then_some(CHUNKS.why);
+                assert_eq!(refusal(&request), expected, "{body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_to_head_has_no_body() {
+        for (request, expected) in [("HEAD /#", true), ("HEADS /", false), ("GET /HEAD ", false)] {
+            let scan = RequestScan::new(6);
+            let _ = scan.read(format!("{request} HTTP/1.1\r\nA: b\r\n").as_bytes(), true);
+            let (_, is_head) = scan.refusal().expect("it is too long");
+            assert_eq!(is_head, expected, "{request}");
         }
     }
 }

@@ -18,9 +18,6 @@ use crate::http_rules::MAX_FIELDS;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::upstream_io::UpstreamIo;
 
-/// The longest head of a response.
-pub const HEAD_LIMIT_BYTES: usize = 128 * 1024;
-
 /// Receives the interim responses of t3 (RFC 9110 §15.2), on the way to the client.
 pub type Inform = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
 
@@ -59,11 +56,11 @@ pub(super) enum NoResponse {
 }
 
 impl UpstreamConnection {
-    /// Makes `stream` an HTTP/1.1 connection.
-    pub(super) async fn over(stream: TcpStream) -> hyper::Result<Box<Self>> {
+    /// Makes `stream` an HTTP/1.1 connection, on which a response's head has up to `head_limit` bytes.
+    pub(super) async fn over(stream: TcpStream, head_limit: usize) -> hyper::Result<Box<Self>> {
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_FIELDS)
-            .max_header_size(HEAD_LIMIT_BYTES)
+            .max_header_size(head_limit)
             .handshake(TokioIo::new(UpstreamIo::new(stream)))
             .await?;
         Ok(Box::new(Self {

@@ -28,6 +28,11 @@ pub enum Failure {
     /// The end of the response is ambiguous (RFC 9112 §6.3).
     #[error("a response whose end is ambiguous")]
     Unclear,
+    /// The head of the response passes a limit.
+    #[error(
+        "a response's head of more than 256 fields, or more bytes than DISPATCHER_HEADER_LIMIT"
+    )]
+    HeadTooLarge,
     /// The body of a response to the dispatcher itself was cut short or too long.
     #[error("the response's body was cut short or too long")]
     Unreadable,
@@ -46,6 +51,7 @@ impl Failure {
             | Self::Broken(_)
             | Self::UnaskedSwitch
             | Self::Unclear
+            | Self::HeadTooLarge
             | Self::Unreadable => StatusCode::BAD_GATEWAY,
         }
     }
@@ -56,7 +62,9 @@ impl Failure {
             Self::Unreachable(_) => Some(NoAnswer::Unreachable),
             Self::ConnectTimeout | Self::ResponseTimeout => Some(NoAnswer::Timeout),
             Self::Broken(_) => Some(NoAnswer::Broken),
-            Self::UnaskedSwitch | Self::Unclear | Self::Unreadable => Some(NoAnswer::Unusable),
+            Self::UnaskedSwitch | Self::Unclear | Self::HeadTooLarge | Self::Unreadable => {
+                Some(NoAnswer::Unusable)
+            }
             Self::RequestBody => None,
         }
     }
@@ -65,6 +73,7 @@ impl Failure {
 impl From<NoResponse> for Failure {
     fn from(unanswered: NoResponse) -> Self {
         match unanswered {
+            NoResponse::Broken(error) if error.is_parse_too_large() => Self::HeadTooLarge,
             NoResponse::Closed(error, _) | NoResponse::Broken(error) => Self::Broken(error),
             NoResponse::RequestBody => Self::RequestBody,
             NoResponse::Timeout => Self::ResponseTimeout,

@@ -34,6 +34,7 @@ use crate::upstream::response_body::Inbound;
 #[derive(Debug)]
 pub struct Upstream {
     config: UpstreamConfig,
+    head_limit: usize,
     pool: Arc<Pool>,
     tasks: Tasks,
 }
@@ -48,13 +49,15 @@ pub enum Upgrade {
 }
 
 impl Upstream {
-    /// For the t3 of `config`; `tasks` runs the task that closes idle connections.
-    pub fn new(config: UpstreamConfig, tasks: Tasks) -> Self {
+    /// For the t3 of `config`, whose responses' heads have up to `head_limit` bytes; `tasks` runs the task
+    /// that closes idle connections.
+    pub fn new(config: UpstreamConfig, head_limit: usize, tasks: Tasks) -> Self {
         let pool = Arc::new(Pool::default());
         let reaped = Arc::clone(&pool);
         tasks.until_drained(async move { reaped.close_idle().await });
         Self {
             config,
+            head_limit,
             pool,
             tasks,
         }
@@ -72,9 +75,7 @@ impl Upstream {
         inform: Option<Inform>,
     ) -> Result<Response<Inbound>, Failure> {
         if let Some(stream) = self.pool.take(Instant::now()) {
-            let connection = UpstreamConnection::over(stream)
-                .await
-                .map_err(Failure::Broken)?;
+            let connection = self.over(stream).await?;
             let copy = repeatable(&request);
             match self
                 .exchange(connection, request, limit, inform.clone())
@@ -144,9 +145,12 @@ impl Upstream {
 
     async fn connect(&self) -> Result<Box<UpstreamConnection>, Failure> {
         let stream = self.connect_bare().await?;
-        UpstreamConnection::over(stream)
-            .await
-            .map_err(Failure::Broken)
+        self.over(stream).await
+    }
+
+    async fn over(&self, stream: TcpStream) -> Result<Box<UpstreamConnection>, Failure> {
+        let connection = UpstreamConnection::over(stream, self.head_limit).await;
+        connection.map_err(Failure::Broken)
     }
 
     /// A new connection.

@@ -28,7 +28,11 @@ async fn pairing() -> (Standin, Pairing, TempDir) {
     let pairing = Pairing::new(
         config.pairing,
         config.timing,
-        Arc::new(Upstream::new(config.upstream, tasks.clone())),
+        Arc::new(Upstream::new(
+            config.upstream,
+            config.limits.header_limit,
+            tasks.clone(),
+        )),
         Arc::new(Readiness::new(Arc::clone(&metrics))),
         metrics,
         tasks,

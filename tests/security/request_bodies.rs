@@ -1,4 +1,6 @@
-//! Request bodies: broken chunks, trailers, and bodies that are not read: rows 5 to 7.
+//! Request bodies: broken chunks, trailers, and bodies that are not read: rows 5 to 7 and 56.
+
+use std::time::Instant;
 
 use t3_standin::seen::Outcome;
 
@@ -94,6 +96,44 @@ async fn row_05_bare_line_ends_in_a_head() {
                 shown(head.as_bytes()),
                 shown(&brought)
             );
+        }
+    })
+    .await;
+}
+
+/// Such an end can become no end of a body: nothing is waited for.
+#[tokio::test]
+async fn row_56_an_end_that_is_none_is_refused_at_once() {
+    let ends = ["0\r\n\n", "0\r\nA: b\n\r\n", "0\r\nA: b\r\n\n"];
+    let ways = ["on", "off"].into_iter();
+    let cases = ways.flat_map(|way| ends.map(|end| (way, end)));
+    each(cases, |(way, end)| async move {
+        let world = World::with(&["--fast-path", way]).await;
+        let head = "POST /standin/digest HTTP/1.1\r\nHost: t3.test\r\nTransfer-Encoding: chunked";
+        let body = format!("5\r\nhello\r\n{end}");
+        for with_the_head in [true, false] {
+            let mut client = Client::connect(world.addr()).await;
+            let start = Instant::now();
+            let first = format!("{head}\r\n\r\n");
+            if with_the_head {
+                client.send(format!("{first}{body}").as_bytes()).await;
+            } else {
+                let before = world.standin.requests().len();
+                client.send(first.as_bytes()).await;
+                let is_there = world
+                    .standin
+                    .wait_for(PATIENCE, move |seen| seen.len() > before);
+                assert!(is_there.await, "the head is with t3");
+                client.send(body.as_bytes()).await;
+            }
+            let response = client.response(false).await;
+            let of = format!("{way} {}", shown(body.as_bytes()));
+            assert_eq!(response.status, 400, "{of}");
+            assert!(start.elapsed() < CLOSES, "{:?} {of}", start.elapsed());
+            assert_ends(&mut client, &of).await;
+        }
+        for seen in world.asked() {
+            assert_ne!(seen.outcome(), Outcome::Completed, "{end:?}");
         }
     })
     .await;
