@@ -39,7 +39,7 @@ pub struct ListenConfig {
     #[arg(long, env = "DISPATCHER_METRICS_PORT", value_name = "PORT")]
     pub metrics_port: Option<u16>,
 
-    /// How long requests and tunnels may go on after SIGTERM, as `20s` or `1m 30s`.
+    /// How long what is under way may go on after SIGTERM, as `20s` or `1m 30s`.
     #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -13,10 +13,11 @@ use crate::metrics::upstream::TunnelEnd;
 use crate::process::log_limit::ENDS_A_MINUTE;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
-use crate::tunnel::registry::TunnelRegistration;
+use crate::tunnel::registry::{Ending, TunnelRegistration};
 use crate::tunnel::{Side, Tunnel};
 
-/// Copies until one side ends, the session has died, or the cut, and logs how it ended.
+/// Copies until a side ends, the session has died, t3 or the dispatcher stops, or the cut, and logs how
+/// the tunnel ended.
 pub(super) struct TunnelTask {
     tunnel: Tunnel,
     registration: TunnelRegistration,
@@ -76,13 +77,17 @@ impl Future for TunnelTask {
             ..
         } = &mut *self;
         let half_closed = services.timing.half_closed_tunnel;
-        let cause = match tunnel.poll(cx, half_closed, &services.metrics) {
-            Poll::Ready(cause) => cause,
-            Poll::Pending => match registration.poll_ending(cx) {
-                Poll::Ready(cause) => cause,
-                Poll::Pending => return Poll::Pending,
-            },
-        };
+        let mut polled = tunnel.poll(cx, half_closed, &services.metrics);
+        if polled.is_pending() {
+            match registration.poll_ending(cx) {
+                Poll::Ready(Ending::Close(cause)) if tunnel.close(cause) => {
+                    polled = tunnel.poll(cx, half_closed, &services.metrics);
+                }
+                Poll::Ready(Ending::Cut) => polled = Poll::Ready(tunnel.cut()),
+                _ => {}
+            }
+        }
+        let cause = ready!(polled);
         self.ended(cause);
         Poll::Ready(())
     }

@@ -45,7 +45,7 @@ label!(
         DownstreamClosed = "downstream_closed",
         /// t3 left without a close, or was lost.
         UpstreamClosed = "upstream_closed",
-        /// The drain reached its deadline.
+        /// The dispatcher drained.
         Drained = "drained",
         /// The session that it was opened with has died.
         SessionEnded = "session_ended",

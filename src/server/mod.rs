@@ -71,6 +71,7 @@ pub async fn run(
         () = shutdown => {}
     }
     drop(public);
+    services.tunnels.drain();
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");

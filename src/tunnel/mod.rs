@@ -1,6 +1,8 @@
 //! A tunnel: copies two upgraded sockets both ways until both are done, and reports how it ended.
 
+pub mod closing;
 pub mod direction;
+pub mod frames;
 pub mod registry;
 
 use std::future::Future;
@@ -15,6 +17,7 @@ use tokio::time::{Sleep, sleep};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::metrics::upstream::TunnelEnd;
+use crate::tunnel::closing::{Closing, Sides};
 use crate::tunnel::direction::{Direction, LostSide};
 
 /// Two sockets and the copies in both directions. Small, as it is idle most of its life: no buffer,
@@ -30,6 +33,7 @@ pub struct Tunnel {
     is_t3_gone: bool,
     start: Instant,
     timer: Option<Box<HalfClosedTimer>>,
+    closing: Option<Box<Closing>>,
 }
 
 /// One socket of a tunnel.
@@ -70,33 +74,51 @@ impl Tunnel {
     pub fn between(client: Side, upstream: Side, metrics: &Metrics) -> Self {
         metrics.tunnel_opened();
         Self {
-            up: Direction::starting_with(&client.early),
-            down: Direction::starting_with(&upstream.early),
+            up: Direction::up(&client.early),
+            down: Direction::down(&upstream.early),
             client: client.stream,
             upstream: upstream.stream,
             first: None,
             is_t3_gone: false,
             start: Instant::now(),
             timer: None,
+            closing: None,
         }
     }
 
+    /// Closes the tunnel by `cause`: the client gets a close behind the frame that is under way. True if
+    /// it was not being closed.
+    pub fn close(&mut self, cause: TunnelEnd) -> bool {
+        let is_new = self.closing.is_none();
+        let closing = self
+            .closing
+            .get_or_insert_with(|| Box::new(Closing::ordered(cause)));
+        if cause == TunnelEnd::SessionEnded {
+            closing.silence_client();
+        }
+        is_new
+    }
+
+    /// How a tunnel ends that is not given the time to be closed.
+    pub fn cut(&self) -> TunnelEnd {
+        let closing = self.closing.as_ref();
+        closing.map_or(TunnelEnd::Drained, |closing| closing.cause)
+    }
+
     /// Copies both ways, and counts the bytes in `metrics`. Ready when both sides are done or one
-    /// is lost: a half-close is passed on, the loss of one side ends the other at once. So
-    /// it is when one side is done and nothing has moved for `half_closed`.
+    /// is lost: the client's half-close is passed on, its loss ends t3's side at once. So it is when it is
+    /// done and nothing has moved for `half_closed`, and when the tunnel is closed.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
         half_closed: Duration,
         metrics: &Metrics,
     ) -> Poll<TunnelEnd> {
-        if self.poll_copies(cx, metrics).is_pending()
-            && (self.first.is_none() || self.poll_timer(cx, half_closed).is_pending())
-        {
-            return Poll::Pending;
-        }
-        // A copy ends only by one of the sides, which `first` names then.
-        Poll::Ready(self.first.unwrap_or(TunnelEnd::Graceful))
+        let (had_up, had_down) = (self.up.copied, self.down.copied);
+        let ended = self.poll_uncounted(cx, half_closed);
+        metrics.received(Stream::Tunnel, self.up.copied - had_up);
+        metrics.sent(Stream::Tunnel, self.down.copied - had_down);
+        ended
     }
 
     /// Counts the end of the tunnel by `cause` in `metrics`, and returns the report.
@@ -109,6 +131,36 @@ impl Tunnel {
             duration,
             bytes_up: self.up.copied,
             bytes_down: self.down.copied,
+        }
+    }
+
+    fn poll_uncounted(&mut self, cx: &mut Context<'_>, half_closed: Duration) -> Poll<TunnelEnd> {
+        if self.closing.is_none() {
+            if self.poll_copies(cx).is_ready() {
+                // A copy ends only by one of the sides, which `first` names then.
+                return Poll::Ready(self.first.unwrap_or(TunnelEnd::Graceful));
+            }
+            if self.down.is_stopped() {
+                let cause = match self.first {
+                    Some(cause) => cause,
+                    None => self.ended(TunnelEnd::UpstreamClosed),
+                };
+                let closing = Closing::by_t3(cause, &self.down, half_closed);
+                self.closing = Some(Box::new(closing));
+            }
+        }
+        if let Some(closing) = &mut self.closing {
+            let sides = Sides {
+                client: &mut self.client,
+                upstream: &mut self.upstream,
+                up: &mut self.up,
+                down: &mut self.down,
+            };
+            return closing.poll(cx, sides).map(|()| closing.cause);
+        }
+        match self.first {
+            Some(cause) => self.poll_timer(cx, half_closed).map(|()| cause),
+            None => Poll::Pending,
         }
     }
 
@@ -132,32 +184,28 @@ impl Tunnel {
         Poll::Pending
     }
 
-    /// Copies until both sockets would block. Ready when both directions are done or a side is
-    /// lost.
-    fn poll_copies(&mut self, cx: &mut Context<'_>, metrics: &Metrics) -> Poll<()> {
-        let (had_up, had_down) = (self.up.copied, self.down.copied);
+    /// Copies until both sockets would block. Ready when both directions are done or the client is lost.
+    fn poll_copies(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let up = self.up.poll(cx, &mut self.client, &mut self.upstream);
         let down = self.down.poll(cx, &mut self.upstream, &mut self.client);
-        metrics.received(Stream::Tunnel, self.up.copied - had_up);
-        metrics.sent(Stream::Tunnel, self.down.copied - had_down);
-        let ended = match (&up, &down) {
-            (Poll::Ready(Err(LostSide::Source)), _) | (_, Poll::Ready(Err(LostSide::Sink))) => {
-                Some(TunnelEnd::DownstreamClosed)
-            }
-            (Poll::Ready(Err(LostSide::Sink)), _) | (_, Poll::Ready(Err(LostSide::Source))) => {
-                Some(TunnelEnd::UpstreamClosed)
-            }
-            _ if self.up.read_ended => Some(TunnelEnd::DownstreamClosed),
-            _ if self.down.read_ended => Some(TunnelEnd::UpstreamClosed),
-            _ => None,
-        };
+        let is_client_lost = matches!(up, Poll::Ready(Err(LostSide::Source)))
+            || matches!(down, Poll::Ready(Err(LostSide::Sink)));
+        let is_t3_lost = matches!(up, Poll::Ready(Err(LostSide::Sink)))
+            || matches!(down, Poll::Ready(Err(LostSide::Source)));
+        // What t3 said before is read first.
+        self.down.read_ended |= is_t3_lost;
         if self.first.is_none() {
-            self.first = ended.map(|by| self.ended(by));
+            let by_client = is_client_lost || (self.up.read_ended && !is_t3_lost);
+            self.first = match by_client {
+                true => Some(self.ended(TunnelEnd::DownstreamClosed)),
+                false if self.down.read_ended => Some(self.ended(TunnelEnd::UpstreamClosed)),
+                false => None,
+            };
         }
-        match (up, down) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) => Poll::Ready(()),
-            _ if self.up.done && self.down.done => Poll::Ready(()),
-            _ => Poll::Pending,
+        let is_over = is_client_lost || (is_t3_lost && !self.down.is_stopped());
+        match is_over || (self.up.done && self.down.done) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     }
 
@@ -166,8 +214,9 @@ impl Tunnel {
     fn ended(&mut self, by: TunnelEnd) -> TunnelEnd {
         let is_t3 = by == TunnelEnd::UpstreamClosed;
         // After a close from the client, t3 replies with its own and ends too.
-        self.is_t3_gone = is_t3 && !self.up.ended_with_close;
-        match if is_t3 { &self.down } else { &self.up }.ended_with_close {
+        self.is_t3_gone = is_t3 && !self.up.frames.is_closed();
+        let side = if is_t3 { &self.down } else { &self.up };
+        match side.frames.is_closed() && !side.has_more {
             true => TunnelEnd::Graceful,
             false => by,
         }

@@ -15,8 +15,17 @@ use crate::metrics::upstream::TunnelEnd;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, SessionCredential};
 
-/// The value of [`RegisteredTunnel::ending`] until the tunnel is to end.
-const STAYS_OPEN: u8 = u8::MAX;
+/// The values of [`RegisteredTunnel::ending`] until the tunnel is to be closed, and once it is to end
+/// whatever is under way; in between are the causes by which it is to be closed. The highest counts.
+const STAYS_OPEN: u8 = 0;
+const CUT: u8 = u8::MAX;
+
+/// The causes by which the registry closes tunnels, the strictest first.
+const CLOSING: [TunnelEnd; 3] = [
+    TunnelEnd::SessionEnded,
+    TunnelEnd::Drained,
+    TunnelEnd::UpstreamClosed,
+];
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -29,7 +38,8 @@ pub struct Tunnels {
 #[derive(Debug, Default)]
 struct RegistryState {
     next_number: u64,
-    is_cut: bool,
+    /// How every tunnel is to end, also one that is registered from now on.
+    ending: u8,
     owners: HashMap<Arc<str>, usize>,
     registered: HashMap<u64, Arc<RegisteredTunnel>>,
 }
@@ -39,9 +49,18 @@ struct RegistryState {
 struct RegisteredTunnel {
     /// The session that t3 admitted it with, if t3 can be asked about it.
     proof: Option<SessionCredential>,
-    /// [`STAYS_OPEN`], or the [`TunnelEnd`] by which it is to end.
+    /// [`STAYS_OPEN`], [`CUT`], or the [`TunnelEnd`] by which it is to be closed.
     ending: AtomicU8,
     waker: AtomicWaker,
+}
+
+/// How a tunnel has to end although neither of its sides has ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By a close at the next border of its frames.
+    Close(TunnelEnd),
+    /// At once.
+    Cut,
 }
 
 /// The permit for one tunnel of an owner, returned when it is dropped.
@@ -105,10 +124,22 @@ impl Tunnels {
         }
     }
 
-    /// Ends every tunnel, also those that are registered from now on.
+    /// Closes every tunnel, also those that are registered from now on: the drain has begun.
+    pub fn drain(&self) {
+        self.end_for_good(TunnelEnd::Drained as u8);
+    }
+
+    /// Ends every tunnel at once, also those that are registered from now on.
     pub fn cut(&self) {
-        self.state.lock().is_cut = true;
-        self.end(TunnelEnd::Drained, |_| true);
+        self.end_for_good(CUT);
+    }
+
+    fn end_for_good(&self, ending: u8) {
+        let mut state = self.state.lock();
+        state.ending = ending;
+        for tunnel in state.registered.values() {
+            tunnel.end(ending);
+        }
     }
 
     fn sessions(&self) -> HashSet<SessionCredential> {
@@ -126,14 +157,14 @@ impl Tunnels {
         let tunnels = state.registered.values();
         tunnels
             .filter(|tunnel| is_meant(tunnel.proof.as_ref()))
-            .inspect(|tunnel| tunnel.end(cause))
+            .inspect(|tunnel| tunnel.end(cause as u8))
             .count()
     }
 }
 
 impl RegisteredTunnel {
-    fn end(&self, cause: TunnelEnd) {
-        self.ending.store(cause as u8, Ordering::Release);
+    fn end(&self, ending: u8) {
+        self.ending.fetch_max(ending, Ordering::Release);
         self.waker.wake();
     }
 }
@@ -142,18 +173,15 @@ impl TunnelPermit {
     /// Registers the tunnel as open. It ends with the session of `proof`, if there is one.
     pub fn register(self, proof: Option<SessionCredential>) -> TunnelRegistration {
         let has_session = proof.is_some();
+        let mut state = self.tunnels.state.lock();
         let tunnel = Arc::new(RegisteredTunnel {
             proof,
-            ending: AtomicU8::new(STAYS_OPEN),
+            ending: AtomicU8::new(state.ending),
             waker: AtomicWaker::new(),
         });
-        let mut state = self.tunnels.state.lock();
         let number = state.next_number;
         state.next_number += 1;
         state.registered.insert(number, Arc::clone(&tunnel));
-        if state.is_cut {
-            tunnel.end(TunnelEnd::Drained);
-        }
         drop(state);
         if has_session {
             self.tunnels.session_registered.notify_one();
@@ -173,12 +201,17 @@ impl TunnelRegistration {
     }
 
     /// Ready when the tunnel has to end although neither of its sides has ended it.
-    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<TunnelEnd> {
+    pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.tunnel.waker.register(cx.waker());
-        let ending = self.tunnel.ending.load(Ordering::Acquire);
-        let mut causes = [TunnelEnd::SessionEnded, TunnelEnd::Drained].into_iter();
-        let cause = causes.find(|cause| *cause as u8 == ending);
-        cause.map_or(Poll::Pending, Poll::Ready)
+        match self.tunnel.ending.load(Ordering::Acquire) {
+            STAYS_OPEN => Poll::Pending,
+            CUT => Poll::Ready(Ending::Cut),
+            ending => {
+                let mut causes = CLOSING.into_iter();
+                let cause = causes.find(|cause| *cause as u8 == ending);
+                cause.map_or(Poll::Pending, |cause| Poll::Ready(Ending::Close(cause)))
+            }
+        }
     }
 }
 
