@@ -2,9 +2,10 @@
 
 pub mod body;
 pub mod message;
+pub mod unavailable;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
@@ -16,9 +17,6 @@ const DENIED_PAGE: &str = include_str!("denied.html");
 
 /// For a person whom nothing names.
 const NOBODY_PAGE: &str = include_str!("nobody.html");
-
-/// Reloads every 2 s, without a script, which a policy might forbid.
-const WAITING_PAGE: &str = include_str!("waiting.html");
 
 /// A response to a client.
 pub type ClientResponse = Response<ResponseBody>;
@@ -67,57 +65,6 @@ pub fn ready(state: HealthState) -> ClientResponse {
         HealthState::Starting | HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     with_body(status, "text/plain; charset=utf-8", state.to_string())
-}
-
-/// t3 at `address` did not respond to a request: 504 or another `status`.
-pub fn no_response(
-    status: StatusCode,
-    address: &str,
-    error_format: ErrorFormat,
-    id: &RequestId,
-) -> ClientResponse {
-    let problem = match status {
-        StatusCode::GATEWAY_TIMEOUT => "did not answer in time",
-        _ => "did not answer",
-    };
-    unavailable(status, address, problem, error_format, id)
-}
-
-/// t3 is not up, and the request was not sent. `Retry-After` is one second.
-pub fn not_up(
-    status: StatusCode,
-    address: &str,
-    state: HealthState,
-    error_format: ErrorFormat,
-    id: &RequestId,
-) -> ClientResponse {
-    let problem = match state {
-        HealthState::Down => "did not answer: nobody listens there",
-        _ => "did not answer yet: it is starting",
-    };
-    let mut response = unavailable(status, address, problem, error_format, id);
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-fn unavailable(
-    status: StatusCode,
-    address: &str,
-    problem: &str,
-    error_format: ErrorFormat,
-    id: &RequestId,
-) -> ClientResponse {
-    let page = WAITING_PAGE
-        .replace("{request_id}", &id.to_string())
-        .replace("{address}", address)
-        .replace("{problem}", problem);
-    let json = serde_json::json!({
-        "error": "upstream_unavailable",
-        "message": format!("t3 at {address} {problem}"),
-        "request_id": id.to_string(),
-    });
-    error(status, page, json, error_format, id)
 }
 
 /// 403 for `user`, who is signed in but not on the allow-list.

@@ -4,7 +4,7 @@ use tracing::debug;
 
 use crate::http_rules::request_id::RequestId;
 use crate::limited;
-use crate::responses::{self, ClientResponse, ErrorFormat};
+use crate::responses::{self, ClientResponse, ErrorFormat, unavailable};
 use crate::state::Services;
 use crate::upstream::error::Failure;
 
@@ -26,7 +26,7 @@ impl Services {
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
-            _ => responses::no_response(status, &upstream, error_format, id),
+            _ => unavailable::no_response(status, &upstream, error_format, id),
         }
     }
 
@@ -49,6 +49,6 @@ impl Services {
             ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;
-        responses::not_up(status, &self.upstream.to_string(), state, error_format, id)
+        unavailable::not_up(status, &self.upstream.to_string(), state, error_format, id)
     }
 }

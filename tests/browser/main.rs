@@ -7,3 +7,4 @@ mod cockpit;
 mod framing;
 mod installability;
 mod sign_on_gate;
+mod waiting_page;

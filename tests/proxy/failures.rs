@@ -180,7 +180,7 @@ async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pag
         "it reloads itself"
     );
     assert_eq!(page.header("cache-control"), "no-store");
-    assert!(page.body.len() < 2048);
+    assert!(page.body.len() < 8192);
 }
 
 #[tokio::test]
