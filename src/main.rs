@@ -53,7 +53,12 @@ fn main() -> ExitCode {
         warn!(%error, "other processes of this user can read this one's memory");
     }
     let address = config.listen.address();
-    let outcome = runtime().and_then(|runtime| runtime.block_on(serve(config)));
+    let outcome = runtime().and_then(|runtime| {
+        let served = runtime.block_on(serve(config));
+        // The end does not wait for a look-up of a name that hangs.
+        runtime.shutdown_background();
+        served
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use http::HeaderName;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::access::identity::{domain_of, text_of, trimmed};
@@ -63,6 +64,18 @@ impl AllowList {
                 separator: config.groups_separator,
             }),
         })
+    }
+
+    /// Need its file not be looked at, at `now`?
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        self.file.as_ref().is_none_or(|file| file.is_fresh(now))
+    }
+
+    /// Looks at its file again, if that has not been done for a while.
+    pub(super) async fn refresh(&self) {
+        if let Some(file) = &self.file {
+            file.refresh().await;
+        }
     }
 
     /// Is somebody let in whom single sign-on calls `stated`, in a request with `fields`? `name` is the

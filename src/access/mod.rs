@@ -2,6 +2,7 @@
 //! t3 sees.
 
 pub mod allow_list;
+mod files;
 pub mod identity;
 mod reread_file;
 mod secret_file;

@@ -3,18 +3,36 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
+
+use crate::limited;
+use crate::process::own_thread::on_own_thread;
 
 /// The maximum length of a file, in bytes.
 const MAX_LENGTH: usize = 1 << 20;
 
+/// How long requests wait for a look: a file at hand takes less than a millisecond.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a value counts whose file cannot be looked at, as its volume is a network's and hangs.
+const UNSEEN_FOR: Duration = Duration::from_secs(30);
+
 /// A file and its value. While it is missing or unusable there is none, which lets nobody in.
 pub(super) struct RereadFile<T> {
+    file: Arc<LookedAt<T>>,
+    /// Held by the thread that reads.
+    reading: Arc<Semaphore>,
+}
+
+/// A file, and what was found in it.
+struct LookedAt<T> {
     what: &'static str,
     path: PathBuf,
     reread_after: Duration,
@@ -27,10 +45,13 @@ struct Held<T> {
     /// None before the first look.
     content: Option<Result<Vec<u8>, io::ErrorKind>>,
     value: Option<T>,
+    /// When the last look began that has ended.
     looked: Instant,
+    /// When the look began that is under way.
+    looking: Option<Instant>,
 }
 
-impl<T> RereadFile<T> {
+impl<T: Send + 'static> RereadFile<T> {
     /// The file at `path`, which messages call `what`. `parse` gives its value, or says what is wrong
     /// with it. It is taken to be what it was for `reread_after`.
     pub(super) fn new(
@@ -43,13 +64,17 @@ impl<T> RereadFile<T> {
             content: None,
             value: None,
             looked: Instant::now(),
+            looking: None,
         });
         Self {
-            what,
-            path,
-            reread_after,
-            parse,
-            held,
+            file: Arc::new(LookedAt {
+                what,
+                path,
+                reread_after,
+                parse,
+                held,
+            }),
+            reading: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -58,26 +83,69 @@ impl<T> RereadFile<T> {
     /// # Errors
     /// If it cannot be read, or is not as it should be; it may be later.
     pub(super) fn open(&self) -> io::Result<()> {
-        self.look(&mut self.held.lock()).map(drop)
+        self.file.look().map(drop)
     }
 
-    /// What `judge` says of its value.
+    /// What `judge` says of its value, as the last look has found it. It is [`Self::refresh`]ed before.
     pub(super) fn with<R>(&self, judge: impl FnOnce(Option<&T>) -> R) -> R {
-        let mut held = self.held.lock();
-        if held.looked.elapsed() >= self.reread_after {
-            match self.look(&mut held) {
-                Ok(true) => info!("{} has changed", self.what),
-                Ok(false) => {}
-                Err(error) => warn!(%error, "nobody is let in by a file that is unusable"),
-            }
-        }
-        judge(held.value.as_ref())
+        let held = self.file.held.lock();
+        let is_known = held.looked.elapsed() < self.file.reread_after + UNSEEN_FOR;
+        judge(held.value.as_ref().filter(|_| is_known))
     }
 
+    /// Need it not be looked at, at `now`?
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.file.held.lock().looked);
+        age < self.file.reread_after
+    }
+
+    /// Looks at it unless that was done a moment ago. Where that takes long, its value stays what it was
+    /// for [`UNSEEN_FOR`], and then there is none.
+    pub(super) async fn refresh(&self) {
+        let now = Instant::now();
+        if self.is_fresh(now) {
+            return;
+        }
+        let began = self.file.held.lock().looking.unwrap_or(now);
+        if timeout_at(began + PATIENCE, self.look_in_turn())
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        let what = self.file.what;
+        limited!(WARN, "a file cannot be read in time"; what, path = %self.file.path.display());
+    }
+
+    /// Looks at it in another thread, one at a time, so that a volume that hangs holds up only that.
+    async fn look_in_turn(&self) {
+        // The semaphore is never closed.
+        let Ok(turn) = Arc::clone(&self.reading).acquire_owned().await else {
+            return;
+        };
+        let now = Instant::now();
+        if self.is_fresh(now) {
+            return;
+        }
+        self.file.held.lock().looking = Some(now);
+        let file = Arc::clone(&self.file);
+        let looked = on_own_thread(move || {
+            let _turn = turn;
+            file.report(file.look());
+        });
+        if let Err(error) = looked.await {
+            limited!(WARN, "no thread to read a file in"; what = self.file.what, %error);
+        }
+    }
+}
+
+impl<T> LookedAt<T> {
     /// Reads it. Has it changed? An error is returned once, until it changes again.
-    fn look(&self, held: &mut Held<T>) -> io::Result<bool> {
-        held.looked = Instant::now();
+    fn look(&self) -> io::Result<bool> {
+        let began = Instant::now();
         let read = read(&self.path);
+        let mut held = self.held.lock();
+        (held.looked, held.looking) = (began, None);
         let is_first = held.content.is_none();
         if !is_first && read.as_ref().is_err_and(is_of_this_process) {
             return Ok(false);
@@ -95,6 +163,14 @@ impl<T> RereadFile<T> {
             io::Error::new(error.kind(), text)
         })?);
         Ok(true)
+    }
+
+    fn report(&self, looked: io::Result<bool>) {
+        match looked {
+            Ok(true) => info!("{} has changed", self.what),
+            Ok(false) => {}
+            Err(error) => warn!(%error, "nobody is let in by a file that is unusable"),
+        }
     }
 }
 
@@ -120,7 +196,7 @@ fn is_of_this_process(error: &io::Error) -> bool {
 impl<T> std::fmt::Debug for RereadFile<T> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = formatter.debug_struct("RereadFile");
-        shown.field("path", &self.path).finish_non_exhaustive()
+        shown.field("path", &self.file.path).finish_non_exhaustive()
     }
 }
 
@@ -135,14 +211,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn its_value_is_that_of_its_content_at_the_last_look() {
+    #[tokio::test]
+    async fn its_value_is_that_of_its_content_at_the_last_look() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("file");
         let file = RereadFile::new("the file", path.clone(), Duration::ZERO, parse);
-        let value = || file.with(|value| value.copied());
+        let value = async || {
+            file.refresh().await;
+            file.with(|value| value.copied())
+        };
         assert!(file.open().is_err());
-        assert_eq!(value(), None, "missing");
+        assert_eq!(value().await, None, "missing");
         for (content, expected) in [
             (&b"one"[..], Some(3)),
             // The same length, perhaps in the same moment.
@@ -155,10 +234,10 @@ mod tests {
             (b"x", Some(1)),
         ] {
             std::fs::write(&path, content).expect("writable");
-            assert_eq!(value(), expected, "{} bytes", content.len());
+            assert_eq!(value().await, expected, "{} bytes", content.len());
         }
         std::fs::remove_file(&path).expect("there");
-        assert_eq!(value(), None, "gone");
+        assert_eq!(value().await, None, "gone");
         assert!(!format!("{file:?}").contains("three"));
     }
 
@@ -167,7 +246,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("file");
         let file = RereadFile::new("the file", path.clone(), Duration::MAX, parse);
-        let look = || file.look(&mut file.held.lock());
+        let look = || file.file.look();
         let text = look().expect_err("it is missing").to_string();
         assert!(
             text.contains("the file, ") && text.contains("file: "),
@@ -180,5 +259,33 @@ mod tests {
         std::fs::write(&path, "x").expect("writable");
         assert!(look().expect("there"));
         assert!(!look().expect("no news"));
+    }
+
+    /// A pipe that nobody writes to hangs when it is opened, as a file of a network does.
+    #[tokio::test]
+    async fn a_file_that_hangs_keeps_its_value_for_a_while_and_holds_nobody_up() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("file");
+        std::fs::write(&path, "one").expect("writable");
+        let file = RereadFile::new("the file", path.clone(), Duration::ZERO, parse);
+        file.open().expect("there");
+        std::fs::remove_file(&path).expect("writable");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("a program").success());
+        let start = Instant::now();
+        for _ in 0..100 {
+            file.refresh().await;
+            assert_eq!(file.with(|value| value.copied()), Some(3));
+        }
+        let took = start.elapsed();
+        assert!(took >= PATIENCE && took < 20 * PATIENCE, "{took:?}");
+        assert_eq!(file.reading.available_permits(), 0, "one reads");
+        file.file.held.lock().looked -= UNSEEN_FOR;
+        assert_eq!(file.with(|value| value.copied()), None);
+
+        std::fs::write(&path, "three").expect("a reader");
+        while file.with(|value| value.copied()) != Some(5) {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use subtle::{Choice, ConstantTimeEq};
+use tokio::time::Instant;
 
 use crate::access::reread_file::RereadFile;
 
@@ -27,6 +28,16 @@ impl SecretFile {
     pub(super) fn open(path: &Path, reread_after: Duration) -> io::Result<Self> {
         let file = RereadFile::new("the shared secret", path.to_owned(), reread_after, secrets);
         file.open().map(|()| Self(file))
+    }
+
+    /// See [`RereadFile::is_fresh`].
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        self.0.is_fresh(now)
+    }
+
+    /// See [`RereadFile::refresh`].
+    pub(super) async fn refresh(&self) {
+        self.0.refresh().await;
     }
 
     /// Is `offered` one of the secrets? Takes the same time wherever they differ, and whichever it is.

@@ -81,7 +81,8 @@ pub async fn serve(
         }
         let arrived = Instant::now();
         let mut to_upstream = buffers::take();
-        let request = match services.readiness.is_surely_up() {
+        let is_ready = services.readiness.is_surely_up() && access.is_fresh(arrived);
+        let request = match is_ready {
             true => rewrite(&connection.unread, &rules, &mut to_upstream),
             false => None,
         };

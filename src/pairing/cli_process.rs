@@ -1,32 +1,25 @@
 //! One run of the t3 CLI as a child process, with bounded output and nothing left behind.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
 
 use crate::config::cli_options::CliConfig;
 use crate::metrics::pairing::CliOutcome;
+use crate::pairing::cli_environment;
 use crate::pairing::secret::redacted;
+use crate::process::own_thread::on_own_thread;
 
 /// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
-
-/// The variables that a run gets of this process's environment, beside `T3CODE_*`: none that is the
-/// dispatcher's own, as whoever can write the CLI's files can read what it gets.
-const INHERITED: [&str; 6] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LANG",
-    "NODE_COMPILE_CACHE",
-    "NODE_EXTRA_CA_CERTS",
-];
 
 /// Why a run of the t3 CLI gave nothing.
 #[derive(Debug, Error)]
@@ -66,61 +59,109 @@ impl CliError {
     }
 }
 
-/// Runs the CLI of the t3 that listens on `t3_port` with `args` and the base directory; returns its
-/// standard output. Dropping the future kills it and all processes that it started.
-pub(super) async fn run(
-    config: &CliConfig,
+/// Starts the CLI of the t3 that listens on a port.
+#[derive(Debug)]
+pub(super) struct CliProgram {
+    config: CliConfig,
     t3_port: u16,
-    args: &[&str],
-) -> Result<Vec<u8>, CliError> {
-    let program = config.program();
-    let mut command = Command::new(&program);
-    command.args(args);
-    if let Some(base_dir) = config.base_dir() {
-        command.arg("--base-dir").arg(base_dir);
-    }
-    finish(command, &program, t3_port).await
+    /// Held by the thread that looks for the program, starts it, or reads it: its files may be a
+    /// network's, and hang.
+    starting: Arc<Semaphore>,
 }
 
-/// The first line that `--version` prints. It needs no base directory.
-pub(super) async fn version(config: &CliConfig, t3_port: u16) -> Result<String, CliError> {
-    let program = config.program();
-    let mut command = Command::new(&program);
-    command.arg("--version");
-    let printed = finish(command, &program, t3_port).await?;
-    let first = String::from_utf8_lossy(&printed);
-    let first = first.lines().next().unwrap_or_default().trim();
-    match first.is_empty() {
-        true => Err(CliError::Unusable),
-        false => Ok(redacted(first)),
-    }
-}
-
-async fn finish(mut command: Command, program: &Path, t3_port: u16) -> Result<Vec<u8>, CliError> {
-    let inherited = std::env::vars_os().filter(|(name, _)| is_inherited(name));
-    command.env_clear().envs(inherited);
-    // Without it, each run looks for a free port and listens for a moment on the one that t3 may be about
-    // to take (contract §1).
-    command.env("T3CODE_PORT", t3_port.to_string());
-    if let Some(path) = path_with(program) {
-        command.env("PATH", path);
-    }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    let child = command
-        .spawn()
-        .map_err(|error| spawn_error(program, &error))?;
-    match ProcessGroup::of(child).finish().await {
-        // The system gives what is no program for it to a shell.
-        Err(CliError::Failed(..)) if is_of_another_processor(program) => {
-            let error = io::Error::from(rustix::io::Errno::NOEXEC);
-            Err(spawn_error(program, &error))
+impl CliProgram {
+    /// The program that `config` names; t3 listens on `t3_port`.
+    pub(super) fn new(config: CliConfig, t3_port: u16) -> Self {
+        Self {
+            config,
+            t3_port,
+            starting: Arc::new(Semaphore::new(1)),
         }
-        outcome => outcome,
+    }
+
+    /// Runs it with `args` and the base directory; returns its standard output. Dropping the future kills
+    /// it and all processes that it started.
+    pub(super) async fn run(&self, args: &[&str]) -> Result<Vec<u8>, CliError> {
+        let args: Vec<_> = args.iter().copied().map(OsString::from).collect();
+        let config = self.config.clone();
+        self.finish(move |program| {
+            let mut command = Command::new(program);
+            command.args(args);
+            if let Some(base_dir) = config.base_dir() {
+                command.arg("--base-dir").arg(base_dir);
+            }
+            command
+        })
+        .await
+    }
+
+    /// The first line that `--version` prints. It needs no base directory.
+    pub(super) async fn version(&self) -> Result<String, CliError> {
+        let asked = self.finish(|program| {
+            let mut command = Command::new(program);
+            command.arg("--version");
+            command
+        });
+        let printed = asked.await?;
+        let first = String::from_utf8_lossy(&printed);
+        let first = first.lines().next().unwrap_or_default().trim();
+        match first.is_empty() {
+            true => Err(CliError::Unusable),
+            false => Ok(redacted(first)),
+        }
+    }
+
+    /// The path of the program, and for people to read, of others that are there and are not started.
+    pub(super) async fn places(&self) -> Result<(PathBuf, String), CliError> {
+        self.on_own_thread(|config| (config.program(), config.others()))
+            .await
+    }
+
+    /// Starts what `command` makes for the program's path, and waits for its end.
+    async fn finish(
+        &self,
+        command: impl FnOnce(&Path) -> Command + Send + 'static,
+    ) -> Result<Vec<u8>, CliError> {
+        let t3_port = self.t3_port;
+        let started = self.on_own_thread(move |config| {
+            let program = config.program();
+            let mut command = command(&program);
+            cli_environment::set(&mut command, &program, t3_port);
+            let group = ProcessGroup::start(&mut command);
+            let group = group.map_err(|error| spawn_error(&program, &error))?;
+            Ok((group, program))
+        });
+        let (group, program) = started.await??;
+        match group.finish().await {
+            Err(failed @ CliError::Failed(..)) => Err(self.explained(failed, program).await),
+            outcome => outcome,
+        }
+    }
+
+    /// Why `program` has `failed`: the system gives what is no program for it to a shell.
+    async fn explained(&self, failed: CliError, program: PathBuf) -> CliError {
+        let unfit = self.on_own_thread(move |_| {
+            let error = io::Error::from(rustix::io::Errno::NOEXEC);
+            is_of_another_processor(&program).then(|| spawn_error(&program, &error))
+        });
+        unfit.await.ok().flatten().unwrap_or(failed)
+    }
+
+    /// Does `work`, in its turn, on a thread of its own. While that hangs, no other begins: whoever waits
+    /// for one does so within a run's time.
+    async fn on_own_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&CliConfig) -> T + Send + 'static,
+    ) -> Result<T, CliError> {
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.starting).acquire_owned().await;
+        let (turn, config) = (turn.map_err(|_| CliError::Busy)?, self.config.clone());
+        let work = move || {
+            let _turn = turn;
+            work(&config)
+        };
+        let done = on_own_thread(work).await;
+        done.map_err(|error| CliError::Spawn(error.to_string()))
     }
 }
 
@@ -158,12 +199,19 @@ struct ProcessGroup {
 }
 
 impl ProcessGroup {
-    fn of(child: Child) -> Self {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command.spawn()?;
         let group = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
-        Self { child, group }
+        Ok(Self { child, group })
     }
 
     async fn finish(mut self) -> Result<Vec<u8>, CliError> {
@@ -211,21 +259,6 @@ async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>,
         true => Err(CliError::OutputTooLong),
         false => Ok(bytes),
     }
-}
-
-fn is_inherited(name: &OsStr) -> bool {
-    let is_t3_s = name.as_encoded_bytes().starts_with(b"T3CODE_");
-    is_t3_s || INHERITED.iter().any(|inherited| name == *inherited)
-}
-
-/// The PATH of the child: the program's own directory first, as its interpreter may be there too.
-fn path_with(program: &Path) -> Option<OsString> {
-    let folder = program
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())?;
-    let inherited = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&inherited));
-    std::env::join_paths(folders).ok()
 }
 
 /// The line of output that names the cause. t3 prints it on standard output (contract §1).

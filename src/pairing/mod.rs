@@ -4,6 +4,7 @@ pub mod admin_api;
 pub mod admin_session;
 pub mod admin_upkeep;
 pub mod admission;
+mod cli_environment;
 pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;
@@ -117,9 +118,9 @@ impl Pairing {
     }
 
     /// Tells which t3 CLI is to run, if one is.
-    pub fn tell_cli(&self) {
+    pub async fn tell_cli(&self) {
         if self.may_run_cli() {
-            self.mint.cli().log_place();
+            self.mint.cli().log_place().await;
         }
     }
 

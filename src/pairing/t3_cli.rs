@@ -1,5 +1,6 @@
 //! The t3 CLI: one run at a time, in a bounded queue, each with a deadline.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use crate::config::cli_options::CliConfig;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{CliCommand, CliOutcome};
-use crate::pairing::cli_process::{self, CliError};
+use crate::pairing::cli_process::{CliError, CliProgram};
 use crate::pairing::secret::Secret;
 
 /// The first pause before a run that found the database locked is repeated; it doubles.
@@ -30,8 +31,7 @@ pub(super) const ADMIN_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60)
 /// Runs the t3 CLI, and counts the runs.
 #[derive(Debug)]
 pub(super) struct T3Cli {
-    config: CliConfig,
-    t3_port: u16,
+    program: CliProgram,
     run_limit: Duration,
     metrics: Arc<Metrics>,
     turn: Semaphore,
@@ -53,8 +53,7 @@ impl T3Cli {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
-            config,
-            t3_port,
+            program: CliProgram::new(config, t3_port),
             run_limit,
             metrics,
             turn: Semaphore::new(1),
@@ -93,14 +92,15 @@ impl T3Cli {
     /// The CLI's version, as it prints it.
     pub(super) async fn version(&self) -> Result<String, CliError> {
         let _turn = self.take_turn(Instant::now() + self.run_limit).await?;
-        let asked = cli_process::version(&self.config, self.t3_port);
-        let version = timeout(self.run_limit, asked).await;
+        let version = timeout(self.run_limit, self.program.version()).await;
         version.unwrap_or(Err(CliError::Timeout))
     }
 
     /// Logs which CLI is to run, and which others are there.
-    pub(super) fn log_place(&self) {
-        let (path, others) = (self.config.program(), self.config.others());
+    pub(super) async fn log_place(&self) {
+        let Ok((path, others)) = self.places().await else {
+            return;
+        };
         let path = path.display();
         match others.is_empty() {
             true => info!(%path, "the t3 CLI"),
@@ -110,12 +110,20 @@ impl T3Cli {
 
     /// Logs the version of the CLI that runs.
     pub(super) async fn log_version(&self) {
-        let path = self.config.program();
+        let Ok((path, _)) = self.places().await else {
+            return;
+        };
         let path = path.display();
         match self.version().await {
             Ok(version) => info!(%path, version, "the t3 CLI's version"),
             Err(error) => warn!(%path, %error, "the t3 CLI does not say its version"),
         }
+    }
+
+    /// Where it is, and where others are.
+    async fn places(&self) -> Result<(PathBuf, String), CliError> {
+        let looked = timeout(self.run_limit, self.program.places()).await;
+        looked.unwrap_or(Err(CliError::Timeout))
     }
 
     /// Issues an administrative session, and returns its token: `t3 auth session issue` (contract
@@ -185,7 +193,7 @@ impl T3Cli {
     ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match cli_process::run(&self.config, self.t3_port, args).await {
+            match self.program.run(args).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
                     if let Some(command) = command {
                         self.metrics.cli_locked(command);

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::pairing::secret::Secret;
+use crate::process::own_thread::on_own_thread;
 
 /// How long a token is waited for once it lacks: t3's container may be about to write it.
 const WAIT: Duration = Duration::from_secs(10);
@@ -150,7 +151,8 @@ impl TokenFile {
             let _turn = turn;
             read(&path)
         };
-        tokio::task::spawn_blocking(reading).await.ok()
+        let unreadable = |error| Err(TokenFileError::Unreadable(self.path.clone(), error));
+        Some(on_own_thread(reading).await.unwrap_or_else(unreadable))
     }
 }
 
@@ -251,29 +253,28 @@ mod tests {
         assert_eq!(token(&file).await.as_deref(), Some("two"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_is_waited_for_once_and_then_looked_for_each_time() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = file_in(&dir);
-        let start = Instant::now();
+        let waited = timeout(2 * PAUSE, token(&file)).await;
+        assert!(waited.is_err(), "it may come");
+        file.state.lock().lacking = Some(Instant::now() - WAIT);
         assert_eq!(token(&file).await, None);
-        assert!(start.elapsed() >= WAIT);
-        let start = Instant::now();
-        assert_eq!(token(&file).await, None);
-        assert!(start.elapsed() < PAUSE);
         fs::write(&file.path, "one").expect("a writable directory");
         assert_eq!(token(&file).await.as_deref(), Some("one"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_token_that_t3_refuses_is_replaced_and_tried_again_later() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = file_in(&dir);
         fs::write(&file.path, "one").expect("a writable directory");
         let one = file.token().await.expect("a token");
         file.discard(&one);
+        file.state.lock().lacking = Some(Instant::now() - WAIT);
         assert_eq!((token(&file).await, file.present()), (None, None));
-        tokio::time::advance(REFUSED_FOR).await;
+        file.state.lock().refused = Some((one, Instant::now() - REFUSED_FOR));
         assert_eq!(token(&file).await.as_deref(), Some("one"));
         file.discard(&file.present().expect("a token"));
         fs::write(&file.path, "two").expect("a writable directory");

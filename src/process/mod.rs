@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod install;
 pub mod log_limit;
+pub mod own_thread;
 
 use std::future::Future;
 use std::io;

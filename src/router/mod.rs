@@ -75,6 +75,7 @@ impl Router<'_> {
                 return (Kind::Invalid, refused(refusal, &id).into());
             }
         };
+        services.access.refresh().await;
         let visitor = services
             .access
             .admit(request.headers_mut(), client.peer.ip());

@@ -88,7 +88,7 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
     let warming = Arc::clone(services);
     tasks.until_drained(async move {
-        warming.pairing.tell_cli();
+        warming.pairing.tell_cli().await;
         let seen = warming.readiness.wait_until_up_again(0).await;
         warming.pairing.warm_up().await;
         if warming.access.is_behind_single_sign_on() {

@@ -49,6 +49,7 @@ mod early_answers;
 mod forwarded_fields;
 mod frame_ancestors;
 mod gates;
+mod hanging_files;
 mod harness;
 mod head_size;
 mod hop_by_hop;
