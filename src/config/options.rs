@@ -42,6 +42,11 @@ pub struct ListenConfig {
     /// How long what is under way may go on after SIGTERM, as `20s` or `1m 30s`.
     #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,
+
+    /// How long connections are still accepted after SIGTERM, before that time begins, for proxies
+    /// that are slow to forget this address; /readyz is 503 and every answer ends its connection.
+    #[arg(long, env = "DISPATCHER_DRAIN_DELAY", value_name = "TIME", default_value = "0s", hide_short_help = true, value_parser = parse::duration)]
+    pub drain_delay: Duration,
 }
 
 /// t3 as the next hop.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -118,8 +118,12 @@ async fn answer(
     client: Arc<Client>,
     after: &AfterLast,
 ) -> Response<TimedBody> {
-    let routed = Router::new(services).respond(request, &client).await;
-    if routed.response.headers().contains_key(CONNECTION) {
+    let mut routed = Router::new(services).respond(request, &client).await;
+    let headers = routed.response.headers_mut();
+    if services.tasks.is_leaving() && !headers.contains_key(CONNECTION) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if headers.contains_key(CONNECTION) {
         // Closed, or another protocol: what comes after this is no request.
         client.deadlines.end_after_this();
     }
@@ -151,11 +155,14 @@ where
 {
     let mut knows_of_drain = false;
     watch(deadlines, tasks, |cx, is_draining| {
-        if is_draining && !knows_of_drain {
+        let mut polled = Pin::new(&mut *connection).poll(cx);
+        if is_draining && !knows_of_drain && polled.is_pending() {
+            // What had come before the drain has been read by now.
             knows_of_drain = true;
             Pin::new(&mut *connection).graceful_shutdown();
+            polled = Pin::new(&mut *connection).poll(cx);
         }
-        match Pin::new(&mut *connection).poll(cx) {
+        match polled {
             Poll::Ready(ended) => {
                 if let Err(error) = ended {
                     debug!(%error, "client connection ended");

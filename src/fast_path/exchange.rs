@@ -74,8 +74,8 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Sends `to_upstream` to t3 and the response to the client. Once the drain has begun, the client
-    /// is told that it is the last one.
+    /// Sends `to_upstream` to t3 and the response to the client. Once the process will end, the
+    /// client is told that it is the last one.
     pub(super) async fn run(
         mut self,
         request: EligibleRequest,
@@ -102,7 +102,7 @@ impl<'a> Exchange<'a> {
         let id = request.id(&self.io.connection.unread, &self.services.request_ids);
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
-        let is_last = self.tasks.is_draining();
+        let is_last = self.tasks.is_leaving();
         let Some(message) = message(response, request.is_head, is_last) else {
             return ExchangeEnd::Last;
         };
@@ -164,7 +164,7 @@ impl<'a> Exchange<'a> {
             let context = ResponseContext {
                 is_head: request.is_head,
                 secured_cookie: cookie.as_deref(),
-                is_last: self.tasks.is_draining(),
+                is_last: self.tasks.is_leaving(),
                 frame_ancestors: &self.services.frame_ancestors,
             };
             match self.parse_heads(&context, received, to_client).await? {

@@ -119,7 +119,8 @@ fn log(request: &EligibleRequest, bytes: &[u8], ids: &RequestIds) {
 }
 
 impl ClientConnection {
-    /// Reads what comes next; nothing at the end of the connection, or when the drain begins.
+    /// Reads what comes next; nothing at the end of the connection, or if nothing has come when the
+    /// drain begins.
     async fn first_bytes(&mut self, tasks: &Tasks) -> std::io::Result<usize> {
         poll_fn(|cx| self.poll_first_bytes(cx, tasks)).await
     }
@@ -129,11 +130,12 @@ impl ClientConnection {
         cx: &mut Context<'_>,
         tasks: &Tasks,
     ) -> Poll<std::io::Result<usize>> {
-        if tasks.is_draining() {
-            return Poll::Ready(Ok(0));
-        }
         buffers::make_room(&mut self.unread, 1);
         let read = pin!(self.stream.read_buf(&mut self.unread)).poll(cx);
+        if read.is_pending() && tasks.is_draining() {
+            // Nothing has come before the drain.
+            return Poll::Ready(Ok(0));
+        }
         // An idle connection holds no buffer.
         buffers::give_if_empty(&mut self.unread);
         read

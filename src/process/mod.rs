@@ -40,6 +40,7 @@ pub struct Tasks(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     tracker: TaskTracker,
+    is_leaving: AtomicBool,
     drain: Stop,
     cut: Stop,
 }
@@ -83,6 +84,16 @@ impl Tasks {
         });
     }
 
+    /// The process will end: what is answered from now on is the last on its connection.
+    pub fn leave(&self) {
+        self.0.is_leaving.store(true, Ordering::Release);
+    }
+
+    /// Will the process end? Requests are taken until the drain begins.
+    pub fn is_leaving(&self) -> bool {
+        self.0.is_leaving.load(Ordering::Acquire)
+    }
+
     /// Cancelled when the drain begins: no new request may begin.
     pub fn drain(&self) -> &CancellationToken {
         &self.0.drain.token
@@ -112,6 +123,7 @@ impl Tasks {
     /// waits for at most `grace` more. True if all have ended by then.
     pub async fn finish(&self, deadline: Duration, grace: Duration, at_cut: impl FnOnce()) -> bool {
         let tracker = &self.0.tracker;
+        self.leave();
         self.0.drain.give();
         tracker.close();
         if tokio::time::timeout(deadline, tracker.wait()).await.is_ok() {

@@ -58,6 +58,12 @@ pub fn switching() -> ClientResponse {
     response
 }
 
+/// 503 for /readyz, whatever t3's state is: the process will end.
+pub fn leaving() -> ClientResponse {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    with_body(status, "text/plain; charset=utf-8", "draining")
+}
+
 /// The state of t3 for /readyz: 200 if it is up.
 pub fn ready(state: HealthState) -> ClientResponse {
     let status = match state {

@@ -110,6 +110,7 @@ impl Router<'_> {
         let is_denied = context.visitor.standing == Standing::Denied;
         match route {
             Route::Health => responses::healthy().into(),
+            Route::Ready if self.services.tasks.is_leaving() => responses::leaving().into(),
             Route::Ready => responses::ready(self.services.readiness.status().state).into(),
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),

@@ -4,11 +4,15 @@ pub mod metrics_endpoint;
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::{unconstrained, yield_now};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::config::Config;
@@ -19,6 +23,10 @@ use crate::state::Services;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long open connections are given for requests that were on their way when the listener was closed:
+/// a client that has connected, or keeps a connection, does not know of the drain yet.
+const LAST_REQUESTS_TIME: Duration = Duration::from_millis(200);
 
 /// How long tasks may take to end after the cut.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -53,7 +61,7 @@ pub async fn run(
 ) -> io::Result<()> {
     let Listeners { public, metrics } = listeners.into();
     let tasks = Tasks::default();
-    let drain_timeout = config.listen.drain_timeout;
+    let (delay, drain_timeout) = (config.listen.drain_delay, config.listen.drain_timeout);
     // It may have been 0, for a free one.
     config.listen.port = public.local_addr()?.port();
     let services = Arc::new(Services::new(config, &tasks)?);
@@ -66,12 +74,14 @@ pub async fn run(
     }
     tasks.until_drained(log_limit::report_left_out());
     start_background_tasks(&services, &tasks);
-    tokio::select! {
-        () = accept(&public, &services, &tasks) => {}
-        () = shutdown => {}
-    }
+    let slots = Arc::new(Semaphore::new(services.limits.max_connections));
+    let accepting = accept(&public, &services, &tasks, &slots);
+    accept_until(accepting, &tasks, shutdown, delay).await;
     drop(public);
     services.tunnels.drain();
+    if slots.available_permits() < services.limits.max_connections {
+        sleep(LAST_REQUESTS_TIME).await;
+    }
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");
@@ -110,12 +120,36 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     });
 }
 
+/// Is `accepting` until `delay` after `shutdown`, and at the end what waits in the backlog: it would be
+/// reset.
+async fn accept_until(
+    accepting: impl Future<Output = ()>,
+    tasks: &Tasks,
+    shutdown: impl Future<Output = ()>,
+    delay: Duration,
+) {
+    let mut accepting = pin!(accepting);
+    tokio::select! {
+        () = &mut accepting => {}
+        () = shutdown => {}
+    }
+    tasks.leave();
+    let _ = timeout(delay, &mut accepting).await;
+    // Only a turn of the runtime tells what has come.
+    yield_now().await;
+    let _ = unconstrained(accepting).now_or_never();
+}
+
 /// Accepts for ever, up to the maximum number of connections; the newest wait in the backlog.
-async fn accept(listener: &TcpListener, services: &Arc<Services>, tasks: &Tasks) {
-    let slots = Arc::new(Semaphore::new(services.limits.max_connections));
+async fn accept(
+    listener: &TcpListener,
+    services: &Arc<Services>,
+    tasks: &Tasks,
+    slots: &Arc<Semaphore>,
+) {
     loop {
         // The semaphore is never closed.
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+        let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
@@ -132,7 +166,7 @@ async fn accept(listener: &TcpListener, services: &Arc<Services>, tasks: &Tasks)
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 limited!(WARN, "cannot accept, trying again"; %error);
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }

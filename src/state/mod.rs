@@ -52,6 +52,8 @@ pub struct Services {
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
     pub probes: Probes,
+    /// Every task, and whether the process will end.
+    pub tasks: Tasks,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -106,6 +108,7 @@ impl Services {
             pwa: Pwa::new(config.pwa),
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
+            tasks: tasks.clone(),
             request_ids: RequestIds::default(),
             metrics,
         })

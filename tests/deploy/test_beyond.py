@@ -89,7 +89,9 @@ def test_no_probe_asks_for_t3(probe):
 
 
 def test_the_drain_ends_before_the_pod_does():
-    assert seconds(env("DISPATCHER_DRAIN_TIMEOUT")) + 10 <= pod()["terminationGracePeriodSeconds"]
+    delay = [one for one in container("dispatcher")["env"] if one["name"] == "DISPATCHER_DRAIN_DELAY"]
+    total = sum(seconds(one["value"]) for one in delay) + seconds(env("DISPATCHER_DRAIN_TIMEOUT"))
+    assert total + 10 <= pod()["terminationGracePeriodSeconds"]
 
 
 def test_the_gate_is_last_and_names_the_user():

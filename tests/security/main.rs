@@ -45,6 +45,7 @@ mod answer_shapes;
 mod borrowed_session;
 mod carve_outs;
 mod desync_corpus;
+mod drain;
 mod early_answers;
 mod forwarded_fields;
 mod frame_ancestors;

@@ -12,6 +12,7 @@ fn help_names_the_defaults() {
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for (flag, variable, default) in [
         ("--drain-timeout", "DISPATCHER_DRAIN_TIMEOUT", "20s"),
+        ("--drain-delay", "DISPATCHER_DRAIN_DELAY", "0s"),
         ("--identity-header", "DISPATCHER_IDENTITY_HEADER", ""),
         ("--allowed-users", "DISPATCHER_ALLOWED_USERS", ""),
         ("--allowed-users-file", "DISPATCHER_ALLOWED_USERS_FILE", ""),
