@@ -166,7 +166,7 @@ impl AssetService {
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(ACCEPT_ENCODING, encoder::IDENTITY);
-        let mut response = self.upstream.send(request, limit, None).await?;
+        let mut response = self.upstream.send(request, limit, None, false).await?;
         header_map::strip_response(response.headers_mut(), false);
         Ok(response)
     }

@@ -218,7 +218,7 @@ impl AssetRequest<'_> {
             remove_all(headers, &[IF_NONE_MATCH, IF_MODIFIED_SINCE]);
         }
         let upstream = &self.service.upstream;
-        let response = forward::forward(upstream, request, limit, interim).await?;
+        let response = forward::forward(upstream, request, limit, interim, false).await?;
         Ok(response.map(ResponseBody::Relayed))
     }
 }

@@ -22,6 +22,7 @@ use crate::pairing::exchange::Session;
 use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::descriptor::Protocol;
+use crate::upstream::health::Readiness;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
@@ -43,7 +44,8 @@ pub async fn check(
     pairing: PairingConfig,
     timing: Timing,
 ) -> CheckReport {
-    let upstream = Upstream::new(upstream, HEADER_LIMIT_BYTES, Tasks::default());
+    let readiness = Arc::new(Readiness::new(Arc::default()));
+    let upstream = Upstream::new(upstream, HEADER_LIMIT_BYTES, readiness, Tasks::default());
     let upstream = Arc::new(upstream);
     let check = Check {
         dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),

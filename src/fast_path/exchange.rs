@@ -1,6 +1,5 @@
 //! One eligible request on its way to t3, and its response on the way back.
 
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::fast_path::framing::BodyFraming;
@@ -8,7 +7,7 @@ use crate::fast_path::io::{ExchangeFailure, ExchangeIo, Received};
 use crate::fast_path::request::EligibleRequest;
 use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
-use crate::fast_path::{ClientConnection, buffers};
+use crate::fast_path::{ClientConnection, ConnectionToT3, buffers};
 use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
 use crate::process::Tasks;
 use crate::responses::ErrorFormat;
@@ -51,7 +50,7 @@ pub(super) enum ExchangeEnd {
 impl<'a> Exchange<'a> {
     pub(super) fn new(
         connection: &'a mut ClientConnection,
-        upstream: TcpStream,
+        upstream: ConnectionToT3<'a>,
         client: &'a Client,
         services: &'a Services,
         tasks: &'a Tasks,
@@ -61,7 +60,8 @@ impl<'a> Exchange<'a> {
             connection,
             deadlines: &client.deadlines,
             metrics: &services.metrics,
-            upstream: Some(upstream),
+            upstream: Some(upstream.stream),
+            lost: upstream.lost,
             response_due: Some(arrived + services.upstream.response_timeout()),
             is_blocked: false,
         };
@@ -124,6 +124,9 @@ impl<'a> Exchange<'a> {
             .response_head(request, &mut received, &mut to_client)
             .await?;
         let now = Instant::now();
+        if !head.is_kept {
+            self.services.upstream.heard(now);
+        }
         let mut body = head.body;
         let rest = &received[head.length..];
         // Nothing of the response is with the client yet.
@@ -185,6 +188,7 @@ impl<'a> Exchange<'a> {
             }
         };
         self.io.response_due = None;
+        self.io.lost = None;
         Ok(head)
     }
 

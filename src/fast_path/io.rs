@@ -25,6 +25,8 @@ pub(super) struct ExchangeIo<'a> {
     pub(super) metrics: &'a Metrics,
     /// The connection to t3, until it is kept for another request.
     pub(super) upstream: Option<TcpStream>,
+    /// Ready once t3 is known never to respond on that connection; none if it cannot be so.
+    pub(super) lost: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
     /// When the head of the response must be here; none once it is.
     pub(super) response_due: Option<Instant>,
     /// The client has not taken everything, and its deadline runs.
@@ -36,7 +38,7 @@ pub(super) struct ExchangeIo<'a> {
 pub(super) enum ExchangeFailure {
     /// The client is gone, or the response broke off.
     Aborted,
-    /// t3 closed the connection before it sent a byte.
+    /// t3 closed the connection before it sent a byte, or has lost what was sent on it.
     EmptyReply,
     /// There is no response, and nothing of one was sent to the client.
     Failed(Failure),
@@ -123,6 +125,11 @@ impl ExchangeIo<'_> {
                 Poll::Ready(_) => return Poll::Ready(Err(ExchangeFailure::Aborted)),
                 Poll::Pending => break,
             }
+        }
+        if let Some(lost) = &mut self.lost
+            && lost.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(ExchangeFailure::EmptyReply));
         }
         match self.response_due {
             Some(due) if Instant::now() >= due => {

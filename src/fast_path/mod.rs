@@ -18,7 +18,7 @@ pub(crate) mod response;
 pub(crate) mod splice;
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncReadExt;
@@ -91,19 +91,48 @@ pub async fn serve(
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
-        let Ok(upstream) = services.upstream.idle_or_new(arrived).await else {
+        let Some(upstream) = ConnectionToT3::get(services, arrived).await else {
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
         log(&request, &connection.unread, ids);
         let exchange = Exchange::new(connection, upstream, client, services, tasks, arrived);
         match exchange.run(request, to_upstream).await {
-            ExchangeEnd::Unanswered => return FastPathEnd::Ineligible,
+            ExchangeEnd::Unanswered => {
+                client.repeats();
+                return FastPathEnd::Ineligible;
+            }
             ExchangeEnd::Last => return FastPathEnd::Closed,
             ExchangeEnd::Answered => {}
         }
         connection.unread.drain(..request.length);
         client.deadlines.exchange_ended();
+    }
+}
+
+/// A connection to t3 for one exchange.
+pub(super) struct ConnectionToT3<'a> {
+    stream: TcpStream,
+    /// Ready once what was sent on it is lost: only on a new one t3 may never respond (contract §7).
+    lost: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
+}
+
+impl<'a> ConnectionToT3<'a> {
+    /// An idle one, or a new one where t3 is surely there; none where it is not, or takes no connection.
+    async fn get(services: &'a Services, now: Instant) -> Option<Self> {
+        if let Some(stream) = services.upstream.idle(now) {
+            return Some(Self { stream, lost: None });
+        }
+        if !services.look(now) {
+            return None;
+        }
+        let seen = services.readiness.silences();
+        let stream = services.upstream.connect_bare().await.ok()?;
+        let lost = Box::pin(services.readiness.wait_until_lost(seen));
+        Some(Self {
+            stream,
+            lost: Some(lost),
+        })
     }
 }
 

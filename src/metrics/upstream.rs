@@ -21,6 +21,8 @@ label!(
         Starting = "starting",
         /// It responds.
         Up = "up",
+        /// It was up, does not respond, and has closed nothing.
+        Busy = "busy",
     }
 );
 

@@ -55,6 +55,7 @@ use crate::pairing::tabs::{Paired, Tabs, Turn};
 use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
+use crate::upstream::health_state::Doubt;
 
 /// Pairs browsers with t3, and knows which of their sessions are alive, and whose they are.
 #[derive(Debug)]
@@ -245,7 +246,7 @@ impl Pairing {
             }
             // A t3 that has just gone is no failure of this browser's pairing.
             Err(error) if error.is_upstream_gone() => {
-                self.readiness.doubt();
+                self.readiness.doubt(Doubt::Lost);
                 self.rate.give_back(&PersonKey::of(browser));
                 None
             }

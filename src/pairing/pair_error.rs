@@ -7,7 +7,6 @@ use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
 use crate::pairing::mint::MintError;
-use crate::upstream::error::Failure;
 
 /// Why a pairing failed.
 #[derive(Debug, Error)]
@@ -31,7 +30,7 @@ impl PairError {
             Self::Exchange(ExchangeError::Upstream(failure)) => failure,
             _ => return false,
         };
-        matches!(failure, Failure::Unreachable(_) | Failure::ConnectTimeout)
+        failure.is_unsent()
     }
 
     /// The cause that it is counted under.

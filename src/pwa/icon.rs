@@ -60,7 +60,7 @@ async fn type_and_start(upstream: &Upstream) -> Result<Option<(String, Vec<u8>)>
     let headers = request.headers_mut();
     headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
     headers.insert(ACCEPT, HeaderValue::from_static("image/*"));
-    let response = upstream.send(request, TIMEOUT, None).await?;
+    let response = upstream.send(request, TIMEOUT, None, false).await?;
     let Some(content_type) = image_type(&response) else {
         return Ok(None);
     };

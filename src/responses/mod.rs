@@ -67,8 +67,10 @@ pub fn leaving() -> ClientResponse {
 /// The state of t3 for /readyz: 200 if it is up.
 pub fn ready(state: HealthState) -> ClientResponse {
     let status = match state {
-        HealthState::Up | HealthState::Doubtful => StatusCode::OK,
-        HealthState::Starting | HealthState::Down => StatusCode::SERVICE_UNAVAILABLE,
+        HealthState::Up | HealthState::Busy | HealthState::Doubtful => StatusCode::OK,
+        HealthState::Unknown | HealthState::Starting | HealthState::Down => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     with_body(status, "text/plain; charset=utf-8", state.to_string())
 }

@@ -25,6 +25,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) client: &'a Client,
     pub(super) arrived: Instant,
     pub(super) id: RequestId,
+    /// The fast path has sent it to t3 already, which closed the connection.
+    pub(super) is_repeated: bool,
     /// The value of a session cookie that was taken off, as the dispatcher made that session for somebody
     /// else: a new one replaces it in this browser.
     pub(super) replaced: Option<Box<[u8]>>,

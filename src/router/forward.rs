@@ -65,7 +65,8 @@ impl Router<'_> {
             let identity = HeaderValue::from_static("identity");
             request.headers_mut().insert(ACCEPT_ENCODING, identity);
         }
-        let response = forward::forward(upstream, request, limit, interim).await?;
+        let is_repeated = context.is_repeated;
+        let response = forward::forward(upstream, request, limit, interim, is_repeated).await?;
         Ok(response.map(ResponseBody::Relayed))
     }
 

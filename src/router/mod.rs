@@ -94,6 +94,7 @@ impl Router<'_> {
             client,
             arrived,
             id,
+            is_repeated: client.take_is_repeated(),
             replaced: None,
         };
         let mut routed = self.route(route, context, body).await;

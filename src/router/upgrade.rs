@@ -21,6 +21,7 @@ use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::api_call::SessionCredential;
 use crate::upstream::descriptor::{Protocol, asked_protocol};
 use crate::upstream::error::Failure;
+use crate::upstream::health_state::Doubt;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::{Upgrade, forward};
 
@@ -83,7 +84,7 @@ impl Router<'_> {
         let protocol = services.readiness.protocol().unwrap_or(Protocol::One);
         if protocol == Protocol::One {
             // The first protocol refuses none so: this is another t3 than the one that was probed.
-            services.readiness.doubt();
+            services.readiness.doubt(Doubt::Lost);
         }
         let query = context.head.uri.query().unwrap_or_default();
         let asked = asked_protocol(query).unwrap_or_else(|| "none".to_owned());

@@ -1,4 +1,7 @@
 //! The one way to ask t3: waits until it is up, makes the attempt, and responds for a t3 that fails.
+//!
+//! A t3 that is up is asked once, however long it takes, within the response timeout. Only evidence that it
+//! has lost a page or an upgrade has that asked again.
 
 use std::time::Duration;
 
@@ -8,13 +11,6 @@ use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::Router;
 use crate::router::context::RequestContext;
 use crate::upstream::error::Failure;
-
-/// How long t3 may leave a page or an upgrade without a response before it is asked again on a new
-/// connection: what arrives in its first second is never answered (contract §7).
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How often a page or an upgrade is tried that meets a t3 which is stopping or starting.
-const MOST_ATTEMPTS: usize = 4;
 
 impl Router<'_> {
     /// Makes `attempt` once, within the limit that it is given, if t3 is up. The cockpit's own fetches
@@ -33,6 +29,7 @@ impl Router<'_> {
     {
         let services = self.services;
         let _waiting = context.client.waiting();
+        services.look(Instant::now());
         if !services.readiness.resolve_is_up().await {
             return Err(services.not_up(error_format, &context.id));
         }
@@ -40,8 +37,8 @@ impl Router<'_> {
         outcome.map_err(|failure| services.failed(&failure, error_format, &context.id))
     }
 
-    /// Makes `attempt` while t3 is up, until it succeeds: waits for t3 until `deadline`, and abandons
-    /// what a t3 was asked that then went away. Each attempt is given its limit.
+    /// Makes `attempt` once t3 is up, for which it waits until `deadline`. It is made again where t3 went away
+    /// and has lost what it was asked, for as long as there is time, and once where nothing was sent.
     ///
     /// # Errors
     /// The response for a t3 that was not up in time, or gave none.
@@ -55,30 +52,29 @@ impl Router<'_> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let services = self.services;
+        let (services, id) = (self.services, &context.id);
+        let readiness = &services.readiness;
         let _waiting = context.client.waiting();
-        let response_timeout = services.upstream.response_timeout();
-        let mut failures = 0;
+        let mut was_unsent = false;
         loop {
-            if !services.readiness.wait_until_up_by(deadline).await {
-                return Err(services.not_up(error_format, &context.id));
+            services.look(Instant::now());
+            if !readiness.wait_until_up_by(deadline).await {
+                return Err(services.not_up(error_format, id));
             }
-            let is_last = failures + 1 >= MOST_ATTEMPTS;
-            let limit = match is_last {
-                true => response_timeout,
-                false => ATTEMPT_TIMEOUT.min(response_timeout),
+            let seen = readiness.restarts();
+            let failure = tokio::select! {
+                outcome = attempt(services.upstream.response_timeout()) => match outcome {
+                    Ok(value) => return Ok(value),
+                    Err(failure) => failure,
+                },
+                () = readiness.wait_until_gone(seen) => continue,
             };
-            let seen = services.readiness.restarts();
-            let outcome = tokio::select! {
-                outcome = attempt(limit) => outcome,
-                () = services.readiness.wait_until_gone(seen) => continue,
-            };
-            match outcome {
-                Err(failure) if !is_last => services.note(&failure, &context.id),
-                Err(failure) => return Err(services.failed(&failure, error_format, &context.id)),
-                Ok(value) => return Ok(value),
+            services.note(&failure, id);
+            let is_up = readiness.resolve_is_up().await;
+            let is_free = failure.is_unsent() && !std::mem::replace(&mut was_unsent, true);
+            if is_up && readiness.restarts() == seen && !is_free {
+                return Err(services.no_response(&failure, error_format, id));
             }
-            failures += 1;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,6 +23,8 @@ pub struct Client {
     pub deadlines: Arc<Deadlines>,
     /// What its latest request was like as it came.
     pub scan: Arc<RequestScan>,
+    /// The request that comes next was sent to t3 before, without a response.
+    is_repeated: AtomicBool,
     /// For how many nanoseconds its latest request has waited for t3.
     waited: AtomicU64,
 }
@@ -42,6 +44,7 @@ impl Client {
             interim: Arc::default(),
             deadlines: Arc::new(Deadlines::new(limits)),
             scan: Arc::new(RequestScan::new(limits.header_limit)),
+            is_repeated: AtomicBool::new(false),
             waited: AtomicU64::new(0),
         }
     }
@@ -52,6 +55,16 @@ impl Client {
             client: self,
             since: Instant::now(),
         }
+    }
+
+    /// Its latest request was sent to t3 and has no response: it comes once more, by hyper's way.
+    pub fn repeats(&self) {
+        self.is_repeated.store(true, Ordering::Relaxed);
+    }
+
+    /// Was the request that has come sent to t3 before?
+    pub fn take_is_repeated(&self) -> bool {
+        self.is_repeated.swap(false, Ordering::Relaxed)
     }
 
     /// How long its latest request has waited; the next one begins with nothing.

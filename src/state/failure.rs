@@ -1,5 +1,6 @@
-//! The report of a failed request to t3, and the response to its client.
+//! Whether t3 can be asked, the report of a request to it that failed, and the response to its client.
 
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::http_rules::request_id::RequestId;
@@ -7,11 +8,25 @@ use crate::limited;
 use crate::responses::{self, ClientResponse, ErrorFormat, unavailable};
 use crate::state::Services;
 use crate::upstream::error::Failure;
+use crate::upstream::health_state::Doubt;
+use crate::upstream::pool::Sign;
 
 impl Services {
+    /// Doubts a t3 of which nothing is open `now`: one that was started again unseen accepts connections
+    /// before it responds (contract §7), and what is sent on them is lost. True if it is surely there.
+    pub fn look(&self, now: Instant) -> bool {
+        match self.upstream.sign(now) {
+            Sign::Open => {}
+            Sign::Closed => self.readiness.doubt(Doubt::Closed),
+            Sign::None if self.tunnels.is_any_open() => {}
+            Sign::None => self.readiness.doubt(Doubt::Unseen),
+        }
+        self.readiness.is_surely_up()
+    }
+
     /// A tunnel was ended by t3's side: t3 may be gone.
     pub fn tunnel_lost(&self) {
-        self.readiness.doubt();
+        self.readiness.doubt(Doubt::Lost);
     }
 
     /// Reports a failure; returns the response for it.
@@ -22,6 +37,16 @@ impl Services {
         id: &RequestId,
     ) -> ClientResponse {
         self.note(failure, id);
+        self.no_response(failure, error_format, id)
+    }
+
+    /// The response for a failure that is reported.
+    pub fn no_response(
+        &self,
+        failure: &Failure,
+        error_format: ErrorFormat,
+        id: &RequestId,
+    ) -> ClientResponse {
         let (status, upstream) = (failure.status(), self.upstream.to_string());
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
@@ -36,7 +61,7 @@ impl Services {
             debug!(request_id = %id, %failure, "request cut short");
             return;
         };
-        self.readiness.doubt();
+        self.readiness.doubt(failure.doubt());
         self.metrics.no_answer(cause);
         let upstream = &self.upstream;
         limited!(WARN, "no response from t3"; request_id = %id, %failure, %upstream);

@@ -68,12 +68,13 @@ impl Services {
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
+        let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let upstream = Arc::new(Upstream::new(
             config.upstream,
             config.limits.header_limit,
+            Arc::clone(&readiness),
             tasks.clone(),
         ));
-        let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let pairing = Arc::new(Pairing::new(
             config.pairing,
             config.timing,

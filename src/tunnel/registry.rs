@@ -124,6 +124,11 @@ impl Tunnels {
         }
     }
 
+    /// Is any tunnel open?
+    pub fn is_any_open(&self) -> bool {
+        !self.state.lock().registered.is_empty()
+    }
+
     /// Closes every tunnel, also those that are registered from now on: the drain has begun.
     pub fn drain(&self) {
         self.end_for_good(TunnelEnd::Drained as u8);

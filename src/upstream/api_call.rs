@@ -7,9 +7,10 @@ use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::upstream::Upstream;
+use crate::upstream::connection::UpstreamConnection;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
@@ -91,6 +92,17 @@ impl Upstream {
         let deadline = Instant::now() + limit;
         let connection = timeout_at(deadline, self.connect()).await;
         let connection = connection.map_err(|_| Failure::ConnectTimeout)??;
+        self.call_on(connection, call, deadline - Instant::now())
+            .await
+    }
+
+    /// Makes `call` on `connection`, within `limit`.
+    pub(super) async fn call_on(
+        &self,
+        connection: Box<UpstreamConnection>,
+        call: ApiCall,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, Failure> {
         let exchange = async {
             let response_limit = call.response_limit;
             let request = call.into_request(self);
@@ -100,7 +112,7 @@ impl Upstream {
             let body = body.map_err(|_| Failure::Unreadable)?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
-        timeout_at(deadline, exchange)
+        timeout(limit, exchange)
             .await
             .unwrap_or(Err(Failure::ResponseTimeout))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -41,8 +41,8 @@ struct Wire {
 /// Why an exchange on a connection ended without the head of a response.
 #[derive(Debug)]
 pub(super) enum NoResponse {
-    /// The connection was closed; the request is returned where nothing of it was sent.
-    Closed(hyper::Error, Option<Box<Request<Outbound>>>),
+    /// The connection was closed.
+    Closed(hyper::Error),
     /// The response was not HTTP, or the connection failed in the middle of it.
     Broken(hyper::Error),
     /// The client's own body ended in an error.
@@ -107,7 +107,7 @@ impl UpstreamConnection {
             });
         }
         let upload = request.body().upload();
-        let mut response = pin!(self.sender.try_send_request(request));
+        let mut response = pin!(self.sender.send_request(request));
         let mut deadline = pin!(sleep(limit));
         poll_fn(|cx| {
             // Only driving, which comes first, completes the response, in this task: it needs no
@@ -153,15 +153,13 @@ impl Wire {
     }
 }
 
-impl From<TrySendError<Request<Outbound>>> for NoResponse {
-    fn from(mut failed: TrySendError<Request<Outbound>>) -> Self {
-        let unsent = failed.take_message();
-        let error = failed.into_error();
+impl From<hyper::Error> for NoResponse {
+    fn from(error: hyper::Error) -> Self {
         if error.is_user() {
             return Self::RequestBody;
         }
         if error.is_canceled() || error.is_incomplete_message() || is_io(&error) {
-            return Self::Closed(error, unsent.map(Box::new));
+            return Self::Closed(error);
         }
         Self::Broken(error)
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::http_rules::cookies;
@@ -18,9 +20,10 @@ use crate::upstream::health_state::HealthState;
 /// Where t3 describes itself, to everybody (contract §6).
 pub const DESCRIPTOR: &str = "/.well-known/t3/environment";
 
-/// How long a probe waits for its response. In its first second t3 accepts connections that it never
-/// responds on, and protocol 2 then holds requests until it is ready, for minutes where it imports a
-/// database (contract §7): the probe is repeated, and the first that t3 answers tells that it is up.
+/// How long t3 may take for a probe before it is called starting or busy, and a probe for its connection.
+/// In its first second t3 accepts connections that it never responds on, and protocol 2 then holds
+/// requests until it is ready, for minutes where it imports a database (contract §7): the probe is
+/// repeated, and the first that t3 answers tells that it is up.
 pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest text of t3's own that goes into a log line or a metric's label.
@@ -59,6 +62,15 @@ pub(super) struct Advertised {
     pub(super) descriptor: Descriptor,
     /// The name of the session cookie, where t3 says one.
     pub(super) cookie_name: Option<Arc<str>>,
+}
+
+/// Why a probe has learned nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// t3 is away, as it says by an error, or by what it does to the connection.
+    Away(HealthState),
+    /// It accepted the connection and has not responded in time.
+    Silent,
 }
 
 impl Descriptor {
@@ -149,15 +161,26 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// Probes once, on a new connection; returns what t3 advertises where it responds.
-pub(super) async fn probe(upstream: &Upstream) -> Result<Advertised, HealthState> {
-    let descriptor = match upstream.call(ApiCall::get(DESCRIPTOR), PROBE_TIMEOUT).await {
+/// Probes once, on a new connection, for whose response there is `limit`; returns what t3 advertises where
+/// it responds. Notes in `is_accepted` that it has the connection.
+pub(super) async fn probe(
+    upstream: &Upstream,
+    limit: Duration,
+    is_accepted: &AtomicBool,
+) -> Result<Advertised, Unanswered> {
+    let away = |state| Err(Unanswered::Away(state));
+    let Ok(Ok(connection)) = timeout(PROBE_TIMEOUT, upstream.connect()).await else {
+        return away(HealthState::Down);
+    };
+    is_accepted.store(true, Ordering::Relaxed);
+    let asked = upstream.call_on(connection, ApiCall::get(DESCRIPTOR), limit);
+    let descriptor = match asked.await {
         // A start that has failed (contract §7), or a proxy before a t3 that is not there.
-        Ok(answer) if answer.status().is_server_error() => return Err(HealthState::Starting),
+        Ok(answer) if answer.status().is_server_error() => return away(HealthState::Starting),
         Ok(answer) if answer.status() == StatusCode::OK => Descriptor::read(answer.body()),
         Ok(_) => Descriptor::of(&Value::Null),
-        Err(Failure::Unreachable(_) | Failure::ConnectTimeout) => return Err(HealthState::Down),
-        Err(_) => return Err(HealthState::Starting),
+        Err(Failure::ResponseTimeout) => return Err(Unanswered::Silent),
+        Err(_) => return away(HealthState::Starting),
     };
     let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
     let cookie_name = session.await.ok().and_then(|answer| {
@@ -229,8 +252,7 @@ mod tests {
                 Protocol::Unreadable,
                 "/ws",
             ),
-            // Another t3 responds with its page.
-            ("<!doctype html>", Protocol::One, "/ws"),
+            ("<!doctype html>", Protocol::One, "/ws"), // another t3's page
             ("", Protocol::One, "/ws"),
             ("[]", Protocol::One, "/ws"),
         ] {

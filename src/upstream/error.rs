@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::metrics::requests::NoAnswer;
 use crate::upstream::connection::NoResponse;
+use crate::upstream::health_state::Doubt;
 
 /// Why there is no response of t3.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,10 @@ pub enum Failure {
     /// The connection ended, or the response was not HTTP.
     #[error("connection broken: {0}")]
     Broken(hyper::Error),
+    /// t3 had accepted the connection before it could respond on it (contract §7), and responds to later
+    /// ones now.
+    #[error("t3 was starting and has lost the request")]
+    Lost,
     /// The head of the response did not come in time.
     #[error("no response in time")]
     ResponseTimeout,
@@ -49,10 +54,25 @@ impl Failure {
             Self::RequestBody => StatusCode::BAD_REQUEST,
             Self::Unreachable(_)
             | Self::Broken(_)
+            | Self::Lost
             | Self::UnaskedSwitch
             | Self::Unclear
             | Self::HeadTooLarge
             | Self::Unreadable => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Was nothing of the request sent?
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::ConnectTimeout)
+    }
+
+    /// The doubt that it casts on t3. One that takes its time, or responds in another way than expected, is
+    /// there.
+    pub fn doubt(&self) -> Doubt {
+        match self {
+            Self::Unreachable(_) | Self::ConnectTimeout | Self::Broken(_) => Doubt::Lost,
+            _ => Doubt::Unseen,
         }
     }
 
@@ -61,7 +81,7 @@ impl Failure {
         match self {
             Self::Unreachable(_) => Some(NoAnswer::Unreachable),
             Self::ConnectTimeout | Self::ResponseTimeout => Some(NoAnswer::Timeout),
-            Self::Broken(_) => Some(NoAnswer::Broken),
+            Self::Broken(_) | Self::Lost => Some(NoAnswer::Broken),
             Self::UnaskedSwitch | Self::Unclear | Self::HeadTooLarge | Self::Unreadable => {
                 Some(NoAnswer::Unusable)
             }
@@ -74,7 +94,7 @@ impl From<NoResponse> for Failure {
     fn from(unanswered: NoResponse) -> Self {
         match unanswered {
             NoResponse::Broken(error) if error.is_parse_too_large() => Self::HeadTooLarge,
-            NoResponse::Closed(error, _) | NoResponse::Broken(error) => Self::Broken(error),
+            NoResponse::Closed(error) | NoResponse::Broken(error) => Self::Broken(error),
             NoResponse::RequestBody => Self::RequestBody,
             NoResponse::Timeout => Self::ResponseTimeout,
             NoResponse::Switched => Self::UnaskedSwitch,

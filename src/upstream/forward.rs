@@ -17,17 +17,20 @@ use crate::upstream::response_body::Inbound;
 use crate::upstream::{Upgrade, Upstream};
 
 /// Sends `request`, from which the client's hop was removed, and returns t3's response without t3's
-/// hop. Its head must come within `limit` in which nothing of the request moves.
+/// hop. Its head must come within `limit` in which nothing of the request moves. One that `is_repeated`
+/// was sent before, and is sent this once.
 pub async fn forward(
     upstream: &Upstream,
     request: Request<Outbound>,
     limit: Duration,
     interim: &Arc<Interim>,
+    is_repeated: bool,
 ) -> Result<Response<Inbound>, Failure> {
     // An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
     let accepts_trailers = header_map::accepts_trailers(request.headers());
-    let response = upstream.send(to_upstream(request), limit, inform).await?;
+    let request = to_upstream(request);
+    let response = upstream.send(request, limit, inform, is_repeated).await?;
     Ok(to_client(response, accepts_trailers))
 }
 

@@ -1,41 +1,21 @@
-//! Whether t3 is up: probed while it is not, and signalled to the requests that wait.
+//! Whether t3 is up, and what was lost meanwhile: told by probes, signalled to the requests that wait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-use crate::http_rules::cookies;
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
-use crate::upstream::Upstream;
-use crate::upstream::descriptor::{Advertised, Descriptor, PROBE_TIMEOUT, Protocol, probe};
-use crate::upstream::health_state::HealthState;
+use crate::upstream::descriptor::{Advertised, Protocol};
+use crate::upstream::health_state::{Doubt, HealthState};
+use crate::upstream::health_status::Status;
 
-/// The time between the starts of two probes.
-const PROBE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What is known about t3.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// Its state.
-    pub state: HealthState,
-    /// The name of its session cookie, as it advertises it (contract §3).
-    pub cookie_name: Arc<str>,
-    /// What it says of itself; nothing before it has first been up.
-    pub descriptor: Option<Arc<Descriptor>>,
-    /// How often it has come up.
-    pub incarnation: u64,
-    /// How often it has come up after it was away or left a connection without a response: what it was
-    /// asked before is lost.
-    restarts: u64,
-    /// The state that was last reported: a doubt that is resolved at once is no change.
-    reported: Option<HealthState>,
-}
+/// How long a request waits for a doubt to be resolved. A probe takes milliseconds; a t3 that does not
+/// respond to it is found to be starting or busy after a second.
+const DOUBT_LIMIT: Duration = Duration::from_millis(1500);
 
 /// Knows whether t3 is up.
 #[derive(Debug)]
@@ -47,16 +27,8 @@ pub struct Readiness {
 impl Readiness {
     /// Knows nothing yet; counts changes in `metrics`.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        let status = Status {
-            state: HealthState::Doubtful,
-            cookie_name: cookies::DEFAULT_COOKIE_NAME.into(),
-            descriptor: None,
-            incarnation: 0,
-            restarts: 0,
-            reported: None,
-        };
         Self {
-            status: watch::Sender::new(status),
+            status: watch::Sender::new(Status::default()),
             metrics,
         }
     }
@@ -76,15 +48,10 @@ impl Readiness {
         Arc::clone(&self.status.borrow().cookie_name)
     }
 
-    /// t3 may be gone: it is probed before the next request relies on it.
-    pub fn doubt(&self) {
-        self.status.send_if_modified(|status| {
-            let was_up = status.state == HealthState::Up;
-            if was_up {
-                status.state = HealthState::Doubtful;
-            }
-            was_up
-        });
+    /// t3 may be gone: it is probed before the next request relies on it. One that is busy is probed
+    /// already: only evidence changes what is known of it.
+    pub fn doubt(&self, doubt: Doubt) {
+        self.status.send_if_modified(|status| status.doubted(doubt));
     }
 
     /// t3 has set a session cookie called `name`.
@@ -106,15 +73,6 @@ impl Readiness {
         Some(descriptor.protocol.clone())
     }
 
-    /// Waits until t3 is up.
-    pub async fn wait_until_up(&self) {
-        let mut status = self.status.subscribe();
-        // The sender is here: it cannot be gone.
-        let _ = status
-            .wait_for(|status| status.state == HealthState::Up)
-            .await;
-    }
-
     /// Waits until t3 is up and has come up since it was counted as `seen`; returns its count.
     pub async fn wait_until_up_again(&self, seen: u64) -> u64 {
         let is_new =
@@ -125,9 +83,18 @@ impl Readiness {
         found.map_or(seen, |status| status.incarnation)
     }
 
-    /// Waits until t3 is up, at most until `deadline`; true if it is.
+    /// Waits until t3 is asked, at most until `deadline`; true if it is.
     pub async fn wait_until_up_by(&self, deadline: Instant) -> bool {
-        timeout_at(deadline, self.wait_until_up()).await.is_ok()
+        self.wait_for(deadline, |status| status.state.is_asked())
+            .await
+            .is_some()
+    }
+
+    /// Waits until t3 responds, at most until `deadline`; true if it does.
+    pub async fn wait_until_surely_up_by(&self, deadline: Instant) -> bool {
+        self.wait_for(deadline, |status| status.state == HealthState::Up)
+            .await
+            .is_some()
     }
 
     /// How often t3 has lost what it was asked.
@@ -138,91 +105,96 @@ impl Readiness {
     /// Waits until requests that t3 got when [`Self::restarts`] was `seen` are lost: it is known not to
     /// respond, or has started again.
     pub async fn wait_until_gone(&self, seen: u64) {
-        let mut status = self.status.subscribe();
-        let gone = |status: &Status| status.restarts != seen || status.is_away();
+        let gone = |status: &Status| status.restarts != seen || status.state.is_away();
         // The sender is here: it cannot be gone.
-        let _ = status.wait_for(gone).await;
+        let _ = self.status.subscribe().wait_for(gone).await;
     }
 
-    /// Waits until a doubt is resolved; true if t3 is up.
+    /// How often t3 was silent on connections that it had accepted.
+    pub fn silences(&self) -> u64 {
+        self.status.borrow().silences
+    }
+
+    /// Waits until a request is lost that went out on a new connection when [`Self::silences`] was `seen`
+    /// and has no response: t3 responds to later ones, and not to those of then.
+    pub async fn wait_until_lost(&self, seen: u64) {
+        let lost = |status: &Status| status.silences != seen;
+        // The sender is here: it cannot be gone.
+        let _ = self.status.subscribe().wait_for(lost).await;
+    }
+
+    /// Waits until a doubt is resolved; true if t3 is asked.
     pub async fn resolve_is_up(&self) -> bool {
-        if self.is_surely_up() {
-            return true;
-        }
-        let mut status = self.status.subscribe();
-        let resolved = status.wait_for(|status| status.state != HealthState::Doubtful);
-        let resolved = timeout_at(Instant::now() + PROBE_TIMEOUT, resolved).await;
-        matches!(resolved, Ok(Ok(status)) if status.state == HealthState::Up)
+        let deadline = Instant::now() + DOUBT_LIMIT;
+        let resolved = self.wait_for(deadline, |status| !status.state.is_open());
+        resolved.await.is_some_and(HealthState::is_asked)
     }
 
-    /// Probes for ever, while t3 is not up.
-    pub async fn watch(&self, upstream: &Upstream) {
-        let mut status = self.status.subscribe();
-        loop {
-            let not_up = status.wait_for(|status| status.state != HealthState::Up);
-            if not_up.await.is_err() {
-                return;
-            }
-            self.probe_until_up(upstream).await;
-        }
-    }
-
-    /// Starts a probe every [`PROBE_INTERVAL`], so that one that is never answered delays nothing.
-    async fn probe_until_up(&self, upstream: &Upstream) {
-        let mut probes = FuturesUnordered::new();
-        let mut ended = 0;
-        for number in 0_u64.. {
-            probes.push(probe(upstream).map(move |found| (number, found)));
-            let next = sleep(PROBE_INTERVAL);
-            tokio::pin!(next);
-            loop {
-                tokio::select! {
-                    Some((number, found)) = probes.next() => match found {
-                        // An earlier probe has no response: t3 was starting meanwhile (contract §7).
-                        Ok(advertised) => return self.came_up(advertised, ended < number),
-                        Err(state) => {
-                            ended += 1;
-                            self.changed(state);
-                        }
-                    },
-                    () = &mut next => break,
-                }
+    /// Waits until `what` is true, at most until `deadline`; the state then.
+    async fn wait_for(
+        &self,
+        deadline: Instant,
+        what: impl Fn(&Status) -> bool,
+    ) -> Option<HealthState> {
+        {
+            let status = self.status.borrow();
+            if what(&status) {
+                return Some(status.state);
             }
         }
+        let mut status = self.status.subscribe();
+        let found = timeout_at(deadline, status.wait_for(|status| what(status))).await;
+        found.ok()?.ok().map(|status| status.state)
     }
 
-    fn came_up(&self, advertised: Advertised, was_silent: bool) {
+    /// Waits until t3 is to be probed.
+    pub(super) async fn wait_until_doubtful(&self) {
+        let mut status = self.status.subscribe();
+        // The sender is here: it cannot be gone.
+        let _ = status
+            .wait_for(|status| status.state != HealthState::Up)
+            .await;
+    }
+
+    /// Is there evidence that the t3 which was up has gone, or was none up yet?
+    pub(super) fn is_suspect(&self) -> bool {
+        self.status.borrow().is_suspect()
+    }
+
+    /// A probe has its response; `was_silent` if an earlier one that t3 has accepted has none.
+    pub(super) fn came_up(&self, advertised: Advertised, was_silent: bool) {
         self.status.send_modify(|status| {
-            status.restarts += u64::from(was_silent || status.is_away());
-            status.state = HealthState::Up;
-            status.incarnation += 1;
-            if let Some(name) = advertised.cookie_name {
-                status.cookie_name = name;
-            }
-            let found = advertised.descriptor;
-            let is_another = status.descriptor.as_deref() != Some(&found);
-            let found = Arc::new(found);
-            status.descriptor = Some(Arc::clone(&found));
-            if self.report(status) || is_another {
+            let is_another = status.came_up(advertised, was_silent);
+            if (self.report(status) || is_another)
+                && let Some(found) = &status.descriptor
+            {
                 found.announce(&status.cookie_name, &self.metrics);
             }
         });
     }
 
-    fn changed(&self, state: HealthState) {
+    /// A probe has found t3 to be away, as `state` says.
+    pub(super) fn went_away(&self, state: HealthState) {
+        self.changed(|status| status.went_away(state));
+    }
+
+    /// t3 accepts probes and responds to none.
+    pub(super) fn is_silent(&self) {
+        self.changed(Status::was_silent);
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Status)) {
         self.status.send_if_modified(|status| {
-            let is_new = status.state != state;
-            if is_new {
-                status.state = state;
-                if self.report(status) {
-                    info!("t3 is {state}");
-                }
+            let before = status.state;
+            change(status);
+            if status.state != before && self.report(status) {
+                info!("t3 is {}", status.state);
             }
-            is_new
+            status.state != before
         });
     }
 
-    /// Counts a change of t3's state; true where it is one.
+    /// Counts a change of t3's state; true where it is one: a doubt that is resolved at once is none.
     fn report(&self, status: &mut Status) -> bool {
         let is_change = status.reported != Some(status.state);
         if is_change {
@@ -230,46 +202,10 @@ impl Readiness {
             self.metrics.upstream_is(match status.state {
                 HealthState::Down => UpstreamState::Down,
                 HealthState::Starting => UpstreamState::Starting,
-                HealthState::Up | HealthState::Doubtful => UpstreamState::Up,
+                HealthState::Busy => UpstreamState::Busy,
+                HealthState::Up | HealthState::Doubtful | HealthState::Unknown => UpstreamState::Up,
             });
         }
         is_change
-    }
-}
-
-impl Status {
-    fn is_away(&self) -> bool {
-        matches!(self.state, HealthState::Down | HealthState::Starting)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn advertised(descriptor: &str) -> Advertised {
-        Advertised {
-            descriptor: Descriptor::read(descriptor.as_bytes()),
-            cookie_name: None,
-        }
-    }
-
-    #[test]
-    fn what_a_start_has_lost_is_known_once_t3_answers() {
-        let readiness = Readiness::new(Arc::default());
-        readiness.came_up(advertised("{}"), false);
-        let seen = readiness.restarts();
-        let is_lost = || readiness.wait_until_gone(seen).now_or_never().is_some();
-        readiness.doubt();
-        assert!(!is_lost(), "it may be there");
-        readiness.came_up(advertised("{}"), false);
-        assert!(!is_lost(), "it was there");
-        readiness.doubt();
-        readiness.came_up(advertised("{}"), true);
-        assert!(is_lost(), "it began to respond meanwhile");
-        let seen = readiness.restarts();
-        readiness.changed(HealthState::Down);
-        readiness.came_up(advertised("{}"), false);
-        assert_ne!(readiness.restarts(), seen, "it was away");
     }
 }

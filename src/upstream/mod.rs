@@ -8,7 +8,9 @@ pub mod error;
 pub mod forward;
 pub mod health;
 pub mod health_state;
+pub mod health_status;
 pub mod pool;
+mod probing;
 pub mod request_body;
 pub mod response_body;
 mod upstream_io;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -26,7 +29,9 @@ use crate::http_rules::header_map;
 use crate::process::Tasks;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
 use crate::upstream::error::Failure;
-use crate::upstream::pool::Pool;
+use crate::upstream::health::Readiness;
+use crate::upstream::health_state::Doubt;
+use crate::upstream::pool::{Pool, Sign};
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
@@ -36,6 +41,7 @@ pub struct Upstream {
     config: UpstreamConfig,
     head_limit: usize,
     pool: Arc<Pool>,
+    readiness: Arc<Readiness>,
     tasks: Tasks,
 }
 
@@ -49,9 +55,14 @@ pub enum Upgrade {
 }
 
 impl Upstream {
-    /// For the t3 of `config`, whose responses' heads have up to `head_limit` bytes; `tasks` runs the task
-    /// that closes idle connections.
-    pub fn new(config: UpstreamConfig, head_limit: usize, tasks: Tasks) -> Self {
+    /// For the t3 of `config`, whose responses' heads have up to `head_limit` bytes; `readiness` knows and is
+    /// told whether it is there, and `tasks` runs the task that closes idle connections.
+    pub fn new(
+        config: UpstreamConfig,
+        head_limit: usize,
+        readiness: Arc<Readiness>,
+        tasks: Tasks,
+    ) -> Self {
         let pool = Arc::new(Pool::default());
         let reaped = Arc::clone(&pool);
         tasks.until_drained(async move { reaped.close_idle().await });
@@ -59,6 +70,7 @@ impl Upstream {
             config,
             head_limit,
             pool,
+            readiness,
             tasks,
         }
     }
@@ -66,43 +78,57 @@ impl Upstream {
     /// Sends `request` and returns the head of the response, its body still to come. t3 may take
     /// `limit` for the head, in which nothing of the request moves.
     ///
-    /// A request whose pooled connection was closed goes out once more on a new one if nothing of it
-    /// was sent, or if it is idempotent and has no body (RFC 9110 §9.2.2).
+    /// A request that is idempotent and has no body (RFC 9110 §9.2.2) goes out once more, on a new
+    /// connection, where its pooled one was closed, or t3 is known to have lost it. Any other is sent on a
+    /// new connection from the start: t3 closes idle ones after a while, and one that was blocked meanwhile
+    /// does so before it reads what has come on them. One that `is_repeated` was sent before, and is not sent
+    /// again.
     pub async fn send(
         &self,
-        mut request: Request<Outbound>,
+        request: Request<Outbound>,
         limit: Duration,
         inform: Option<Inform>,
+        is_repeated: bool,
     ) -> Result<Response<Inbound>, Failure> {
-        if let Some(stream) = self.pool.take(Instant::now()) {
-            let connection = self.over(stream).await?;
-            let copy = repeatable(&request);
-            match self
-                .exchange(connection, request, limit, inform.clone())
-                .await
-            {
-                Err(NoResponse::Closed(error, unsent)) => {
-                    match unsent.map(|unsent| *unsent).or(copy) {
-                        Some(again) => request = again,
-                        None => return Err(Failure::Broken(error)),
+        let copy = (!is_repeated).then(|| repeatable(&request)).flatten();
+        let Some(again) = copy else {
+            return self.send_anew(request, limit, inform).await;
+        };
+        let failure = match self.pool.take(Instant::now()) {
+            Some(stream) => {
+                let connection = self.over(stream).await?;
+                let sent = self.exchange(connection, request, limit, inform.clone());
+                match sent.await {
+                    Err(NoResponse::Closed(error)) => {
+                        self.readiness.doubt(Doubt::Closed);
+                        Failure::Broken(error)
                     }
+                    outcome => return outcome.map_err(Failure::from),
                 }
-                outcome => return outcome.map_err(Failure::from),
             }
+            None => match self.send_anew(request, limit, inform.clone()).await {
+                Err(Failure::Lost) => Failure::Lost,
+                outcome => return outcome,
+            },
+        };
+        match self.readiness.resolve_is_up().await {
+            true => self.send_anew(again, limit, inform).await,
+            false => Err(failure),
         }
-        let connection = self.connect().await?;
-        Ok(self.exchange(connection, request, limit, inform).await?)
     }
 
     /// Sends a request for a WebSocket on a connection of its own: after it, t3 ends that connection or
-    /// speaks another protocol on it (contract §5).
+    /// speaks another protocol on it (contract §5). One that t3 is known to have lost is sent once more.
     pub async fn upgrade(
         &self,
         request: Request<Outbound>,
         limit: Duration,
     ) -> Result<Upgrade, Failure> {
-        let mut connection = self.connect().await?;
-        let response = connection.exchange(request, limit, None).await?;
+        let again = repeatable(&request);
+        let (connection, response) = match (self.ask_to_switch(request, limit).await, again) {
+            (Err(Failure::Lost), Some(again)) => self.ask_to_switch(again, limit).await?,
+            (asked, _) => asked?,
+        };
         if !header_map::has_clear_end(response.version(), response.headers()) {
             return Err(Failure::Unclear);
         }
@@ -130,15 +156,22 @@ impl Upstream {
         self.config.response_timeout
     }
 
-    /// A pooled connection, if there is one `now`, or a new one.
-    pub async fn idle_or_new(&self, now: Instant) -> Result<TcpStream, Failure> {
-        match self.pool.take(now) {
-            Some(stream) => Ok(stream),
-            None => self.connect_bare().await,
-        }
+    /// An idle connection that is open `now`.
+    pub fn idle(&self, now: Instant) -> Option<TcpStream> {
+        self.pool.take(now)
     }
 
-    /// Returns a connection of [`Upstream::idle_or_new`] to the pool; its exchange ended at `since`.
+    /// What the connections tell about t3 `now`.
+    pub fn sign(&self, now: Instant) -> Sign {
+        self.pool.sign(now)
+    }
+
+    /// t3 has responded at `at`, on a connection that is not kept.
+    pub fn heard(&self, at: Instant) {
+        self.pool.heard(at);
+    }
+
+    /// Keeps a connection for another request; its exchange ended at `since`.
     pub fn keep(&self, stream: TcpStream, since: Instant) {
         self.pool.put(stream, since);
     }
@@ -158,6 +191,37 @@ impl Upstream {
         connect::connect(&self.config.host, self.config.port).await
     }
 
+    /// Sends `request` on a new connection. Until a response came on one it may be lost without a sign
+    /// (contract §7).
+    async fn send_anew(
+        &self,
+        request: Request<Outbound>,
+        limit: Duration,
+        inform: Option<Inform>,
+    ) -> Result<Response<Inbound>, Failure> {
+        let seen = self.readiness.silences();
+        let connection = self.connect().await?;
+        tokio::select! {
+            outcome = self.exchange(connection, request, limit, inform) => Ok(outcome?),
+            () = self.readiness.wait_until_lost(seen) => Err(Failure::Lost),
+        }
+    }
+
+    /// The same for an upgrade, whose response comes with its connection.
+    async fn ask_to_switch(
+        &self,
+        request: Request<Outbound>,
+        limit: Duration,
+    ) -> Result<(Box<UpstreamConnection>, Response<Incoming>), Failure> {
+        let seen = self.readiness.silences();
+        let mut connection = self.connect().await?;
+        let response = tokio::select! {
+            response = connection.exchange(request, limit, None) => response?,
+            () = self.readiness.wait_until_lost(seen) => return Err(Failure::Lost),
+        };
+        Ok((connection, response))
+    }
+
     async fn exchange(
         &self,
         mut connection: Box<UpstreamConnection>,
@@ -167,6 +231,7 @@ impl Upstream {
     ) -> Result<Response<Inbound>, NoResponse> {
         let upload = request.body().upload();
         let response = connection.exchange(request, limit, inform).await?;
+        self.pool.heard(Instant::now());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(NoResponse::Switched);
         }

@@ -14,11 +14,22 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How many connections are kept idle.
 const MAX_IDLE: usize = 64;
 
-/// The idle connections, the one used last at the end.
+/// For how long a response tells that t3 is still the one that gave it: it takes longer to be started
+/// again (contract §7).
+const HEARD_FOR: Duration = Duration::from_secs(1);
+
+/// The idle connections.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<Idle>>,
+    state: Mutex<State>,
     filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The one used last at the end.
+    idle: Vec<Idle>,
+    last: Last,
 }
 
 /// A connection between two requests, without a parser's state.
@@ -28,40 +39,95 @@ struct Idle {
     since: Instant,
 }
 
+/// What was last seen of t3.
+#[derive(Debug, Default, Clone, Copy)]
+enum Last {
+    #[default]
+    Nothing,
+    /// A response.
+    Response(Instant),
+    /// It has closed an idle connection.
+    Close,
+}
+
+/// What the connections tell about t3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// One is open, or was used a moment ago: it is still there.
+    Open,
+    /// t3 has closed what was open.
+    Closed,
+    /// There is none.
+    None,
+}
+
 impl Pool {
     /// The connection used last that is open and fresh enough.
     pub(super) fn take(&self, now: Instant) -> Option<TcpStream> {
-        loop {
-            let idle = self.idle.lock().pop()?;
-            if !idle.is_stale(now) && idle.is_quiet() {
-                return Some(idle.stream);
+        let mut state = self.state.lock();
+        state.drop_closed(now);
+        state.idle.pop().map(|idle| idle.stream)
+    }
+
+    /// What the connections tell about t3, told once.
+    pub(super) fn sign(&self, now: Instant) -> Sign {
+        let mut state = self.state.lock();
+        state.drop_closed(now);
+        match state.last {
+            _ if !state.idle.is_empty() => Sign::Open,
+            Last::Response(at) if now.saturating_duration_since(at) < HEARD_FOR => Sign::Open,
+            Last::Close => {
+                state.last = Last::Nothing;
+                Sign::Closed
             }
+            _ => Sign::None,
         }
     }
 
     /// Keeps `stream`, on which a whole exchange has ended at `since`, for another request.
     pub(super) fn put(&self, stream: TcpStream, since: Instant) {
-        let mut idle = self.idle.lock();
-        if idle.len() < MAX_IDLE {
-            idle.push(Idle { stream, since });
+        let mut state = self.state.lock();
+        state.last = Last::Response(since);
+        if state.idle.len() < MAX_IDLE {
+            state.idle.push(Idle { stream, since });
         }
-        if idle.len() == 1 {
+        if state.idle.len() == 1 {
             self.filled.notify_one();
         }
+    }
+
+    /// t3 has responded at `at`, on a connection that may not be kept.
+    pub(super) fn heard(&self, at: Instant) {
+        self.state.lock().last = Last::Response(at);
     }
 
     /// Closes connections that were idle for too long, for ever; sleeps while there is none.
     pub(super) async fn close_idle(&self) {
         loop {
-            let oldest = self.idle.lock().first().map(|idle| idle.since);
+            let oldest = self.state.lock().idle.first().map(|idle| idle.since);
             match oldest {
                 None => self.filled.notified().await,
                 Some(since) => {
                     sleep_until(since + IDLE_TIMEOUT).await;
                     let now = Instant::now();
-                    self.idle.lock().retain(|idle| !idle.is_stale(now));
+                    self.state.lock().idle.retain(|idle| !idle.is_stale(now));
                 }
             }
+        }
+    }
+}
+
+impl State {
+    /// Drops what is no longer open or fresh from the end.
+    fn drop_closed(&mut self, now: Instant) {
+        while let Some(idle) = self.idle.last() {
+            if !idle.is_stale(now) {
+                if idle.is_quiet() {
+                    return;
+                }
+                self.last = Last::Close;
+            }
+            self.idle.pop();
         }
     }
 }

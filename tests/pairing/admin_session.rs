@@ -25,15 +25,18 @@ async fn pairing() -> (Standin, Pairing, TempDir) {
     let standin = standin.await.expect("a free port");
     let config = config(standin.addr(), dir.path(), &[]);
     let (metrics, tasks) = (Arc::<Metrics>::default(), Tasks::default());
+    let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
+    let upstream = Upstream::new(
+        config.upstream,
+        config.limits.header_limit,
+        Arc::clone(&readiness),
+        tasks.clone(),
+    );
     let pairing = Pairing::new(
         config.pairing,
         config.timing,
-        Arc::new(Upstream::new(
-            config.upstream,
-            config.limits.header_limit,
-            tasks.clone(),
-        )),
-        Arc::new(Readiness::new(Arc::clone(&metrics))),
+        Arc::new(upstream),
+        readiness,
         metrics,
         tasks,
         8080,

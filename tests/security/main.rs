@@ -62,6 +62,7 @@ mod malformed_head;
 mod options;
 mod page_load_flood;
 mod pairing;
+mod patience;
 mod recorder;
 mod remote_peer;
 mod request_bodies;
