@@ -45,7 +45,13 @@ pub async fn check(
     timing: Timing,
 ) -> CheckReport {
     let readiness = Arc::new(Readiness::new(Arc::default()));
-    let upstream = Upstream::new(upstream, HEADER_LIMIT_BYTES, readiness, Tasks::default());
+    let upstream = Upstream::new(
+        upstream,
+        HEADER_LIMIT_BYTES,
+        timing,
+        readiness,
+        Tasks::default(),
+    );
     let upstream = Arc::new(upstream);
     let check = Check {
         dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),

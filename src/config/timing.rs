@@ -37,6 +37,10 @@ pub struct Timing {
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
+    /// After how long a silence a peer is asked whether it is still there. What it has not acknowledged is
+    /// waited for as long, or as long as an option says that it may read nothing.
+    pub silent_peer: Duration,
+
     /// How long one direction of a tunnel may stay open, with nothing moving, after the other has
     /// ended.
     pub half_closed_tunnel: Duration,
@@ -57,6 +61,7 @@ impl Default for Timing {
             api_response: Duration::from_secs(5),
             admin_session_check: Duration::from_secs(60),
             file_reread: Duration::from_secs(1),
+            silent_peer: Duration::from_secs(60),
             half_closed_tunnel: Duration::from_secs(30),
             scrape: Duration::from_secs(10),
         }
@@ -79,6 +84,7 @@ mod tests {
             api_response,
             admin_session_check,
             file_reread,
+            silent_peer,
             half_closed_tunnel,
             scrape,
         } = Timing::default();
@@ -92,6 +98,7 @@ mod tests {
             (api_response, 5),
             (admin_session_check, 60),
             (file_reread, 1),
+            (silent_peer, 60),
             (half_closed_tunnel, 30),
             (scrape, 10),
         ] {

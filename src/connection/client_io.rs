@@ -7,12 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
+use crate::process::peer_loss;
 use crate::state::deadlines::Deadlines;
 use crate::state::request_scan::RequestScan;
 use crate::upstream::forward::Interim;
@@ -21,20 +22,12 @@ use crate::upstream::forward::Interim;
 /// not the megabytes that a send buffer grows to.
 const UNSENT_BYTES: u32 = 256 * 1024;
 
-/// After how long a silence, and how often, the kernel asks whether a client is still there: a phone
-/// that has lost its network closes nothing.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Sets the options of a client's socket. Failing to costs latency or memory only.
-pub fn prepare(stream: &TcpStream) {
+/// Sets the options of a client's socket. Failing to costs latency or memory only. A client that has
+/// gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
+pub fn prepare(stream: &TcpStream, silence: Duration, unanswered: Duration) {
     let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(stream);
-    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL);
-    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    peer_loss::notice(stream, silence, unanswered);
 }
 
 /// A client's socket.

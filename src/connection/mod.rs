@@ -41,7 +41,8 @@ pub async fn serve(
     tasks: Tasks,
     slot: OwnedSemaphorePermit,
 ) {
-    client_io::prepare(&stream);
+    let (silence, unanswered) = (services.timing.silent_peer, services.limits.body_timeout);
+    client_io::prepare(&stream, silence, unanswered);
     // Boxed, as is what few connections need: the rest is what an idle connection holds.
     let http = Box::pin(speak(stream, peer, &services, &tasks));
     match http.await {

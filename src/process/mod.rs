@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod install;
 pub mod log_limit;
 pub mod own_thread;
+pub mod peer_loss;
 
 use std::future::Future;
 use std::io;

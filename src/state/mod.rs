@@ -72,6 +72,7 @@ impl Services {
         let upstream = Arc::new(Upstream::new(
             config.upstream,
             config.limits.header_limit,
+            config.timing,
             Arc::clone(&readiness),
             tasks.clone(),
         ));

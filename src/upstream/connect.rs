@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
+use crate::process::peer_loss;
 use crate::upstream::error::Failure;
 
 /// How long connecting to t3 may take, with the look-up of its name.
@@ -25,16 +26,22 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// Connects to `host`, an address or a name, at `port`. A name is looked up each time: what it names may
-/// have moved.
+/// have moved. A t3 that has gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
 ///
 /// # Errors
 /// Where no connection is made in time, or none can be.
-pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(
+    host: &str,
+    port: u16,
+    silence: Duration,
+    unanswered: Duration,
+) -> Result<TcpStream, Failure> {
     let stream = timeout(CONNECT_TIMEOUT, reach(host, port))
         .await
         .map_err(|_| Failure::ConnectTimeout)?
         .map_err(Failure::Unreachable)?;
     prepare(&stream);
+    peer_loss::notice(&stream, silence, unanswered);
     Ok(stream)
 }
 

@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::config::options::UpstreamConfig;
+use crate::config::timing::Timing;
 use crate::http_rules::header_map;
 use crate::process::Tasks;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
@@ -40,6 +41,7 @@ use crate::upstream::response_body::Inbound;
 pub struct Upstream {
     config: UpstreamConfig,
     head_limit: usize,
+    silence: Duration,
     pool: Arc<Pool>,
     readiness: Arc<Readiness>,
     tasks: Tasks,
@@ -60,6 +62,7 @@ impl Upstream {
     pub fn new(
         config: UpstreamConfig,
         head_limit: usize,
+        timing: Timing,
         readiness: Arc<Readiness>,
         tasks: Tasks,
     ) -> Self {
@@ -69,6 +72,7 @@ impl Upstream {
         Self {
             config,
             head_limit,
+            silence: timing.silent_peer,
             pool,
             readiness,
             tasks,
@@ -188,7 +192,9 @@ impl Upstream {
 
     /// A new connection.
     pub async fn connect_bare(&self) -> Result<TcpStream, Failure> {
-        connect::connect(&self.config.host, self.config.port).await
+        let UpstreamConfig { host, port, .. } = &self.config;
+        let unanswered = self.config.response_timeout;
+        connect::connect(host, *port, self.silence, unanswered).await
     }
 
     /// Sends `request` on a new connection. Until a response came on one it may be lost without a sign

@@ -29,6 +29,7 @@ async fn pairing() -> (Standin, Pairing, TempDir) {
     let upstream = Upstream::new(
         config.upstream,
         config.limits.header_limit,
+        config.timing,
         Arc::clone(&readiness),
         tasks.clone(),
     );

@@ -1,25 +1,23 @@
 //! Without an identity header only the person at this machine is paired.
 
-use std::process::Command;
-
 use rustix::process::Signal;
 
 use crate::common::process::{Process, standin_and_command};
-use crate::common::{Client, HANDSHAKE, PAGE, World, request, skip};
+use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 use crate::harness::{assert_paired, each, load};
+use crate::namespace::{is_inside, run_inside};
 
 /// From the range for documentation (RFC 5737).
 const ADDRESS: &str = "192.0.2.1";
-
-const INSIDE: &str = "T3_TEST_INSIDE_NAMESPACE";
 
 /// Without an identity header a remote peer is served but not paired, and one line of
 /// the log names the option to set.
 #[tokio::test]
 async fn a_remote_peer_is_not_paired_and_one_warning_names_the_option() {
-    if std::env::var_os(INSIDE).is_none() {
+    if !is_inside() {
         return run_inside(
             "remote_peer::a_remote_peer_is_not_paired_and_one_warning_names_the_option",
+            &[ADDRESS],
         );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -92,32 +90,4 @@ async fn on_loopback_only_a_name_of_this_machine_is_paired_and_healed_and_no_pro
         assert_eq!(upgrade.status, if expected { 101 } else { 401 }, "{of}");
     })
     .await;
-}
-
-/// Runs this test again in a network namespace whose loopback interface has a second address.
-fn run_inside(test: &str) {
-    let prepare = format!("ip link set lo up && ip addr add {ADDRESS}/32 dev lo");
-    for user in [&[][..], &["--map-root-user"]] {
-        let mut unshare = Command::new("unshare");
-        unshare.args(user).args(["--net", "sh", "-c"]);
-        let mut probe = Command::new(unshare.get_program());
-        let allowed = probe.args(unshare.get_args()).arg(&prepare).output();
-        if !allowed.is_ok_and(|output| output.status.success()) {
-            continue;
-        }
-        let test_binary = std::env::current_exe().expect("a running test");
-        unshare.arg(format!(
-            "{prepare} && exec \"$0\" --exact {test} --nocapture"
-        ));
-        let output = unshare.arg(test_binary).env(INSIDE, "1").output();
-        let output = output.expect("unshare runs");
-        let said = [output.stdout, output.stderr].concat();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&said)
-        );
-        return;
-    }
-    skip("no permission for a network namespace, or no `ip` to fill it");
 }
