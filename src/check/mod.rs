@@ -50,6 +50,7 @@ pub async fn check(
         HEADER_LIMIT_BYTES,
         timing,
         readiness,
+        Arc::default(),
         Tasks::default(),
     );
     let upstream = Arc::new(upstream);

@@ -14,13 +14,16 @@ use tokio::net::TcpStream;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::process::peer_loss;
-use crate::state::deadlines::Deadlines;
-use crate::state::request_scan::RequestScan;
-use crate::upstream::forward::Interim;
+use crate::state::client::Client;
+use crate::upstream::receive_window::ReceiveWindow;
 
 /// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and
 /// not the megabytes that a send buffer grows to.
-const UNSENT_BYTES: u32 = 256 * 1024;
+const UNSENT_BYTES: u32 = 64 * 1024;
+
+/// How much of t3's response hyper holds for a client that takes nothing: what it reads and what it has
+/// yet to write.
+const BUFFERED_BYTES: usize = 384 * 1024;
 
 /// Sets the options of a client's socket. Failing to costs latency or memory only. A client that has
 /// gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
@@ -34,9 +37,9 @@ pub fn prepare(stream: &TcpStream, silence: Duration, unanswered: Duration) {
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
-    deadlines: Arc<Deadlines>,
-    scan: Arc<RequestScan>,
-    interim: Arc<Interim>,
+    /// The window of the bodies that come on it, once there was one.
+    window: Option<ReceiveWindow>,
+    client: Arc<Client>,
     metrics: Arc<Metrics>,
     /// Bytes that came before hyper had the socket, read first.
     early: Bytes,
@@ -47,22 +50,18 @@ pub struct ClientIo {
 }
 
 impl ClientIo {
-    /// Wraps `stream`, on which `early` has come already. What is pushed to `interim` is written
-    /// between two messages; `deadlines`, `metrics` and `scan` are given what moves.
+    /// Wraps the socket of `client`, on which `early` has come already; `metrics` is given what moves.
     pub fn new(
         stream: TcpStream,
         early: Bytes,
-        interim: Arc<Interim>,
-        deadlines: Arc<Deadlines>,
-        scan: Arc<RequestScan>,
+        client: Arc<Client>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
+            window: None,
+            client,
             early,
-            deadlines,
-            scan,
-            interim,
             metrics,
             writing: Vec::new(),
             between_messages: true,
@@ -70,7 +69,10 @@ impl ClientIo {
     }
 
     /// The bare socket.
-    pub fn into_inner(self) -> TcpStream {
+    pub fn into_inner(mut self) -> TcpStream {
+        if let Some(window) = &mut self.window {
+            window.end(&self.stream);
+        }
         self.stream
     }
 
@@ -78,7 +80,7 @@ impl ClientIo {
     /// hints, and nothing may stand inside a message.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.writing.is_empty() {
-            let waiting = self.interim.take();
+            let waiting = self.client.interim.take();
             if self.between_messages {
                 self.writing = waiting;
             }
@@ -95,12 +97,27 @@ impl ClientIo {
 }
 
 impl ClientIo {
+    /// `count` more bytes of a request's body came.
+    fn body_came(&mut self, count: usize) {
+        let Self { stream, window, .. } = self;
+        let window = window.get_or_insert_with(|| {
+            ReceiveWindow::bound(stream);
+            ReceiveWindow::default()
+        });
+        window.moved(count, stream, self.client.held.memory());
+    }
+
     fn note_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
-            Poll::Pending => self.deadlines.write_blocked(),
+            Poll::Pending => {
+                self.client.deadlines.write_blocked();
+                if !self.client.held.write_blocked(BUFFERED_BYTES) {
+                    return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+                }
+            }
             Poll::Ready(written) => {
                 let written = *written.as_ref().unwrap_or(&0);
-                self.deadlines.wrote(written);
+                self.client.deadlines.wrote(written);
                 self.metrics.sent(Stream::Http, written as u64);
             }
         }
@@ -124,20 +141,24 @@ impl AsyncRead for ClientIo {
             }
         };
         match polled {
-            Poll::Pending => self.deadlines.read_blocked(),
+            Poll::Pending => self.client.deadlines.read_blocked(),
             Poll::Ready(_) => {
                 let came = &buffer.filled()[before..];
                 if !was_early {
                     self.metrics.received(Stream::Http, came.len() as u64);
                 }
-                let is_head = self.deadlines.read(came.len());
-                if self.scan.read(came, is_head).is_err() {
+                let is_head = self.client.deadlines.read(came.len());
+                if self.client.read(came, is_head).is_err() {
                     buffer.set_filled(before);
                     return match is_head {
                         // hyper is told of the end, and the refusal is the last response.
                         true => Poll::Ready(Ok(())),
                         false => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                     };
+                }
+                if !is_head {
+                    let count = came.len();
+                    self.body_came(count);
                 }
             }
         }
@@ -175,13 +196,14 @@ impl AsyncWrite for ClientIo {
     /// hyper calls this when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.between_messages = true;
-        self.deadlines.flushed();
+        self.client.deadlines.flushed();
+        self.client.held.flushed();
         ready!(self.poll_interim(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.scan.refusal().is_some() {
+        if self.client.scan.refusal().is_some() {
             // The refusal is still to be written.
             return Poll::Ready(Ok(()));
         }

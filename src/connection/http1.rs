@@ -70,9 +70,7 @@ pub(super) async fn speak(
     let io = ClientIo::new(
         client_connection.stream,
         Bytes::from(client_connection.unread),
-        Arc::clone(&client.interim),
-        Arc::clone(&client.deadlines),
-        Arc::clone(&client.scan),
+        Arc::clone(client),
         Arc::clone(&services.metrics),
     );
     let header_limit = services.limits.header_limit;
@@ -127,6 +125,8 @@ async fn answer(
         // Closed, or another protocol: what comes after this is no request.
         client.deadlines.end_after_this();
     }
+    let is_relayed = !matches!(routed.response.body(), ResponseBody::Own(_));
+    client.held.is_relayed(is_relayed);
     *after.lock() = routed.after_switch;
     routed.response.map(|body| TimedBody { body, client })
 }
@@ -204,7 +204,6 @@ impl Body for TimedBody {
 
 impl Drop for TimedBody {
     fn drop(&mut self) {
-        self.client.scan.begin();
-        self.client.deadlines.exchange_ended();
+        self.client.exchange_ended();
     }
 }

@@ -5,13 +5,14 @@ pub mod http1;
 pub mod tunnel_task;
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -30,7 +31,10 @@ use crate::state::deadlines::Deadlines;
 /// much: some read no response before they have sent everything.
 const LINGER_PAUSE: Duration = Duration::from_secs(1);
 const LINGER_TIME: Duration = Duration::from_secs(5);
-const LINGER_BYTES: u64 = 64 * 1024 * 1024;
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much of that is read at a time.
+const DISCARDED_BYTES: usize = 16 * 1024;
 
 /// Serves `stream` until it has ended, and releases `slot` then. A drain lets the request under way
 /// finish; the cut ends whatever is left. A tunnel goes on in a smaller task.
@@ -70,19 +74,37 @@ async fn speak(
     services: &Arc<Services>,
     tasks: &Tasks,
 ) -> HttpEnd {
-    let client = Arc::new(Client::new(peer, services.limits));
+    let client = Arc::new(Client::new(peer, services.limits, &services.memory));
+    let ended = speak_either_way(stream, &client, services, tasks).await;
+    if !client.held.is_refused() {
+        return ended;
+    }
+    services.over_memory();
+    match ended {
+        // Unless there is a response that says so: what it did not take must not wait in the kernel.
+        HttpEnd::Done(stream) if client.scan.refusal().is_none() => HttpEnd::TooSlow(stream),
+        ended => ended,
+    }
+}
+
+async fn speak_either_way(
+    stream: TcpStream,
+    client: &Arc<Client>,
+    services: &Arc<Services>,
+    tasks: &Tasks,
+) -> HttpEnd {
     let unread = Vec::new();
     let mut connection = ClientConnection { stream, unread };
     loop {
         if services.fast_path {
-            match serve_eligible(&mut connection, &client, services, tasks).await {
+            match serve_eligible(&mut connection, client, services, tasks).await {
                 Watched::Cut => return HttpEnd::Cut,
                 Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),
                 Watched::Over(FastPathEnd::Closed) => return HttpEnd::Done(connection.stream),
                 Watched::Over(FastPathEnd::Ineligible) => {}
             }
         }
-        match http1::speak(connection, &client, services, tasks).await {
+        match http1::speak(connection, client, services, tasks).await {
             HttpEnd::AtRest(rest) => connection = rest,
             ended => return ended,
         }
@@ -111,15 +133,27 @@ async fn linger(mut stream: TcpStream) {
     if stream.shutdown().await.is_err() {
         return;
     }
-    let mut rest = stream.take(LINGER_BYTES);
     let drained = timeout(LINGER_TIME, async {
-        let mut chunk = [0; 4096];
-        while matches!(
-            timeout(LINGER_PAUSE, rest.read(&mut chunk)).await,
-            Ok(Ok(1..))
-        ) {}
+        let mut left = LINGER_BYTES;
+        while let Ok(Ok(count @ 1..)) = timeout(LINGER_PAUSE, discard(&mut stream)).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                break;
+            }
+        }
     });
     let _ = drained.await;
+}
+
+/// Reads once, into nothing that is held while it waits.
+async fn discard(stream: &mut TcpStream) -> std::io::Result<usize> {
+    poll_fn(|cx| {
+        let mut chunk = [MaybeUninit::uninit(); DISCARDED_BYTES];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        let read = Pin::new(&mut *stream).poll_read(cx, &mut chunk);
+        read.map_ok(|()| chunk.filled().len())
+    })
+    .await
 }
 
 /// How something watched ended.

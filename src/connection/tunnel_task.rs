@@ -10,11 +10,16 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limited;
 use crate::metrics::upstream::TunnelEnd;
+use crate::process::client_memory::MemoryShare;
 use crate::process::log_limit::ENDS_A_MINUTE;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
 use crate::tunnel::registry::{Ending, TunnelRegistration};
 use crate::tunnel::{Side, Tunnel};
+use crate::upstream::receive_window::ReceiveWindow;
+
+/// What the kernel may hold, at both sides, of a tunnel of which one takes nothing.
+const STALLED_BYTES: usize = 384 * 1024;
 
 /// Copies until a side ends, the session has died, t3 or the dispatcher stops, or the cut, and logs how
 /// the tunnel ended.
@@ -24,6 +29,8 @@ pub(super) struct TunnelTask {
     address: IpAddr,
     request_id: Box<str>,
     services: Arc<Services>,
+    /// What is held for it while a side takes nothing.
+    stalled: Option<MemoryShare>,
     /// The connection's slot among all connections, released with the rest.
     _slot: OwnedSemaphorePermit,
 }
@@ -36,14 +43,33 @@ impl TunnelTask {
         services: Arc<Services>,
         slot: OwnedSemaphorePermit,
     ) -> Self {
+        // Nothing grows with what the client sends while t3 takes it.
+        ReceiveWindow::bound(&client.stream);
         Self {
             tunnel: Tunnel::between(client, opened.upstream, &services.metrics),
             registration: opened.registration,
             address: opened.address,
             request_id: opened.request_id.to_string().into(),
             services,
+            stalled: None,
             _slot: slot,
         }
+    }
+
+    /// Notes whether a side takes nothing. Ready if what is held for it then is more than is left for
+    /// clients.
+    fn poll_memory(&mut self) -> Poll<TunnelEnd> {
+        if !self.tunnel.is_stalled() {
+            self.stalled = None;
+        } else if self.stalled.is_none() {
+            self.stalled = self.services.memory.take(STALLED_BYTES);
+            if self.stalled.is_none() {
+                self.services.over_memory();
+                self.tunnel.reset_client();
+                return Poll::Ready(TunnelEnd::Memory);
+            }
+        }
+        Poll::Pending
     }
 
     fn ended(&self, cause: TunnelEnd) {
@@ -86,6 +112,9 @@ impl Future for TunnelTask {
                 Poll::Ready(Ending::Cut) => polled = Poll::Ready(tunnel.cut()),
                 _ => {}
             }
+        }
+        if polled.is_pending() {
+            polled = self.poll_memory();
         }
         let cause = ready!(polled);
         self.ended(cause);

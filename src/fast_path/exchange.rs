@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::fast_path::framing::BodyFraming;
-use crate::fast_path::io::{ExchangeFailure, ExchangeIo, Received};
+use crate::fast_path::io::{ExchangeFailure, ExchangeIo, RELAY_BYTES, Received};
 use crate::fast_path::request::EligibleRequest;
 use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead};
 use crate::fast_path::splice::Pipe;
@@ -15,12 +15,10 @@ use crate::responses::message::message;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::upstream::error::Failure;
+use crate::upstream::receive_window::ReceiveWindow;
 
 /// How much of a response is read at first: all of a small one.
 const FIRST_READ_BYTES: usize = 8 * 1024;
-
-/// How much of a longer response is read at a time.
-const RELAY_BYTES: usize = 64 * 1024;
 
 /// From this length on a body is worth a pipe.
 const PIPED_FROM_BYTES: u64 = 256 * 1024;
@@ -59,11 +57,13 @@ impl<'a> Exchange<'a> {
         let io = ExchangeIo {
             connection,
             deadlines: &client.deadlines,
+            held: &client.held,
             metrics: &services.metrics,
             upstream: Some(upstream.stream),
             lost: upstream.lost,
             response_due: Some(arrived + services.upstream.response_timeout()),
             is_blocked: false,
+            window: ReceiveWindow::default(),
         };
         Self {
             io,
@@ -132,6 +132,9 @@ impl<'a> Exchange<'a> {
         // Nothing of the response is with the client yet.
         let unclear = |_| ExchangeFailure::Failed(Failure::Unclear);
         let here = body.follow(rest).map_err(unclear)?;
+        if body.is_long() && self.services.memory.is_short() {
+            return Err(ExchangeFailure::Failed(Failure::Busy));
+        }
         self.count(request, head.status, now);
         to_client.extend_from_slice(&rest[..here]);
         to_client.extend_from_slice(body.end());
@@ -288,6 +291,7 @@ impl<'a> Exchange<'a> {
             && is_all
             && let Some(stream) = self.io.upstream.take()
         {
+            self.io.window.end(&stream);
             self.services.upstream.keep(stream, now);
         }
     }

@@ -3,6 +3,7 @@
 use crate::http_rules::chunks::{AmbiguousEnd, Chunks};
 use crate::http_rules::grammar::{decimal, list_members};
 use crate::http_rules::header_policy::Field;
+use crate::process::client_memory::LONG_BYTES;
 
 /// How the end of a body is known (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,14 @@ impl BodyFraming {
             self,
             Self::Length(0) | Self::Chunked(Chunks::Done | Chunks::Trailed)
         )
+    }
+
+    /// May much of it be to come?
+    pub(super) fn is_long(&self) -> bool {
+        match self {
+            Self::Length(left) => *left > LONG_BYTES,
+            Self::Chunked(_) | Self::UntilClose => !self.is_done(),
+        }
     }
 
     /// What the client has to be sent after the last byte from t3: trailers are left out, and with

@@ -1,6 +1,7 @@
 //! The reads and writes of an exchange: to and from t3, and to the client, which is watched meanwhile.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -13,15 +14,21 @@ use crate::fast_path::{ClientConnection, buffers};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::state::deadlines::Deadlines;
+use crate::state::held_memory::HeldMemory;
 use crate::upstream::error::Failure;
+use crate::upstream::receive_window::ReceiveWindow;
+
+/// How much of a longer response is read at a time.
+pub(super) const RELAY_BYTES: usize = 64 * 1024;
 
 /// How much a client may send ahead of the responses to what it has sent.
-const AHEAD_LIMIT_BYTES: usize = 64 * 1024;
+const AHEAD_LIMIT_BYTES: usize = 8 * 1024;
 
 /// The connections of an exchange.
 pub(super) struct ExchangeIo<'a> {
     pub(super) connection: &'a mut ClientConnection,
     pub(super) deadlines: &'a Deadlines,
+    pub(super) held: &'a HeldMemory,
     pub(super) metrics: &'a Metrics,
     /// The connection to t3, until it is kept for another request.
     pub(super) upstream: Option<TcpStream>,
@@ -31,6 +38,8 @@ pub(super) struct ExchangeIo<'a> {
     pub(super) response_due: Option<Instant>,
     /// The client has not taken everything, and its deadline runs.
     pub(super) is_blocked: bool,
+    /// The window of the response.
+    pub(super) window: ReceiveWindow,
 }
 
 /// Why an exchange ended early.
@@ -149,6 +158,7 @@ impl ExchangeIo<'_> {
             });
             let count = written.await.unwrap_or_default();
             self.note_written(count)?;
+            self.note_moved(count);
             rest = &rest[count..];
         }
         self.note_flushed();
@@ -164,13 +174,17 @@ impl ExchangeIo<'_> {
             });
             let count = drained.await.unwrap_or_default();
             self.note_written(count)?;
+            self.note_moved(count);
+            if self.window.is_grown() {
+                pipe.grow();
+            }
         }
         self.note_flushed();
         Ok(())
     }
 
     /// Starts the client's deadline where it takes nothing; most take everything at once.
-    fn note_blocked<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+    fn note_blocked(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if polled.is_pending() {
             self.is_blocked = true;
             self.deadlines.write_blocked();
@@ -178,13 +192,25 @@ impl ExchangeIo<'_> {
                 // t3 has responded: only the client is waited for.
                 self.deadlines.response_started();
             }
+            self.held.is_relayed(true);
+            if !self.held.write_blocked(RELAY_BYTES) {
+                return Poll::Ready(Ok(0));
+            }
         }
         polled
+    }
+
+    /// The client took `count` bytes of what came from t3.
+    fn note_moved(&mut self, count: usize) {
+        if let Some(upstream) = &self.upstream {
+            self.window.moved(count, upstream, self.held.memory());
+        }
     }
 
     fn note_flushed(&mut self) {
         if std::mem::take(&mut self.is_blocked) {
             self.deadlines.flushed();
+            self.held.flushed();
         }
     }
 

@@ -8,14 +8,18 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// How much it holds, where the system lets it.
-const PIPE_BYTES: usize = 512 * 1024;
+use crate::upstream::receive_window::GROWN_PIPE_BYTES;
+
+/// How much it holds at first: what the system gives a pipe.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// A pipe. What moves through it never enters this process: no copy in, no copy out.
 #[derive(Debug)]
 pub(super) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
+    /// How much it may hold.
+    most: usize,
     held: usize,
 }
 
@@ -26,13 +30,19 @@ impl Pipe {
     /// Where the process has no descriptors left.
     pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // A smaller one takes more calls, and nothing else.
-        let _ = fcntl_setpipe_size(&writer, PIPE_BYTES);
         Ok(Self {
             reader,
             writer,
+            most: FIRST_BYTES,
             held: 0,
         })
+    }
+
+    /// Lets it hold as much as a grown window is worth, where the system lets it.
+    pub(super) fn grow(&mut self) {
+        if self.most == FIRST_BYTES && fcntl_setpipe_size(&self.writer, GROWN_PIPE_BYTES).is_ok() {
+            self.most = GROWN_PIPE_BYTES;
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -46,7 +56,7 @@ impl Pipe {
         source: &TcpStream,
         most: u64,
     ) -> Poll<io::Result<usize>> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(PIPE_BYTES);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(self.most);
         loop {
             ready!(source.poll_read_ready(cx))?;
             match source.try_io(Interest::READABLE, || moved(source, &self.writer, most)) {

@@ -82,6 +82,8 @@ label!(
         Broken = "broken",
         /// The response cannot be passed on.
         Unusable = "unusable",
+        /// Clients hold what may be held for them.
+        Memory = "memory",
     }
 );
 

@@ -51,6 +51,8 @@ label!(
         Drained = "drained",
         /// The session that it was opened with has died.
         SessionEnded = "session_ended",
+        /// A side took nothing while clients held what may be held for them.
+        Memory = "memory",
     }
 );
 

@@ -1,6 +1,7 @@
 //! The tasks of the process: started here, and awaited when the server drains.
 
 pub mod allocator;
+pub mod client_memory;
 pub mod install;
 pub mod log_limit;
 pub mod own_thread;

@@ -5,12 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::config::options::LimitsConfig;
+use crate::http_rules::validation::Refusal;
+use crate::process::client_memory::ClientMemory;
 use crate::state::deadlines::Deadlines;
+use crate::state::held_memory::HeldMemory;
 use crate::state::request_scan::RequestScan;
 use crate::upstream::forward::Interim;
+
+/// The refusal of a request for which there is no memory: others hold it, or it is too much with what
+/// they hold.
+pub const OVER_MEMORY: Refusal = Refusal {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    why: "the memory for clients is in use, try again",
+};
 
 /// Who is at the other end of a connection.
 #[derive(Debug)]
@@ -21,6 +32,8 @@ pub struct Client {
     pub interim: Arc<Interim>,
     /// How long it may take for what.
     pub deadlines: Arc<Deadlines>,
+    /// What is held for it.
+    pub held: Arc<HeldMemory>,
     /// What its latest request was like as it came.
     pub scan: Arc<RequestScan>,
     /// The request that comes next was sent to t3 before, without a response.
@@ -37,16 +50,36 @@ pub struct Waiting<'a> {
 }
 
 impl Client {
-    /// The one at `peer`.
-    pub fn new(peer: SocketAddr, limits: LimitsConfig) -> Self {
+    /// The one at `peer`, for which nothing of `memory` is held.
+    pub fn new(peer: SocketAddr, limits: LimitsConfig, memory: &Arc<ClientMemory>) -> Self {
         Self {
             peer,
             interim: Arc::default(),
             deadlines: Arc::new(Deadlines::new(limits)),
+            held: Arc::new(HeldMemory::new(Arc::clone(memory))),
             scan: Arc::new(RequestScan::new(limits.header_limit)),
             is_repeated: AtomicBool::new(false),
             waited: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes of a request came, of its head or of the body behind it.
+    ///
+    /// # Errors
+    /// Where it cannot be served any more, whatever comes.
+    pub fn read(&self, bytes: &[u8], is_head: bool) -> Result<(), Refusal> {
+        if !self.held.came(bytes.len()) {
+            self.scan.refuse(OVER_MEMORY, is_head);
+            return Err(OVER_MEMORY);
+        }
+        self.scan.read(bytes, is_head)
+    }
+
+    /// The exchange under way is over.
+    pub fn exchange_ended(&self) {
+        self.scan.begin();
+        self.held.exchange_ended();
+        self.deadlines.exchange_ended();
     }
 
     /// Its request waits for t3 from now on.

@@ -5,8 +5,10 @@ use tracing::debug;
 
 use crate::http_rules::request_id::RequestId;
 use crate::limited;
+use crate::metrics::requests::NoAnswer;
 use crate::responses::{self, ClientResponse, ErrorFormat, unavailable};
 use crate::state::Services;
+use crate::state::client::OVER_MEMORY;
 use crate::upstream::error::Failure;
 use crate::upstream::health_state::Doubt;
 use crate::upstream::pool::Sign;
@@ -51,6 +53,7 @@ impl Services {
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
+            Failure::Busy => responses::refused(status, OVER_MEMORY.why, id),
             _ => unavailable::no_response(status, &upstream, error_format, id),
         }
     }
@@ -61,10 +64,20 @@ impl Services {
             debug!(request_id = %id, %failure, "request cut short");
             return;
         };
-        self.readiness.doubt(failure.doubt());
         self.metrics.no_answer(cause);
+        if !failure.is_of_t3() {
+            limited!(WARN, "a request was refused"; request_id = %id, %failure);
+            return;
+        }
+        self.readiness.doubt(failure.doubt());
         let upstream = &self.upstream;
         limited!(WARN, "no response from t3"; request_id = %id, %failure, %upstream);
+    }
+
+    /// A connection was ended, as no memory was left for its client.
+    pub fn over_memory(&self) {
+        self.metrics.no_answer(NoAnswer::Memory);
+        limited!(WARN, "a client's connection is ended"; cause = %Failure::Busy);
     }
 
     /// The response while t3 is not up.

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod deadlines;
 pub mod failure;
+pub mod held_memory;
 pub mod request_scan;
 pub mod transfer_window;
 
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::process::Tasks;
+use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::Upstream;
@@ -54,6 +56,8 @@ pub struct Services {
     pub probes: Probes,
     /// Every task, and whether the process will end.
     pub tasks: Tasks,
+    /// What clients may have held for them.
+    pub memory: Arc<ClientMemory>,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -68,12 +72,14 @@ impl Services {
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing)?;
         let metrics = Arc::<Metrics>::default();
+        let memory = Arc::<ClientMemory>::default();
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let upstream = Arc::new(Upstream::new(
             config.upstream,
             config.limits.header_limit,
             config.timing,
             Arc::clone(&readiness),
+            Arc::clone(&memory),
             tasks.clone(),
         ));
         let pairing = Arc::new(Pairing::new(
@@ -111,6 +117,7 @@ impl Services {
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             tasks: tasks.clone(),
+            memory,
             request_ids: RequestIds::default(),
             metrics,
         })

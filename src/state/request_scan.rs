@@ -144,6 +144,14 @@ impl RequestScan {
         state.refusal.map_or(Ok(()), Err)
     }
 
+    /// The request whose head or body comes is refused for another cause. Behind a whole head a response may
+    /// have begun, and there is none that says so.
+    pub fn refuse(&self, refusal: Refusal, is_head: bool) {
+        if is_head {
+            self.state.lock().refusal = Some(refusal);
+        }
+    }
+
     /// Refuses a target with a fragment (RFC 9112 §3.2): it would go on without it.
     pub fn check(&self) -> Result<(), Refusal> {
         let line = &self.state.lock().line;

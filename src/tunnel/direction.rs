@@ -64,6 +64,11 @@ impl Direction {
         direction
     }
 
+    /// Does something wait for a sink that takes nothing?
+    pub(super) fn is_stalled(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Copies from `source` to `sink` until one of them would block. Ready when `source` has ended
     /// and `sink` has been shut down.
     pub(super) fn poll(

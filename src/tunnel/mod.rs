@@ -99,6 +99,16 @@ impl Tunnel {
         is_new
     }
 
+    /// Does a side take nothing at the moment?
+    pub fn is_stalled(&self) -> bool {
+        self.up.is_stalled() || self.down.is_stalled()
+    }
+
+    /// Lets nothing wait in the kernel for a client that takes nothing, once this is dropped.
+    pub fn reset_client(&self) {
+        let _ = self.client.set_zero_linger();
+    }
+
     /// How a tunnel ends that is not given the time to be closed.
     pub fn cut(&self) -> TunnelEnd {
         let closing = self.closing.as_ref();

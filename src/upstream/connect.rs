@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::process::peer_loss;
 use crate::upstream::error::Failure;
+use crate::upstream::receive_window::ReceiveWindow;
 
 /// How long connecting to t3 may take, with the look-up of its name.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -20,10 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// How much of a response the kernel may hold for us (it doubles this for its own bookkeeping). Without a
-/// limit each client that reads slowly costs up to `net.ipv4.tcp_rmem`'s 6 to 32 MB, and some 200 of them
-/// starve every socket of the machine. Half of it costs a fifth of the throughput on loopback.
-const RECEIVE_BUFFER_BYTES: usize = 1024 * 1024;
+/// How much of a request the kernel may hold that t3 has no room for.
+const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// Connects to `host`, an address or a name, at `port`. A name is looked up each time: what it names may
 /// have moved. A t3 that has gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
@@ -48,7 +47,8 @@ pub(super) async fn connect(
 /// Sets the options of a socket to t3. Failing to costs latency or memory only.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    ReceiveWindow::bound(stream);
 }
 
 async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::http_rules::MAX_FIELDS;
+use crate::process::client_memory::ClientMemory;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::upstream_io::UpstreamIo;
 
@@ -57,11 +58,18 @@ pub(super) enum NoResponse {
 
 impl UpstreamConnection {
     /// Makes `stream` an HTTP/1.1 connection, on which a response's head has up to `head_limit` bytes.
-    pub(super) async fn over(stream: TcpStream, head_limit: usize) -> hyper::Result<Box<Self>> {
+    /// Its window grows as far as `memory` allows.
+    pub(super) async fn over(
+        stream: TcpStream,
+        head_limit: usize,
+        memory: &Arc<ClientMemory>,
+    ) -> hyper::Result<Box<Self>> {
+        let io = UpstreamIo::new(stream, Arc::clone(memory));
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_FIELDS)
             .max_header_size(head_limit)
-            .handshake(TokioIo::new(UpstreamIo::new(stream)))
+            .max_buf_size(head_limit)
+            .handshake(TokioIo::new(io))
             .await?;
         Ok(Box::new(Self {
             sender,

@@ -41,6 +41,9 @@ pub enum Failure {
     /// The body of a response to the dispatcher itself was cut short or too long.
     #[error("the response's body was cut short or too long")]
     Unreadable,
+    /// Clients hold what may be held for them.
+    #[error("the memory for clients is in use")]
+    Busy,
     /// The client's own body ended in an error.
     #[error("the request's body was cut short")]
     RequestBody,
@@ -52,6 +55,7 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_)
             | Self::Broken(_)
             | Self::Lost
@@ -76,7 +80,12 @@ impl Failure {
         }
     }
 
-    /// The cause it is counted as; `None` where t3 is not to blame.
+    /// Is it t3 that failed?
+    pub fn is_of_t3(&self) -> bool {
+        !matches!(self, Self::Busy | Self::RequestBody)
+    }
+
+    /// The cause it is counted as; `None` where the client itself is to blame.
     pub fn cause(&self) -> Option<NoAnswer> {
         match self {
             Self::Unreachable(_) => Some(NoAnswer::Unreachable),
@@ -85,6 +94,7 @@ impl Failure {
             Self::UnaskedSwitch | Self::Unclear | Self::HeadTooLarge | Self::Unreadable => {
                 Some(NoAnswer::Unusable)
             }
+            Self::Busy => Some(NoAnswer::Memory),
             Self::RequestBody => None,
         }
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
+use http_body::{Body, SizeHint};
 use parking_lot::Mutex;
 
 use crate::http_rules::{header_map, validation};
+use crate::process::client_memory::LONG_BYTES;
 use crate::upstream::connection::Inform;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
@@ -26,12 +28,23 @@ pub async fn forward(
     interim: &Arc<Interim>,
     is_repeated: bool,
 ) -> Result<Response<Inbound>, Failure> {
+    let is_refused = |body: SizeHint| is_long(&body) && upstream.memory.is_short();
+    if is_refused(request.body().size_hint()) {
+        return Err(Failure::Busy);
+    }
     // An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
     let accepts_trailers = header_map::accepts_trailers(request.headers());
     let request = to_upstream(request);
     let response = upstream.send(request, limit, inform, is_repeated).await?;
+    if !response.body().is_end_stream() && is_refused(response.body().size_hint()) {
+        return Err(Failure::Busy);
+    }
     Ok(to_client(response, accepts_trailers))
+}
+
+fn is_long(body: &SizeHint) -> bool {
+    body.upper().is_none_or(|length| length > LONG_BYTES)
 }
 
 /// Sends an upgrade, from which the client's hop was removed; with a 101 comes t3's side of the

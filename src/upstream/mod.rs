@@ -11,6 +11,7 @@ pub mod health_state;
 pub mod health_status;
 pub mod pool;
 mod probing;
+pub mod receive_window;
 pub mod request_body;
 pub mod response_body;
 mod upstream_io;
@@ -28,6 +29,7 @@ use crate::config::options::UpstreamConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::header_map;
 use crate::process::Tasks;
+use crate::process::client_memory::ClientMemory;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
@@ -44,6 +46,7 @@ pub struct Upstream {
     silence: Duration,
     pool: Arc<Pool>,
     readiness: Arc<Readiness>,
+    memory: Arc<ClientMemory>,
     tasks: Tasks,
 }
 
@@ -58,12 +61,14 @@ pub enum Upgrade {
 
 impl Upstream {
     /// For the t3 of `config`, whose responses' heads have up to `head_limit` bytes; `readiness` knows and is
-    /// told whether it is there, and `tasks` runs the task that closes idle connections.
+    /// told whether it is there, `memory` bounds what is held of bodies, and `tasks` runs the task that closes
+    /// idle connections.
     pub fn new(
         config: UpstreamConfig,
         head_limit: usize,
         timing: Timing,
         readiness: Arc<Readiness>,
+        memory: Arc<ClientMemory>,
         tasks: Tasks,
     ) -> Self {
         let pool = Arc::new(Pool::default());
@@ -75,6 +80,7 @@ impl Upstream {
             silence: timing.silent_peer,
             pool,
             readiness,
+            memory,
             tasks,
         }
     }
@@ -186,7 +192,7 @@ impl Upstream {
     }
 
     async fn over(&self, stream: TcpStream) -> Result<Box<UpstreamConnection>, Failure> {
-        let connection = UpstreamConnection::over(stream, self.head_limit).await;
+        let connection = UpstreamConnection::over(stream, self.head_limit, &self.memory).await;
         connection.map_err(Failure::Broken)
     }
 

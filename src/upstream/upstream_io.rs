@@ -2,10 +2,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::process::client_memory::ClientMemory;
+use crate::upstream::receive_window::ReceiveWindow;
 
 /// A connection to t3.
 ///
@@ -15,14 +19,18 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(super) struct UpstreamIo {
     stream: TcpStream,
+    window: ReceiveWindow,
+    memory: Arc<ClientMemory>,
     is_write_broken: bool,
 }
 
 impl UpstreamIo {
-    /// Reads from `stream` and writes to it.
-    pub(super) fn new(stream: TcpStream) -> Self {
+    /// Reads from `stream`, whose window grows as far as `memory` allows, and writes to it.
+    pub(super) fn new(stream: TcpStream, memory: Arc<ClientMemory>) -> Self {
         Self {
             stream,
+            window: ReceiveWindow::default(),
+            memory,
             is_write_broken: false,
         }
     }
@@ -33,7 +41,8 @@ impl UpstreamIo {
     }
 
     /// The bare connection.
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(super) fn into_inner(mut self) -> TcpStream {
+        self.window.end(&self.stream);
         self.stream
     }
 
@@ -59,7 +68,16 @@ impl AsyncRead for UpstreamIo {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let Self {
+            stream,
+            window,
+            memory,
+            ..
+        } = &mut *self;
+        window.moved(buffer.filled().len() - before, stream, memory);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -31,6 +31,7 @@ async fn pairing() -> (Standin, Pairing, TempDir) {
         config.limits.header_limit,
         config.timing,
         Arc::clone(&readiness),
+        Arc::default(),
         tasks.clone(),
     );
     let pairing = Pairing::new(

@@ -59,6 +59,7 @@ mod identity;
 mod limits;
 mod log_lines;
 mod malformed_head;
+mod memory_sum;
 mod namespace;
 mod options;
 mod page_load_flood;
