@@ -20,6 +20,7 @@ use crate::connection;
 use crate::limited;
 use crate::process::{Tasks, log_limit};
 use crate::state::Services;
+use crate::tunnel::upstream_watch;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -92,7 +93,7 @@ pub async fn run(
 
 /// Starts the background tasks: probes of t3 while it is not up; the warm-up once it is up, pairing
 /// before files, as a run of the t3 CLI and compressing take much memory each; the check of the
-/// dispatcher's own session; and that of the sessions of open tunnels.
+/// dispatcher's own session; that of the sessions of open tunnels; and the watch of a t3 that has some.
 fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     let probing = Arc::clone(services);
     tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
@@ -109,6 +110,18 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
             warming.pairing.keep_admin_session(seen),
             warming.assets.keep_warm(&warming.readiness)
         );
+    });
+    let watching = Arc::clone(services);
+    tasks.until_drained(async move {
+        let Services {
+            tunnels,
+            upstream,
+            readiness,
+            limits,
+            ..
+        } = &*watching;
+        let pause = limits.session_check;
+        upstream_watch::close_with_t3(tunnels, upstream, readiness, pause).await;
     });
     let checking = Arc::clone(services);
     tasks.until_drained(async move {

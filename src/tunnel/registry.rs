@@ -33,6 +33,7 @@ pub struct Tunnels {
     per_owner_limit: usize,
     state: Mutex<RegistryState>,
     session_registered: Notify,
+    opened: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +86,7 @@ impl Tunnels {
             per_owner_limit,
             state: Mutex::default(),
             session_registered: Notify::new(),
+            opened: Notify::new(),
         }
     }
 
@@ -127,6 +129,18 @@ impl Tunnels {
     /// Is any tunnel open?
     pub fn is_any_open(&self) -> bool {
         !self.state.lock().registered.is_empty()
+    }
+
+    /// Waits until a tunnel is open.
+    pub(super) async fn wait_until_open(&self) {
+        while !self.is_any_open() {
+            self.opened.notified().await;
+        }
+    }
+
+    /// Closes every tunnel that is open; returns how many.
+    pub(super) fn close_all(&self, cause: TunnelEnd) -> usize {
+        self.end(cause, |_| true)
     }
 
     /// Closes every tunnel, also those that are registered from now on: the drain has begun.
@@ -188,6 +202,7 @@ impl TunnelPermit {
         state.next_number += 1;
         state.registered.insert(number, Arc::clone(&tunnel));
         drop(state);
+        self.tunnels.opened.notify_one();
         if has_session {
             self.tunnels.session_registered.notify_one();
         }

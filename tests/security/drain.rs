@@ -169,7 +169,7 @@ async fn row_68_between_a_process_and_its_successor_no_request_fails_but_what_is
             let (code, log) = end(process).await;
             assert_eq!(code, Some(0), "{log}");
             assert!(
-                start.elapsed() < Duration::from_secs(4),
+                start.elapsed() < Duration::from_secs(15),
                 "{:?}",
                 start.elapsed()
             );

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use t3_standin::seen::Seen;
 use t3_standin::server::Standin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -344,5 +345,46 @@ async fn row_68_a_t3_that_is_told_to_end_ends_within_seconds_and_its_clients_are
         stopping.await.expect("no panic");
         assert!(start.elapsed() < SOON, "{edition:?}: {:?}", start.elapsed());
         assert_eq!(frames(&mut silent).await.len(), 1);
+    }
+}
+
+/// A t3 of v0.0.27 closes its listener and waits 20 s for its sockets (contract §7).
+#[tokio::test]
+async fn row_68_a_t3_that_stops_listening_and_waits_has_its_sockets_closed() {
+    for soon in [true, false] {
+        let World {
+            standin,
+            dispatcher,
+            dir: _dir,
+        } = World::of(Edition::June, &[]).await;
+        let mut client = open(dispatcher.addr, "/standin/ws").await;
+        let mut silent = open(dispatcher.addr, "/standin/ws").await;
+        let is_asked = |seen: &[Seen], times| {
+            let described = |seen: &&Seen| seen.target.starts_with(b"/.well-known");
+            seen.iter().filter(described).count() >= times
+        };
+        // The first time t3 was probed.
+        let watched = standin.wait_for(PATIENCE, |seen| is_asked(seen, 2));
+        assert!(watched.await, "a connection is kept to see its end");
+        if !soon {
+            // t3 has ended that one, and there is another.
+            let again = standin.wait_for(PATIENCE, |seen| is_asked(seen, 3));
+            assert!(again.await);
+        }
+        let start = Instant::now();
+        let stopping = tokio::spawn(Standin::stop(standin));
+        let close = tokio::time::timeout(SOON, frame(&mut client)).await;
+        let close = close.expect("in time").expect("a close");
+        assert_eq!(close.close_code(), Some(1012));
+        client.write_all(&CLIENT_CLOSE).await.expect("open");
+        assert_eq!(frames(&mut client).await, []);
+        let codes: Vec<_> = frames(&mut silent)
+            .await
+            .iter()
+            .map(ServerFrame::close_code)
+            .collect();
+        assert_eq!(codes, [Some(1012)]);
+        stopping.await.expect("no panic");
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     }
 }
