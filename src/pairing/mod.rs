@@ -55,7 +55,6 @@ use crate::pairing::tabs::{Paired, Tabs, Turn};
 use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
-use crate::upstream::health_state::Doubt;
 
 /// Pairs browsers with t3, and knows which of their sessions are alive, and whose they are.
 #[derive(Debug)]
@@ -237,16 +236,20 @@ impl Pairing {
     async fn run(self: Arc<Self>, attempt: PairingAttempt) -> Paired {
         let (browser, key) = (&attempt.browser, &attempt.key);
         let made = timeout_at(attempt.deadline, self.make_session(&attempt)).await;
-        let paired = match made.unwrap_or(Err(PairError::Late)) {
+        let made = made.unwrap_or(Err(PairError::Late));
+        let is_away = match made.as_ref().err().and_then(PairError::failure) {
+            Some(failure) => self.readiness.explains(failure).await,
+            None => false,
+        };
+        let paired = match made {
             Ok(session) => {
                 let value = session.cookie_value.as_bytes();
                 self.guard.record(key, Some(ValueKey::of(value)));
                 self.owners.learn(value, &browser.label());
                 Some(Arc::new(session))
             }
-            // A t3 that has just gone is no failure of this browser's pairing.
-            Err(error) if error.is_upstream_gone() => {
-                self.readiness.doubt(Doubt::Lost);
+            // A t3 that has just gone, or is busy, is no failure of this browser's pairing.
+            Err(_) if is_away => {
                 self.rate.give_back(&PersonKey::of(browser));
                 None
             }

@@ -7,6 +7,7 @@ use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::cli_process::CliError;
 use crate::pairing::exchange::ExchangeError;
 use crate::pairing::mint::MintError;
+use crate::upstream::error::Failure;
 
 /// Why a pairing failed.
 #[derive(Debug, Error)]
@@ -23,14 +24,13 @@ pub(super) enum PairError {
 }
 
 impl PairError {
-    /// Is t3 gone, so that pairing could not even begin?
-    pub(super) fn is_upstream_gone(&self) -> bool {
-        let failure = match self {
-            Self::Mint(MintError::Api(AdminApiError::Upstream(failure))) => failure,
-            Self::Exchange(ExchangeError::Upstream(failure)) => failure,
-            _ => return false,
-        };
-        failure.is_unsent()
+    /// Why t3 gave no response, if that is why.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Mint(MintError::Api(AdminApiError::Upstream(failure))) => Some(failure),
+            Self::Exchange(ExchangeError::Upstream(failure)) => Some(failure),
+            _ => None,
+        }
     }
 
     /// The cause that it is counted under.

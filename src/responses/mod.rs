@@ -68,7 +68,7 @@ pub fn leaving() -> ClientResponse {
 pub fn ready(state: HealthState) -> ClientResponse {
     let status = match state {
         HealthState::Up | HealthState::Busy | HealthState::Doubtful => StatusCode::OK,
-        HealthState::Unknown | HealthState::Starting | HealthState::Down => {
+        HealthState::Unknown | HealthState::Down | HealthState::Itself | HealthState::Starting => {
             StatusCode::SERVICE_UNAVAILABLE
         }
     };

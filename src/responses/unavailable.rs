@@ -26,6 +26,12 @@ const DOWN: Problem = Problem {
     detail: "did not answer: nobody listens there",
 };
 
+const ITSELF: Problem = Problem {
+    title: "T3 Code cannot be reached",
+    explanation: "It is set up wrong here: whoever runs it has to look at the log.",
+    detail: "is this dispatcher itself",
+};
+
 const STARTING: Problem = Problem {
     title: "T3 Code is starting",
     explanation: "That usually takes a few seconds. The cockpit opens here as soon as it is ready.",
@@ -68,6 +74,7 @@ pub fn not_up(
 ) -> ClientResponse {
     let problem = match state {
         HealthState::Down => DOWN,
+        HealthState::Itself => ITSELF,
         _ => STARTING,
     };
     let mut response = unavailable(status, address, &problem, error_format, id);

@@ -113,6 +113,7 @@ impl Router<'_> {
             Route::Health => responses::healthy().into(),
             Route::Ready if self.services.tasks.is_leaving() => responses::leaving().into(),
             Route::Ready => responses::ready(self.services.readiness.status().state).into(),
+            _ if self.is_own_probe(&context) => self.itself(&context).into(),
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),

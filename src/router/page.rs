@@ -75,7 +75,7 @@ impl Router<'_> {
             return None;
         }
         let target = context.head.uri.path_and_query();
-        let request = SessionRequest {
+        let request = || SessionRequest {
             browser: &context.visitor.browser,
             request_id: &context.id,
             target: target.map_or("/", |target| target.as_str()),
@@ -83,7 +83,17 @@ impl Router<'_> {
             had_session: session.is_some(),
             replaced: context.replaced.as_deref().or(session),
         };
-        let session = self.services.pairing.pair(request).await?;
-        Some(session.set_cookies.clone())
+        // A pairing is several requests, each with a bound of its own: a t3 that is busy is waited for.
+        let (services, deadline) = (
+            self.services,
+            context.arrived + self.services.timing.page_patience,
+        );
+        loop {
+            let is_up = services.readiness.wait_until_surely_up_by(deadline).await;
+            let session = services.pairing.pair(request()).await;
+            if session.is_some() || services.readiness.is_surely_up() || !is_up {
+                return session.map(|session| session.set_cookies.clone());
+            }
+        }
     }
 }

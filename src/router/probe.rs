@@ -1,4 +1,4 @@
-//! The probe's WebSocket: accepted here, without t3 and without a session.
+//! Probes that end here, without t3 and without a session: a WebSocket's, and the dispatcher's own.
 
 use http::header::{RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{HeaderValue, StatusCode};
@@ -9,6 +9,7 @@ use crate::http_rules::validation;
 use crate::responses::{self, ClientResponse};
 use crate::router::Router;
 use crate::router::context::{AfterSwitch, RequestContext, RoutedResponse};
+use crate::upstream::probe::PROBED_BY;
 
 impl Router<'_> {
     /// Accepts a valid handshake (RFC 6455 §4.2.2), while there are fewer probes than the limit.
@@ -32,6 +33,23 @@ impl Router<'_> {
             response,
             after_switch: Some(AfterSwitch::Probe(permit)),
         }
+    }
+}
+
+impl Router<'_> {
+    /// Has this process sent the request to learn whether t3 is up?
+    pub(super) fn is_own_probe(&self, context: &RequestContext<'_>) -> bool {
+        let (path, headers) = (context.head.uri.path(), &context.head.headers);
+        self.services.upstream.is_own_probe(path, headers)
+    }
+
+    /// 508 to the dispatcher's own probe of t3, with its id, by which it knows the response for its own.
+    pub(super) fn itself(&self, context: &RequestContext<'_>) -> ClientResponse {
+        let status = StatusCode::LOOP_DETECTED;
+        let mut response = responses::refused(status, "this is the dispatcher itself", &context.id);
+        let id = self.services.upstream.id().clone();
+        response.headers_mut().insert(PROBED_BY, id);
+        response
     }
 }
 

@@ -1,30 +1,14 @@
 //! What t3 says of itself when it is probed: its version, its protocol, its session cookie's name.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::Value;
-use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::http_rules::cookies;
 use crate::metrics::Metrics;
-use crate::upstream::Upstream;
-use crate::upstream::api_call::ApiCall;
-use crate::upstream::error::Failure;
-use crate::upstream::health_state::HealthState;
 
 /// Where t3 describes itself, to everybody (contract §6).
 pub const DESCRIPTOR: &str = "/.well-known/t3/environment";
-
-/// How long t3 may take for a probe before it is called starting or busy, and a probe for its connection.
-/// In its first second t3 accepts connections that it never responds on, and protocol 2 then holds
-/// requests until it is ready, for minutes where it imports a database (contract §7): the probe is
-/// repeated, and the first that t3 answers tells that it is up.
-pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The longest text of t3's own that goes into a log line or a metric's label.
 const MAX_TEXT_BYTES: usize = 64;
@@ -54,23 +38,6 @@ pub enum Protocol {
     Newer(u32),
     /// No such number.
     Unreadable,
-}
-
-/// What a probe has learned.
-#[derive(Debug, Clone)]
-pub(super) struct Advertised {
-    pub(super) descriptor: Descriptor,
-    /// The name of the session cookie, where t3 says one.
-    pub(super) cookie_name: Option<Arc<str>>,
-}
-
-/// Why a probe has learned nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unanswered {
-    /// t3 is away, as it says by an error, or by what it does to the connection.
-    Away(HealthState),
-    /// It accepted the connection and has not responded in time.
-    Silent,
 }
 
 impl Descriptor {
@@ -159,39 +126,6 @@ fn shown(text: &str) -> String {
         true => "unknown".to_owned(),
         false => shown,
     }
-}
-
-/// Probes once, on a new connection, for whose response there is `limit`; returns what t3 advertises where
-/// it responds. Notes in `is_accepted` that it has the connection.
-pub(super) async fn probe(
-    upstream: &Upstream,
-    limit: Duration,
-    is_accepted: &AtomicBool,
-) -> Result<Advertised, Unanswered> {
-    let away = |state| Err(Unanswered::Away(state));
-    let Ok(Ok(connection)) = timeout(PROBE_TIMEOUT, upstream.connect()).await else {
-        return away(HealthState::Down);
-    };
-    is_accepted.store(true, Ordering::Relaxed);
-    let asked = upstream.call_on(connection, ApiCall::get(DESCRIPTOR), limit);
-    let descriptor = match asked.await {
-        // A start that has failed (contract §7), or a proxy before a t3 that is not there.
-        Ok(answer) if answer.status().is_server_error() => return away(HealthState::Starting),
-        Ok(answer) if answer.status() == StatusCode::OK => Descriptor::read(answer.body()),
-        Ok(_) => Descriptor::of(&Value::Null),
-        Err(Failure::ResponseTimeout) => return Err(Unanswered::Silent),
-        Err(_) => return away(HealthState::Starting),
-    };
-    let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
-    let cookie_name = session.await.ok().and_then(|answer| {
-        let value: Value = serde_json::from_slice(answer.body()).ok()?;
-        let name = value["auth"]["sessionCookieName"].as_str()?;
-        cookies::is_cookie_name(name).then(|| name.into())
-    });
-    Ok(Advertised {
-        descriptor,
-        cookie_name,
-    })
 }
 
 #[cfg(test)]

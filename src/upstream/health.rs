@@ -5,17 +5,23 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use tracing::info;
+use tracing::{error, info};
 
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
-use crate::upstream::descriptor::{Advertised, Protocol};
+use crate::upstream::descriptor::Protocol;
+use crate::upstream::error::Failure;
 use crate::upstream::health_state::{Doubt, HealthState};
 use crate::upstream::health_status::Status;
+use crate::upstream::probe::Advertised;
 
 /// How long a request waits for a doubt to be resolved. A probe takes milliseconds; a t3 that does not
 /// respond to it is found to be starting or busy after a second.
 const DOUBT_LIMIT: Duration = Duration::from_millis(1500);
+
+/// The error of a dispatcher that is its own upstream.
+const ITSELF: &str = "T3_UPSTREAM_HOST and T3_UPSTREAM_PORT lead to this dispatcher itself, by its own address or \
+    through a proxy: set them to where `t3 serve` listens";
 
 /// Knows whether t3 is up.
 #[derive(Debug)]
@@ -123,6 +129,17 @@ impl Readiness {
         let _ = self.status.subscribe().wait_for(lost).await;
     }
 
+    /// Did a request fail by `failure` because t3 is away, or too busy for any response? One that took too
+    /// long is probed.
+    pub async fn explains(&self, failure: &Failure) -> bool {
+        self.doubt(failure.doubt());
+        if matches!(failure, Failure::ResponseTimeout) {
+            self.resolve_is_up().await;
+            return !self.is_surely_up();
+        }
+        failure.is_unsent()
+    }
+
     /// Waits until a doubt is resolved; true if t3 is asked.
     pub async fn resolve_is_up(&self) -> bool {
         let deadline = Instant::now() + DOUBT_LIMIT;
@@ -188,7 +205,10 @@ impl Readiness {
             let before = status.state;
             change(status);
             if status.state != before && self.report(status) {
-                info!("t3 is {}", status.state);
+                match status.state {
+                    HealthState::Itself => error!("{ITSELF}"),
+                    state => info!("t3 is {state}"),
+                }
             }
             status.state != before
         });
@@ -200,7 +220,7 @@ impl Readiness {
         if is_change {
             status.reported = Some(status.state);
             self.metrics.upstream_is(match status.state {
-                HealthState::Down => UpstreamState::Down,
+                HealthState::Down | HealthState::Itself => UpstreamState::Down,
                 HealthState::Starting => UpstreamState::Starting,
                 HealthState::Busy => UpstreamState::Busy,
                 HealthState::Up | HealthState::Doubtful | HealthState::Unknown => UpstreamState::Up,

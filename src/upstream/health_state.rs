@@ -9,6 +9,8 @@ pub enum HealthState {
     Unknown,
     /// Nobody takes a connection.
     Down,
+    /// Whoever responds there is this dispatcher.
+    Itself,
     /// It accepts connections but does not respond yet.
     Starting,
     /// It responds.
@@ -27,7 +29,7 @@ impl HealthState {
 
     /// Is it known not to respond, and to have lost what it was asked?
     pub fn is_away(self) -> bool {
-        matches!(self, Self::Down | Self::Starting)
+        matches!(self, Self::Down | Self::Itself | Self::Starting)
     }
 
     /// Has a probe still to tell what the state is?
@@ -41,6 +43,7 @@ impl fmt::Display for HealthState {
         formatter.write_str(match self {
             Self::Unknown => "unknown",
             Self::Down => "down",
+            Self::Itself => "itself",
             Self::Starting => "starting",
             Self::Up | Self::Doubtful => "up",
             Self::Busy => "busy",

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::http_rules::cookies;
-use crate::upstream::descriptor::{Advertised, Descriptor};
+use crate::upstream::descriptor::Descriptor;
 use crate::upstream::health_state::{Doubt, HealthState};
+use crate::upstream::probe::Advertised;
 
 /// What is known about t3.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ pub mod health;
 pub mod health_state;
 pub mod health_status;
 pub mod pool;
+pub mod probe;
 mod probing;
 pub mod receive_window;
 pub mod request_body;
@@ -17,10 +18,11 @@ pub mod response_body;
 mod upstream_io;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -48,6 +50,8 @@ pub struct Upstream {
     readiness: Arc<Readiness>,
     memory: Arc<ClientMemory>,
     tasks: Tasks,
+    /// What this process is called by its own probes.
+    id: HeaderValue,
 }
 
 /// The outcome of an upgrade request.
@@ -82,6 +86,7 @@ impl Upstream {
             readiness,
             memory,
             tasks,
+            id: process_id(),
         }
     }
 
@@ -154,6 +159,11 @@ impl Upstream {
         }
         let (stream, early) = connection.into_raw().await.map_err(Failure::Broken)?;
         Ok(Upgrade::Switched(response.map(drop), stream, early))
+    }
+
+    /// What this process is called by its own probes.
+    pub fn id(&self) -> &HeaderValue {
+        &self.id
     }
 
     /// The port that t3 listens on.
@@ -271,6 +281,11 @@ impl fmt::Display for Upstream {
             false => write!(formatter, "{}:{}", self.config.host, self.config.port),
         }
     }
+}
+
+/// A number that no other process has. It need not be secret.
+fn process_id() -> HeaderValue {
+    HeaderValue::from(RandomState::new().hash_one(std::process::id()))
 }
 
 /// A copy of a request that may be sent twice (RFC 9110 §9.2.2).

@@ -8,9 +8,9 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::upstream::Upstream;
-use crate::upstream::descriptor::{Advertised, PROBE_TIMEOUT, Unanswered, probe};
 use crate::upstream::health::Readiness;
 use crate::upstream::health_state::HealthState;
+use crate::upstream::probe::{Advertised, PROBE_TIMEOUT, Unanswered, probe};
 
 /// The time between the starts of two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);

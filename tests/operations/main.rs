@@ -15,3 +15,4 @@ mod metrics;
 mod probe;
 mod process;
 mod protocol;
+mod readiness;

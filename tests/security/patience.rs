@@ -165,7 +165,8 @@ async fn row_60_a_t3_that_is_blocked_keeps_its_requests() {
         let blocked = Instant::now();
         t3.signal(Signal::STOP);
         let mut under_way = Vec::new();
-        for (head, status) in questions(&cookie) {
+        let unpaired = (format!("GET /t/1\n{PAGE}"), 302);
+        for (head, status) in questions(&cookie).into_iter().chain([unpaired]) {
             under_way.push(tokio::spawn(async move { (timed(to, head).await, status) }));
             tokio::time::sleep(Duration::from_millis(700)).await;
             let ready = request(to, "GET /readyz").await;

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::common::process::{Process, command};
-use crate::common::raw_upstream::{RawUpstream, read_until_closed};
-use crate::common::skip;
+use crate::common::raw_upstream::{HEALTHY, RawUpstream, read_until_closed};
+use crate::common::{PATIENCE, skip};
 
 /// How long one file may take, in seconds.
 const LIMIT: &str = "20";
@@ -34,15 +37,26 @@ async fn the_varnishtest_files() {
 }
 
 /// Runs one file with a dispatcher of its own. A relay between the dispatcher and the file's server
-/// responds to the dispatcher's own requests, which the file does not expect.
+/// responds to the dispatcher's own requests, which the file does not expect. The last of them is the
+/// warm-up's, for t3's page: later it would come on a connection that the file has used.
 async fn run(file: PathBuf) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let socket = dir.path().join("s1");
     let server = socket.clone();
-    let relay =
-        RawUpstream::start(move |stream, head, _| relay(stream, head, server.clone())).await;
+    let warm = Arc::new(Notify::new());
+    let page = Arc::clone(&warm);
+    let own = move |head: &[u8]| {
+        if head.starts_with(b"GET / ") {
+            page.notify_one();
+        }
+        Some(HEALTHY.to_vec())
+    };
+    let script = move |stream, head, _| relay(stream, head, server.clone());
+    let relay = RawUpstream::with_own_requests(own, script).await;
     let port = relay.addr.port().to_string();
     let process = Process::start(command().env("T3_UPSTREAM_PORT", port));
+    let warmed = timeout(PATIENCE, warm.notified()).await;
+    warmed.expect("the warm-up comes once t3 is up");
     let mut varnishtest = Command::new("varnishtest");
     varnishtest
         .args(["-t", LIMIT, "-v"])

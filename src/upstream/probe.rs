@@ -1,0 +1,91 @@
+//! One probe of t3: what it says of itself, and whether it is t3 at all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::http_rules::cookies;
+use crate::upstream::Upstream;
+use crate::upstream::api_call::ApiCall;
+use crate::upstream::descriptor::{DESCRIPTOR, Descriptor};
+use crate::upstream::error::Failure;
+use crate::upstream::health_state::HealthState;
+
+/// How long t3 may take for a probe before it is called starting or busy, and a probe for its connection.
+/// In its first second t3 accepts connections that it never responds on, and protocol 2 then holds
+/// requests until it is ready, for minutes where it imports a database (contract §7): the probe is
+/// repeated, and the first that t3 answers tells that it is up.
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The field of a probe, with the id of the process that has sent it. A dispatcher that is sent its own is
+/// its own upstream, by whatever name and through whatever proxy.
+pub const PROBED_BY: HeaderName = HeaderName::from_static("x-t3-dispatcher-probe");
+
+/// What a probe has learned.
+#[derive(Debug, Clone)]
+pub(super) struct Advertised {
+    pub(super) descriptor: Descriptor,
+    /// The name of the session cookie, where t3 says one.
+    pub(super) cookie_name: Option<Arc<str>>,
+}
+
+/// Why a probe has learned nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// t3 is away, as it says by an error, or by what it does to the connection.
+    Away(HealthState),
+    /// It accepted the connection and has not responded in time.
+    Silent,
+}
+
+impl Upstream {
+    /// Is a request for `path` a probe that this process has sent?
+    pub fn is_own_probe(&self, path: &str, headers: &HeaderMap) -> bool {
+        path == DESCRIPTOR && headers.get(&PROBED_BY) == Some(self.id())
+    }
+}
+
+/// Probes once, on a new connection, for whose response there is `limit`; returns what t3 advertises where
+/// it responds. Notes in `is_accepted` that it has the connection.
+pub(super) async fn probe(
+    upstream: &Upstream,
+    limit: Duration,
+    is_accepted: &AtomicBool,
+) -> Result<Advertised, Unanswered> {
+    let away = |state| Err(Unanswered::Away(state));
+    let Ok(Ok(connection)) = timeout(PROBE_TIMEOUT, upstream.connect()).await else {
+        return away(HealthState::Down);
+    };
+    is_accepted.store(true, Ordering::Relaxed);
+    let call = ApiCall::get(DESCRIPTOR).with(PROBED_BY, Some(upstream.id().clone()));
+    let descriptor = match upstream.call_on(connection, call, limit).await {
+        Ok(answer) if is_from_itself(answer.headers(), upstream.id()) => {
+            return away(HealthState::Itself);
+        }
+        // A start that has failed (contract §7), or a proxy before a t3 that is not there.
+        Ok(answer) if answer.status().is_server_error() => return away(HealthState::Starting),
+        Ok(answer) if answer.status() == StatusCode::OK => Descriptor::read(answer.body()),
+        Ok(_) => Descriptor::of(&Value::Null),
+        Err(Failure::ResponseTimeout) => return Err(Unanswered::Silent),
+        Err(_) => return away(HealthState::Starting),
+    };
+    let session = upstream.call(ApiCall::get("/api/auth/session"), PROBE_TIMEOUT);
+    let cookie_name = session.await.ok().and_then(|answer| {
+        let value: Value = serde_json::from_slice(answer.body()).ok()?;
+        let name = value["auth"]["sessionCookieName"].as_str()?;
+        cookies::is_cookie_name(name).then(|| name.into())
+    });
+    Ok(Advertised {
+        descriptor,
+        cookie_name,
+    })
+}
+
+/// Has this process responded to its own probe?
+fn is_from_itself(headers: &HeaderMap, id: &HeaderValue) -> bool {
+    headers.get(&PROBED_BY) == Some(id)
+}
