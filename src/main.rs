@@ -13,11 +13,11 @@ use t3_dispatcher::config::options::{
 use t3_dispatcher::config::timing::Timing;
 use t3_dispatcher::config::{Command, CommandLine, Config};
 use t3_dispatcher::process::install::install;
-use t3_dispatcher::process::{allocator, forbid_inspection};
+use t3_dispatcher::process::{allocator, forbid_inspection, orphans};
 use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -117,6 +117,10 @@ async fn serve(config: Config) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut child_ended = match orphans::are_inherited() {
+        true => Some(signal(SignalKind::child())?),
+        false => None,
+    };
     let public = TcpListener::bind(config.listen.address()).await?;
     let metrics = listen_for_metrics(&config.listen).await;
     info!(
@@ -133,12 +137,21 @@ async fn serve(config: Config) -> io::Result<()> {
                 _ = interrupt.recv() => return info!("SIGINT: draining"),
                 // Unhandled, it would end the process.
                 _ = hangup.recv() => info!("SIGHUP: nothing to do, files are read again as they change"),
+                () = next(&mut child_ended) => orphans::reap(),
             }
         }
     };
     server::run(Listeners { public, metrics }, config, shutdown).await?;
     info!("drained");
     Ok(())
+}
+
+/// Waits for the next of a signal that may not be waited for.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Binds the listener for /metrics; `None` if metrics are switched off.

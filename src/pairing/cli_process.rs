@@ -16,6 +16,7 @@ use crate::config::cli_options::CliConfig;
 use crate::metrics::pairing::CliOutcome;
 use crate::pairing::cli_environment;
 use crate::pairing::secret::redacted;
+use crate::process::orphans::OwnChild;
 use crate::process::own_thread::on_own_thread;
 
 /// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
@@ -196,6 +197,7 @@ fn is_of_another_processor(program: &Path) -> bool {
 struct ProcessGroup {
     child: Child,
     group: Option<Pid>,
+    _own: OwnChild,
 }
 
 impl ProcessGroup {
@@ -206,12 +208,17 @@ impl ProcessGroup {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        let own = OwnChild::about_to_start();
         let child = command.spawn()?;
         let group = child
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
-        Ok(Self { child, group })
+        Ok(Self {
+            child,
+            group,
+            _own: own,
+        })
     }
 
     async fn finish(mut self) -> Result<Vec<u8>, CliError> {

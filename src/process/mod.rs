@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod client_memory;
 pub mod install;
 pub mod log_limit;
+pub mod orphans;
 pub mod own_thread;
 pub mod peer_loss;
 

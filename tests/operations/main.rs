@@ -12,6 +12,7 @@ mod isolation;
 mod log_and_metrics;
 mod log_lines;
 mod metrics;
+mod pid_1;
 mod probe;
 mod process;
 mod protocol;

@@ -1,13 +1,12 @@
 //! The process: options, signals, drain, time to start, memory.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
-use crate::common::process::{Process, binary, command, is_release, output, standin_and_command};
-use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, request, skip};
+use crate::common::process::{Process, command, is_release, output, standin_and_command};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, request};
 
 #[test]
 fn an_invalid_option_ends_the_start_with_one_line_and_code_2() {
@@ -142,38 +141,6 @@ async fn a_drain_closes_tunnels_and_is_over_when_they_are() {
     assert_eq!(code, Some(0));
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(log.contains("ws close") && log.contains("drained"), "{log}");
-}
-
-/// PID 1 has no default signal handlers, and has no parent that reaps its children.
-#[tokio::test]
-async fn it_drains_as_pid_1_too() {
-    let options = ["--pid", "--fork", "--map-root-user"];
-    // Who is root already needs no map, which a sandbox may refuse.
-    let options = [&options[..2], &options[..]].into_iter().find(|options| {
-        let allowed = Command::new("unshare").args(*options).arg("true").status();
-        allowed.is_ok_and(|status| status.success())
-    });
-    let Some(options) = options else {
-        return skip("no permission for a PID namespace");
-    };
-    let mut unshare = Command::new("unshare");
-    unshare
-        .args(options)
-        .arg(binary())
-        .env("DISPATCHER_HOST", "127.0.0.1")
-        .env("DISPATCHER_PORT", "0");
-    let process = Process::start(&mut unshare);
-    assert_eq!(request(process.addr, "GET /healthz").await.status, 200);
-    let own = process.child.id();
-    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
-    let children = children.expect("procfs");
-    let inner = children.trim().parse().ok().and_then(Pid::from_raw);
-    kill_process(inner.expect("one child"), Signal::TERM).expect("it runs");
-    let (code, log) = tokio::task::spawn_blocking(|| process.end())
-        .await
-        .expect("no panic");
-    assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("drained"), "{log}");
 }
 
 #[tokio::test]

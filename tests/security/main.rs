@@ -33,7 +33,7 @@
 //! | 46 no body | `proxy::bodies::head_and_bodiless_responses_keep_their_length_and_have_no_body` |
 //! | 47 invalid responses | `proxy::failures::an_invalid_response_becomes_a_502`, and `upstream_faults` here |
 //! | 48 HTTP/1.0 | `proxy::forwarding::an_http_1_0_client_gets_no_chunks`, and `upstream_faults` here |
-//! | 50 SIGTERM | `operations::process::sigterm_and_sigint_let_the_request_under_way_finish`, `operations::process::a_drain_closes_tunnels_and_is_over_when_they_are`, `operations::process::it_drains_as_pid_1_too` |
+//! | 50 SIGTERM | `operations::process::sigterm_and_sigint_let_the_request_under_way_finish`, `operations::process::a_drain_closes_tunnels_and_is_over_when_they_are`, `operations::pid_1::it_drains_as_pid_1_too` |
 //! | 51 t3 gone | `pairing::restart`, all of it |
 
 #[path = "../common/mod.rs"]
