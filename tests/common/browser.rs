@@ -37,13 +37,18 @@ pub(crate) struct Browser {
 impl Browser {
     /// `None` if there is no Chromium to launch; a failure if `CI=true`.
     pub(crate) async fn launch() -> Option<Self> {
+        Self::launch_with(|_, _| {}).await
+    }
+
+    /// The same, with what `set` adds to its command and to its home.
+    pub(crate) async fn launch_with(set: impl FnOnce(&mut Command, &Path)) -> Option<Self> {
         let Some(program) = find_program() else {
             let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
             assert!(!ci, "no Chromium on this machine");
             println!("skipped: no Chromium on this machine (.ci/browser installs one)");
             return None;
         };
-        let (process, url) = Process::spawn(&program);
+        let (process, url) = Process::spawn(&program, set);
         let url = timeout(START, url).await.expect("DevTools listen in time");
         let devtools = DevTools::connect(&url.expect("chromium starts")).await;
         Some(Self {
@@ -80,7 +85,10 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(program: &Path) -> (Self, oneshot::Receiver<String>) {
+    fn spawn(
+        program: &Path,
+        set: impl FnOnce(&mut Command, &Path),
+    ) -> (Self, oneshot::Receiver<String>) {
         let profile = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(program);
         command.args(SWITCHES.split_whitespace());
@@ -88,9 +96,10 @@ impl Process {
         if rustix::process::geteuid().is_root() {
             command.arg("--no-sandbox");
         }
-        for home in ["TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+        for home in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
             command.env(home, profile.path());
         }
+        set(&mut command, profile.path());
         command.process_group(0);
         command
             .stdin(Stdio::null())

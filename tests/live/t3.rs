@@ -1,4 +1,5 @@
 //! The real t3 in a process of its own, and the command of a dispatcher in front of it.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;

@@ -1,0 +1,190 @@
+//! The real Traefik with the stack's middlewares, in their order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::certificate::Certificate;
+use crate::common::{PATIENCE, request};
+use crate::outpost::{APPLICATION, PREFIX, SIGN_IN};
+use crate::programs::{Program, free_address};
+
+/// Traefik, which reads its routes again when they change. Ends with the test.
+pub(crate) struct Traefik {
+    /// Where it speaks https, for browsers.
+    pub(crate) secure: SocketAddr,
+    /// Where it speaks http, with the same routes: for clients of the tests' own.
+    pub(crate) plain: SocketAddr,
+    _program: Program,
+    dir: TempDir,
+}
+
+/// What stands behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Behind {
+    pub(crate) dispatcher: SocketAddr,
+    pub(crate) outpost: SocketAddr,
+    /// What the door's middleware sets.
+    pub(crate) secret: String,
+}
+
+impl Traefik {
+    pub(crate) async fn start(program: &Path, certificate: &Certificate, behind: &Behind) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let (secure, plain) = (free_address(), free_address());
+        // The stack's times.
+        let transport =
+            json!({ "respondingTimeouts": { "readTimeout": "3600s", "idleTimeout": "600s" } });
+        let configuration = json!({
+            "entryPoints": {
+                "secure": { "address": secure.to_string(), "transport": transport },
+                "plain": { "address": plain.to_string(), "transport": transport },
+            },
+            "providers": { "file": { "filename": dir.path().join("routes.yaml"), "watch": true } },
+            "serversTransport": {
+                "forwardingTimeouts": { "idleConnTimeout": "90s", "responseHeaderTimeout": "30s" },
+            },
+            "log": { "level": "ERROR" },
+            "global": { "checkNewVersion": false, "sendAnonymousUsage": false },
+        });
+        let file = dir.path().join("traefik.yaml");
+        write(&file, &configuration);
+        write(
+            &dir.path().join("routes.yaml"),
+            &routes(certificate, behind),
+        );
+        let mut command = Command::new(program);
+        command.arg("--configfile").arg(file);
+        let program = Program::start(&mut command, secure);
+        // It listens before it knows its routes.
+        let routed = async {
+            while request(plain, &format!("GET /\nHost: {SIGN_IN}"))
+                .await
+                .status
+                == 404
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, routed).await.expect("its routes in time");
+        Self {
+            secure,
+            plain,
+            dir,
+            _program: program,
+        }
+    }
+
+    /// Has other routes from now on; it notices that within a moment.
+    pub(crate) fn change(&self, certificate: &Certificate, behind: &Behind) {
+        write(
+            &self.dir.path().join("routes.yaml"),
+            &routes(certificate, behind),
+        );
+    }
+}
+
+/// Written whole or not at all: it is read while it changes.
+fn write(file: &Path, value: &Value) {
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, value.to_string()).expect("a writable directory");
+    std::fs::rename(&draft, file).expect("the same directory");
+}
+
+/// The stack's routes: the application behind the gate, the outpost's own paths, the sign-in, and what
+/// operators carve out of the gate.
+fn routes(certificate: &Certificate, behind: &Behind) -> Value {
+    let service = |address: SocketAddr| {
+        json!({
+            "loadBalancer": { "servers": [{ "url": format!("http://{address}") }] },
+        })
+    };
+    let router = |rule: String, middlewares: &[&str], service: &str, is_secure: bool| {
+        let mut router = json!({
+            "rule": rule, "middlewares": middlewares, "service": service,
+            "entryPoints": [if is_secure { "secure" } else { "plain" }],
+        });
+        if is_secure {
+            router["tls"] = json!({});
+        }
+        router
+    };
+    let application = format!("Host(`{APPLICATION}`)");
+    let at = |rule: &str| format!("{application} && ({rule})");
+    let (gated, assets) = (gated("rate-limit"), gated("assets-rate-limit"));
+    let mut routers = serde_json::Map::new();
+    for (suffix, is_secure) in [("", true), ("-plain", false)] {
+        for (name, rule, middlewares, service) in [
+            ("application", application.clone(), &gated[..], "dispatcher"),
+            (
+                "assets",
+                at("PathPrefix(`/assets/`)"),
+                &assets,
+                "dispatcher",
+            ),
+            ("carved-out", at(CARVED_OUT), &[], "dispatcher"),
+            (
+                "outpost",
+                at(&format!("PathPrefix(`{PREFIX}`)")),
+                &[],
+                "outpost",
+            ),
+            ("sign-in", format!("Host(`{SIGN_IN}`)"), &[], "outpost"),
+        ] {
+            let router = router(rule, middlewares, service, is_secure);
+            routers.insert(format!("{name}{suffix}"), router);
+        }
+    }
+    let address = format!("http://{}{PREFIX}auth/traefik", behind.outpost);
+    json!({
+        "http": {
+            "routers": routers,
+            "services": {
+                "dispatcher": service(behind.dispatcher),
+                "outpost": service(behind.outpost),
+            },
+            "middlewares": {
+                "retry": { "retry": { "attempts": 3, "initialInterval": "100ms" } },
+                "error-pages": { "errors": {
+                    "status": ["500-504"], "service": "outpost", "query": "/{status}.html",
+                } },
+                "rate-limit": { "rateLimit": { "average": 10, "burst": 50 } },
+                "assets-rate-limit": { "rateLimit": { "average": 100, "burst": 400 } },
+                "csp-headers": { "headers": { "contentSecurityPolicy": "frame-ancestors 'self' https://*.test" } },
+                "forward-auth": { "forwardAuth": {
+                    "address": address,
+                    "trustForwardHeader": true,
+                    "authResponseHeaders": [
+                        "X-authentik-username", "X-authentik-uid", "X-authentik-email", "X-authentik-name",
+                        "X-authentik-groups", "Set-Cookie",
+                    ],
+                } },
+                "door": { "headers": { "customRequestHeaders": { "X-Dispatcher-Secret": behind.secret } } },
+            },
+        },
+        "tls": { "certificates": [{ "certFile": certificate.certificate(), "keyFile": certificate.key() }] },
+    })
+}
+
+/// What operators carve out of the gate: probes, what an operating system fetches for an app's icon, and
+/// native apps.
+const CARVED_OUT: &str = "PathPrefix(`/probe`) || Path(`/apple-touch-icon.png`) || Path(`/manifest.webmanifest`) \
+    || PathPrefix(`/.well-known/t3/`) || Path(`/oauth/token`) || HeaderRegexp(`Authorization`, `^Bearer .`) \
+    || QueryRegexp(`wsTicket`, `.`)";
+
+/// The Ingress's annotation, in its order, with that limit.
+fn gated(limit: &'static str) -> [&'static str; 6] {
+    [
+        "retry",
+        "error-pages",
+        limit,
+        "csp-headers",
+        "forward-auth",
+        "door",
+    ]
+}
