@@ -101,6 +101,19 @@ def test_the_gate_is_last_and_names_the_user():
     assert env("DISPATCHER_IDENTITY_HEADER") == "X-authentik-username"
 
 
+def test_static_files_go_the_same_way_with_another_limit():
+    page, assets = (objects()[f"Ingress/{name}"] for name in ("t3-afk", "t3-afk-assets"))
+    name = "traefik.ingress.kubernetes.io/router.middlewares"
+    chain = page["metadata"]["annotations"][name]
+    limit = objects()["Middleware/assets-rate-limit"]["metadata"]
+    reference = f"{limit['namespace']}-{limit['name']}@kubernetescrd"
+    assert assets["metadata"]["annotations"][name] == chain.replace("traefik-rate-limit@kubernetescrd", reference)
+    (path,) = assets["spec"]["rules"][0]["http"]["paths"]
+    assert path["path"] == "/assets/"
+    path["path"] = "/"
+    assert assets["spec"] == page["spec"]
+
+
 def test_metrics_are_found_by_the_scrape():
     annotations = objects()["Deployment/t3-afk"]["spec"]["template"]["metadata"]["annotations"]
     port = env("DISPATCHER_METRICS_PORT")
@@ -179,11 +192,12 @@ def test_the_door_s_two_sides_have_one_secret(door):
 
 def test_the_door_is_behind_the_gate_and_changes_nothing_else(door):
     name = "traefik.ingress.kubernetes.io/router.middlewares"
-    plain, with_door = (objects(one)["Ingress/t3-afk"]["metadata"]["annotations"] for one in (OVERLAY, door))
     middleware = objects(door)["Middleware/door"]["metadata"]
     reference = f"{middleware['namespace']}-{middleware['name']}@kubernetescrd"
-    assert with_door.pop(name) == plain.pop(name) + "," + reference
-    assert with_door == plain
+    for ingress in ("Ingress/t3-afk", "Ingress/t3-afk-assets"):
+        plain, with_door = (objects(one)[ingress]["metadata"]["annotations"] for one in (OVERLAY, door))
+        assert with_door.pop(name) == plain.pop(name) + "," + reference
+        assert with_door == plain
     assert set(objects(door)) - set(objects()) == {"Middleware/door", "Secret/t3-afk-door"}
 
 

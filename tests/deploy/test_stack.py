@@ -10,7 +10,7 @@ ROWS = [(name, path, want) for name, rows in TABLE.items() for path, want in row
 # What a namespaced object is called in, and what the cluster has outside of any.
 CLUSTER_WIDE = {"Namespace", "PersistentVolume"}
 # Beside the stack's own objects.
-BEYOND = {"NetworkPolicy/t3-afk"}
+BEYOND = {"NetworkPolicy/t3-afk", "Ingress/t3-afk-assets", "Middleware/assets-rate-limit"}
 
 
 def steps(path):

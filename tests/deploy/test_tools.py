@@ -15,7 +15,7 @@ from rendering import BASE, OVERLAY, ROOT, objects
 
 KUBERNETES = "1.34"
 # Of no core API group: their schemas are in their operators' charts.
-CUSTOM = {"ExternalSecret"}
+CUSTOM = {"ExternalSecret", "Middleware"}
 TOOLS = Path(sys.executable).parent
 EXCUSED = yaml.safe_load((ROOT / "tests/deploy/excused.yaml").read_text())
 OURS = {"dispatcher", "install-dispatcher"}

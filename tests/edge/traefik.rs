@@ -154,7 +154,7 @@ fn routes(certificate: &Certificate, behind: &Behind) -> Value {
                     "status": ["500-504"], "service": "outpost", "query": "/{status}.html",
                 } },
                 "rate-limit": { "rateLimit": { "average": 10, "burst": 50 } },
-                "assets-rate-limit": { "rateLimit": { "average": 100, "burst": 400 } },
+                "assets-rate-limit": { "rateLimit": assets_limit() },
                 "csp-headers": { "headers": { "contentSecurityPolicy": "frame-ancestors 'self' https://*.test" } },
                 "forward-auth": { "forwardAuth": {
                     "address": address,
@@ -169,6 +169,17 @@ fn routes(certificate: &Certificate, behind: &Behind) -> Value {
         },
         "tls": { "certificates": [{ "certFile": certificate.certificate(), "keyFile": certificate.key() }] },
     })
+}
+
+/// The limit that the manifest has for static files.
+fn assets_limit() -> Value {
+    let manifest = include_str!("../../k8s/overlays/t3-afk/assets.yaml");
+    let of = |name: &str| {
+        let mut lines = manifest.lines().map(str::trim);
+        let value = lines.find_map(|line| line.strip_prefix(name));
+        value.and_then(|value| value.trim().parse::<u64>().ok())
+    };
+    json!({ "average": of("average:").expect("a rate"), "burst": of("burst:").expect("a number") })
 }
 
 /// What operators carve out of the gate: probes, what an operating system fetches for an app's icon, and
