@@ -248,7 +248,8 @@ async fn row_07_a_body_goes_on_with_any_method() {
             .await;
         client.send(b"body").await;
         recorder
-            .wait_for(|all| all.concat().ends_with(b"\r\n\r\nbody"))
+            // The warm-up may follow on the same connection.
+            .wait_for(|all| all.concat().windows(8).any(|end| end == b"\r\n\r\nbody"))
             .await;
     })
     .await;
