@@ -32,8 +32,8 @@ impl Router<'_> {
     async fn page_with_body(&self, context: &RequestContext<'_>, body: Outbound) -> ClientResponse {
         let waiting = context.client.waiting();
         let deadline = context.arrived + self.services.timing.page_patience;
-        if !self.services.readiness.wait_until_up_by(deadline).await {
-            return self.services.not_up(ErrorFormat::Page, &context.id);
+        if let Err(response) = self.await_t3(context, deadline, ErrorFormat::Page).await {
+            return response;
         }
         let session = self.new_session(context).await;
         drop(waiting);
@@ -83,16 +83,17 @@ impl Router<'_> {
             had_session: session.is_some(),
             replaced: context.replaced.as_deref().or(session),
         };
-        // A pairing is several requests, each with a bound of its own: a t3 that is busy is waited for.
-        let (services, deadline) = (
-            self.services,
-            context.arrived + self.services.timing.page_patience,
-        );
+        let services = self.services;
+        let deadline = context.arrived + services.timing.page_patience;
         loop {
-            let is_up = services.readiness.wait_until_surely_up_by(deadline).await;
             let session = services.pairing.pair(request()).await;
-            if session.is_some() || services.readiness.is_surely_up() || !is_up {
-                return session.map(|session| session.set_cookies.clone());
+            if let Some(session) = session {
+                return Some(session.set_cookies.clone());
+            }
+            // A t3 that has become busy meanwhile has failed nothing: it is waited for.
+            let readiness = &services.readiness;
+            if readiness.is_surely_up() || !readiness.wait_until_up_by(deadline).await {
+                return None;
             }
         }
     }

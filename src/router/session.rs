@@ -1,10 +1,13 @@
 //! The session that a request goes on with: of several the living one, and only the person's own.
 
+use tokio::time::Instant;
+
 use crate::http_rules::{cookies, withhold};
 use crate::pairing::policy::{Liveness, RouteKind};
 use crate::pairing::session_owners::Ownership;
 use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::upstream::health_state::HealthState;
 
 /// The maximum of sessions that t3 is asked about for one request. A browser sends two where an older
 /// one has another path or domain.
@@ -42,20 +45,20 @@ impl Router<'_> {
         }
     }
 
-    /// Is t3 up, so that it can be asked about a session? A page and an upgrade wait for it anyway.
+    /// Is t3 up, so that it can be asked about a session? A page and an upgrade wait for it anyway, and
+    /// every request for one that is busy.
     async fn may_ask(&self, kind: RouteKind, context: &RequestContext<'_>) -> bool {
-        let (readiness, timing) = (&self.services.readiness, &self.services.timing);
-        match kind {
-            RouteKind::PageLoad => {
-                let deadline = context.arrived + timing.page_patience;
-                readiness.wait_until_up_by(deadline).await
-            }
-            RouteKind::Upgrade => {
-                let deadline = context.arrived + timing.upgrade_patience;
-                readiness.wait_until_up_by(deadline).await
-            }
-            RouteKind::SessionQuery | RouteKind::Other => readiness.resolve_is_up().await,
-        }
+        let (services, timing) = (self.services, &self.services.timing);
+        services.look(Instant::now());
+        let time = services.upstream.response_timeout();
+        let is_up = services.readiness.settle(time).await == HealthState::Up;
+        let patience = match kind {
+            RouteKind::PageLoad => timing.page_patience,
+            RouteKind::Upgrade => timing.upgrade_patience,
+            RouteKind::SessionQuery | RouteKind::Other => return is_up,
+        };
+        let deadline = context.arrived + patience;
+        is_up || services.readiness.wait_until_up_by(deadline).await
     }
 
     /// The first of `values` that is alive and not another person's; else a dead one, which t3 refuses

@@ -11,6 +11,7 @@ use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::Router;
 use crate::router::context::RequestContext;
 use crate::upstream::error::Failure;
+use crate::upstream::health_state::HealthState;
 
 impl Router<'_> {
     /// Makes `attempt` once, within the limit that it is given, if t3 is up. The cockpit's own fetches
@@ -29,10 +30,7 @@ impl Router<'_> {
     {
         let services = self.services;
         let _waiting = context.client.waiting();
-        services.look(Instant::now());
-        if !services.readiness.resolve_is_up().await {
-            return Err(services.not_up(error_format, &context.id));
-        }
+        self.await_t3(context, Instant::now(), error_format).await?;
         let outcome = attempt(services.upstream.response_timeout()).await;
         outcome.map_err(|failure| services.failed(&failure, error_format, &context.id))
     }
@@ -57,10 +55,7 @@ impl Router<'_> {
         let _waiting = context.client.waiting();
         let mut was_unsent = false;
         loop {
-            services.look(Instant::now());
-            if !readiness.wait_until_up_by(deadline).await {
-                return Err(services.not_up(error_format, id));
-            }
+            self.await_t3(context, deadline, error_format).await?;
             let seen = readiness.restarts();
             let failure = tokio::select! {
                 outcome = attempt(services.upstream.response_timeout()) => match outcome {
@@ -75,6 +70,35 @@ impl Router<'_> {
             if is_up && readiness.restarts() == seen && !is_free {
                 return Err(services.no_response(&failure, error_format, id));
             }
+        }
+    }
+
+    /// Waits until t3 responds: until `patience` for one that is away, and for one that is busy until the
+    /// response timeout after the request came.
+    ///
+    /// # Errors
+    /// The response for a t3 that is not up in time.
+    pub(super) async fn await_t3(
+        &self,
+        context: &RequestContext<'_>,
+        patience: Instant,
+        error_format: ErrorFormat,
+    ) -> Result<(), ClientResponse> {
+        let (services, id) = (self.services, &context.id);
+        let now = Instant::now();
+        services.look(now);
+        let own_end = context.arrived + services.upstream.response_timeout();
+        let own_time = own_end.saturating_duration_since(now);
+        let state = services.readiness.settle(own_time).await;
+        if state == HealthState::Up {
+            return Ok(());
+        }
+        if !state.is_away() {
+            return Err(services.failed(&Failure::ResponseTimeout, error_format, id));
+        }
+        match services.readiness.wait_until_up_by(patience).await {
+            true => Ok(()),
+            false => Err(services.not_up(error_format, id)),
         }
     }
 }

@@ -89,18 +89,21 @@ impl Readiness {
         found.map_or(seen, |status| status.incarnation)
     }
 
-    /// Waits until t3 is asked, at most until `deadline`; true if it is.
+    /// Waits until t3 responds, at most until `deadline`; true if it does.
     pub async fn wait_until_up_by(&self, deadline: Instant) -> bool {
-        self.wait_for(deadline, |status| status.state.is_asked())
+        self.wait_for(deadline, |status| status.state == HealthState::Up)
             .await
             .is_some()
     }
 
-    /// Waits until t3 responds, at most until `deadline`; true if it does.
-    pub async fn wait_until_surely_up_by(&self, deadline: Instant) -> bool {
-        self.wait_for(deadline, |status| status.state == HealthState::Up)
-            .await
-            .is_some()
+    /// Waits until t3 responds or is away, for `time` at most, in which a busy one may become either; the
+    /// state then.
+    pub async fn settle(&self, time: Duration) -> HealthState {
+        let deadline = Instant::now() + time.max(DOUBT_LIMIT);
+        let is_settled =
+            |status: &Status| !status.state.is_open() && status.state != HealthState::Busy;
+        let settled = self.wait_for(deadline, is_settled).await;
+        settled.unwrap_or(HealthState::Busy)
     }
 
     /// How often t3 has lost what it was asked.

@@ -35,7 +35,7 @@ use crate::process::client_memory::ClientMemory;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
-use crate::upstream::health_state::Doubt;
+use crate::upstream::health_state::HealthState;
 use crate::upstream::pool::{Pool, Sign};
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
@@ -110,12 +110,12 @@ impl Upstream {
             return self.send_anew(request, limit, inform).await;
         };
         let failure = match self.pool.take(Instant::now()) {
-            Some(stream) => {
-                let connection = self.over(stream).await?;
+            Some(idle) => {
+                let connection = self.over(idle.stream).await?;
                 let sent = self.exchange(connection, request, limit, inform.clone());
                 match sent.await {
                     Err(NoResponse::Closed(error)) => {
-                        self.readiness.doubt(Doubt::Closed);
+                        self.readiness.doubt(pool::doubt_of_close(idle.since));
                         Failure::Broken(error)
                     }
                     outcome => return outcome.map_err(Failure::from),
@@ -126,9 +126,9 @@ impl Upstream {
                 outcome => return outcome,
             },
         };
-        match self.readiness.resolve_is_up().await {
-            true => self.send_anew(again, limit, inform).await,
-            false => Err(failure),
+        match self.readiness.settle(limit).await {
+            HealthState::Up => self.send_anew(again, limit, inform).await,
+            _ => Err(failure),
         }
     }
 
@@ -178,7 +178,7 @@ impl Upstream {
 
     /// An idle connection that is open `now`.
     pub fn idle(&self, now: Instant) -> Option<TcpStream> {
-        self.pool.take(now)
+        self.pool.take(now).map(|idle| idle.stream)
     }
 
     /// What the connections tell about t3 `now`.

@@ -7,12 +7,18 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::upstream::health_state::Doubt;
+
 /// How long a connection is kept idle. t3 advertises 5 s and closes at 6 (contract §7); a request must
 /// not meet that end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many connections are kept idle.
 const MAX_IDLE: usize = 64;
+
+/// How long t3 keeps a connection on which it has seen no request (contract §7). One that was blocked for
+/// longer closes it before it reads what has come meanwhile.
+const KEPT_BY_T3: Duration = Duration::from_secs(5);
 
 /// For how long a response tells that t3 is still the one that gave it: it takes longer to be started
 /// again (contract §7).
@@ -34,9 +40,9 @@ struct State {
 
 /// A connection between two requests, without a parser's state.
 #[derive(Debug)]
-struct Idle {
-    stream: TcpStream,
-    since: Instant,
+pub(super) struct Idle {
+    pub(super) stream: TcpStream,
+    pub(super) since: Instant,
 }
 
 /// What was last seen of t3.
@@ -63,10 +69,10 @@ pub enum Sign {
 
 impl Pool {
     /// The connection used last that is open and fresh enough.
-    pub(super) fn take(&self, now: Instant) -> Option<TcpStream> {
+    pub(super) fn take(&self, now: Instant) -> Option<Idle> {
         let mut state = self.state.lock();
         state.drop_closed(now);
-        state.idle.pop().map(|idle| idle.stream)
+        state.idle.pop()
     }
 
     /// What the connections tell about t3, told once.
@@ -114,6 +120,14 @@ impl Pool {
                 }
             }
         }
+    }
+}
+
+/// What it says of t3 that it closed a connection which was idle since `since`, with a request on it.
+pub(super) fn doubt_of_close(since: Instant) -> Doubt {
+    match since.elapsed() < KEPT_BY_T3 {
+        true => Doubt::Closed,
+        false => Doubt::Unseen,
     }
 }
 

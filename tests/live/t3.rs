@@ -56,10 +56,15 @@ impl T3 {
         t3
     }
 
+    /// Sends it `signal`.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+    }
+
     /// Sends it `signal` and waits for its end.
     pub(crate) async fn end(&mut self, signal: Signal) -> ExitStatus {
         let start = Instant::now();
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        self.signal(signal);
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 println!("t3 ended {:?} after {signal:?}: {status}", start.elapsed());
