@@ -86,9 +86,6 @@ impl TunnelTask {
             cause = report.cause.text(),
             request_id = %self.request_id
         );
-        if report.is_t3_gone {
-            self.services.tunnel_lost();
-        }
     }
 }
 
@@ -112,6 +109,9 @@ impl Future for TunnelTask {
                 Poll::Ready(Ending::Cut) => polled = Poll::Ready(tunnel.cut()),
                 _ => {}
             }
+        }
+        if tunnel.take_t3_gone() {
+            services.tunnel_lost();
         }
         if polled.is_pending() {
             polled = self.poll_memory();

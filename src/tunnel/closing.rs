@@ -21,6 +21,10 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// of an HTTP response, in the same segment or the next (contract §7, §11).
 const HOLD_TIME: Duration = Duration::from_millis(100);
 
+/// How long it is waited for news of a t3 that has ended without a close: one that is gone is found to take
+/// no connections, any other may have ended a client that broke the protocol.
+const NEWS_TIME: Duration = Duration::from_millis(250);
+
 /// The close codes of the dispatcher (RFC 6455 §7.4.1, and IANA's registry for 1012).
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
@@ -61,9 +65,11 @@ enum Stage {
     ToBorder,
     /// t3 has sent a close without a code, whose last byte is held.
     Held,
+    /// t3 has ended at a border, perhaps for what the client said.
+    Lost,
     /// The end of the last frame goes to the client.
     Flush,
-    /// The client has a close, and nothing else goes to it.
+    /// Nothing else goes to the client, which has a close, unless t3 has left it without.
     Sent,
 }
 
@@ -92,9 +98,14 @@ impl Closing {
         }
     }
 
-    /// The session has died while the tunnel was being closed.
-    pub(super) fn silence_client(&mut self) {
-        self.passes_up = false;
+    /// The dispatcher closes too, by `cause`. True if that changes what is to be done now.
+    pub(super) fn order(&mut self, cause: TunnelEnd, down: &mut Direction) -> bool {
+        self.passes_up &= cause != TunnelEnd::SessionEnded;
+        let is_lost = self.stage == Stage::Lost;
+        if is_lost {
+            self.append_close(down);
+        }
+        is_lost
     }
 
     /// Ready when both sides have ended, one is lost, or their time is over.
@@ -111,11 +122,12 @@ impl Closing {
                 if !timer.is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
                     return Poll::Pending;
                 }
-                if stage != Stage::Held {
-                    return Poll::Ready(());
+                match stage {
+                    // Nothing follows: it is t3's own close.
+                    Stage::Held => self.finish_frame(sides.down, NO_PAYLOAD),
+                    Stage::Lost => self.go_on(Stage::Sent, CLOSE_TIME),
+                    _ => return Poll::Ready(()),
                 }
-                // Nothing follows: it is t3's own close.
-                self.finish_frame(sides.down, NO_PAYLOAD);
             }
         }
     }
@@ -135,6 +147,7 @@ impl Closing {
                 Poll::Ready(Err(_)) => Poll::Ready(()),
                 Poll::Ready(Ok(())) => self.at_border(up, down),
             },
+            Stage::Lost => Poll::Pending,
             Stage::Held => {
                 let has_ended = down.poll_discard(cx, upstream).is_ready();
                 if down.has_more {
@@ -168,7 +181,7 @@ impl Closing {
     }
 
     /// All that was read is with the client: decides how its last frame is to be. Ready if it can have
-    /// none, as t3 has left it in the middle of one, or speaks no WebSocket.
+    /// none, as it speaks no WebSocket.
     fn at_border(&mut self, up: &Direction, down: &mut Direction) -> Poll<()> {
         let frames = down.frames;
         if frames.is_closed_without_code() {
@@ -180,14 +193,27 @@ impl Closing {
             }
         } else if frames.is_closed() {
             self.go_on(Stage::Sent, CLOSE_TIME);
+        } else if down.read_ended && (frames.missing() > 0 || up.frames.is_closed()) {
+            // In the middle of a frame, or as the client asked for.
+            self.go_on(Stage::Sent, CLOSE_TIME);
+        } else if down.read_ended
+            && !down.has_more
+            && up.copied > 0
+            && self.cause != TunnelEnd::Drained
+        {
+            self.go_on(Stage::Lost, NEWS_TIME);
         } else if frames.is_at_border() {
-            let [high, low] = self.code().to_be_bytes();
-            down.append(Bytes::copy_from_slice(&[0x88, 2, high, low]));
-            self.stage = Stage::Flush;
+            self.append_close(down);
         } else {
             return Poll::Ready(());
         }
         Poll::Pending
+    }
+
+    fn append_close(&mut self, down: &mut Direction) {
+        let [high, low] = self.code().to_be_bytes();
+        down.append(Bytes::copy_from_slice(&[0x88, 2, high, low]));
+        self.stage = Stage::Flush;
     }
 
     /// Passes on what the client says, its own close too. Ready if the client is lost.

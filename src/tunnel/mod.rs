@@ -51,8 +51,6 @@ pub struct Side {
 pub struct TunnelReport {
     /// Who ended it.
     pub cause: TunnelEnd,
-    /// t3 ended it without having been sent a WebSocket close.
-    pub is_t3_gone: bool,
     /// From the 101 to the end of both sides.
     pub duration: Duration,
     /// Bytes from the client to t3.
@@ -88,16 +86,18 @@ impl Tunnel {
     }
 
     /// Closes the tunnel by `cause`: the client gets a close behind the frame that is under way. True if
-    /// it was not being closed.
+    /// that changes what is to be done now.
     pub fn close(&mut self, cause: TunnelEnd) -> bool {
         let is_new = self.closing.is_none();
         let closing = self
             .closing
             .get_or_insert_with(|| Box::new(Closing::ordered(cause)));
-        if cause == TunnelEnd::SessionEnded {
-            closing.silence_client();
-        }
-        is_new
+        closing.order(cause, &mut self.down) || is_new
+    }
+
+    /// Has t3 ended without having been sent a WebSocket close? True once.
+    pub fn take_t3_gone(&mut self) -> bool {
+        std::mem::take(&mut self.is_t3_gone)
     }
 
     /// Does a side take nothing at the moment?
@@ -138,7 +138,6 @@ impl Tunnel {
         metrics.tunnel_ended(cause, duration);
         TunnelReport {
             cause,
-            is_t3_gone: self.is_t3_gone,
             duration,
             bytes_up: self.up.copied,
             bytes_down: self.down.copied,

@@ -45,7 +45,8 @@ pub(crate) async fn assert_alive(client: &mut Client) {
 
 async fn assert_closed(client: &mut Client) {
     let end = tokio::time::timeout(SOON, client.rest()).await;
-    end.expect("closed soon after");
+    let end = end.expect("closed soon after");
+    assert!(end.ends_with(&[0x88, 2, 0x03, 0xf0]), "1008: {end:02x?}");
 }
 
 fn is_check(seen: &Seen) -> bool {

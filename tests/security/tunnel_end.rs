@@ -313,6 +313,47 @@ async fn row_68_a_t3_that_is_lost_is_a_restart_at_a_border_and_a_cut_within_a_fr
     }
 }
 
+/// t3 may end a WebSocket for what its client said, which is no restart: it takes connections then.
+#[tokio::test]
+async fn row_68_an_end_without_a_close_behind_what_a_client_said_is_a_restart_only_if_t3_is_gone() {
+    for is_gone in [false, true] {
+        let World {
+            standin,
+            dispatcher,
+            dir: _dir,
+        } = World::start().await;
+        let mut client = open(dispatcher.addr, "/standin/ws").await;
+        if is_gone {
+            // Text, whose echo is on its way when t3 is killed, or was.
+            client
+                .write_all(&[0x81, 0x81, 0, 0, 0, 0, b'x'])
+                .await
+                .expect("open");
+            assert_eq!(frame(&mut client).await.expect("an echo").payload, b"x");
+            client
+                .write_all(&[0x01, 0x81, 0, 0, 0, 0, b'x'])
+                .await
+                .expect("open");
+            standin.kill();
+            let codes: Vec<_> = frames(&mut client)
+                .await
+                .iter()
+                .map(ServerFrame::close_code)
+                .collect();
+            assert_eq!(codes, [Some(1012)]);
+        } else {
+            // No UTF-8: the stand-in ends without a word.
+            client
+                .write_all(&[0x81, 0x81, 0, 0, 0, 0, 0xff])
+                .await
+                .expect("open");
+            let start = Instant::now();
+            assert_eq!(frames(&mut client).await, []);
+            assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+        }
+    }
+}
+
 /// Whatever t3 does, a client that closes first gets t3's own close.
 #[tokio::test]
 async fn the_reply_to_a_client_s_close_is_t3_s_own() {
