@@ -33,6 +33,7 @@ pub(super) fn on_cli(error: &CliError) -> Finding {
             "run it by hand and see where it stops; is the machine or the volume overloaded?"
         }
         CliError::Busy => "too many runs wait: try again",
+        CliError::NoDescriptors(_) => "raise the limit of descriptors (`ulimit -n`)",
         CliError::Failed(_, cause) if cause.contains("database is locked") => {
             "another process locks t3's database: try again, and find that process"
         }

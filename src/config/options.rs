@@ -188,7 +188,8 @@ pub struct LimitsConfig {
     #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
     pub body_timeout: Duration,
 
-    /// Maximum number of connections; more wait in the listener's backlog.
+    /// Maximum number of connections; the longest idle one makes way for one more, and where none is
+    /// idle, more get 503.
     #[arg(long, env = "DISPATCHER_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 10_000, value_parser = parse::count)]
     pub max_connections: usize,
 
@@ -227,6 +228,14 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line, for a log store.
     Json,
+}
+
+impl LimitsConfig {
+    /// The limits of a client for whom only a spare place is left: it gives way soon.
+    pub fn of_spare_place(mut self) -> Self {
+        self.header_timeout = self.header_timeout.min(Duration::from_secs(1));
+        self
+    }
 }
 
 impl ListenConfig {

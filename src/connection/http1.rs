@@ -118,7 +118,8 @@ async fn answer(
 ) -> Response<TimedBody> {
     let mut routed = Router::new(services).respond(request, &client).await;
     let headers = routed.response.headers_mut();
-    if services.tasks.is_leaving() && !headers.contains_key(CONNECTION) {
+    let is_last = services.tasks.is_leaving() || client.is_on_spare_place;
+    if is_last && !headers.contains_key(CONNECTION) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if headers.contains_key(CONNECTION) {

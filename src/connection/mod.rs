@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
@@ -26,6 +25,7 @@ use crate::router::context::AfterSwitch;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::deadlines::Deadlines;
+use crate::state::places::Place;
 
 /// How long a client may send nothing after the last response, how long it may go on sending, and how
 /// much: some read no response before they have sent everything.
@@ -36,19 +36,19 @@ const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// How much of that is read at a time.
 const DISCARDED_BYTES: usize = 16 * 1024;
 
-/// Serves `stream` until it has ended, and releases `slot` then. A drain lets the request under way
+/// Serves `stream` until it has ended, and releases `place` then. A drain lets the request under way
 /// finish; the cut ends whatever is left. A tunnel goes on in a smaller task.
 pub async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     services: Arc<Services>,
     tasks: Tasks,
-    slot: OwnedSemaphorePermit,
+    place: Place,
 ) {
     let (silence, unanswered) = (services.timing.silent_peer, services.limits.body_timeout);
     client_io::prepare(&stream, silence, unanswered);
     // Boxed, as is what few connections need: the rest is what an idle connection holds.
-    let http = Box::pin(speak(stream, peer, &services, &tasks));
+    let http = Box::pin(speak(stream, peer, &services, &tasks, place.is_spare()));
     match http.await {
         HttpEnd::TooSlow(stream) => reset(&stream),
         HttpEnd::Done(stream) => {
@@ -60,7 +60,7 @@ pub async fn serve(
             tasks.cut().run_until_cancelled(echo).await;
         }
         HttpEnd::Switched(client, AfterSwitch::Tunnel(opened)) => {
-            tasks.detach(TunnelTask::new(client, *opened, services, slot));
+            tasks.detach(TunnelTask::new(client, *opened, services, place));
         }
         HttpEnd::Cut | HttpEnd::AtRest(_) => {}
     }
@@ -73,8 +73,14 @@ async fn speak(
     peer: SocketAddr,
     services: &Arc<Services>,
     tasks: &Tasks,
+    is_spare: bool,
 ) -> HttpEnd {
-    let client = Arc::new(Client::new(peer, services.limits, &services.memory));
+    let limits = match is_spare {
+        true => services.limits.of_spare_place(),
+        false => services.limits,
+    };
+    let client = Arc::new(Client::new(peer, limits, &services.memory, is_spare));
+    let _open = services.connections.open(&client.deadlines);
     let ended = speak_either_way(stream, &client, services, tasks).await;
     if !client.held.is_refused() {
         return ended;
@@ -96,7 +102,7 @@ async fn speak_either_way(
     let unread = Vec::new();
     let mut connection = ClientConnection { stream, unread };
     loop {
-        if services.fast_path {
+        if services.fast_path && !client.is_on_spare_place {
             match serve_eligible(&mut connection, client, services, tasks).await {
                 Watched::Cut => return HttpEnd::Cut,
                 Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),
@@ -162,7 +168,7 @@ pub(super) enum Watched<T> {
     Over(T),
     /// A deadline of the client has passed.
     TooSlow,
-    /// The drain is at its deadline.
+    /// The drain is at its deadline, or the connection makes way for another one.
     Cut,
 }
 
@@ -176,9 +182,13 @@ pub(super) async fn watch<T>(
     let (mut drain, mut cut) = (tasks.drain_signal(), tasks.cut_signal());
     let mut alarm = pin!(sleep_until(deadlines.deadline()));
     let mut is_set = false;
+    let mut is_registered = false;
     poll_fn(|cx| {
         let is_draining = drain.poll(cx);
-        if cut.poll(cx) {
+        if !std::mem::replace(&mut is_registered, true) {
+            deadlines.wake_at_end(cx);
+        }
+        if cut.poll(cx) || deadlines.is_ended() {
             return Poll::Ready(Watched::Cut);
         }
         if let Poll::Ready(ended) = inner(cx, is_draining) {

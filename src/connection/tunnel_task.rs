@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::limited;
 use crate::metrics::upstream::TunnelEnd;
 use crate::process::client_memory::MemoryShare;
 use crate::process::log_limit::ENDS_A_MINUTE;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
+use crate::state::places::Place;
 use crate::tunnel::registry::{Ending, TunnelRegistration};
 use crate::tunnel::{Side, Tunnel};
 use crate::upstream::receive_window::ReceiveWindow;
@@ -31,8 +30,8 @@ pub(super) struct TunnelTask {
     services: Arc<Services>,
     /// What is held for it while a side takes nothing.
     stalled: Option<MemoryShare>,
-    /// The connection's slot among all connections, released with the rest.
-    _slot: OwnedSemaphorePermit,
+    /// The connection's place among all connections, released with the rest.
+    _place: Place,
 }
 
 impl TunnelTask {
@@ -41,7 +40,7 @@ impl TunnelTask {
         client: Side,
         opened: OpenTunnel,
         services: Arc<Services>,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         // Nothing grows with what the client sends while t3 takes it.
         ReceiveWindow::bound(&client.stream);
@@ -52,7 +51,7 @@ impl TunnelTask {
             request_id: opened.request_id.to_string().into(),
             services,
             stalled: None,
-            _slot: slot,
+            _place: place,
         }
     }
 

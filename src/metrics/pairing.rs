@@ -70,6 +70,8 @@ label!(
         CliFailed = "cli_failed",
         /// The t3 CLI printed nothing usable.
         CliUnusable = "cli_unusable",
+        /// The dispatcher has no descriptor left.
+        Descriptors = "descriptors",
         /// t3 refused the exchange.
         ExchangeRefused = "exchange_refused",
         /// t3 accepted the exchange and set no cookie.

@@ -84,6 +84,10 @@ label!(
         Unusable = "unusable",
         /// Clients hold what may be held for them.
         Memory = "memory",
+        /// The dispatcher has no descriptor left.
+        Descriptors = "descriptors",
+        /// All connection places are taken.
+        Places = "places",
     }
 );
 

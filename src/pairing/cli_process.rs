@@ -16,6 +16,7 @@ use crate::config::cli_options::CliConfig;
 use crate::metrics::pairing::CliOutcome;
 use crate::pairing::cli_environment;
 use crate::pairing::secret::redacted;
+use crate::process::descriptors;
 use crate::process::orphans::OwnChild;
 use crate::process::own_thread::on_own_thread;
 
@@ -31,6 +32,9 @@ pub enum CliError {
     /// It cannot be started: its path, and why.
     #[error("the t3 CLI cannot be started: {0}")]
     Spawn(String),
+    /// This process has no descriptor left for its output.
+    #[error("the t3 CLI was not started, no descriptors left here: {0}")]
+    NoDescriptors(io::Error),
     /// It did not end in time and was killed.
     #[error("the t3 CLI did not end in time")]
     Timeout,
@@ -54,7 +58,7 @@ impl CliError {
         match self {
             Self::Spawn(_) => CliOutcome::Missing,
             Self::Timeout => CliOutcome::Timeout,
-            Self::Busy | Self::Failed(..) => CliOutcome::Failed,
+            Self::Busy | Self::NoDescriptors(_) | Self::Failed(..) => CliOutcome::Failed,
             Self::OutputTooLong | Self::Output(_) | Self::Unusable => CliOutcome::Unusable,
         }
     }
@@ -129,7 +133,10 @@ impl CliProgram {
             let mut command = command(&program);
             cli_environment::set(&mut command, &program, t3_port);
             let group = ProcessGroup::start(&mut command);
-            let group = group.map_err(|error| spawn_error(&program, &error))?;
+            let group = group.map_err(|error| match descriptors::are_out(&error) {
+                true => CliError::NoDescriptors(error),
+                false => spawn_error(&program, &error),
+            })?;
             Ok((group, program))
         });
         let (group, program) = started.await??;

@@ -37,6 +37,11 @@ impl PairError {
     pub(super) fn cause(&self) -> PairingFailure {
         match self {
             Self::Late => PairingFailure::Late,
+            Self::Mint(MintError::Api(AdminApiError::Upstream(Failure::NoDescriptors(_))))
+            | Self::Mint(MintError::Cli(CliError::NoDescriptors(_)))
+            | Self::Exchange(ExchangeError::Upstream(Failure::NoDescriptors(_))) => {
+                PairingFailure::Descriptors
+            }
             Self::Mint(MintError::Api(error)) => match error {
                 AdminApiError::Upstream(_) => PairingFailure::NoAnswer,
                 AdminApiError::NoSession => PairingFailure::NoSession,
@@ -45,7 +50,7 @@ impl PairError {
             },
             Self::Mint(MintError::Cli(error)) => match error {
                 CliError::Busy => PairingFailure::CliBusy,
-                CliError::Spawn(_) => PairingFailure::CliMissing,
+                CliError::Spawn(_) | CliError::NoDescriptors(_) => PairingFailure::CliMissing,
                 CliError::Timeout => PairingFailure::CliTimeout,
                 CliError::Failed(..) => PairingFailure::CliFailed,
                 CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {

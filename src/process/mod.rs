@@ -2,6 +2,7 @@
 
 pub mod allocator;
 pub mod client_memory;
+pub mod descriptors;
 pub mod install;
 pub mod log_limit;
 pub mod orphans;

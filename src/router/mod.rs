@@ -22,7 +22,7 @@ use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
 use crate::http_rules::{browser_request, cookies, header_map, paths};
-use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
+use crate::metrics::requests::{Answered, Class, Kind, NoAnswer, RequestWay};
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::route::Route;
@@ -113,6 +113,7 @@ impl Router<'_> {
             Route::Health => responses::healthy().into(),
             Route::Ready if self.services.tasks.is_leaving() => responses::leaving().into(),
             Route::Ready => responses::ready(self.services.readiness.status().state).into(),
+            _ if context.client.is_on_spare_place => self.no_place(&context.id).into(),
             _ if self.is_own_probe(&context) => self.itself(&context).into(),
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
@@ -141,6 +142,13 @@ impl Router<'_> {
             Route::Manifest => self.manifest(&context).await.into(),
             _ => self.forward(&context, body).await.into(),
         }
+    }
+
+    /// 503 where all places are taken: only probes of the dispatcher have spare ones.
+    fn no_place(&self, id: &RequestId) -> ClientResponse {
+        self.services.metrics.no_answer(NoAnswer::Places);
+        let why = "all connections that DISPATCHER_MAX_CONNECTIONS allows are in use, try again";
+        responses::refused(StatusCode::SERVICE_UNAVAILABLE, why, id)
     }
 
     /// Sets what every response needs before it goes to the client.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::{unconstrained, yield_now};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -18,8 +18,10 @@ use tracing::warn;
 use crate::config::Config;
 use crate::connection;
 use crate::limited;
-use crate::process::{Tasks, log_limit};
+use crate::metrics::requests::NoAnswer;
+use crate::process::{Tasks, descriptors, log_limit};
 use crate::state::Services;
+use crate::state::places::Places;
 use crate::tunnel::upstream_watch;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
@@ -75,12 +77,12 @@ pub async fn run(
     }
     tasks.until_drained(log_limit::report_left_out());
     start_background_tasks(&services, &tasks);
-    let slots = Arc::new(Semaphore::new(services.limits.max_connections));
-    let accepting = accept(&public, &services, &tasks, &slots);
+    let places = Arc::new(Places::new(services.limits.max_connections));
+    let accepting = accept(&public, &services, &tasks, &places);
     accept_until(accepting, &tasks, shutdown, delay).await;
     drop(public);
     services.tunnels.drain();
-    if slots.available_permits() < services.limits.max_connections {
+    if places.is_any_taken() {
         sleep(LAST_REQUESTS_TIME).await;
     }
     let cut = || services.tunnels.cut();
@@ -153,36 +155,52 @@ async fn accept_until(
     let _ = unconstrained(accepting).now_or_never();
 }
 
-/// Accepts for ever, up to the maximum number of connections; the newest wait in the backlog.
+/// Accepts for ever. Where the maximum number of connections is open, one that is idle makes way; what comes
+/// beyond that and the spare places waits in the backlog.
 async fn accept(
     listener: &TcpListener,
     services: &Arc<Services>,
     tasks: &Tasks,
-    slots: &Arc<Semaphore>,
+    places: &Arc<Places>,
 ) {
     loop {
-        // The semaphore is never closed.
-        let Ok(slot) = Arc::clone(slots).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let services = Arc::clone(services);
-                tasks.detach(connection::serve(
-                    stream,
-                    peer,
-                    services,
-                    tasks.clone(),
-                    slot,
-                ));
+                let Some(place) = places.take().await else {
+                    return;
+                };
+                let (services, serving) = (Arc::clone(services), tasks.clone());
+                if !place.is_spare() {
+                    tasks.detach(connection::serve(stream, peer, services, serving, place));
+                    continue;
+                }
+                let places = Arc::clone(places);
+                tasks.detach(async move {
+                    let place = places.settle(place, &services.connections).await;
+                    connection::serve(stream, peer, services, serving, place).await;
+                });
             }
             Err(error) if is_of_one_connection(&error) => {}
+            // The system looks for a descriptor before it looks for a connection.
+            Err(error) if descriptors::are_out(&error) && !is_any_waiting(listener) => {
+                sleep(ACCEPT_PAUSE).await;
+            }
             Err(error) => {
                 limited!(WARN, "cannot accept, trying again"; %error);
+                if descriptors::are_out(&error) {
+                    services.metrics.no_answer(NoAnswer::Descriptors);
+                    services.connections.end_longest_idle();
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Does a connection wait to be accepted?
+fn is_any_waiting(listener: &TcpListener) -> bool {
+    let mut listener = [PollFd::new(listener, PollFlags::IN)];
+    !matches!(poll(&mut listener, Some(&Timespec::default())), Ok(0))
 }
 
 /// Errors that `accept` passes on from the connection that failed; the next one may be fine.

@@ -32,6 +32,8 @@ pub struct Client {
     pub interim: Arc<Interim>,
     /// How long it may take for what.
     pub deadlines: Arc<Deadlines>,
+    /// Is its connection above the maximum? Then it gets an answer about the dispatcher, and no other.
+    pub is_on_spare_place: bool,
     /// What is held for it.
     pub held: Arc<HeldMemory>,
     /// What its latest request was like as it came.
@@ -51,11 +53,17 @@ pub struct Waiting<'a> {
 
 impl Client {
     /// The one at `peer`, for which nothing of `memory` is held.
-    pub fn new(peer: SocketAddr, limits: LimitsConfig, memory: &Arc<ClientMemory>) -> Self {
+    pub fn new(
+        peer: SocketAddr,
+        limits: LimitsConfig,
+        memory: &Arc<ClientMemory>,
+        is_on_spare_place: bool,
+    ) -> Self {
         Self {
             peer,
             interim: Arc::default(),
             deadlines: Arc::new(Deadlines::new(limits)),
+            is_on_spare_place,
             held: Arc::new(HeldMemory::new(Arc::clone(memory))),
             scan: Arc::new(RequestScan::new(limits.header_limit)),
             is_repeated: AtomicBool::new(false),

@@ -1,8 +1,11 @@
 //! The deadlines of one client connection: what it is doing, and until when it may. Pure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Context;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -18,6 +21,9 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Deadlines {
     limits: LimitsConfig,
     state: Mutex<Progress>,
+    /// It makes way for another one, if it is idle still.
+    is_ended: AtomicBool,
+    waker: AtomicWaker,
 }
 
 #[derive(Debug)]
@@ -38,6 +44,8 @@ struct Progress {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Before the first byte of the first request, since then.
+    New(Instant),
     /// Between two requests, since then.
     Idle(Instant),
     /// In the head of a request, since then.
@@ -51,7 +59,7 @@ impl Deadlines {
     pub fn new(limits: LimitsConfig) -> Self {
         let now = Instant::now();
         let state = Mutex::new(Progress {
-            phase: Phase::Head(now),
+            phase: Phase::New(now),
             sending: None,
             taking: None,
             is_flushed: true,
@@ -60,15 +68,18 @@ impl Deadlines {
             upload: None,
             far: now + FAR,
         });
-        Self { limits, state }
+        Self {
+            limits,
+            state,
+            is_ended: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
     }
 
     /// Bytes came from the client; true while they belong to the head of a request that will be served.
     pub fn read(&self, count: usize) -> bool {
         let mut state = self.state.lock();
-        if let Phase::Idle(_) = state.phase {
-            state.phase = Phase::Head(Instant::now());
-        }
+        state.phase = state.phase.head_at(Instant::now());
         if let Some(window) = &mut state.sending {
             window.moved += count as u64;
             window.is_blocked = false;
@@ -79,9 +90,40 @@ impl Deadlines {
     /// The first bytes of a request's head were there at `at`.
     pub fn head_began(&self, at: Instant) {
         let mut state = self.state.lock();
-        if let Phase::Idle(_) = state.phase {
-            state.phase = Phase::Head(at);
+        state.phase = state.phase.head_at(at);
+    }
+
+    /// Since when it has been between two requests, or before the first one, if it is.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.state.lock().phase {
+            Phase::New(since) | Phase::Idle(since) => Some(since),
+            Phase::Head(_) | Phase::Exchange => None,
         }
+    }
+
+    /// Has it end if it has been idle since then. False if it has not, or ends already.
+    pub fn end_if_idle_since(&self, since: Instant) -> bool {
+        let is_idle = self.idle_since() == Some(since);
+        let is_new = is_idle && !self.is_ended.swap(true, Ordering::AcqRel);
+        if is_new {
+            self.waker.wake();
+        }
+        is_new
+    }
+
+    /// Is it to make way for another one? One that is not idle any more does not.
+    pub fn is_ended(&self) -> bool {
+        if !self.is_ended.load(Ordering::Acquire) {
+            return false;
+        }
+        let is_idle = self.idle_since().is_some();
+        self.is_ended.store(is_idle, Ordering::Release);
+        is_idle
+    }
+
+    /// The task of `cx` is woken when the connection is to make way.
+    pub fn wake_at_end(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
     }
 
     /// Nothing came from the client although something was asked for.
@@ -194,8 +236,19 @@ impl Deadlines {
     fn phase_deadline(&self, phase: Phase) -> Option<Instant> {
         match phase {
             Phase::Idle(since) => Some(since + self.limits.idle_timeout),
-            Phase::Head(since) => Some(since + self.limits.header_timeout),
+            Phase::New(since) | Phase::Head(since) => Some(since + self.limits.header_timeout),
             Phase::Exchange => None,
+        }
+    }
+}
+
+impl Phase {
+    /// The phase once bytes of a head are there at `at`; the first one has its time from the beginning.
+    fn head_at(self, at: Instant) -> Self {
+        match self {
+            Self::New(since) => Self::Head(since),
+            Self::Idle(_) => Self::Head(at),
+            other => other,
         }
     }
 }

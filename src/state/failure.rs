@@ -54,6 +54,7 @@ impl Services {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
             Failure::Busy => responses::refused(status, OVER_MEMORY.why, id),
+            Failure::NoDescriptors(_) => responses::refused(status, "no descriptors left here", id),
             _ => unavailable::no_response(status, &upstream, error_format, id),
         }
     }

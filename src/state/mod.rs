@@ -1,9 +1,11 @@
 //! The shared services behind every request, and the state of one client connection.
 
 pub mod client;
+pub mod connections;
 pub mod deadlines;
 pub mod failure;
 pub mod held_memory;
+pub mod places;
 pub mod request_scan;
 pub mod transfer_window;
 
@@ -23,6 +25,7 @@ use crate::probe::Probes;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
+use crate::state::connections::Connections;
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
@@ -56,6 +59,8 @@ pub struct Services {
     pub probes: Probes,
     /// Every task, and whether the process will end.
     pub tasks: Tasks,
+    /// Their connections.
+    pub connections: Connections,
     /// What clients may have held for them.
     pub memory: Arc<ClientMemory>,
     /// What requests are called.
@@ -117,6 +122,7 @@ impl Services {
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             tasks: tasks.clone(),
+            connections: Connections::default(),
             memory,
             request_ids: RequestIds::default(),
             metrics,

@@ -38,7 +38,7 @@ pub(super) async fn connect(
     let stream = timeout(CONNECT_TIMEOUT, reach(host, port))
         .await
         .map_err(|_| Failure::ConnectTimeout)?
-        .map_err(Failure::Unreachable)?;
+        .map_err(Failure::of_connecting)?;
     prepare(&stream);
     peer_loss::notice(&stream, silence, unanswered);
     Ok(stream)

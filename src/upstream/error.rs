@@ -5,6 +5,7 @@ use std::io;
 use http::StatusCode;
 
 use crate::metrics::requests::NoAnswer;
+use crate::process::descriptors;
 use crate::upstream::connection::NoResponse;
 use crate::upstream::health_state::Doubt;
 
@@ -41,6 +42,9 @@ pub enum Failure {
     /// The body of a response to the dispatcher itself was cut short or too long.
     #[error("the response's body was cut short or too long")]
     Unreadable,
+    /// This process has no descriptor left for a connection.
+    #[error("no descriptors left here: {0}")]
+    NoDescriptors(io::Error),
     /// Clients hold what may be held for them.
     #[error("the memory for clients is in use")]
     Busy,
@@ -55,7 +59,7 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::NoDescriptors(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_)
             | Self::Broken(_)
             | Self::Lost
@@ -82,7 +86,10 @@ impl Failure {
 
     /// Is it t3 that failed?
     pub fn is_of_t3(&self) -> bool {
-        !matches!(self, Self::Busy | Self::RequestBody)
+        !matches!(
+            self,
+            Self::Busy | Self::NoDescriptors(_) | Self::RequestBody
+        )
     }
 
     /// The cause it is counted as; `None` where the client itself is to blame.
@@ -95,7 +102,18 @@ impl Failure {
                 Some(NoAnswer::Unusable)
             }
             Self::Busy => Some(NoAnswer::Memory),
+            Self::NoDescriptors(_) => Some(NoAnswer::Descriptors),
             Self::RequestBody => None,
+        }
+    }
+}
+
+impl Failure {
+    /// Why no connection could be made.
+    pub(super) fn of_connecting(error: io::Error) -> Self {
+        match descriptors::are_out(&error) {
+            true => Self::NoDescriptors(error),
+            false => Self::Unreachable(error),
         }
     }
 }

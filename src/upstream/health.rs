@@ -198,6 +198,12 @@ impl Readiness {
         self.changed(|status| status.went_away(state));
     }
 
+    /// t3 could not be probed, for a cause of this process. True if it is up as far as is known.
+    pub(super) fn was_not_asked(&self) -> bool {
+        self.changed(Status::was_not_asked);
+        self.is_surely_up()
+    }
+
     /// t3 accepts probes and responds to none.
     pub(super) fn is_silent(&self) {
         self.changed(Status::was_silent);

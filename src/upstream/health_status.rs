@@ -85,6 +85,14 @@ impl Status {
         self.state = state;
     }
 
+    /// A doubt could not be looked into, for a cause of this process: what was known before holds.
+    pub(super) fn was_not_asked(&mut self) {
+        if self.state == HealthState::Doubtful {
+            self.state = HealthState::Up;
+            self.doubt = None;
+        }
+    }
+
     /// t3 accepts probes and responds to none: it is starting where something speaks for that.
     pub(super) fn was_silent(&mut self) {
         self.state = match self.is_suspect() {

@@ -40,6 +40,8 @@ pub(super) enum Unanswered {
     Away(HealthState),
     /// It accepted the connection and has not responded in time.
     Silent,
+    /// It was not asked: this process has no descriptor for a connection.
+    Unasked,
 }
 
 impl Upstream {
@@ -57,8 +59,10 @@ pub(super) async fn probe(
     is_accepted: &AtomicBool,
 ) -> Result<Advertised, Unanswered> {
     let away = |state| Err(Unanswered::Away(state));
-    let Ok(Ok(connection)) = timeout(PROBE_TIMEOUT, upstream.connect()).await else {
-        return away(HealthState::Down);
+    let connection = match timeout(PROBE_TIMEOUT, upstream.connect()).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(Failure::NoDescriptors(_))) => return Err(Unanswered::Unasked),
+        _ => return away(HealthState::Down),
     };
     is_accepted.store(true, Ordering::Relaxed);
     let call = ApiCall::get(DESCRIPTOR).with(PROBED_BY, Some(upstream.id().clone()));

@@ -62,6 +62,9 @@ impl Readiness {
                             if ended == oldest {
                                 oldest = number + 1;
                             }
+                            if unanswered == Unanswered::Unasked && self.was_not_asked() {
+                                return;
+                            }
                             if let Unanswered::Away(state) = unanswered {
                                 quiet_since = Instant::now();
                                 is_accepted.store(state == HealthState::Starting, Ordering::Relaxed);

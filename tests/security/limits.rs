@@ -25,25 +25,6 @@ async fn a_kept_connection_is_closed_after_its_idle_time() {
     );
 }
 
-/// Further connections wait in the backlog and are served later.
-#[tokio::test]
-async fn the_number_of_connections_is_bounded() {
-    let world = World::with(&["--max-connections", "2"]).await;
-    let mut first = Client::connect(world.addr()).await;
-    let mut second = Client::connect(world.addr()).await;
-    for client in [&mut first, &mut second] {
-        assert_eq!(client.exchange("GET /healthz").await.status, 200);
-    }
-    let mut third = Client::connect(world.addr()).await;
-    third.send_head("GET /healthz").await;
-    let early = tokio::time::timeout(Duration::from_millis(300), third.head()).await;
-    assert!(early.is_err(), "the third is served beside the two");
-    assert_eq!(first.exchange("GET /healthz").await.status, 200);
-    drop(second);
-    let response = tokio::time::timeout(SOON, third.response(false)).await;
-    assert_eq!(response.expect("its turn came").status, 200);
-}
-
 #[tokio::test]
 async fn the_number_of_tunnels_is_bounded_for_each_identity() {
     let options = [

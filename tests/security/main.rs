@@ -65,6 +65,7 @@ mod options;
 mod page_load_flood;
 mod pairing;
 mod patience;
+mod places;
 mod recorder;
 mod remote_peer;
 mod request_bodies;
