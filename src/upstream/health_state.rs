@@ -22,7 +22,7 @@ pub enum HealthState {
 }
 
 impl HealthState {
-    /// Is t3 asked? A busy one will respond in time, its requests are kept.
+    /// Is it taken to be there? A busy one will respond in time.
     pub fn is_asked(self) -> bool {
         matches!(self, Self::Up | Self::Busy)
     }

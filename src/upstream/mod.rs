@@ -18,7 +18,6 @@ pub mod response_body;
 mod upstream_io;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ impl Upstream {
             readiness,
             memory,
             tasks,
-            id: process_id(),
+            id: probe::process_id(),
         }
     }
 
@@ -281,11 +280,6 @@ impl fmt::Display for Upstream {
             false => write!(formatter, "{}:{}", self.config.host, self.config.port),
         }
     }
-}
-
-/// A number that no other process has. It need not be secret.
-fn process_id() -> HeaderValue {
-    HeaderValue::from(RandomState::new().hash_one(std::process::id()))
 }
 
 /// A copy of a request that may be sent twice (RFC 9110 §9.2.2).

@@ -1,5 +1,6 @@
 //! One probe of t3: what it says of itself, and whether it is t3 at all.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,6 +50,11 @@ impl Upstream {
     pub fn is_own_probe(&self, path: &str, headers: &HeaderMap) -> bool {
         path == DESCRIPTOR && headers.get(&PROBED_BY) == Some(self.id())
     }
+}
+
+/// A number that no other process has. It need not be secret.
+pub(super) fn process_id() -> HeaderValue {
+    HeaderValue::from(RandomState::new().hash_one(std::process::id()))
 }
 
 /// Probes once, on a new connection, for whose response there is `limit`; returns what t3 advertises where
