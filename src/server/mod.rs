@@ -27,9 +27,12 @@ use crate::tunnel::upstream_watch;
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long open connections are given for requests that were on their way when the listener was closed:
-/// a client that has connected, or keeps a connection, does not know of the drain yet.
-const LAST_REQUESTS_TIME: Duration = Duration::from_millis(200);
+/// How long clients that are connected are still accepted after the shutdown: each learns by its next
+/// response that its connection ends. Nobody listens for as short as can be.
+const LEAVE_TIME: Duration = Duration::from_millis(200);
+
+/// How long a connection that was accepted at the very end has for its request.
+const LAST_REQUEST_TIME: Duration = Duration::from_millis(20);
 
 /// How long tasks may take to end after the cut.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -79,11 +82,15 @@ pub async fn run(
     start_background_tasks(&services, &tasks);
     let places = Arc::new(Places::new(services.limits.max_connections));
     let accepting = accept(&public, &services, &tasks, &places);
+    let delay = || match places.is_any_taken() {
+        true => delay.max(LEAVE_TIME),
+        false => delay,
+    };
     accept_until(accepting, &tasks, shutdown, delay).await;
     drop(public);
     services.tunnels.drain();
     if places.is_any_taken() {
-        sleep(LAST_REQUESTS_TIME).await;
+        sleep(LAST_REQUEST_TIME).await;
     }
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
@@ -135,13 +142,13 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     });
 }
 
-/// Is `accepting` until `delay` after `shutdown`, and at the end what waits in the backlog: it would be
+/// Is `accepting` until a time after `shutdown` that `delay` gives then, and at the end what waits in the backlog: it would be
 /// reset.
 async fn accept_until(
     accepting: impl Future<Output = ()>,
     tasks: &Tasks,
     shutdown: impl Future<Output = ()>,
-    delay: Duration,
+    delay: impl FnOnce() -> Duration,
 ) {
     let mut accepting = pin!(accepting);
     tokio::select! {
@@ -149,7 +156,7 @@ async fn accept_until(
         () = shutdown => {}
     }
     tasks.leave();
-    let _ = timeout(delay, &mut accepting).await;
+    let _ = timeout(delay(), &mut accepting).await;
     // Only a turn of the runtime tells what has come.
     yield_now().await;
     let _ = unconstrained(accepting).now_or_never();
