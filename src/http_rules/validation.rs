@@ -19,6 +19,26 @@ pub struct Refusal {
     pub why: &'static str,
 }
 
+impl Refusal {
+    /// A 400 (RFC 9110 §15.5.1).
+    pub const fn bad_request(why: &'static str) -> Self {
+        let status = StatusCode::BAD_REQUEST;
+        Self { status, why }
+    }
+
+    /// A 414 (RFC 9110 §15.5.15).
+    pub const fn target_too_long(why: &'static str) -> Self {
+        let status = StatusCode::URI_TOO_LONG;
+        Self { status, why }
+    }
+
+    /// A 431 (RFC 6585 §5).
+    pub const fn head_too_large(why: &'static str) -> Self {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self { status, why }
+    }
+}
+
 /// Validates a request, and sets `Host` to the target's authority where it has one (RFC 9112 §3.2.2).
 ///
 /// # Errors

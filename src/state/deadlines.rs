@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::options::LimitsConfig;
+use crate::state::phase::Phase;
 use crate::state::transfer_window::TransferWindow;
 use crate::upstream::request_body::Upload;
 
@@ -42,18 +43,6 @@ struct Progress {
     far: Instant,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Before the first byte of the first request, since then.
-    New(Instant),
-    /// Between two requests, since then.
-    Idle(Instant),
-    /// In the head of a request, since then.
-    Head(Instant),
-    /// From the head of a request to the end of its response.
-    Exchange,
-}
-
 impl Deadlines {
     /// For a new connection, which has the time of a head to bring one.
     pub fn new(limits: LimitsConfig) -> Self {
@@ -80,10 +69,10 @@ impl Deadlines {
     pub fn read(&self, count: usize) -> bool {
         let mut state = self.state.lock();
         state.phase = state.phase.head_at(Instant::now());
-        if let Some(window) = &mut state.sending {
-            window.moved += count as u64;
-            window.is_blocked = false;
-        }
+        state
+            .sending
+            .iter_mut()
+            .for_each(|window| window.sent(count));
         matches!(state.phase, Phase::Head(_)) && !state.is_ending
     }
 
@@ -95,10 +84,7 @@ impl Deadlines {
 
     /// Since when it has been between two requests, or before the first one, if it is.
     pub fn idle_since(&self) -> Option<Instant> {
-        match self.state.lock().phase {
-            Phase::New(since) | Phase::Idle(since) => Some(since),
-            Phase::Head(_) | Phase::Exchange => None,
-        }
+        self.state.lock().phase.idle_since()
     }
 
     /// Has it end if it has been idle since then. False if it has not, or ends already.
@@ -113,12 +99,12 @@ impl Deadlines {
 
     /// Is it to make way for another one? One that is not idle any more does not.
     pub fn is_ended(&self) -> bool {
-        if !self.is_ended.load(Ordering::Acquire) {
-            return false;
+        let was_ended = self.is_ended.load(Ordering::Acquire);
+        let is_ended = was_ended && self.idle_since().is_some();
+        if was_ended {
+            self.is_ended.store(is_ended, Ordering::Release);
         }
-        let is_idle = self.idle_since().is_some();
-        self.is_ended.store(is_idle, Ordering::Release);
-        is_idle
+        is_ended
     }
 
     /// The task of `cx` is woken when the connection is to make way.
@@ -138,9 +124,8 @@ impl Deadlines {
     pub fn wrote(&self, count: usize) {
         let mut state = self.state.lock();
         state.is_flushed = false;
-        if let Some(window) = &mut state.taking {
-            window.moved += count as u64;
-        }
+        let taking = state.taking.iter_mut();
+        taking.for_each(|window| window.moved += count as u64);
     }
 
     /// The client takes nothing at the moment.
@@ -162,8 +147,7 @@ impl Deadlines {
         self.state.lock().is_ending = true;
     }
 
-    /// Has the client sent all of every request, got all of every response, and asked for nothing
-    /// more?
+    /// Is all of every request here, all of every response with the client, and nothing more asked for?
     pub fn is_at_rest(&self) -> bool {
         let state = self.state.lock();
         state.is_flushed && !state.is_ending && matches!(state.phase, Phase::Idle(_))
@@ -205,51 +189,20 @@ impl Deadlines {
     pub fn deadline(&self) -> Instant {
         let state = self.state.lock();
         let of_exchange = state.response_due.unwrap_or(state.far);
-        let of_phase = self.phase_deadline(state.phase).unwrap_or(of_exchange);
+        let of_phase = state.phase.deadline(&self.limits).unwrap_or(of_exchange);
         let windows = [state.sending, state.taking].into_iter().flatten();
-        windows
-            .map(|window| window.since + self.limits.body_timeout)
-            .fold(of_phase, Instant::min)
+        let ends = windows.map(|window| window.since + self.limits.body_timeout);
+        ends.fold(of_phase, Instant::min)
     }
 
     /// Has a deadline of the client passed? If not, the next one is [`Deadlines::deadline`].
     pub fn is_over(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
-        let is_late = |due: Instant| now >= due;
-        let of_phase = self.phase_deadline(state.phase).is_some_and(is_late);
+        let of_phase = state.phase.deadline(&self.limits);
         let limit = self.limits.body_timeout;
-        let mut is_slow = false;
-        let Progress {
-            sending, taking, ..
-        } = &mut *state;
-        for window in [sending, taking] {
-            let Some(held) = window.filter(|window| is_late(window.since + limit)) else {
-                continue;
-            };
-            is_slow |= held.is_slow(limit);
-            *window = held.is_blocked.then(|| TransferWindow::blocked(None));
-        }
-        of_phase || is_slow
-    }
-
-    /// The client's deadline for what it is doing; none while t3 is waited for.
-    fn phase_deadline(&self, phase: Phase) -> Option<Instant> {
-        match phase {
-            Phase::Idle(since) => Some(since + self.limits.idle_timeout),
-            Phase::New(since) | Phase::Head(since) => Some(since + self.limits.header_timeout),
-            Phase::Exchange => None,
-        }
-    }
-}
-
-impl Phase {
-    /// The phase once bytes of a head are there at `at`; the first one has its time from the beginning.
-    fn head_at(self, at: Instant) -> Self {
-        match self {
-            Self::New(since) => Self::Head(since),
-            Self::Idle(_) => Self::Head(at),
-            other => other,
-        }
+        let is_sending_slowly = TransferWindow::is_too_slow(&mut state.sending, now, limit);
+        let is_taking_slowly = TransferWindow::is_too_slow(&mut state.taking, now, limit);
+        of_phase.is_some_and(|due| now >= due) || is_sending_slowly || is_taking_slowly
     }
 }
 

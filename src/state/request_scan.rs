@@ -1,51 +1,24 @@
 //! What hyper does not say of a request as it comes: a target's fragment, a limit that its head passes, a
 //! chunked body that goes wrong.
 
-use http::StatusCode;
 use memchr::memchr;
 use parking_lot::Mutex;
 
 use crate::http_rules::MAX_FIELDS;
 use crate::http_rules::chunks::Chunks;
 use crate::http_rules::validation::Refusal;
-
-/// How an HTTP/2 connection begins (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0";
-
-/// How the version of a request line begins (RFC 9112 §2.3).
-const VERSION: &[u8] = b"HTTP/1.";
-
-/// How the line of a request begins to which no body may be sent (RFC 9110 §9.3.2).
-const HEAD: &[u8] = b"HEAD ";
-
-/// The field of a body whose end is in its chunks, in lower case.
-const TRANSFER_ENCODING: &[u8] = b"transfer-encoding:";
+use crate::state::head_lines::{FieldLine, RequestLine};
 
 /// The longest target. hyper's own limit is one more.
 const MAX_TARGET_BYTES: usize = 65_533;
 
-const HTTP_2: Refusal = bad_request("HTTP/2 is not supported here");
-const FRAGMENT: Refusal = bad_request("the target has a fragment");
-const CHUNKS: Refusal = bad_request("the end of the chunked body is invalid");
-const TARGET: Refusal = Refusal {
-    status: StatusCode::URI_TOO_LONG,
-    why: "the target has more than 65533 bytes",
-};
-const FIELDS: Refusal = Refusal {
-    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    why: "the head has more than 256 fields",
-};
-const SIZE: Refusal = Refusal {
-    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    why: "the head has more bytes than DISPATCHER_HEADER_LIMIT",
-};
-
-const fn bad_request(why: &'static str) -> Refusal {
-    Refusal {
-        status: StatusCode::BAD_REQUEST,
-        why,
-    }
-}
+const HTTP_2: Refusal = Refusal::bad_request("HTTP/2 is not supported here");
+const FRAGMENT: Refusal = Refusal::bad_request("the target has a fragment");
+const CHUNKS: Refusal = Refusal::bad_request("the end of the chunked body is invalid");
+const TARGET: Refusal = Refusal::target_too_long("the target has more than 65533 bytes");
+const FIELDS: Refusal = Refusal::head_too_large("the head has more than 256 fields");
+const SIZE: Refusal =
+    Refusal::head_too_large("the head has more bytes than DISPATCHER_HEADER_LIMIT");
 
 /// The latest request of a connection, as far as it came as one: what comes pipelined behind another
 /// request is not looked at. Where that was cut in two, what follows it is no request line, and says
@@ -85,31 +58,6 @@ enum Part {
     Trailers(u8),
     /// In something that is not looked at.
     Other,
-}
-
-/// The request line.
-#[derive(Debug, Default)]
-struct RequestLine {
-    /// How many bytes of it have come.
-    length: usize,
-    /// How many spaces were among them: the target is behind the first one.
-    spaces: usize,
-    /// The bytes of the target.
-    target: usize,
-    /// How many bytes behind the second space are those of the version.
-    version: usize,
-    has_fragment: bool,
-    is_preface: bool,
-    is_head: bool,
-}
-
-/// The part of a field's line that has come.
-#[derive(Debug, Default)]
-struct FieldLine {
-    length: usize,
-    /// How many of the first bytes are those of [`TRANSFER_ENCODING`].
-    alike: usize,
-    has_text: bool,
 }
 
 impl RequestScan {
@@ -154,8 +102,7 @@ impl RequestScan {
 
     /// Refuses a target with a fragment (RFC 9112 §3.2): it would go on without it.
     pub fn check(&self) -> Result<(), Refusal> {
-        let line = &self.state.lock().line;
-        match line.has_fragment && line.version == VERSION.len() {
+        match self.state.lock().line.has_fragment() {
             true => Err(FRAGMENT),
             false => Ok(()),
         }
@@ -164,9 +111,9 @@ impl RequestScan {
     /// Why the request can never be served, and whether a response to it has no body.
     pub fn refusal(&self) -> Option<(Refusal, bool)> {
         let state = self.state.lock();
-        let is_preface = state.line.is_preface && state.line.length >= PREFACE.len();
-        let refusal = is_preface.then_some(HTTP_2).or(state.refusal)?;
-        Some((refusal, state.line.is_head))
+        let line = &state.line;
+        let refusal = line.is_preface().then_some(HTTP_2).or(state.refusal)?;
+        Some((refusal, line.is_head()))
     }
 }
 
@@ -198,7 +145,7 @@ impl State {
 
     fn request_line(&mut self, byte: u8) -> Result<usize, Refusal> {
         // Empty lines before a request are skipped (RFC 9112 §2.2).
-        if self.line.length == 0 && b"\r\n".contains(&byte) {
+        if self.line.is_empty() && b"\r\n".contains(&byte) {
             return Ok(1);
         }
         self.head += 1;
@@ -206,7 +153,7 @@ impl State {
         if byte == b'\n' {
             self.part = Part::Field;
         }
-        match self.line.target > MAX_TARGET_BYTES {
+        match self.line.target_length() > MAX_TARGET_BYTES {
             true => Err(TARGET),
             false => Ok(1),
         }
@@ -220,9 +167,9 @@ impl State {
         self.field.read(&bytes[..count]);
         if end.is_some() {
             let line = std::mem::take(&mut self.field);
-            self.is_chunked |= line.alike == TRANSFER_ENCODING.len();
-            self.fields += usize::from(line.has_text);
-            if !line.has_text {
+            self.is_chunked |= line.is_transfer_encoding();
+            self.fields += usize::from(line.is_field());
+            if !line.is_field() {
                 self.part = match self.is_chunked {
                     true => Part::Chunks(Chunks::START),
                     false => Part::Other,
@@ -238,39 +185,6 @@ impl State {
             true => Err(FIELDS),
             false => Ok(count),
         }
-    }
-}
-
-impl RequestLine {
-    fn read(&mut self, byte: u8) {
-        match (self.spaces, byte) {
-            (_, b' ') => self.spaces += 1,
-            (1, byte) => {
-                self.target += 1;
-                self.has_fragment |= byte == b'#';
-            }
-            (2, byte) if VERSION.get(self.version) == Some(&byte) => self.version += 1,
-            _ => {}
-        }
-        let goes_on = |text: &[u8], is_it: bool| {
-            text.get(self.length)
-                .map_or(is_it, |held| *held == byte && (is_it || self.length == 0))
-        };
-        self.is_preface = goes_on(PREFACE, self.is_preface);
-        self.is_head = goes_on(HEAD, self.is_head);
-        self.length += 1;
-    }
-}
-
-impl FieldLine {
-    /// Follows `part`, which goes on to its end at most.
-    fn read(&mut self, part: &[u8]) {
-        let name = TRANSFER_ENCODING.get(self.length..).unwrap_or_default();
-        let pairs = name.iter().zip(part);
-        let alike = pairs.take_while(|(held, byte)| **held == byte.to_ascii_lowercase());
-        self.alike += alike.count();
-        self.has_text |= part.iter().any(|byte| !b"\r\n".contains(byte));
-        self.length += part.len();
     }
 }
 
@@ -371,16 +285,6 @@ mod tests {
                 let expected = (is_refused && is_chunked).then_some(CHUNKS.why);
                 assert_eq!(refusal(&request), expected, "{body:?}");
             }
-        }
-    }
-
-    #[test]
-    fn a_response_to_head_has_no_body() {
-        for (request, expected) in [("HEAD /#", true), ("HEADS /", false), ("GET /HEAD ", false)] {
-            let scan = RequestScan::new(6);
-            let _ = scan.read(format!("{request} HTTP/1.1\r\nA: b\r\n").as_bytes(), true);
-            let (_, is_head) = scan.refusal().expect("it is too long");
-            assert_eq!(is_head, expected, "{request}");
         }
     }
 }

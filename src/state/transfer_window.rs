@@ -29,9 +29,20 @@ impl TransferWindow {
         }
     }
 
-    /// Has the client moved too little, averaged over `limit`, which has passed?
-    pub(super) fn is_slow(&self, limit: Duration) -> bool {
+    /// The client has sent `count` bytes.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.moved += count as u64;
+        self.is_blocked = false;
+    }
+
+    /// Ends what is `held` where it began `limit` before `now`, and begins another where the client is waited
+    /// for still. Has it moved too little meanwhile?
+    pub(super) fn is_too_slow(held: &mut Option<Self>, now: Instant, limit: Duration) -> bool {
+        let Some(window) = held.filter(|window| now >= window.since + limit) else {
+            return false;
+        };
+        *held = window.is_blocked.then(|| Self::blocked(None));
         let slowest = (limit.as_millis() as u64 * SLOWEST_BYTES_A_SECOND / 1000).max(1);
-        self.is_blocked && self.moved < slowest
+        window.is_blocked && window.moved < slowest
     }
 }

@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -104,7 +104,9 @@ impl Upstream {
         inform: Option<Inform>,
         is_repeated: bool,
     ) -> Result<Response<Inbound>, Failure> {
-        let copy = (!is_repeated).then(|| repeatable(&request)).flatten();
+        let copy = (!is_repeated)
+            .then(|| request_body::repeatable(&request))
+            .flatten();
         let Some(again) = copy else {
             return self.send_anew(request, limit, inform).await;
         };
@@ -138,7 +140,7 @@ impl Upstream {
         request: Request<Outbound>,
         limit: Duration,
     ) -> Result<Upgrade, Failure> {
-        let again = repeatable(&request);
+        let again = request_body::repeatable(&request);
         let (connection, response) = match (self.ask_to_switch(request, limit).await, again) {
             (Err(Failure::Lost), Some(again)) => self.ask_to_switch(again, limit).await?,
             (asked, _) => asked?,
@@ -280,20 +282,4 @@ impl fmt::Display for Upstream {
             false => write!(formatter, "{}:{}", self.config.host, self.config.port),
         }
     }
-}
-
-/// A copy of a request that may be sent twice (RFC 9110 §9.2.2).
-fn repeatable(request: &Request<Outbound>) -> Option<Request<Outbound>> {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-    );
-    if !idempotent || !matches!(request.body(), Outbound::Empty) {
-        return None;
-    }
-    let mut copy = Request::new(Outbound::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -91,6 +92,22 @@ impl Body for Outbound {
             Self::Stream(incoming, ..) => incoming.size_hint(),
         }
     }
+}
+
+/// A copy of a request that may be sent twice (RFC 9110 §9.2.2).
+pub(super) fn repeatable(request: &Request<Outbound>) -> Option<Request<Outbound>> {
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    );
+    if !idempotent || !matches!(request.body(), Outbound::Empty) {
+        return None;
+    }
+    let mut copy = Request::new(Outbound::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 /// How far a client's body has come on its way to t3.
