@@ -29,10 +29,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long clients that are connected are still accepted after the shutdown: each learns by its next
 /// response that its connection ends. Nobody listens for as short as can be.
-const LEAVE_TIME: Duration = Duration::from_millis(200);
+const LEAVE_TIME: Duration = Duration::from_millis(400);
 
-/// How long a connection that was accepted at the very end has for its request.
-const LAST_REQUEST_TIME: Duration = Duration::from_millis(20);
+/// How long a connection that was accepted at the very end has for its request, and how often it is looked
+/// whether all of them have brought one.
+const LAST_REQUEST_TIME: Duration = Duration::from_millis(200);
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How long tasks may take to end after the cut.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -82,16 +84,23 @@ pub async fn run(
     start_background_tasks(&services, &tasks);
     let places = Arc::new(Places::new(services.limits.max_connections));
     let accepting = accept(&public, &services, &tasks, &places);
-    let delay = || match places.is_any_taken() {
-        true => delay.max(LEAVE_TIME),
-        false => delay,
+    let leave = async {
+        shutdown.await;
+        tasks.leave();
+        sleep(delay).await;
+        services.tunnels.drain();
+        if places.is_any_taken() {
+            sleep(LEAVE_TIME).await;
+        }
     };
-    accept_until(accepting, &tasks, shutdown, delay).await;
+    accept_until(accepting, leave).await;
     drop(public);
-    services.tunnels.drain();
-    if places.is_any_taken() {
-        sleep(LAST_REQUEST_TIME).await;
-    }
+    let last_requests = async {
+        while services.connections.is_any_new() {
+            sleep(LOOK_INTERVAL).await;
+        }
+    };
+    let _ = timeout(LAST_REQUEST_TIME, last_requests).await;
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");
@@ -142,21 +151,13 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     });
 }
 
-/// Is `accepting` until a time after `shutdown` that `delay` gives then, and at the end what waits in the backlog: it would be
-/// reset.
-async fn accept_until(
-    accepting: impl Future<Output = ()>,
-    tasks: &Tasks,
-    shutdown: impl Future<Output = ()>,
-    delay: impl FnOnce() -> Duration,
-) {
+/// Is `accepting` until `end`, and then what waits in the backlog: it would be reset.
+async fn accept_until(accepting: impl Future<Output = ()>, end: impl Future<Output = ()>) {
     let mut accepting = pin!(accepting);
     tokio::select! {
         () = &mut accepting => {}
-        () = shutdown => {}
+        () = end => {}
     }
-    tasks.leave();
-    let _ = timeout(delay(), &mut accepting).await;
     // Only a turn of the runtime tells what has come.
     yield_now().await;
     let _ = unconstrained(accepting).now_or_never();

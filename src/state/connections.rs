@@ -43,6 +43,11 @@ impl Connections {
         }
     }
 
+    /// Is there one on which nothing has come yet?
+    pub fn is_any_new(&self) -> bool {
+        self.0.lock().open.values().any(|held| held.is_new())
+    }
+
     /// Has the connection end that has been idle longest. False if none is idle.
     pub fn end_longest_idle(&self) -> bool {
         let mut state = self.0.lock();

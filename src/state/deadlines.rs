@@ -1,15 +1,14 @@
 //! The deadlines of one client connection: what it is doing, and until when it may. Pure.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::config::options::LimitsConfig;
+use crate::state::making_way::MakingWay;
 use crate::state::phase::Phase;
 use crate::state::transfer_window::TransferWindow;
 use crate::upstream::request_body::Upload;
@@ -23,8 +22,7 @@ pub struct Deadlines {
     limits: LimitsConfig,
     state: Mutex<Progress>,
     /// It makes way for another one, if it is idle still.
-    is_ended: AtomicBool,
-    waker: AtomicWaker,
+    making_way: MakingWay,
 }
 
 #[derive(Debug)]
@@ -60,8 +58,7 @@ impl Deadlines {
         Self {
             limits,
             state,
-            is_ended: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
+            making_way: MakingWay::default(),
         }
     }
 
@@ -87,29 +84,24 @@ impl Deadlines {
         self.state.lock().phase.idle_since()
     }
 
+    /// Has nothing come on it yet?
+    pub fn is_new(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::New(_))
+    }
+
     /// Has it end if it has been idle since then. False if it has not, or ends already.
     pub fn end_if_idle_since(&self, since: Instant) -> bool {
-        let is_idle = self.idle_since() == Some(since);
-        let is_new = is_idle && !self.is_ended.swap(true, Ordering::AcqRel);
-        if is_new {
-            self.waker.wake();
-        }
-        is_new
+        self.idle_since() == Some(since) && self.making_way.begin()
     }
 
     /// Is it to make way for another one? One that is not idle any more does not.
     pub fn is_ended(&self) -> bool {
-        let was_ended = self.is_ended.load(Ordering::Acquire);
-        let is_ended = was_ended && self.idle_since().is_some();
-        if was_ended {
-            self.is_ended.store(is_ended, Ordering::Release);
-        }
-        is_ended
+        self.making_way.goes_on(|| self.idle_since().is_some())
     }
 
     /// The task of `cx` is woken when the connection is to make way.
     pub fn wake_at_end(&self, cx: &Context<'_>) {
-        self.waker.register(cx.waker());
+        self.making_way.wake(cx);
     }
 
     /// Nothing came from the client although something was asked for.
@@ -124,8 +116,10 @@ impl Deadlines {
     pub fn wrote(&self, count: usize) {
         let mut state = self.state.lock();
         state.is_flushed = false;
-        let taking = state.taking.iter_mut();
-        taking.for_each(|window| window.moved += count as u64);
+        state
+            .taking
+            .iter_mut()
+            .for_each(|window| window.taken(count));
     }
 
     /// The client takes nothing at the moment.

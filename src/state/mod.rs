@@ -6,6 +6,7 @@ pub mod deadlines;
 pub mod failure;
 pub mod head_lines;
 pub mod held_memory;
+mod making_way;
 pub mod phase;
 pub mod places;
 pub mod request_scan;

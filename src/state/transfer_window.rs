@@ -35,6 +35,11 @@ impl TransferWindow {
         self.is_blocked = false;
     }
 
+    /// The client has taken `count` bytes.
+    pub(super) fn taken(&mut self, count: usize) {
+        self.moved += count as u64;
+    }
+
     /// Ends what is `held` where it began `limit` before `now`, and begins another where the client is waited
     /// for still. Has it moved too little meanwhile?
     pub(super) fn is_too_slow(held: &mut Option<Self>, now: Instant, limit: Duration) -> bool {

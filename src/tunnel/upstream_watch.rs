@@ -25,6 +25,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How soon it is asked again after it was found not to listen, when its tunnels have ended.
 const GONE_PAUSE: Duration = Duration::from_secs(2);
 
+/// How soon it is asked again after a connection broke off.
+const CLOSING_PAUSE: Duration = Duration::from_millis(100);
+
 /// How many connections may end at once, one after the other, before there is a pause: t3 keeps its own
 /// for 6 s.
 const SHORT_ONES: u32 = 3;
@@ -62,9 +65,11 @@ pub async fn close_with_t3(
                 readiness.doubt(Doubt::Lost);
                 sleep(GONE_PAUSE).await;
             }
-            Ok(None) | Err(_) => {
+            Ok(None) | Err(Failure::ResponseTimeout) => {
                 let _ = timeout(pause, readiness.wait_until_gone(seen)).await;
             }
+            // It may just be closing its listener, and what waited there was reset.
+            Err(_) => sleep(CLOSING_PAUSE).await,
         }
         short_ones = match since.elapsed() < SHORT {
             true => short_ones + 1,

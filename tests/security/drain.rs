@@ -255,8 +255,18 @@ async fn row_68_a_delay_comes_before_the_drain_and_everything_is_served_in_it() 
             "{:?}",
             start.elapsed()
         );
-        let refused = TcpStream::connect(addr).await.expect_err("nobody listens");
-        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let refused = async {
+            loop {
+                if let Err(error) = TcpStream::connect(addr).await {
+                    return error.kind();
+                }
+            }
+        };
+        let refused = tokio::time::timeout(PATIENCE, refused).await;
+        assert_eq!(
+            refused.expect("nobody listens"),
+            ErrorKind::ConnectionRefused
+        );
         world.dispatcher.drain().await;
     })
     .await;
