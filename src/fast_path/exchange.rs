@@ -1,5 +1,6 @@
 //! One eligible request on its way to t3, and its response on the way back.
 
+use http::header::CONNECTION;
 use tokio::time::Instant;
 
 use crate::fast_path::framing::BodyFraming;
@@ -102,8 +103,9 @@ impl<'a> Exchange<'a> {
         let id = request.id(&self.io.connection.unread, &self.services.request_ids);
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
-        let is_last = self.tasks.is_leaving();
-        let Some(message) = message(response, request.is_head, is_last) else {
+        let says_so = response.headers().contains_key(CONNECTION);
+        let is_last = says_so || self.tasks.is_leaving();
+        let Some(message) = message(response, request.is_head, is_last && !says_so) else {
             return ExchangeEnd::Last;
         };
         match self.io.write_client(&message).await {

@@ -1,5 +1,7 @@
 //! Whether t3 can be asked, the report of a request to it that failed, and the response to its client.
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -53,7 +55,13 @@ impl Services {
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
-            Failure::Busy => responses::refused(status, OVER_MEMORY.why, id),
+            Failure::Busy => {
+                let mut response = responses::refused(status, OVER_MEMORY.why, id);
+                // Its client makes room: that is no time to keep its connection.
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
             Failure::NoDescriptors(_) => responses::refused(status, "no descriptors left here", id),
             _ => unavailable::no_response(status, &upstream, error_format, id),
         }
