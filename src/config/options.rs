@@ -144,7 +144,7 @@ pub struct AccessConfig {
     #[arg(long, env = "DISPATCHER_WITHHOLD_COOKIES", value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_cookies)]
     pub withhold_cookies: Vec<NamePattern>,
 
-    /// Status of the page that reloads itself while t3 is not up; use 200 behind a proxy that
+    /// Status of the page that waits for t3 while it is not up; use 200 behind a proxy that
     /// replaces 5xx responses by its own pages.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
     pub waiting_status: StatusCode,

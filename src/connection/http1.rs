@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,7 +24,7 @@ use tracing::debug;
 use crate::connection::client_io::ClientIo;
 use crate::connection::{Watched, watch};
 use crate::fast_path::ClientConnection;
-use crate::http_rules::MAX_FIELDS;
+use crate::http_rules::{MAX_FIELDS, header_map};
 use crate::process::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::responses::message::message;
@@ -83,13 +83,7 @@ pub(super) async fn speak(
     let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();
-    if let Some((refusal, is_head)) = client.scan.refusal() {
-        // hyper knows of nothing but the end.
-        let ids = &services.request_ids;
-        let response = router::refused(refusal, &ids.numbered(ids.number()));
-        let message = message(response, is_head, false).unwrap_or_default();
-        let _ = timeout(REFUSAL_TIME, stream.write_all(&message)).await;
-    }
+    refuse(&mut stream, client, services).await;
     let opened = after.lock().take();
     match (opened, watched) {
         (_, Watched::Cut) => HttpEnd::Cut,
@@ -106,6 +100,17 @@ pub(super) async fn speak(
     }
 }
 
+/// Writes the refusal of what can never be served, where there is one: hyper knows of nothing but the end.
+async fn refuse(stream: &mut TcpStream, client: &Client, services: &Services) {
+    let Some((refusal, is_head)) = client.scan.refusal() else {
+        return;
+    };
+    let ids = &services.request_ids;
+    let response = router::refused(refusal, &ids.numbered(ids.number()));
+    let message = message(response, is_head, false).unwrap_or_default();
+    let _ = timeout(REFUSAL_TIME, stream.write_all(&message)).await;
+}
+
 /// What follows the last response, where it is a 101.
 type AfterLast = Arc<Mutex<Option<AfterSwitch>>>;
 
@@ -120,7 +125,7 @@ async fn answer(
     let headers = routed.response.headers_mut();
     let is_last = services.tasks.is_leaving() || client.is_on_spare_place;
     if is_last && !headers.contains_key(CONNECTION) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        header_map::close(headers);
     }
     if headers.contains_key(CONNECTION) {
         // Closed, or another protocol: what comes after this is no request.

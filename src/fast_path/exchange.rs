@@ -135,7 +135,7 @@ impl<'a> Exchange<'a> {
         let unclear = |_| ExchangeFailure::Failed(Failure::Unclear);
         let here = body.follow(rest).map_err(unclear)?;
         if body.is_long() && self.services.memory.is_short() {
-            return Err(ExchangeFailure::Failed(Failure::Busy));
+            return Err(ExchangeFailure::Failed(Failure::OverMemory));
         }
         self.count(request, head.status, now);
         to_client.extend_from_slice(&rest[..here]);

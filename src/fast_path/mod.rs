@@ -62,16 +62,17 @@ pub async fn serve(
     services: &Services,
     tasks: &Tasks,
 ) -> FastPathEnd {
-    // What may be a file is looked at on its way back, or is cached here.
-    let files_are_eligible = !services.assets.is_on();
     let (access, ids) = (&services.access, &services.request_ids);
     let is_settled = |cookies: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
         let name = services.readiness.cookie_name();
-        let owners = services.pairing.owners();
-        owners.is_settled(cookies, &name, identity)
+        services
+            .pairing
+            .owners()
+            .is_settled(cookies, &name, identity)
     };
     let peer = client.peer.ip();
-    let rules = Rules::new(access, ids, peer, files_are_eligible, &is_settled);
+    // What may be a file is looked at on its way back, or is cached here.
+    let rules = Rules::new(access, ids, peer, !services.assets.is_on(), &is_settled);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {
@@ -81,17 +82,10 @@ pub async fn serve(
         }
         let arrived = Instant::now();
         let mut to_upstream = buffers::take();
-        let is_ready = services.readiness.is_surely_up() && access.is_fresh(arrived);
-        let request = match is_ready {
-            true => rewrite(&connection.unread, &rules, &mut to_upstream),
-            false => None,
-        };
-        let Some(request) = request else {
+        let unread = &connection.unread;
+        let eligible = eligible(unread, &rules, services, arrived, &mut to_upstream).await;
+        let Some((request, upstream)) = eligible else {
             buffers::give(to_upstream);
-            client.deadlines.head_began(arrived);
-            return FastPathEnd::Ineligible;
-        };
-        let Some(upstream) = ConnectionToT3::get(services, arrived).await else {
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
@@ -108,6 +102,21 @@ pub async fn serve(
         connection.unread.drain(..request.length);
         client.deadlines.exchange_ended();
     }
+}
+
+/// The request that `unread` begins with, whose head for t3 is written `to_upstream`, and a connection for it:
+/// where it is eligible, and t3 surely there.
+async fn eligible<'a>(
+    unread: &[u8],
+    rules: &Rules<'_>,
+    services: &'a Services,
+    now: Instant,
+    to_upstream: &mut Vec<u8>,
+) -> Option<(EligibleRequest, ConnectionToT3<'a>)> {
+    let is_ready = services.readiness.is_surely_up() && services.access.is_fresh(now);
+    let request = is_ready.then(|| rewrite(unread, rules, to_upstream));
+    let request = request.flatten()?;
+    Some((request, ConnectionToT3::get(services, now).await?))
 }
 
 /// A connection to t3 for one exchange.

@@ -7,6 +7,11 @@ use crate::http_rules::grammar::{decimal, list_members};
 use crate::http_rules::header_policy::{Disposition, Field, HeaderPolicy};
 use crate::http_rules::name_pattern::canonical;
 
+/// Has the connection end after the message (RFC 9112 §9.6).
+pub fn close(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts
 /// trailers still says so, each as a field of the next hop.
 pub fn strip_request(headers: &mut HeaderMap) {

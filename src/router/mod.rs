@@ -11,7 +11,7 @@ pub mod session;
 pub mod upgrade;
 pub mod upstream_call;
 
-use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ALLOW, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -160,7 +160,7 @@ impl Router<'_> {
         if is_chunked && !headers.contains_key(UPGRADE) {
             // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
             // sent both must not go on (RFC 9112 §6.1).
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            header_map::close(headers);
         }
     }
 
@@ -215,7 +215,7 @@ pub fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
     debug!(why = refusal.why, request_id = %id, "request refused");
     let mut response = responses::refused(refusal.status, refusal.why, id);
     let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    header_map::close(headers);
     match refusal.status {
         // RFC 9110 §15.5.6, §15.5.22.
         StatusCode::METHOD_NOT_ALLOWED => {

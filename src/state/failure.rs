@@ -1,10 +1,9 @@
 //! Whether t3 can be asked, the report of a request to it that failed, and the response to its client.
 
-use http::HeaderValue;
-use http::header::CONNECTION;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::http_rules::header_map;
 use crate::http_rules::request_id::RequestId;
 use crate::limited;
 use crate::metrics::requests::NoAnswer;
@@ -55,11 +54,10 @@ impl Services {
         match failure {
             // A client that cut its own body short reads no more; t3 is not to blame.
             Failure::RequestBody => responses::refused(status, "incomplete request body", id),
-            Failure::Busy => {
+            Failure::OverMemory => {
                 let mut response = responses::refused(status, OVER_MEMORY.why, id);
                 // Its client makes room: that is no time to keep its connection.
-                let headers = response.headers_mut();
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+                header_map::close(response.headers_mut());
                 response
             }
             Failure::NoDescriptors(_) => responses::refused(status, "no descriptors left here", id),
@@ -86,7 +84,7 @@ impl Services {
     /// A connection was ended, as no memory was left for its client.
     pub fn over_memory(&self) {
         self.metrics.no_answer(NoAnswer::Memory);
-        limited!(WARN, "a client's connection is ended"; cause = %Failure::Busy);
+        limited!(WARN, "a client's connection is ended"; cause = %Failure::OverMemory);
     }
 
     /// The response while t3 is not up.

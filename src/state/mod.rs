@@ -99,17 +99,13 @@ impl Services {
             tasks.clone(),
             config.listen.port,
         ));
-        // A run of the t3 CLI takes most of the memory that a container has (contract §1).
-        let cli = Arc::clone(&pairing);
-        let should_yield = Box::new(move || cli.runs_cli());
-        let frame_ancestors = config.frame_ancestors;
         let assets = StaticAssets::new(
             config.assets,
-            frame_ancestors.clone(),
+            config.frame_ancestors.clone(),
             &upstream,
             tasks,
             &metrics,
-            should_yield,
+            while_cli_runs(&pairing),
         );
         Ok(Self {
             access,
@@ -117,7 +113,7 @@ impl Services {
             timing: config.timing,
             fast_path: config.fast_path,
             assets,
-            frame_ancestors,
+            frame_ancestors: config.frame_ancestors,
             upstream,
             readiness,
             pairing,
@@ -131,4 +127,10 @@ impl Services {
             metrics,
         })
     }
+}
+
+/// Is the t3 CLI running? It takes most of the memory that a container has (contract §1).
+fn while_cli_runs(pairing: &Arc<Pairing>) -> Box<dyn Fn() -> bool + Send + Sync> {
+    let pairing = Arc::clone(pairing);
+    Box::new(move || pairing.runs_cli())
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use http::StatusCode;
 
+use crate::http_rules::MAX_FIELDS;
 use crate::metrics::requests::NoAnswer;
 use crate::process::descriptors;
 use crate::upstream::connection::NoResponse;
@@ -36,7 +37,7 @@ pub enum Failure {
     Unclear,
     /// The head of the response passes a limit.
     #[error(
-        "a response's head of more than 256 fields, or more bytes than DISPATCHER_HEADER_LIMIT"
+        "a response's head of more than {MAX_FIELDS} fields, or more bytes than DISPATCHER_HEADER_LIMIT"
     )]
     HeadTooLarge,
     /// The body of a response to the dispatcher itself was cut short or too long.
@@ -47,7 +48,7 @@ pub enum Failure {
     NoDescriptors(io::Error),
     /// Clients hold what may be held for them.
     #[error("the memory for clients is in use")]
-    Busy,
+    OverMemory,
     /// The client's own body ended in an error.
     #[error("the request's body was cut short")]
     RequestBody,
@@ -59,7 +60,7 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::NoDescriptors(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OverMemory | Self::NoDescriptors(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_)
             | Self::Broken(_)
             | Self::Lost
@@ -88,7 +89,7 @@ impl Failure {
     pub fn is_of_t3(&self) -> bool {
         !matches!(
             self,
-            Self::Busy | Self::NoDescriptors(_) | Self::RequestBody
+            Self::OverMemory | Self::NoDescriptors(_) | Self::RequestBody
         )
     }
 
@@ -101,7 +102,7 @@ impl Failure {
             Self::UnaskedSwitch | Self::Unclear | Self::HeadTooLarge | Self::Unreadable => {
                 Some(NoAnswer::Unusable)
             }
-            Self::Busy => Some(NoAnswer::Memory),
+            Self::OverMemory => Some(NoAnswer::Memory),
             Self::NoDescriptors(_) => Some(NoAnswer::Descriptors),
             Self::RequestBody => None,
         }

@@ -30,7 +30,7 @@ pub async fn forward(
 ) -> Result<Response<Inbound>, Failure> {
     let is_refused = |body: SizeHint| is_long(&body) && upstream.memory.is_short();
     if is_refused(request.body().size_hint()) {
-        return Err(Failure::Busy);
+        return Err(Failure::OverMemory);
     }
     // An HTTP/1.0 client knows no interim responses (RFC 9110 §15.2).
     let inform = (request.version() == Version::HTTP_11).then(|| inform(interim));
@@ -38,7 +38,7 @@ pub async fn forward(
     let request = to_upstream(request);
     let response = upstream.send(request, limit, inform, is_repeated).await?;
     if !response.body().is_end_stream() && is_refused(response.body().size_hint()) {
-        return Err(Failure::Busy);
+        return Err(Failure::OverMemory);
     }
     Ok(to_client(response, accepts_trailers))
 }

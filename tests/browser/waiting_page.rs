@@ -31,6 +31,14 @@ const BROKEN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n";
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\
     Content-Length: 23\r\n\r\n<title>the page</title>";
 
+/// A world in which a page is shown the one that waits after a moment.
+async fn impatient_world() -> World {
+    World::timed(&[], |timing| {
+        timing.page_patience = Duration::from_millis(300);
+    })
+    .await
+}
+
 /// How many documents of `path` the tab has received.
 fn loads(page: &Page, addr: SocketAddr, path: &str) -> usize {
     let url = format!("http://{addr}{path}");
@@ -46,10 +54,7 @@ async fn a_page_that_waits_opens_the_cockpit_whatever_happens_meanwhile() {
     let Some(browser) = Browser::launch().await else {
         return;
     };
-    let world = World::timed(&[], |timing| {
-        timing.page_patience = Duration::from_millis(300)
-    })
-    .await;
+    let world = impatient_world().await;
     let addr = world.addr();
     let World {
         standin,
@@ -113,10 +118,7 @@ async fn it_reloads_where_no_script_runs_and_is_readable_on_a_phone_in_the_dark(
     let Some(browser) = Browser::launch().await else {
         return;
     };
-    let world = World::timed(&[], |timing| {
-        timing.page_patience = Duration::from_millis(300)
-    })
-    .await;
+    let world = impatient_world().await;
     let addr = world.addr();
     let World { standin, .. } = world;
     standin.kill();
@@ -201,10 +203,7 @@ async fn a_sign_in_that_is_asked_for_meanwhile_is_shown() {
     let Some(browser) = Browser::launch().await else {
         return;
     };
-    let world = World::timed(&[], |timing| {
-        timing.page_patience = Duration::from_millis(300)
-    })
-    .await;
+    let world = impatient_world().await;
     let gate = Gate::before(world.addr()).await;
     let World { standin, .. } = world;
     standin.kill();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::common::{PAGE, request};
 use crate::outpost::APPLICATION;
-use crate::stack::{CONNECTED, PATIENCE, Stack, sign_in};
+use crate::stack::{CONNECTED, PATIENCE, Stack};
 
 /// How long a client waits between two requests.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -35,10 +35,7 @@ async fn a_restart_of_t3_is_lived_through_by_an_open_tab_and_waited_for_by_a_new
     let Some(browser) = stack.door.browser().await else {
         return stack.finish().await;
     };
-    let page = browser.page().await;
-    page.navigate(&stack.url("/")).await;
-    sign_in(&page, "ada@example.org").await;
-    page.wait_for(CONNECTED, PATIENCE).await;
+    let page = stack.signed_in(&browser).await;
     let sockets = page.events("Network.webSocketCreated").len();
     let start = Instant::now();
     stack.door.t3.end(Signal::TERM).await;

@@ -124,10 +124,7 @@ async fn a_gate_s_session_that_ends_under_an_open_tab_costs_a_reload() {
     let Some(browser) = stack.door.browser().await else {
         return stack.finish().await;
     };
-    let page = browser.page().await;
-    page.navigate(&stack.url("/")).await;
-    sign_in(&page, "ada@example.org").await;
-    page.wait_for(CONNECTED, PATIENCE).await;
+    let page = stack.signed_in(&browser).await;
     stack.door.outpost.end_sessions();
     let fetched =
         "fetch('/api/auth/session', { redirect: 'manual' }).then(response => response.type)";

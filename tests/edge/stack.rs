@@ -139,6 +139,15 @@ impl Stack {
         format!("https://{APPLICATION}:{}{path}", self.traefik.secure.port())
     }
 
+    /// A new tab in which somebody has signed in, and whose cockpit is live.
+    pub(crate) async fn signed_in(&self, browser: &Browser) -> Page {
+        let page = browser.page().await;
+        page.navigate(&self.url("/")).await;
+        sign_in(&page, "ada@example.org").await;
+        page.wait_for(CONNECTED, PATIENCE).await;
+        page
+    }
+
     pub(crate) async fn finish(self) {
         drop(self.traefik);
         self.door.finish().await;
