@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::io::Errno;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::limited;
+use crate::process::descriptors;
 use crate::process::own_thread::on_own_thread;
 
 /// The maximum length of a file, in bytes.
@@ -147,7 +147,7 @@ impl<T> LookedAt<T> {
         let mut held = self.held.lock();
         (held.looked, held.looking) = (began, None);
         let is_first = held.content.is_none();
-        if !is_first && read.as_ref().is_err_and(is_of_this_process) {
+        if !is_first && read.as_ref().is_err_and(descriptors::are_out) {
             return Ok(false);
         }
         let content = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
@@ -182,14 +182,6 @@ fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
         true => Err(io::ErrorKind::FileTooLarge.into()),
         false => Ok(content),
     }
-}
-
-/// Does it say nothing about the file? This process, or the machine, has no descriptor left.
-fn is_of_this_process(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE)
-    )
 }
 
 /// Without its value, which may be secret.

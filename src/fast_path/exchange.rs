@@ -103,9 +103,8 @@ impl<'a> Exchange<'a> {
         let id = request.id(&self.io.connection.unread, &self.services.request_ids);
         let response = self.services.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
-        let says_so = response.headers().contains_key(CONNECTION);
-        let is_last = says_so || self.tasks.is_leaving();
-        let Some(message) = message(response, request.is_head, is_last && !says_so) else {
+        let is_last = self.tasks.is_leaving() || response.headers().contains_key(CONNECTION);
+        let Some(message) = message(response, request.is_head, is_last) else {
             return ExchangeEnd::Last;
         };
         match self.io.write_client(&message).await {

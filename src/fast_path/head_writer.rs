@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::fast_path::header_lines::HeaderLine;
+use crate::http_rules::grammar::write_line;
 
 /// A copy of a head under way.
 #[derive(Debug)]
@@ -45,14 +46,6 @@ impl<'a> HeadWriter<'a> {
         self.to.extend_from_slice(&self.message[self.run.clone()]);
         self.run = 0..0;
     }
-}
-
-/// Writes a line of `name` and `value` to the end of `to`.
-pub(super) fn write_line(name: &[u8], value: &[u8], to: &mut Vec<u8>) {
-    to.extend_from_slice(name);
-    to.extend_from_slice(b": ");
-    to.extend_from_slice(value);
-    to.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

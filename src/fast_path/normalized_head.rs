@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 
 use httparse::Status;
 
-use crate::fast_path::head_writer::write_line;
 use crate::http_rules::MAX_FIELDS;
+use crate::http_rules::grammar::write_line;
 
 /// What the bytes from t3 begin with.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,11 +3,12 @@
 use http::header::CONTENT_SECURITY_POLICY;
 
 use crate::fast_path::framing::{BodyFraming, FramingFields};
-use crate::fast_path::head_writer::{self, HeadWriter};
+use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
 use crate::http_rules::chunks::Chunks;
 use crate::http_rules::frame_ancestors::FrameAncestors;
+use crate::http_rules::grammar::write_line;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
 use crate::http_rules::{MAX_FIELDS, cookies};
@@ -148,7 +149,7 @@ impl<'a> CanonicalHead<'a> {
         };
         if let Some(line) = context.frame_ancestors.line_for(&self.lines) {
             let name = CONTENT_SECURITY_POLICY.as_str().as_bytes();
-            head_writer::write_line(name, line.as_bytes(), to_client);
+            write_line(name, line.as_bytes(), to_client);
         }
         let is_last = context.is_last || body == BodyFraming::UntilClose;
         if is_last {

@@ -1,15 +1,24 @@
 //! The header policy applied to a `HeaderMap`: hyper's way. Pure.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
+use http::{HeaderMap, StatusCode, Version};
 
-use crate::http_rules::grammar::{decimal, list_members};
+use crate::http_rules::grammar::{decimal, list_members, write_line};
 use crate::http_rules::header_policy::{Disposition, Field, HeaderPolicy};
 use crate::http_rules::name_pattern::canonical;
 
 /// Has the connection end after the message (RFC 9112 §9.6).
 pub fn close(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Writes the head of a response to the end of `to`, without the empty line that ends it.
+pub fn write_head(status: StatusCode, headers: &HeaderMap, to: &mut Vec<u8>) {
+    let reason = status.canonical_reason().unwrap_or_default();
+    to.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).as_bytes());
+    for (name, value) in headers {
+        write_line(name.as_str().as_bytes(), value.as_bytes(), to);
+    }
 }
 
 /// Removes the client's hop from a request. A chunked body stays chunked, and a client that accepts

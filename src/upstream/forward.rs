@@ -1,6 +1,5 @@
 //! A request forwarded to t3 and its response brought back, each without the fields of the other's hop.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -116,13 +115,7 @@ impl Interim {
     /// Queues the head of an interim response.
     pub fn push(&self, status: StatusCode, headers: &HeaderMap) {
         let mut head = Vec::with_capacity(128);
-        let reason = status.canonical_reason().unwrap_or_default();
-        let _ = write!(head, "HTTP/1.1 {} {reason}\r\n", status.as_str());
-        for (name, value) in headers {
-            let _ = write!(head, "{name}: ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
+        header_map::write_head(status, headers, &mut head);
         head.extend_from_slice(b"\r\n");
         self.bytes.lock().extend_from_slice(&head);
         self.waiting.store(true, Ordering::Release);
