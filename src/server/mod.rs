@@ -1,5 +1,6 @@
 //! Accepts connections, serves each in a task, and drains under a deadline.
 
+mod last_connections;
 pub mod metrics_endpoint;
 
 use std::future::Future;
@@ -33,7 +34,7 @@ const LEAVE_TIME: Duration = Duration::from_millis(400);
 
 /// How long a connection that was accepted at the very end has for its request, and how often it is looked
 /// whether all of them have brought one.
-const LAST_REQUEST_TIME: Duration = Duration::from_millis(200);
+const LAST_REQUEST_TIME: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// How long tasks may take to end after the cut.
@@ -93,7 +94,7 @@ pub async fn run(
             sleep(LEAVE_TIME).await;
         }
     };
-    accept_until(accepting, leave).await;
+    accept_until(accepting, leave, &public).await;
     drop(public);
     let last_requests = async {
         while services.connections.is_any_new() {
@@ -151,13 +152,18 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     });
 }
 
-/// Is `accepting` until `end`, and then what waits in the backlog: it would be reset.
-async fn accept_until(accepting: impl Future<Output = ()>, end: impl Future<Output = ()>) {
+/// Is `accepting` from `listener` until `end`, and then what waits in the backlog: it would be reset.
+async fn accept_until(
+    accepting: impl Future<Output = ()>,
+    end: impl Future<Output = ()>,
+    listener: &TcpListener,
+) {
     let mut accepting = pin!(accepting);
     tokio::select! {
         () = &mut accepting => {}
         () = end => {}
     }
+    last_connections::let_no_more_come(listener);
     // Only a turn of the runtime tells what has come.
     yield_now().await;
     let _ = unconstrained(accepting).now_or_never();
@@ -177,6 +183,7 @@ async fn accept(
                 let Some(place) = places.take().await else {
                     return;
                 };
+                services.connections.accepted();
                 let (services, serving) = (Arc::clone(services), tasks.clone());
                 if !place.is_spare() {
                     tasks.detach(connection::serve(stream, peer, services, serving, place));

@@ -18,6 +18,8 @@ pub struct Connections(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     next_number: u64,
+    /// How many were accepted and are not open yet: their tasks have not run.
+    accepted: usize,
     open: HashMap<u64, Arc<Deadlines>>,
     /// Those that were idle longest when all were looked at, the longest at the end, and since when.
     longest: Vec<(Instant, Weak<Deadlines>)>,
@@ -31,11 +33,17 @@ pub struct OpenConnection<'a> {
 }
 
 impl Connections {
-    /// Adds the connection of `deadlines`.
+    /// Counts a connection that was accepted, and is going to be opened.
+    pub fn accepted(&self) {
+        self.0.lock().accepted += 1;
+    }
+
+    /// Adds the connection of `deadlines`, one of those that were accepted.
     pub fn open(&self, deadlines: &Arc<Deadlines>) -> OpenConnection<'_> {
         let mut state = self.0.lock();
         let number = state.next_number;
         state.next_number += 1;
+        state.accepted = state.accepted.saturating_sub(1);
         state.open.insert(number, Arc::clone(deadlines));
         OpenConnection {
             connections: self,
@@ -45,7 +53,8 @@ impl Connections {
 
     /// Is there one on which nothing has come yet?
     pub fn is_any_new(&self) -> bool {
-        self.0.lock().open.values().any(|held| held.is_new())
+        let state = self.0.lock();
+        state.accepted > 0 || state.open.values().any(|held| held.is_new())
     }
 
     /// Has the connection end that has been idle longest. False if none is idle.
@@ -105,6 +114,8 @@ mod tests {
             advance(Duration::from_secs(1)).await;
             all.push(Arc::new(Deadlines::new(LimitsConfig::default())));
         }
+        all.iter().for_each(|_| connections.accepted());
+        assert!(connections.is_any_new(), "before they are open");
         let open: Vec<_> = all.iter().map(|held| connections.open(held)).collect();
         // The first one is in a request, and the second one has just had one.
         all[0].exchange_began(None);
@@ -123,6 +134,7 @@ mod tests {
         }
         assert!(!connections.end_longest_idle(), "only one that is busy");
         drop(open);
+        assert!(!connections.is_any_new());
         assert!(connections.0.lock().open.is_empty());
     }
 }

@@ -1,0 +1,59 @@
+//! The last connections before the listener is closed: none comes after those that are still accepted.
+
+use socket2::{SockFilter, SockRef};
+use tokio::net::TcpListener;
+
+/// Instructions of the classic Berkeley Packet Filter (Linux, `Documentation/networking/filter.rst`).
+const LOAD_BYTE: u16 = 0x30;
+const AND: u16 = 0x54;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+/// Where a TCP header has its flags, and two of them (RFC 9293 section 3.1).
+const FLAGS: u32 = 13;
+const SYN: u32 = 0x02;
+const ACK: u32 = 0x10;
+
+/// Drops segments that begin a connection, and takes all others.
+const NO_NEW: [SockFilter; 5] = [
+    SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+    SockFilter::new(AND, 0, 0, SYN | ACK),
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+    SockFilter::new(RETURN, 0, 0, 0),
+    SockFilter::new(RETURN, 0, 0, u32::MAX),
+];
+
+/// Has the system drop whatever begins another connection to `listener`, as if it had been lost on the way:
+/// the client's system sends it again a second later, to who listens then. A connection that the system
+/// takes after the last one was accepted is reset when the listener is closed, with the request on it. Where
+/// the system has no such filter, that can still happen.
+pub(super) fn let_no_more_come(listener: &TcpListener) {
+    let _ = SockRef::from(listener).attach_filter(&NO_NEW);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_come_is_accepted_and_nothing_comes_after_it() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(host).await.expect("a free port");
+            let addr = listener.local_addr().expect("bound");
+            let before = TcpStream::connect(addr).await.expect("a listener");
+            let_no_more_come(&listener);
+            let next = timeout(Duration::from_millis(100), TcpStream::connect(addr));
+            assert!(next.await.is_err(), "neither taken nor refused");
+            let (_, peer) = listener.accept().await.expect("the one before");
+            assert_eq!(peer, before.local_addr().expect("connected"));
+            drop(listener);
+            let next = TcpStream::connect(addr).await.expect_err("nobody listens");
+            assert_eq!(next.kind(), std::io::ErrorKind::ConnectionRefused);
+        }
+    }
+}
