@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use crate::access::allow_list::AllowList;
 use crate::access::identity::Browser;
 use crate::access::secret_file::SecretFile;
-use crate::config::options::AccessConfig;
+use crate::config::access_options::AccessConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::forwarded::Scheme;
 use crate::http_rules::gates::GateCredentials;

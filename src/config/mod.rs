@@ -1,5 +1,6 @@
 //! The command line: options from flags and environment, as the typed values that each part takes.
 
+pub mod access_options;
 pub mod allow_options;
 pub mod cli_options;
 pub mod options;
@@ -12,9 +13,9 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::config::access_options::AccessConfig;
 use crate::config::options::{
-    AccessConfig, AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig,
-    UpstreamConfig,
+    AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
 };
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
