@@ -48,12 +48,9 @@ fn row(option: &Arg) -> String {
     let help = option.get_long_help().or(option.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let given = option.get_default_values().first();
-    // It would end the cell of the table.
-    let given = given.map(|default| default.to_string_lossy().replace('|', "\\|"));
+    let given = given.map(|default| in_cell(&default.to_string_lossy()));
     let (mut what, default) = match (help.split_once(DEFAULT), given) {
-        (Some((what, default)), None) => {
-            (what.to_owned(), default.trim_end_matches(']').to_owned())
-        }
+        (Some((what, default)), None) => (what.to_owned(), in_cell(default.trim_end_matches(']'))),
         (_, Some(default)) => (help, format!("`{default}`")),
         (None, None) => (help, "none".to_owned()),
     };
@@ -63,6 +60,11 @@ fn row(option: &Arg) -> String {
         }
     }
     format!("| `--{flag}` | `{variable}` | {values} | {default} | {what} |\n")
+}
+
+/// `text` without what would end the cell of the table.
+fn in_cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 /// The values that there are to choose from, or a name for all of them.

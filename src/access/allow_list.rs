@@ -12,6 +12,9 @@ use crate::config::allow_options::AllowConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::HeaderView;
 
+/// The character between two groups, where neither an option nor a gate says another.
+const GROUPS_SEPARATOR: u8 = b'|';
+
 /// Everybody whom one of the options lets in.
 #[derive(Debug)]
 pub(super) struct AllowList {
@@ -44,7 +47,7 @@ impl AllowList {
             .allowed_groups
             .clone()
             .zip(config.groups_header.clone());
-        if users.is_none() && file.is_none() && groups.is_none() {
+        if users.is_none() && file.is_none() && config.allowed_groups.is_none() {
             return None;
         }
         let entries = users.unwrap_or_default().iter();
@@ -61,7 +64,7 @@ impl AllowList {
             groups: groups.map(|(allowed, header)| Groups {
                 allowed,
                 header,
-                separator: config.groups_separator,
+                separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
             }),
         })
     }

@@ -11,15 +11,17 @@ use sha2::{Digest, Sha256};
 
 use crate::http_rules::HeaderView;
 
-/// The one non-empty value of exactly `name`, as text; none where it is missing, empty or repeated.
-/// Only SP and HTAB around it are not part of it (RFC 9110 §5.6.3).
+/// The one non-empty value of exactly `name`, as text without the `prefix` before it; none where it is
+/// missing, empty, repeated, or has not that prefix. Only SP and HTAB around it are not part of it (RFC
+/// 9110 §5.6.3).
 ///
 /// The text is exact: two values have the same text only if they are equal byte for byte.
 pub fn stated<'a>(
     header: &'a (impl HeaderView + ?Sized),
     name: &'a HeaderName,
+    prefix: &str,
 ) -> Option<Cow<'a, str>> {
-    let value = trimmed(header.single(name)?);
+    let value = trimmed(header.single(name)?).strip_prefix(prefix.as_bytes())?;
     (!value.is_empty()).then(|| text_of(value))
 }
 
@@ -177,7 +179,36 @@ mod tests {
                 let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
                 headers.append(HeaderName::from_static(field), value);
             }
-            assert_eq!(stated(&headers, &name).as_deref(), expected, "{lines:?}");
+            let found = stated(&headers, &name, "");
+            assert_eq!(found.as_deref(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_without_its_prefix_is_nobody() {
+        let name = HeaderName::from_static("x-goog-authenticated-user-email");
+        for (value, expected) in [
+            ("accounts.google.com:ada@h.test", Some("ada@h.test")),
+            (" accounts.google.com:ada@h.test\t", Some("ada@h.test")),
+            ("accounts.google.com:a:b", Some("a:b")),
+            (
+                "accounts.google.com:accounts.google.com:ada",
+                Some("accounts.google.com:ada"),
+            ),
+            ("accounts.google.com:", None),
+            ("accounts.google.com", None),
+            ("ada@h.test", None),
+            (":ada@h.test", None),
+            ("Accounts.google.com:ada@h.test", None),
+            ("xaccounts.google.com:ada@h.test", None),
+            ("accounts.google.com.evil.test:ada@h.test", None),
+            ("securetoken.google.com/project:ada@h.test", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(&name, value.parse().expect("a value"));
+            let found = stated(&headers, &name, "accounts.google.com:");
+            assert_eq!(found.as_deref(), expected, "{value}");
         }
     }
 

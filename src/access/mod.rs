@@ -83,11 +83,12 @@ impl AccessPolicy {
     /// # Errors
     /// Where the shared secret's file cannot be read.
     pub fn new(config: AccessConfig, timing: Timing) -> io::Result<Self> {
+        let config = config.with_gate();
         let secret = config.secret_file.as_deref();
         let secret = secret
             .map(|path| SecretFile::open(path, timing.file_reread))
             .transpose()?;
-        if config.identity_header.is_some() && !is_proven(&config) {
+        if config.identity_header.is_some() && !config.is_proven() {
             warnings::unproven_identities();
         }
         let names_persons = [&config.identity_header, &config.allow.groups_header];
@@ -113,7 +114,7 @@ impl AccessPolicy {
         let header = self.config.identity_header.as_ref();
         let stated = header
             .filter(|_| is_trusted)
-            .and_then(|name| identity::stated(fields, name));
+            .and_then(|name| identity::stated(fields, name, self.config.identity_prefix));
         let (standing, identity) = match stated {
             Some(stated) => self.known(stated, fields),
             None => (self.standing_of_nobody(peer), None),
@@ -122,7 +123,7 @@ impl AccessPolicy {
             is_trusted,
             gate_credentials: GateCredentials::of(
                 header.filter(|_| identity.is_some()),
-                is_proven(&self.config),
+                self.config.is_proven(),
             ),
             identity,
             standing,
@@ -237,11 +238,6 @@ impl AccessPolicy {
             false => Standing::Unidentified,
         }
     }
-}
-
-/// Does a trusted peer prove that it is the gate?
-fn is_proven(config: &AccessConfig) -> bool {
-    config.secret_file.is_some() || config.trusted_proxies.is_some()
 }
 
 impl Visitor {

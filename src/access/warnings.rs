@@ -8,9 +8,9 @@ use tracing::warn;
 /// What it means to trust everybody who can connect.
 pub(super) fn unproven_identities() {
     warn!(
-        "DISPATCHER_IDENTITY_HEADER counts from whoever can connect: any pod, and any client on a \
-         path that was carved out of single sign-on, can claim to be anybody and gets a session, by \
-         healing on /ws and /api too; set DISPATCHER_SECRET_FILE, or DISPATCHER_TRUSTED_PROXIES"
+        "the identity header counts from whoever can connect: any pod, and any client on a path that \
+         was carved out of single sign-on, can claim to be anybody and gets a session, by healing on \
+         /ws and /api too; set DISPATCHER_SECRET_FILE, or DISPATCHER_TRUSTED_PROXIES"
     );
 }
 
@@ -20,7 +20,7 @@ pub(super) fn unidentified(peer: IpAddr, host: Option<&HeaderValue>) {
         %peer,
         ?host,
         "a page load is not paired: it came from another machine, through a proxy, or for a name that \
-         is not this machine's. Open localhost, or set DISPATCHER_IDENTITY_HEADER to the header by \
-         which single sign-on says who it let through"
+         is not this machine's. Open localhost, or set DISPATCHER_GATE to the single sign-on gate in \
+         front, or DISPATCHER_IDENTITY_HEADER to the header by which it says who it let through"
     );
 }

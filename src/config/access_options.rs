@@ -2,22 +2,35 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 use crate::config::allow_options::AllowConfig;
+use crate::config::gate_options::Gate;
 use crate::config::parse;
 use crate::http_rules::name_pattern::NamePattern;
 
 /// Who is let in, and the status of the page for a person who has to wait.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Access")]
+#[command(
+    next_help_heading = "Access",
+    group = ArgGroup::new("identity_source").args(["gate", "identity_header"]).multiple(true),
+    group = ArgGroup::new("groups_source").args(["gate", "groups_header"]).multiple(true)
+)]
 pub struct AccessConfig {
-    /// Header in which single sign-on names the user; without it only browsers on this machine are
-    /// paired.
+    /// Single sign-on gate in front, which says in what headers the user and the groups are; without
+    /// it and the next option only browsers on this machine are paired.
+    #[arg(long, env = "DISPATCHER_GATE", value_name = "GATE")]
+    pub gate: Option<Gate>,
+
+    /// Header in which single sign-on names the user [default: none, or the gate's].
     #[arg(long, env = "DISPATCHER_IDENTITY_HEADER", value_name = "NAME")]
     pub identity_header: Option<HeaderName>,
+
+    /// What stands before the user's name in that header; no option sets it.
+    #[arg(skip)]
+    pub identity_prefix: &'static str,
 
     /// Which of the users are let in.
     #[command(flatten)]
@@ -29,7 +42,7 @@ pub struct AccessConfig {
         long,
         env = "DISPATCHER_SECRET_FILE",
         value_name = "PATH",
-        requires = "identity_header"
+        requires = "identity_source"
     )]
     pub secret_file: Option<PathBuf>,
 
@@ -41,16 +54,140 @@ pub struct AccessConfig {
     /// Further fields of requests that t3 does not get, separated by commas; `*` at the end of one
     /// stands for any end. They add to those that it never gets: those of Authentik, Authelia,
     /// oauth2-proxy, Cloudflare Access, Pomerium, IAP and Tailscale, `Forwarded` and `Set-Cookie`.
-    #[arg(long, env = "DISPATCHER_WITHHOLD_HEADERS", value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_fields)]
+    #[arg(long, env = "DISPATCHER_WITHHOLD_HEADERS", hide_short_help = true, value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_fields)]
     pub withhold_headers: Vec<NamePattern>,
 
     /// Further cookies that t3 does not get, separated by commas; `*` at the end of one stands for
     /// any end. They add to those of the same gates.
-    #[arg(long, env = "DISPATCHER_WITHHOLD_COOKIES", value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_cookies)]
+    #[arg(long, env = "DISPATCHER_WITHHOLD_COOKIES", hide_short_help = true, value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_cookies)]
     pub withhold_cookies: Vec<NamePattern>,
 
     /// Status of the page that waits for t3 while it is not up; use 200 behind a proxy that
     /// replaces 5xx responses by its own pages.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
     pub waiting_status: StatusCode,
+}
+
+impl AccessConfig {
+    /// The same, with what the gate states wherever no option says otherwise.
+    #[must_use]
+    pub fn with_gate(mut self) -> Self {
+        let Some(preset) = self.gate.map(Gate::preset) else {
+            return self;
+        };
+        let header = &preset.identity_header;
+        let stated = self.identity_header.get_or_insert_with(|| header.clone());
+        if stated == header {
+            self.identity_prefix = preset.identity_prefix;
+        }
+        if let Some(groups) = &preset.groups {
+            let header = || groups.header.clone();
+            self.allow.groups_header.get_or_insert_with(header);
+            self.allow.groups_separator.get_or_insert(groups.separator);
+        }
+        self
+    }
+
+    /// Does a trusted peer prove that it is the gate?
+    pub fn is_proven(&self) -> bool {
+        self.secret_file.is_some() || self.trusted_proxies.is_some()
+    }
+
+    /// What contradicts itself in these options.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        let allow = &self.clone().with_gate().allow;
+        let is_contradicted = allow.allowed_groups.is_some() && allow.groups_header.is_none();
+        is_contradicted.then_some(
+            "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_GROUPS_HEADER: the gate of DISPATCHER_GATE states no groups",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn access(args: &[&str]) -> AccessConfig {
+        let config = Config::try_parse_from([&["t3-dispatcher"], args].concat());
+        config.unwrap_or_else(|error| panic!("{error}")).access
+    }
+
+    #[test]
+    fn every_option_overrides_what_the_gate_states() {
+        let stated = |args: &[&str]| {
+            let access = access(args).with_gate();
+            let shown = |name: Option<HeaderName>| name.map(|name| name.to_string());
+            (
+                shown(access.identity_header).unwrap_or_default(),
+                access.identity_prefix,
+                shown(access.allow.groups_header).unwrap_or_default(),
+                access.allow.groups_separator.map(char::from),
+            )
+        };
+        let of = |user: &str, prefix, groups: &str, separator| {
+            (user.to_owned(), prefix, groups.to_owned(), separator)
+        };
+        let email = "x-goog-authenticated-user-email";
+        let prefix = "accounts.google.com:";
+        for (args, expected) in [
+            (&[][..], of("", "", "", None)),
+            (
+                &["--gate", "authelia"],
+                of("remote-user", "", "remote-groups", Some(',')),
+            ),
+            (
+                &["--gate", "authelia", "--identity-header", "Remote-Email"],
+                of("remote-email", "", "remote-groups", Some(',')),
+            ),
+            (
+                &["--gate", "authelia", "--groups-separator", ";"],
+                of("remote-user", "", "remote-groups", Some(';')),
+            ),
+            (
+                &[
+                    "--gate",
+                    "authelia",
+                    "--groups-header",
+                    "X-Teams",
+                    "--allowed-groups",
+                    "a",
+                ],
+                of("remote-user", "", "x-teams", Some(',')),
+            ),
+            (&["--gate", "iap"], of(email, prefix, "", None)),
+            (
+                &["--gate", "iap", "--identity-header", email],
+                of(email, prefix, "", None),
+            ),
+            (
+                &["--gate", "iap", "--identity-header", "x-user"],
+                of("x-user", "", "", None),
+            ),
+            (&["--identity-header", email], of(email, "", "", None)),
+        ] {
+            assert_eq!(stated(args), expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn groups_need_a_field_that_states_them() {
+        for (gate, is_contradicted) in [
+            ("authentik", false),
+            ("authelia", false),
+            ("oauth2-proxy", false),
+            ("pomerium", false),
+            ("cloudflare-access", true),
+            ("iap", true),
+            ("tailscale", true),
+        ] {
+            let named = ["--gate", gate, "--allowed-groups", "admins"];
+            let contradiction = access(&named).contradiction();
+            assert_eq!(contradiction.is_some(), is_contradicted, "{gate}");
+            let with_field = [&named[..], &["--groups-header", "X-Groups"]].concat();
+            assert_eq!(access(&with_field).contradiction(), None, "{gate}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::config::parse;
 pub struct AllowConfig {
     /// Users who are let in, separated by commas: `alice` is exactly that name, `@example.org` is
     /// everybody of that domain [default: everybody].
-    #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_header", value_parser = parse::user)]
+    #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_source", value_parser = parse::user)]
     pub allowed_users: Option<Vec<String>>,
 
     /// File with further such users, one a line; it is read again when it changes. A file that is
@@ -23,13 +23,13 @@ pub struct AllowConfig {
         env = "DISPATCHER_ALLOWED_USERS_FILE",
         hide_short_help = true,
         value_name = "PATH",
-        requires = "identity_header"
+        requires = "identity_source"
     )]
     pub allowed_users_file: Option<PathBuf>,
 
     /// Groups whose members are let in too, separated by commas; they need the header in which single
     /// sign-on names them.
-    #[arg(long, env = "DISPATCHER_ALLOWED_GROUPS", hide_short_help = true, value_name = "GROUPS", value_delimiter = ',', requires_all = ["identity_header", "groups_header"], value_parser = parse::group)]
+    #[arg(long, env = "DISPATCHER_ALLOWED_GROUPS", hide_short_help = true, value_name = "GROUPS", value_delimiter = ',', requires_all = ["identity_source", "groups_source"], value_parser = parse::group)]
     pub allowed_groups: Option<Vec<String>>,
 
     /// Header in which single sign-on names the user's groups.
@@ -42,12 +42,12 @@ pub struct AllowConfig {
     )]
     pub groups_header: Option<HeaderName>,
 
-    /// Character between two groups in that header, and the only one.
-    #[arg(long, env = "DISPATCHER_GROUPS_SEPARATOR", hide_short_help = true, value_name = "CHARACTER", default_value = "|", value_parser = parse::separator)]
-    pub groups_separator: u8,
+    /// Character between two groups in that header, and the only one [default: `|`, or the gate's].
+    #[arg(long, env = "DISPATCHER_GROUPS_SEPARATOR", hide_short_help = true, value_name = "CHARACTER", value_parser = parse::separator)]
+    pub groups_separator: Option<u8>,
 
     /// Domains that are taken off a user's name, separated by commas: with `example.org`,
     /// `alice@example.org` is `alice`.
-    #[arg(long, env = "DISPATCHER_IDENTITY_DOMAINS", hide_short_help = true, value_name = "DOMAINS", value_delimiter = ',', requires = "identity_header", value_parser = parse::domain)]
+    #[arg(long, env = "DISPATCHER_IDENTITY_DOMAINS", hide_short_help = true, value_name = "DOMAINS", value_delimiter = ',', requires = "identity_source", value_parser = parse::domain)]
     pub identity_domains: Option<Vec<String>>,
 }

@@ -3,6 +3,7 @@
 pub mod access_options;
 pub mod allow_options;
 pub mod cli_options;
+pub mod gate_options;
 pub mod options;
 pub mod parse;
 pub mod timing;
@@ -25,10 +26,10 @@ const EXAMPLES: &str = "\
 Examples:
   In front of the `t3 serve` of this machine, for a browser on it:
       t3-dispatcher --host 127.0.0.1
-  Behind a proxy whose single sign-on names the user; only the proxy's network is trusted:
-      t3-dispatcher --identity-header X-authentik-username --trusted-proxies 10.0.0.0/8
-  For two users only, with log lines for a log store:
-      t3-dispatcher --identity-header Remote-User --allowed-users alice,bob --log-format json
+  Behind a proxy with single sign-on by Authentik; only the proxy's network is trusted:
+      t3-dispatcher --gate authentik --trusted-proxies 10.0.0.0/8
+  Behind a gate that it does not know, for two users only, with log lines for a log store:
+      t3-dispatcher --identity-header X-User --allowed-users alice,bob --log-format json
   Find the step that fails, with the same variables or options as the server:
       t3-dispatcher check
   Read the metrics:
@@ -180,7 +181,10 @@ impl CommandLine {
             Some(Command::Check { pairing, .. }) => pairing,
             _ => &self.config.pairing,
         };
-        match pairing.contradiction() {
+        match pairing
+            .contradiction()
+            .or(self.config.access.contradiction())
+        {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
             None => Ok(self),
         }

@@ -49,6 +49,7 @@ mod drain;
 mod early_answers;
 mod forwarded_fields;
 mod frame_ancestors;
+mod gate_presets;
 mod gates;
 mod hanging_files;
 mod harness;

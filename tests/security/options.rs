@@ -13,12 +13,17 @@ fn help_names_the_defaults() {
     for (flag, variable, default) in [
         ("--drain-timeout", "DISPATCHER_DRAIN_TIMEOUT", "20s"),
         ("--drain-delay", "DISPATCHER_DRAIN_DELAY", "0s"),
+        ("--gate", "DISPATCHER_GATE", ""),
         ("--identity-header", "DISPATCHER_IDENTITY_HEADER", ""),
         ("--allowed-users", "DISPATCHER_ALLOWED_USERS", ""),
         ("--allowed-users-file", "DISPATCHER_ALLOWED_USERS_FILE", ""),
         ("--allowed-groups", "DISPATCHER_ALLOWED_GROUPS", ""),
         ("--groups-header", "DISPATCHER_GROUPS_HEADER", ""),
-        ("--groups-separator", "DISPATCHER_GROUPS_SEPARATOR", "|"),
+        (
+            "--groups-separator",
+            "DISPATCHER_GROUPS_SEPARATOR",
+            "`|`, or the gate's",
+        ),
         ("--identity-domains", "DISPATCHER_IDENTITY_DOMAINS", ""),
         ("--secret-file", "DISPATCHER_SECRET_FILE", ""),
         ("--withhold-headers", "DISPATCHER_WITHHOLD_HEADERS", ""),
