@@ -98,7 +98,7 @@ def test_the_gate_is_last_and_names_the_user():
     annotations = objects()["Ingress/t3-afk"]["metadata"]["annotations"]
     chain = annotations["traefik.ingress.kubernetes.io/router.middlewares"].split(",")
     assert chain[-1] == "traefik-authentik-forward-auth@kubernetescrd"
-    assert env("DISPATCHER_IDENTITY_HEADER") == "X-authentik-username"
+    assert env("DISPATCHER_GATE") == "authentik"
 
 
 def test_static_files_go_the_same_way_with_another_limit():

@@ -1,4 +1,5 @@
-//! A double of Authentik with its outpost: forward-auth, and the sign-in that it leads to.
+//! A double of Authentik with its outpost: forward-auth, and the sign-in that it leads to. It can state the
+//! person as other gates do, too.
 //!
 //! What a browser meets is what it meets there: a redirect to the outpost's `start` on the application's own
 //! host, one to the sign-in on another host, one back to the outpost's `callback`, which sets its cookie, and one
@@ -39,6 +40,15 @@ pub(crate) const TITLE: &str = "Sign in";
 /// What the error pages' service says.
 pub(crate) const ERROR_PAGE: &str = "This is the proxy's error page";
 
+/// The gate as which the double answers a proxy that asks it. The sign-in is Authentik's in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    #[default]
+    Authentik,
+    /// By https://www.authelia.com/reference/guides/proxy-authorization/.
+    Authelia,
+}
+
 /// The double. Ends with the test.
 pub(crate) struct Outpost {
     pub(crate) addr: SocketAddr,
@@ -48,6 +58,7 @@ pub(crate) struct Outpost {
 
 #[derive(Default)]
 struct State {
+    manner: Manner,
     /// The people of the outpost's sessions and of the sign-in's, by cookie.
     outpost: Mutex<HashMap<String, String>>,
     sign_in: Mutex<HashMap<String, String>>,
@@ -56,11 +67,80 @@ struct State {
 
 type Answer = Response<Full<Bytes>>;
 
+impl Manner {
+    /// The value of `DISPATCHER_GATE`.
+    pub(crate) fn gate(self) -> &'static str {
+        match self {
+            Self::Authentik => "authentik",
+            Self::Authelia => "authelia",
+        }
+    }
+
+    /// The fields of its answer: the name that somebody signs in with, the address, what the person is called,
+    /// the groups.
+    pub(crate) fn fields(self) -> [&'static str; 4] {
+        match self {
+            Self::Authentik => [
+                "x-authentik-username",
+                "x-authentik-email",
+                "x-authentik-name",
+                "x-authentik-groups",
+            ],
+            Self::Authelia => [
+                "remote-user",
+                "remote-email",
+                "remote-name",
+                "remote-groups",
+            ],
+        }
+    }
+
+    /// The groups of everybody, as it joins them.
+    fn groups(self) -> &'static str {
+        match self {
+            Self::Authentik => "Home Server Admins|Users",
+            Self::Authelia => "Home Server Admins,Users",
+        }
+    }
+
+    /// A proxy's configuration for Authentik with this gate's names instead.
+    pub(crate) fn names(self, configuration: &str) -> String {
+        let mut text = configuration.to_owned();
+        if self == Self::Authelia {
+            for (name, own) in [
+                ("X-authentik-username", "Remote-User"),
+                ("X-authentik-groups", "Remote-Groups"),
+                ("X-authentik-*", "Remote-*"),
+                ("x_authentik_username", "remote_user"),
+                ("x_authentik_groups", "remote_groups"),
+                (
+                    "/outpost.goauthentik.io/auth/nginx",
+                    "/api/authz/auth-request",
+                ),
+                (
+                    "/outpost.goauthentik.io/auth/caddy",
+                    "/api/authz/forward-auth",
+                ),
+                (
+                    "location /outpost.goauthentik.io ",
+                    "location ~ ^/(outpost.goauthentik.io|api/authz)/ ",
+                ),
+            ] {
+                text = text.replace(name, own);
+            }
+        }
+        text
+    }
+}
+
 impl Outpost {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("a bound socket");
-        let state = Arc::<State>::default();
+        let state = Arc::new(State {
+            manner,
+            ..State::default()
+        });
         let shared = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -80,6 +160,10 @@ impl Outpost {
             state,
             accepting: accepting.abort_handle(),
         }
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        self.state.manner
     }
 
     /// Ends every session of the outpost's; who is signed in gets another without a form.
@@ -125,12 +209,17 @@ impl State {
                 (head.method == Method::POST).then(|| String::from_utf8_lossy(&form).into_owned());
             return self.sign_in_page(&host, query, &head.headers, form);
         }
-        match path.strip_prefix(PREFIX) {
+        match path
+            .strip_prefix(PREFIX)
+            .or(path.strip_prefix("/api/authz/"))
+        {
             // Each kind of proxy has an end point of its own there.
-            Some("auth/traefik" | "auth/caddy") => {
+            Some("auth/traefik" | "auth/caddy" | "forward-auth") => {
                 self.forward_auth(&head.headers, StatusCode::FOUND)
             }
-            Some("auth/nginx") => self.forward_auth(&head.headers, StatusCode::UNAUTHORIZED),
+            Some("auth/nginx" | "auth-request") => {
+                self.forward_auth(&head.headers, StatusCode::UNAUTHORIZED)
+            }
             Some("start") => {
                 let host = host.replacen(APPLICATION, SIGN_IN, 1);
                 redirect(&format!("https://{host}/login?{query}"))
@@ -147,11 +236,12 @@ impl State {
         if let Some(user) = user {
             let mut answer = page(StatusCode::OK, "");
             let name = user.split('@').next().unwrap_or_default();
+            let [username, email, display_name, groups] = self.manner.fields();
             for (field, value) in [
-                ("x-authentik-username", user.as_str()),
-                ("x-authentik-email", &format!("{name}@example.org")),
-                ("x-authentik-name", "Ada Lövelace"),
-                ("x-authentik-groups", "Home Server Admins|Users"),
+                (username, user.as_str()),
+                (email, &format!("{name}@example.org")),
+                (display_name, "Ada Lövelace"),
+                (groups, self.manner.groups()),
                 ("x-authentik-uid", "7c1e6f"),
                 ("set-cookie", &session_cookie(&cookie)),
             ] {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::certificate::Certificate;
 use crate::common::browser::{Browser, Page};
 use crate::common::process::{Process, output_within};
-use crate::outpost::{APPLICATION, Outpost, TITLE};
+use crate::outpost::{APPLICATION, Manner, Outpost, TITLE};
 use crate::programs::named_by;
 use crate::t3::{CLI_RUNS, T3};
 use crate::traefik::{Behind, Traefik};
@@ -43,14 +43,20 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) async fn start() -> Self {
+        Self::behind(Manner::default()).await
+    }
+
+    /// Behind a gate of that manner.
+    pub(crate) async fn behind(manner: Manner) -> Self {
         let t3 = T3::start().await;
         let dir = TempDir::new().expect("a temporary directory");
         std::fs::write(dir.path().join(SECRETS), SECRET).expect("a writable directory");
-        let dispatcher = Process::start(&mut dispatcher(&t3, dir.path(), 0));
+        let mut command = dispatcher(&t3, dir.path(), 0);
+        let dispatcher = Process::start(command.env("DISPATCHER_GATE", manner.gate()));
         Self {
             t3,
             dispatcher,
-            outpost: Outpost::start().await,
+            outpost: Outpost::start(manner).await,
             certificate: Certificate::new(),
             dir,
         }

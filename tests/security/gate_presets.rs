@@ -1,5 +1,7 @@
 //! Each gate that one option names, by a request as its own documentation says that it leaves it: row 79.
 
+use clap::ValueEnum;
+use t3_dispatcher::config::gate_options::Gate;
 use t3_standin::server::Standin;
 
 use crate::common::http::HOST;
@@ -8,7 +10,7 @@ use crate::common::request;
 use crate::harness::{assert_paired, each, load};
 
 /// What a gate leaves on a request. No value that is not the gate's has `gate's` in it.
-struct Gate {
+struct Left {
     name: &'static str,
     /// The field that names ada, and what she is called.
     identity: &'static str,
@@ -26,10 +28,10 @@ struct Gate {
 /// A token of three parts; its claims are those of the gate's documentation in no point.
 const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJnYXRlJ3MifQ.c2lnbmVk";
 
-const GATES: [Gate; 7] = [
+const GATES: [Left; 7] = [
     // https://docs.goauthentik.io/add-secure-apps/providers/proxy/, by Traefik with the outpost's
     // `Set-Cookie` among `authResponseHeaders`; Basic if the provider sets it.
-    Gate {
+    Left {
         name: "authentik",
         identity: "X-authentik-username: ada@example.org",
         person: "ada@example.org",
@@ -51,7 +53,7 @@ const GATES: [Gate; 7] = [
         ],
     },
     // https://www.authelia.com/integration/trusted-header-sso/introduction/#response-headers
-    Gate {
+    Left {
         name: "authelia",
         identity: "Remote-User: ada",
         person: "ada",
@@ -62,7 +64,7 @@ const GATES: [Gate; 7] = [
     },
     // https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview/#header-options; a client's
     // `X-Auth-Request-*` goes through.
-    Gate {
+    Left {
         name: "oauth2-proxy",
         identity: "X-Forwarded-User: 11223344",
         person: "11223344",
@@ -81,7 +83,7 @@ const GATES: [Gate; 7] = [
         ],
     },
     // https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/
-    Gate {
+    Left {
         name: "cloudflare-access",
         identity: "Cf-Access-Authenticated-User-Email: ada@example.org",
         person: "ada@example.org",
@@ -94,7 +96,7 @@ const GATES: [Gate; 7] = [
         ],
     },
     // https://www.pomerium.com/docs/reference/jwt-claim-headers, with email, groups, name and user
-    Gate {
+    Left {
         name: "pomerium",
         identity: "X-Pomerium-Claim-Email: ada@example.org",
         person: "ada@example.org",
@@ -108,7 +110,7 @@ const GATES: [Gate; 7] = [
         credentials: &[],
     },
     // https://cloud.google.com/iap/docs/identity-howto
-    Gate {
+    Left {
         name: "iap",
         identity: "X-Goog-Authenticated-User-Email: accounts.google.com:ada@example.org",
         person: "ada@example.org",
@@ -124,7 +126,7 @@ const GATES: [Gate; 7] = [
         credentials: &[],
     },
     // https://tailscale.com/kb/1312/serve#identity-headers
-    Gate {
+    Left {
         name: "tailscale",
         identity: "Tailscale-User-Login: ada@example.org",
         person: "ada@example.org",
@@ -138,7 +140,7 @@ const GATES: [Gate; 7] = [
     },
 ];
 
-impl Gate {
+impl Left {
     /// A person's request: `who` names her, the rest is left by the gate; each line is ended.
     fn fields(&self, who: &[&str]) -> String {
         let cookies = format!("Cookie: b=2; {}", self.cookies);
@@ -163,7 +165,7 @@ impl Gate {
 
 /// No request of a client's that t3 has received says anything that the gate did. The dispatcher's own, which
 /// name the session after the person, carry t3's address as `Host`.
-fn assert_nothing_left(standin: &Standin, gate: &Gate, of: &str) {
+fn assert_nothing_left(standin: &Standin, gate: &Left, of: &str) {
     let mut asked = standin.requests();
     asked.retain(|seen| seen.header("host") == Some(HOST.as_bytes()));
     let last = asked.last().expect("a request at t3");
@@ -267,6 +269,49 @@ async fn a_gate_is_overridden_by_each_single_option() {
         ("Remote-User: ada\nRemote-Groups: a;staff\n", false),
     ] {
         assert_paired(&load(process.addr, fields).await, is_paired, fields);
+    }
+}
+
+/// docs/gates.md has a row for each gate, with what its preset says.
+#[test]
+fn the_page_of_gates_says_what_the_presets_do() {
+    let page = include_str!("../../docs/gates.md");
+    for gate in Gate::value_variants() {
+        let value = gate.to_possible_value().expect("none is hidden");
+        let row = format!("| `{}` |", value.get_name());
+        let row = page.lines().find(|line| line.starts_with(&row));
+        let row = row.unwrap_or_else(|| panic!("no row of {gate:?}"));
+        let cells: Vec<_> = row.split(" | ").collect();
+        let [_, person, groups, signed] = cells[..] else {
+            panic!("{row}");
+        };
+        let has = |cell: &str, name: &str| cell.to_lowercase().contains(&format!("`{name}`"));
+        let preset = gate.preset();
+        assert!(has(person, preset.identity_header.as_str()), "{row}");
+        assert!(person.contains(preset.identity_prefix), "{row}");
+        match &preset.groups {
+            Some(field) => {
+                let separator = format!("{}`", char::from(field.separator));
+                assert!(
+                    has(groups, field.header.as_str()) && groups.contains(&separator),
+                    "{row}"
+                );
+            }
+            None => assert_eq!(groups, "none"),
+        }
+        match &preset.signature {
+            Some(signature) => {
+                assert!(
+                    has(signed, signature.header.as_str()) && has(signed, signature.claim),
+                    "{row}"
+                );
+                for algorithm in signature.algorithms {
+                    let algorithm = algorithm.to_possible_value().expect("none is hidden");
+                    assert!(signed.contains(algorithm.get_name()), "{row}");
+                }
+            }
+            None => assert_eq!(signed, "no |"),
+        }
     }
 }
 
