@@ -7,29 +7,24 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
-use crate::process::peer_loss;
+use crate::process::{peer_loss, unsent};
 use crate::state::client::Client;
 use crate::upstream::receive_window::ReceiveWindow;
 
-/// How much the kernel may hold unsent for one client. A client that reads slowly costs this much and
-/// not the megabytes that a send buffer grows to.
-const UNSENT_BYTES: u32 = 64 * 1024;
-
 /// How much of t3's response hyper holds for a client that takes nothing: what it reads and what it has
 /// yet to write.
-const BUFFERED_BYTES: usize = 384 * 1024;
+const BUFFERED_BYTES: usize = 512 * 1024;
 
 /// Sets the options of a client's socket. Failing to costs latency or memory only. A client that has
 /// gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
 pub fn prepare(stream: &TcpStream, silence: Duration, unanswered: Duration) {
     let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    unsent::limit(stream, unsent::TO_CLIENT_BYTES);
     peer_loss::notice(stream, silence, unanswered);
 }
 

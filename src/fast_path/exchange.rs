@@ -259,7 +259,7 @@ impl<'a> Exchange<'a> {
                 count => count as u64,
             };
             self.keep_upstream_after(head, &BodyFraming::Length(left), true, Instant::now());
-            self.io.drain(pipe).await?;
+            self.io.drain(pipe, left).await?;
         }
         Ok(())
     }

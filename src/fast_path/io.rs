@@ -13,6 +13,7 @@ use crate::fast_path::splice::Pipe;
 use crate::fast_path::{ClientConnection, buffers};
 use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
+use crate::process::unsent;
 use crate::state::deadlines::Deadlines;
 use crate::state::held_memory::HeldMemory;
 use crate::upstream::error::Failure;
@@ -165,8 +166,12 @@ impl ExchangeIo<'_> {
         Ok(())
     }
 
-    /// Writes all that is in `pipe` to the client.
-    pub(super) async fn drain(&mut self, pipe: &mut Pipe) -> Result<(), ExchangeFailure> {
+    /// Writes all that is in `pipe` to the client; `left` bytes come behind it.
+    pub(super) async fn drain(
+        &mut self,
+        pipe: &mut Pipe,
+        left: u64,
+    ) -> Result<(), ExchangeFailure> {
         while !pipe.is_empty() {
             let drained = poll_fn(|cx| {
                 let polled = pipe.poll_drain(cx, &self.connection.stream);
@@ -179,6 +184,8 @@ impl ExchangeIo<'_> {
                 pipe.grow();
             }
         }
+        let is_quick = self.window.is_grown() && left > u64::from(unsent::TO_QUICK_CLIENT_BYTES);
+        pipe.let_wait(&self.connection.stream, is_quick);
         self.note_flushed();
         Ok(())
     }

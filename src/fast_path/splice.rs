@@ -8,6 +8,7 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::process::unsent;
 use crate::upstream::receive_window::GROWN_PIPE_BYTES;
 
 /// How much it holds at first: what the system gives a pipe.
@@ -21,6 +22,8 @@ pub(super) struct Pipe {
     /// How much it may hold.
     most: usize,
     held: usize,
+    /// May more than usual wait behind it?
+    is_quick: bool,
 }
 
 impl Pipe {
@@ -35,6 +38,7 @@ impl Pipe {
             writer,
             most: FIRST_BYTES,
             held: 0,
+            is_quick: false,
         })
     }
 
@@ -42,6 +46,20 @@ impl Pipe {
     pub(super) fn grow(&mut self) {
         if self.most == FIRST_BYTES && fcntl_setpipe_size(&self.writer, GROWN_PIPE_BYTES).is_ok() {
             self.most = GROWN_PIPE_BYTES;
+        }
+    }
+
+    /// Lets more wait unsent in `sink`, whose client `is_quick`, or as little as for others.
+    pub(super) fn let_wait(&mut self, sink: &TcpStream, is_quick: bool) {
+        if self.is_quick != is_quick {
+            self.is_quick = is_quick;
+            unsent::limit(
+                sink,
+                match is_quick {
+                    true => unsent::TO_QUICK_CLIENT_BYTES,
+                    false => unsent::TO_CLIENT_BYTES,
+                },
+            );
         }
     }
 

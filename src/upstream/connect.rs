@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
-use crate::process::peer_loss;
+use crate::process::{peer_loss, unsent};
 use crate::upstream::error::Failure;
 use crate::upstream::receive_window::ReceiveWindow;
 
@@ -20,9 +19,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// How much of a request the kernel may hold that t3 has no room for.
-const UNSENT_BYTES: u32 = 128 * 1024;
 
 /// Connects to `host`, an address or a name, at `port`. A name is looked up each time: what it names may
 /// have moved. A t3 that has gone is noticed after a `silence`, or when it has read nothing for `unanswered`.
@@ -47,7 +43,7 @@ pub(super) async fn connect(
 /// Sets the options of a socket to t3. Failing to costs latency or memory only.
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    unsent::limit(stream, unsent::TO_T3_BYTES);
     ReceiveWindow::bound(stream);
 }
 

@@ -39,6 +39,9 @@ struct Wire {
     ended: bool,
 }
 
+/// How much of a body is read at a time, at most: with less a long one takes more turns.
+const READ_BYTES: usize = 256 * 1024;
+
 /// Why an exchange on a connection ended without the head of a response.
 #[derive(Debug)]
 pub(super) enum NoResponse {
@@ -68,7 +71,7 @@ impl UpstreamConnection {
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_FIELDS)
             .max_header_size(head_limit)
-            .max_buf_size(head_limit)
+            .max_buf_size(head_limit.max(READ_BYTES))
             .handshake(TokioIo::new(io))
             .await?;
         Ok(Box::new(Self {

@@ -6,6 +6,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::process::client_memory::{ClientMemory, MemoryShare};
+use crate::process::unsent;
 
 /// What the kernel may hold unread at first (it doubles this for its own bookkeeping). Without a limit each
 /// reader that is slow costs up to `net.ipv4.tcp_rmem`'s 6 to 32 MB. Below two segments of loopback, which
@@ -16,8 +17,10 @@ const FIRST_BYTES: usize = 128 * 1024;
 /// Less of it costs a fifth of the throughput on loopback.
 const GROWN_BYTES: usize = 512 * 1024;
 
-/// What such a body costs at most: twice that, and the pipe through which it moves.
-const GROWN_SHARE_BYTES: usize = 2 * GROWN_BYTES + GROWN_PIPE_BYTES;
+/// What such a body costs at most: twice that, the pipe through which it moves, and what its client has yet to
+/// be sent.
+const GROWN_SHARE_BYTES: usize =
+    2 * GROWN_BYTES + GROWN_PIPE_BYTES + unsent::TO_QUICK_CLIENT_BYTES as usize;
 
 /// What is left to other clients of the sum over all.
 const RESERVED_BYTES: usize = 10 * 1024 * 1024;
@@ -26,7 +29,7 @@ const RESERVED_BYTES: usize = 10 * 1024 * 1024;
 const GROWS_AFTER_BYTES: u64 = 512 * 1024;
 
 /// How much a pipe may hold of a body that moves.
-pub const GROWN_PIPE_BYTES: usize = 256 * 1024;
+pub const GROWN_PIPE_BYTES: usize = 512 * 1024;
 
 /// The window of one body.
 #[derive(Debug, Default)]
