@@ -52,7 +52,7 @@ fn decoded(text: &str) -> Vec<u8> {
 
 fuzz_target!(|data: &[u8]| {
     let before = fields(data);
-    let stated = identity::stated(&before, &NAME);
+    let stated = identity::stated(&before, &NAME, "");
     let values = of(&before, NAME.as_str());
     match (&stated, &*values) {
         (Some(stated), [value]) => {
