@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::common::browser::{Browser, Page};
 use crate::outpost::{APPLICATION, Manner, SIGN_IN};
 use crate::programs::{Program, free_address, named_by};
 use crate::stack::{CONNECTED, Door, OTHER_SECRET, PATIENCE, SECRET, sign_in};
@@ -78,6 +79,19 @@ impl Proxy<'_> {
     }
 }
 
+/// A tab without cookies, whose every request claims to be somebody else's in each field of the gate's.
+async fn claiming_page(browser: &Browser, manner: Manner) -> Page {
+    let page = browser.page().await;
+    let mut claims = json!({ "X-Dispatcher-Secret": OTHER_SECRET });
+    for field in manner.fields() {
+        claims[field] = json!("mallory@example.org");
+    }
+    let claims = json!({ "headers": claims });
+    let sent = page.command("Network.setExtraHTTPHeaders", claims).await;
+    sent.unwrap_or_else(|error| panic!("{error}"));
+    page
+}
+
 /// Signs in behind the proxy whose command `configure` completes, as a browser whose every request claims to
 /// be somebody else's.
 async fn leads_to_the_cockpit(
@@ -105,17 +119,10 @@ async fn leads_to_the_cockpit(
     let Some(browser) = door.browser().await else {
         return door.finish().await;
     };
-    let page = browser.page().await;
-    let mut claims = json!({ "X-Dispatcher-Secret": OTHER_SECRET });
-    for field in manner.fields() {
-        claims[field] = json!("mallory@example.org");
-    }
-    let claims = json!({ "headers": claims });
-    let sent = page.command("Network.setExtraHTTPHeaders", claims).await;
-    sent.unwrap_or_else(|error| panic!("{error}"));
+    let application = format!("https://{APPLICATION}:{}/", listen.port());
+    let page = claiming_page(&browser, manner).await;
     let start = Instant::now();
-    page.navigate(&format!("https://{APPLICATION}:{}/", listen.port()))
-        .await;
+    page.navigate(&application).await;
     sign_in(&page, "ada@example.org").await;
     page.wait_for(CONNECTED, PATIENCE).await;
     println!("{variable}, {manner:?}: live after {:?}", start.elapsed());
@@ -130,15 +137,21 @@ async fn leads_to_the_cockpit(
         name.starts_with("t3_session") && cookie["secure"] == true
     }));
     // Past the gate nobody is named, whatever is claimed.
-    let icon = "fetch('/apple-touch-icon.png').then(response => response.status)";
-    assert_eq!(page.wait_for(icon, PATIENCE).await, 200);
+    let stranger = claiming_page(&browser, manner).await;
+    stranger
+        .navigate(&format!("{application}apple-touch-icon.png"))
+        .await;
+    let responses = stranger.responses();
+    let statuses: Vec<_> = responses.iter().map(|response| response.status).collect();
+    assert_eq!(statuses.first(), Some(&200), "{responses:?}");
+    assert_eq!(stranger.cookies().await, Vec::<Value>::new());
     let labels = door.clients().await;
     let labels: Vec<_> = labels
         .iter()
         .filter(|label| label.ends_with("@sso"))
         .collect();
     assert_eq!(labels, ["ada@example.org@sso"]);
-    drop((page, browser, proxy));
+    drop((page, stranger, browser, proxy));
     door.finish().await;
 }
 
