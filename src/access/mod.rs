@@ -12,9 +12,9 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use ipnet::IpNet;
 
 use crate::access::allow_list::AllowList;
@@ -186,11 +186,9 @@ impl AccessPolicy {
         self.config.waiting_status
     }
 
-    /// Says once what to configure, when somebody would have been paired who asked for `host`.
-    pub fn explain_unidentified(&self, peer: IpAddr, host: Option<&HeaderValue>) {
-        if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
-            warnings::unidentified(peer, host);
-        }
+    /// Where a person signs out of single sign-on.
+    pub fn sign_out_url(&self) -> Option<&str> {
+        self.config.sign_out_url.as_deref()
     }
 
     /// Is the peer a trusted proxy? It must be one of those configured, or any peer where an identity

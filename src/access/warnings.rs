@@ -1,9 +1,21 @@
 //! What the access policy tells the operator, once each.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use http::HeaderValue;
 use tracing::warn;
+
+use crate::access::AccessPolicy;
+
+impl AccessPolicy {
+    /// Says once what to configure, when somebody would have been paired who asked for `host`.
+    pub fn explain_unidentified(&self, peer: IpAddr, host: Option<&HeaderValue>) {
+        if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            unidentified(peer, host);
+        }
+    }
+}
 
 /// What it means to trust everybody who can connect.
 pub(super) fn unproven_identities() {
@@ -15,7 +27,7 @@ pub(super) fn unproven_identities() {
 }
 
 /// What to configure, when somebody at `peer` would have been paired who asked for `host`.
-pub(super) fn unidentified(peer: IpAddr, host: Option<&HeaderValue>) {
+fn unidentified(peer: IpAddr, host: Option<&HeaderValue>) {
     warn!(
         %peer,
         ?host,

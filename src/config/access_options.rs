@@ -62,6 +62,11 @@ pub struct AccessConfig {
     #[arg(long, env = "DISPATCHER_WITHHOLD_COOKIES", hide_short_help = true, value_name = "NAMES", value_delimiter = ',', value_parser = NamePattern::read_cookies)]
     pub withhold_cookies: Vec<NamePattern>,
 
+    /// Address at which a person signs out of single sign-on, as `/oauth2/sign_out`: the page for who
+    /// is not let in names it [default: none, or the gate's].
+    #[arg(long, env = "DISPATCHER_SIGN_OUT_URL", hide_short_help = true, value_name = "URL", value_parser = parse::link)]
+    pub sign_out_url: Option<String>,
+
     /// Status of the page that waits for t3 while it is not up; use 200 behind a proxy that
     /// replaces 5xx responses by its own pages.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
@@ -79,6 +84,9 @@ impl AccessConfig {
         let stated = self.identity_header.get_or_insert_with(|| header.clone());
         if stated == header {
             self.identity_prefix = preset.identity_prefix;
+        }
+        if let Some(url) = preset.sign_out {
+            self.sign_out_url.get_or_insert_with(|| url.to_owned());
         }
         if let Some(groups) = &preset.groups {
             let header = || groups.header.clone();

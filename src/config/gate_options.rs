@@ -34,6 +34,8 @@ pub struct Preset {
     pub groups: Option<GroupsField>,
     /// Where the gate signs who the person is, if it does.
     pub signature: Option<Signature>,
+    /// Where a person signs out of it, at this very host.
+    pub sign_out: Option<&'static str>,
 }
 
 /// The field in which a gate states a person's groups.
@@ -95,6 +97,7 @@ static AUTHENTIK: Preset = Preset {
         jwks: None,
         issuer: None,
     }),
+    sign_out: Some("/outpost.goauthentik.io/sign_out"),
 };
 
 /// <https://www.authelia.com/integration/trusted-header-sso/introduction/#response-headers>: groups "comma
@@ -107,6 +110,7 @@ static AUTHELIA: Preset = Preset {
         separator: b',',
     }),
     signature: None,
+    sign_out: None,
 };
 
 /// <https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview/#header-options>: `pass-user-headers`
@@ -128,6 +132,7 @@ static OAUTH2_PROXY: Preset = Preset {
         jwks: None,
         issuer: None,
     }),
+    sign_out: Some("/oauth2/sign_out"),
 };
 
 /// <https://developers.cloudflare.com/cloudflare-one/access-controls/applications/http-apps/authorization-cookie/application-token/>
@@ -143,6 +148,7 @@ static CLOUDFLARE_ACCESS: Preset = Preset {
         jwks: None,
         issuer: None,
     }),
+    sign_out: Some("/cdn-cgi/access/logout"),
 };
 
 /// <https://www.pomerium.com/docs/reference/jwt-claim-headers> (`jwt_claims_headers: [email, groups]`,
@@ -162,6 +168,7 @@ static POMERIUM: Preset = Preset {
         jwks: None,
         issuer: None,
     }),
+    sign_out: Some("/.pomerium/sign_out"),
 };
 
 /// <https://cloud.google.com/iap/docs/identity-howto>: the field with its prefix.
@@ -177,6 +184,7 @@ static IAP: Preset = Preset {
         jwks: Some("https://www.gstatic.com/iap/verify/public_key-jwk"),
         issuer: Some("https://cloud.google.com/iap"),
     }),
+    sign_out: Some("/?gcp-iap-mode=CLEAR_LOGIN_COOKIE"),
 };
 
 /// <https://tailscale.com/kb/1312/serve#identity-headers>: set for people of the tailnet, taken off what
@@ -186,6 +194,7 @@ static TAILSCALE: Preset = Preset {
     identity_prefix: "",
     groups: None,
     signature: None,
+    sign_out: None,
 };
 
 impl Gate {

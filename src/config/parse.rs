@@ -126,6 +126,17 @@ pub(super) fn page_status(text: &str) -> Result<StatusCode, String> {
         .ok_or_else(|| "a status that has a page, such as 503 or 200, is needed".to_owned())
 }
 
+/// What a link leads to: never a script.
+pub(super) fn link(text: &str) -> Result<String, String> {
+    let is_path = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
+    let is_address = ["https://", "http://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    let is_link = (is_path || is_address) && text.parse::<http::Uri>().is_ok();
+    let needed = || "a path such as /sign_out, or an address with https://, is needed".to_owned();
+    is_link.then(|| text.to_owned()).ok_or_else(needed)
+}
+
 /// A bare word that is no level would be taken for a target that is to log everything.
 pub(super) fn log_filter(text: &str) -> Result<Targets, String> {
     for directive in text.split(',') {
@@ -141,6 +152,24 @@ pub(super) fn log_filter(text: &str) -> Result<Targets, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_leads_to_a_page() {
+        for (text, expected) in [
+            ("/oauth2/sign_out", true),
+            ("/?gcp-iap-mode=CLEAR_LOGIN_COOKIE", true),
+            ("https://auth.example.org/logout", true),
+            ("//evil.example/", false),
+            ("/\\evil.example/", false),
+            ("javascript:alert(1)", false),
+            ("https://", false),
+            ("/a b", false),
+            ("sign_out", false),
+            ("", false),
+        ] {
+            assert_eq!(link(text).is_ok(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

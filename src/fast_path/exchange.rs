@@ -165,16 +165,7 @@ impl<'a> Exchange<'a> {
         let head = loop {
             let read = self.io.read_upstream(received, FIRST_READ_BYTES).await?;
             buffers::make_room(to_client, 0);
-            let cookie = request
-                .is_https
-                .then(|| self.services.readiness.cookie_name());
-            let context = ResponseContext {
-                is_head: request.is_head,
-                secured_cookie: cookie.as_deref(),
-                is_last: self.tasks.is_leaving(),
-                frame_ancestors: &self.services.frame_ancestors,
-            };
-            match self.parse_heads(&context, received, to_client).await? {
+            match self.parse_heads(request, received, to_client).await? {
                 Some(head) if head.length > head_limit => {
                     return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
                 }
@@ -199,12 +190,21 @@ impl<'a> Exchange<'a> {
     /// Parses the heads that `received` begins with, up to that of the response.
     async fn parse_heads(
         &mut self,
-        context: &ResponseContext<'_>,
+        request: EligibleRequest,
         received: &mut Vec<u8>,
         to_client: &mut Vec<u8>,
     ) -> Result<Option<ResponseHead>, ExchangeFailure> {
+        let services = self.services;
+        let cookie = request.is_https.then(|| services.readiness.cookie_name());
         loop {
-            match response::rewrite(received, context, to_client) {
+            let context = ResponseContext {
+                is_head: request.is_head,
+                secured_cookie: cookie.as_deref(),
+                is_last: self.tasks.is_leaving(),
+                frame_ancestors: &services.frame_ancestors,
+                id: request.id_text(&self.io.connection.unread, &services.request_ids),
+            };
+            match response::rewrite(received, &context, to_client) {
                 ParsedHead::Partial => return Ok(None),
                 ParsedHead::Final(head) => return Ok(Some(head)),
                 ParsedHead::Invalid => return Err(ExchangeFailure::Failed(Failure::Unclear)),

@@ -51,12 +51,41 @@ impl EligibleRequest {
 
     /// Its id; `bytes` are those that it was read from.
     pub fn id(&self, bytes: &[u8], ids: &RequestIds) -> RequestId {
+        match self.id_text(bytes, ids) {
+            IdText::Given(text) => RequestId::of_text(text),
+            IdText::Made(number, ids) => ids.numbered(number),
+        }
+    }
+
+    /// The text of its id; `bytes` are those that it was read from.
+    pub(super) fn id_text<'a>(&self, bytes: &'a [u8], ids: &'a RequestIds) -> IdText<'a> {
         match self.id {
             IdSource::Given(start, length) => {
-                RequestId::of_text(bytes.get(start..start + length).unwrap_or(b"-"))
+                IdText::Given(bytes.get(start..start + length).unwrap_or(b"-"))
             }
-            IdSource::Made(number) => ids.numbered(number),
+            IdSource::Made(number) => IdText::Made(number, ids),
         }
+    }
+}
+
+/// The text of a request's id, to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum IdText<'a> {
+    /// It came with the request.
+    Given(&'a [u8]),
+    /// It was made, of this number.
+    Made(u64, &'a RequestIds),
+}
+
+impl IdText<'_> {
+    /// Writes the line of a head that states it.
+    pub(super) fn write_line(self, to: &mut Vec<u8>) {
+        to.extend_from_slice(b"x-request-id: ");
+        match self {
+            Self::Given(text) => to.extend_from_slice(text),
+            Self::Made(number, ids) => ids.write(number, to),
+        }
+        to.extend_from_slice(b"\r\n");
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::access::{AccessPolicy, Assessment};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
+use crate::fast_path::request::IdText;
 use crate::http_rules::browser_request::is_navigation_destination;
 use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy::{Disposition, Field};
@@ -201,9 +202,7 @@ impl<'a> RequestWriter<'a> {
         let made = || IdSource::Made(rules.request_ids.number());
         let id = self.id.unwrap_or_else(made);
         if let IdSource::Made(number) = id {
-            to.extend_from_slice(b"x-request-id: ");
-            rules.request_ids.write(number, to);
-            to.extend_from_slice(b"\r\n");
+            IdText::Made(number, rules.request_ids).write_line(to);
         }
         to.extend_from_slice(b"\r\n");
         Some(id)

@@ -6,6 +6,7 @@ use crate::fast_path::framing::{BodyFraming, FramingFields};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
+use crate::fast_path::request::IdText;
 use crate::http_rules::chunks::Chunks;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::grammar::write_line;
@@ -17,7 +18,7 @@ use crate::http_rules::{MAX_FIELDS, cookies};
 const VERSION: &[u8] = b"HTTP/1.1";
 
 /// More bytes than are added to the head of a response.
-const MOST_ADDED_BYTES: usize = 192;
+const MOST_ADDED_BYTES: usize = 384;
 
 /// What the response depends on besides its own head.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct ResponseContext<'a> {
     pub(super) is_last: bool,
     /// Who may frame the response, where it is a page.
     pub(super) frame_ancestors: &'a FrameAncestors,
+    /// The id of the request.
+    pub(super) id: IdText<'a>,
 }
 
 /// What the bytes from t3 begin with.
@@ -151,6 +154,7 @@ impl<'a> CanonicalHead<'a> {
             let name = CONTENT_SECURITY_POLICY.as_str().as_bytes();
             write_line(name, line.as_bytes(), to_client);
         }
+        context.id.write_line(to_client);
         let is_last = context.is_last || body == BodyFraming::UntilClose;
         if is_last {
             to_client.extend_from_slice(b"connection: close\r\n");

@@ -219,6 +219,8 @@ impl Field {
         match self {
             // RFC 9110 §7.6.1, §11.7.
             Self::Connection | Self::HopByHop | Self::Te | Self::Upgrade => Disposition::Drop,
+            // Every response has the id that its request has in the logs.
+            Self::RequestId => Disposition::Drop,
             // RFC 9112 §6; RFC 9110 §6.6.2: trailers are announced where they are sent.
             Self::ContentLength | Self::Trailer | Self::TransferEncoding => Disposition::Frame,
             // `Secure` is added for a client that speaks https.
@@ -264,7 +266,7 @@ mod tests {
         ("Authorization", Replace, Replace, Keep),
         ("Set-Cookie", Drop, Drop, Replace),
         ("Set_Cookie", Drop, Drop, Keep),
-        ("X-Request-ID", Replace, Replace, Keep),
+        ("X-Request-ID", Replace, Replace, Drop),
         ("X-Forwarded-For", Replace, Replace, Keep),
         ("X-Forwarded-Proto", Replace, Drop, Keep),
         ("X-Forwarded-Host", Replace, Drop, Keep),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::http_rules::grammar::ByteSet;
 
-/// The field that carries the id, in requests and in the dispatcher's own error responses.
+/// The field that carries the id, in requests and in every response.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that is taken over, in bytes.

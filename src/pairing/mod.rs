@@ -270,10 +270,9 @@ impl Pairing {
         let (credential, way) = self.mint.mint(&browser.label(), attempt.deadline).await?;
         let expected = self.readiness.cookie_name();
         let replaced = attempt.replaced.as_ref();
-        let exchange =
-            self.exchange
-                .exchange(&self.upstream, &credential, browser, &expected, replaced);
-        let (session, endpoint) = exchange.await?;
+        let (exchange, t3) = (&self.exchange, &self.upstream);
+        let made = exchange.exchange(t3, &credential, browser, &expected, replaced);
+        let (session, endpoint) = made.await?;
         if let Some(replaced) = replaced {
             self.liveness.forget(replaced.value());
         }
@@ -283,6 +282,7 @@ impl Pairing {
         self.metrics.paired(way, took);
         info!(
             user = browser.user(),
+            ip = %browser.address,
             way = way.text(),
             endpoint = endpoint.path(),
             fallback = way == Way::Cli,

@@ -75,14 +75,28 @@ pub fn ready(state: HealthState) -> ClientResponse {
     with_body(status, "text/plain; charset=utf-8", state.to_string())
 }
 
-/// 403 for `user`, who is signed in but not on the allow-list.
-pub fn denied(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
+/// 403 for `user`, who is signed in but not on the allow-list. The address `sign_out` ends that sign-in.
+pub fn denied(
+    user: &str,
+    sign_out: Option<&str>,
+    error_format: ErrorFormat,
+    id: &RequestId,
+) -> ClientResponse {
+    let advice = match sign_out {
+        Some(url) => format!(
+            "<a href=\"{}\">Sign out</a> to sign in with another account",
+            escaped(url)
+        ),
+        None => "Sign in with another account".to_owned(),
+    };
     let page = DENIED_PAGE
+        .replace("{advice}", &advice)
         .replace("{request_id}", &id.to_string())
         .replace("{user}", &escaped(user));
     let json = serde_json::json!({
         "error": "forbidden",
         "signed_in_as": user,
+        "sign_out_url": sign_out,
         "request_id": id.to_string(),
     });
     error(StatusCode::FORBIDDEN, page, json, error_format, id)

@@ -22,6 +22,7 @@ use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
 use crate::http_rules::{browser_request, cookies, header_map, paths};
+use crate::limited;
 use crate::metrics::requests::{Answered, Class, Kind, NoAnswer, RequestWay};
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
@@ -97,8 +98,11 @@ impl Router<'_> {
             is_repeated: client.take_is_repeated(),
             replaced: None,
         };
+        let named = context.id.value();
         let mut routed = self.route(route, context, body).await;
-        self.finish(routed.response.headers_mut(), is_https, is_chunked);
+        let headers = routed.response.headers_mut();
+        headers.insert(X_REQUEST_ID, named);
+        self.finish(headers, is_https, is_chunked);
         (kind, routed)
     }
 
@@ -196,9 +200,12 @@ fn kind(route: Route, path: &str) -> Kind {
 impl Router<'_> {
     /// 403 for a person who is not on the list of allowed users.
     fn denied(&self, context: &RequestContext<'_>) -> ClientResponse {
-        let user = context.visitor.browser.user();
-        debug!(user, request_id = %context.id, "not an allowed user");
-        responses::denied(user, error_format(&context.head.headers), &context.id)
+        let (browser, request_id) = (&context.visitor.browser, &context.id);
+        let (user, ip) = (browser.user(), browser.address);
+        limited!(INFO, "refused: the user is not let in"; user, %ip, %request_id);
+        let sign_out = self.services.access.sign_out_url();
+        let error_format = error_format(&context.head.headers);
+        responses::denied(user, sign_out, error_format, request_id)
     }
 }
 

@@ -39,7 +39,11 @@ impl Router<'_> {
                 Some(refused(StatusCode::FORBIDDEN, why, id))
             }
             Admission::Nobody => Some(self.nobody(route, context)),
-            Admission::SessionAsToken => Some(responses::session_as_token(id)),
+            Admission::SessionAsToken => {
+                let (ip, request_id) = (context.visitor.browser.address, id);
+                limited!(INFO, "refused: a session cookie's value as a token"; %ip, %request_id);
+                Some(responses::session_as_token(id))
+            }
         }
     }
 
@@ -50,8 +54,9 @@ impl Router<'_> {
         let named = headers.get(ORIGIN).map_or(&b""[..], HeaderValue::as_bytes);
         let origin = origin::shown(named);
         let own = OwnOrigin::of(headers, context.visitor.is_proxied);
-        let request_id = &context.id;
-        limited!(INFO, "WebSocket of another origin refused"; %origin, %own, %request_id);
+        let (browser, request_id) = (&context.visitor.browser, &context.id);
+        let (user, ip) = (browser.user(), browser.address);
+        limited!(INFO, "refused: a WebSocket of another origin"; %origin, %own, user, %ip, %request_id);
     }
 
     /// 403 for a request that does not say who the person is.
@@ -62,6 +67,8 @@ impl Router<'_> {
         };
         let field = self.services.access.identity_header();
         let field = field.map_or("", |field| field.as_str());
+        let (ip, request_id) = (context.visitor.browser.address, &context.id);
+        limited!(INFO, "refused: the request names nobody"; missing = field, %ip, %request_id);
         responses::nobody(field, error_format, &context.id)
     }
 }

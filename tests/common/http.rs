@@ -39,6 +39,13 @@ impl Response {
             .collect()
     }
 
+    /// Its fields but the id of the request, which is another one each time.
+    pub fn fields(&self) -> Vec<(String, Vec<u8>)> {
+        let lines = self.headers.iter();
+        let lines = lines.filter(|(name, _)| name != "x-request-id");
+        lines.cloned().collect()
+    }
+
     /// The first value of `name`, or nothing.
     pub fn header(&self, name: &str) -> String {
         self.all(name).into_iter().next().unwrap_or_default()

@@ -23,7 +23,7 @@ const HEALTHY: &[u8] = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
 
 /// What a client sees of a response, apart from its connection fields and its date.
 fn seen(response: &Response) -> impl PartialEq + std::fmt::Debug + use<> {
-    let mut headers = response.headers.clone();
+    let mut headers = response.fields();
     headers.retain(|(name, _)| !matches!(&**name, "date" | "connection" | "transfer-encoding"));
     headers.sort();
     let interim: Vec<_> = response

@@ -229,7 +229,7 @@ async fn row_70_websockets_are_a_bounded_number_of_lines() {
         assert_eq!(client.head().await.expect("a response").status, 101);
     }
     let log = Log::of(process).await;
-    log.assert_counted("WebSocket of another origin refused", TIMES);
+    log.assert_counted("refused: a WebSocket of another origin", TIMES);
     let (written, counted) = log.count("ws close");
     assert_eq!(counted, often);
     assert!(written >= TIMES, "{written}");

@@ -9,7 +9,7 @@ use crate::common::{Dispatcher, config, request};
 const PAGE: &[u8] = b"<html><head><title>x</title></head><body>y</body></html>";
 
 fn fields(response: &Response) -> Vec<(String, Vec<u8>)> {
-    let mut fields = response.headers.clone();
+    let mut fields = response.fields();
     // Without one of t3's it is the time of the response.
     fields.retain(|(name, _)| name != "date");
     fields.sort();
