@@ -12,6 +12,7 @@ pub mod declined;
 pub mod encoder;
 pub mod etag;
 pub mod fetch;
+pub mod icons;
 pub mod imports;
 pub mod media_type;
 pub mod negotiation;

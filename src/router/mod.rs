@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::access::Standing;
+use crate::assets::icons;
 use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
@@ -83,6 +84,7 @@ impl Router<'_> {
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());
+        let is_kept = services.assets.is_on() && icons::is_kept(request.uri().path());
         let path = request.uri().path();
         debug!(method = %request.method(), path = &*shown(path), ?route, request_id = %id, "request");
         let is_https = visitor.is_https;
@@ -103,6 +105,9 @@ impl Router<'_> {
         let headers = routed.response.headers_mut();
         headers.insert(X_REQUEST_ID, named);
         self.finish(headers, is_https, is_chunked);
+        if is_kept {
+            icons::keep(&mut routed.response);
+        }
         (kind, routed)
     }
 

@@ -87,7 +87,7 @@ async fn a_person_signs_in_reloads_and_restores_ten_tabs() {
         start.elapsed(),
         sent.len()
     );
-    assert!(sent.len() <= 6, "{sent:?}");
+    assert!(sent.len() <= 4, "{sent:?}");
 
     let mut tabs = Vec::new();
     for _ in 0..10 {

@@ -15,7 +15,7 @@ async fn it_names_the_app_and_t3_s_own_icon() {
     let response = request(world.addr(), &format!("GET {PATH}")).await;
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), "application/manifest+json");
-    assert_eq!(response.header("cache-control"), "no-cache");
+    assert_eq!(response.header("cache-control"), "private, max-age=86400");
     let icon = json!({ "src": "/apple-touch-icon.png", "type": "image/png", "sizes": "180x180" });
     let expected = json!({
         "id": "/", "name": "T3 Code", "short_name": "T3 Code", "start_url": "/", "scope": "/",
