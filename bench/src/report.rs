@@ -107,7 +107,9 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let hop = Figures::load(&work.join("hop.json"))?;
     let page = Figures::load(&work.join("page.json"))?;
     let others = hop.median(OTHERS, OTHERS);
+    let binary = std::env::var("BENCH_CHECKSUM")?;
     let text = include_str!("report/bench.md")
+        .replace("@binary@", &binary)
         .replace("@machine@", &machine::describe())
         .replace("@others@", &format!("{:.1}", others.unwrap_or_default()))
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
