@@ -1,5 +1,6 @@
 """What the manifests add to the stack: who may speak to the pod, what the dispatcher may do, when it is restarted."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -55,12 +56,22 @@ def test_what_is_ours_is_confined(name):
     assert container(name)["securityContext"] == CONFINED
 
 
+@pytest.mark.parametrize("name", ["t3", "install-t3"])
+def test_agents_get_no_more_rights_than_they_have_and_may_write(name):
+    assert container(name)["securityContext"] == {key: CONFINED[key] for key in CONFINED if key != "readOnlyRootFilesystem"}
+
+
 def test_no_container_is_privileged_and_none_gets_a_token():
     spec = pod()
     assert spec["automountServiceAccountToken"] is False
+    added = {}
     for one in spec["containers"] + spec["initContainers"]:
-        context = one.get("securityContext", {})
-        assert not context.get("privileged") and "add" not in context.get("capabilities", {}), one["name"]
+        context = one["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False and "privileged" not in context, one["name"]
+        assert context["capabilities"]["drop"] == ["ALL"] and context["seccompProfile"] == CONFINED["seccompProfile"]
+        added[one["name"]] = context["capabilities"].get("add")
+    # Root, for a moment: it changes owners.
+    assert {name: names for name, names in added.items() if names} == {"fix-perms": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         assert field not in spec
 
@@ -88,9 +99,58 @@ def test_no_probe_asks_for_t3(probe):
     assert container("dispatcher")[probe]["httpGet"] == {"path": "/healthz", "port": 8080}
 
 
+def test_the_dispatcher_is_up_before_t3_and_ends_after_it():
+    assert container("dispatcher")["restartPolicy"] == "Always"
+    names = [one["name"] for one in pod()["initContainers"]]
+    assert names.index("install-dispatcher") < names.index("dispatcher") < names.index("install-t3")
+    # Who is no sidecar has to end, or nothing after it starts.
+    others = [one for one in pod()["initContainers"] + pod()["containers"] if one["name"] != "dispatcher"]
+    assert not any("restartPolicy" in one for one in others)
+    # The startup probe holds the next container back, for no longer than it has to.
+    probe = container("dispatcher")["startupProbe"]
+    assert probe["periodSeconds"] == 1 and "initialDelaySeconds" not in probe
+
+
+def test_t3_is_restarted_only_if_it_answers_nothing_for_minutes():
+    probe = container("t3")["livenessProbe"]
+    assert probe["httpGet"] == {"path": "/.well-known/t3/environment", "port": 3773}
+    assert probe["timeoutSeconds"] < probe["periodSeconds"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 300
+
+
+def owners_after(folder):
+    """What fix-perms' own script makes of a folder: each path's owner."""
+    script = container("fix-perms")["command"][2].replace("/data", str(folder))
+    subprocess.run(["sh", "-c", script], check=True, timeout=60)
+    return {path: (path.lstat().st_uid, path.lstat().st_gid) for path in [folder, *folder.rglob("*")]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_only_what_is_another_s_is_given_to_node(tmp_path):
+    (tmp_path / "of root").mkdir()
+    (tmp_path / "of root/-rf").write_text("x")
+    (tmp_path / "of root/link").symlink_to("nowhere")
+    mine = tmp_path / "mine"
+    mine.write_text("x")
+    os.chown(mine, 1000, 1000)
+    group = tmp_path / "group"
+    group.write_text("x")
+    os.chown(group, 1000, 0)
+    outside = tmp_path.parent / "outside"
+    outside.write_text("x")
+    (tmp_path / "leads out").symlink_to(outside)
+    before = mine.lstat().st_ctime_ns
+    assert set(owners_after(tmp_path).values()) == {(1000, 1000)}
+    assert mine.lstat().st_ctime_ns == before and outside.stat().st_uid == 0
+    assert tmp_path.stat().st_mode & 0o777 == 0o775
+    assert pod()["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
 def test_the_drain_ends_before_the_pod_does():
+    # t3 ends first, and cuts what is unfinished after 20 s (contract §7).
+    t3 = 20
     delay = [one for one in container("dispatcher")["env"] if one["name"] == "DISPATCHER_DRAIN_DELAY"]
-    total = sum(seconds(one["value"]) for one in delay) + seconds(env("DISPATCHER_DRAIN_TIMEOUT"))
+    total = t3 + sum(seconds(one["value"]) for one in delay) + seconds(env("DISPATCHER_DRAIN_TIMEOUT"))
     assert total + 10 <= pod()["terminationGracePeriodSeconds"]
 
 
@@ -184,6 +244,7 @@ def test_the_door_s_two_sides_have_one_secret(door):
     assert headers == {"X-Dispatcher-Secret": "0123abcd"}
     assert objects(door)["Secret/t3-afk-door"]["data"] == {"secret": "MDEyM2FiY2Q="}
     dispatcher = container("dispatcher", door)
+    assert [one["name"] for one in pod(door)["initContainers"]] == [one["name"] for one in pod()["initContainers"]]
     mount = at(dispatcher["volumeMounts"], ["/door"])
     assert mount["readOnly"] and "subPath" not in mount
     assert at(pod(door)["volumes"], [mount["name"]])["secret"]["secretName"] == "t3-afk-door"
@@ -199,6 +260,43 @@ def test_the_door_is_behind_the_gate_and_changes_nothing_else(door):
         assert with_door.pop(name) == plain.pop(name) + "," + reference
         assert with_door == plain
     assert set(objects(door)) - set(objects()) == {"Middleware/door", "Secret/t3-afk-door"}
+
+
+@pytest.fixture(scope="module")
+def carved(tmp_path_factory):
+    """The overlay with the door as an owner has it who wants the carve-outs too."""
+    folder = with_secret(tmp_path_factory.mktemp("carved"), "0123abcd")
+    layer = folder / "kustomization.yaml"
+    layer.write_text(layer.read_text().replace("components:\n", "components:\n  - ../../components/carve-outs\n"))
+    return folder
+
+
+def test_the_carve_outs_are_the_owner_s_to_add(door, carved):
+    added = {"Ingress/t3-afk-carve-outs", "Middleware/nobody", "Middleware/carve-outs-rate-limit"}
+    assert set(objects(carved)) - set(objects(door)) == added
+    assert not added & set(objects())
+    for name, item in objects(door).items():
+        assert objects(carved)[name] == item
+    for name in added:
+        assert objects(carved)[name]["metadata"]["namespace"] == "t3-afk"
+
+
+def test_a_carve_out_is_neither_gated_nor_signed_in(carved):
+    page, ingress = (objects(carved)[f"Ingress/{name}"] for name in ("t3-afk", "t3-afk-carve-outs"))
+    chain = ingress["metadata"]["annotations"]["traefik.ingress.kubernetes.io/router.middlewares"]
+    # The door's secret would make whatever a client claims there an identity.
+    assert chain == "t3-afk-carve-outs-rate-limit@kubernetescrd,t3-afk-nobody@kubernetescrd"
+    removed = objects(carved)["Middleware/nobody"]["spec"]["headers"]["customRequestHeaders"]
+    assert set(removed.values()) == {""}
+    assert env("DISPATCHER_GATE") == "authentik"
+    assert set(removed) == {"X-authentik-username", "X-Dispatcher-Secret", "Cookie", "Authorization"}
+    (rule,) = ingress["spec"]["rules"]
+    assert rule["host"] == page["spec"]["rules"][0]["host"] and ingress["spec"]["tls"] == page["spec"]["tls"]
+    for path in rule["http"]["paths"]:
+        assert path["pathType"] == "Exact"
+        # Neither a page's path nor the API's: there nobody is paired or healed (SECURITY.md).
+        assert re.fullmatch(r"/[\w-]+\.\w+|/probe/(healthz|ws)", path["path"])
+        assert path["backend"] == page["spec"]["rules"][0]["http"]["paths"][0]["backend"]
 
 
 def test_traefik_shows_the_first_of_two_secrets(tmp_path):

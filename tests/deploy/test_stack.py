@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from rendering import ROOT, at, objects
+from rendering import BASE, OVERLAY, ROOT, at, objects, pod
 
 TABLE = yaml.safe_load((ROOT / "tests/deploy/stack.yaml").read_text())
 ROWS = [(name, path, want) for name, rows in TABLE.items() for path, want in rows.items()]
@@ -27,10 +27,12 @@ def test_no_object_is_missing_or_new():
     assert set(objects()) == set(TABLE) | BEYOND
 
 
-def test_containers_and_their_order():
-    spec = objects()["Deployment/t3-afk"]["spec"]["template"]["spec"]
-    assert [one["name"] for one in spec["initContainers"]] == ["fix-perms", "install-t3", "install-dispatcher"]
-    assert [one["name"] for one in spec["containers"]] == ["t3", "dispatcher"]
+@pytest.mark.parametrize("folder", [BASE, OVERLAY], ids=["base", "overlay"])
+def test_containers_and_their_order(folder):
+    spec = pod(folder)
+    order = ["fix-perms", "install-dispatcher", "dispatcher", "install-t3"]
+    assert [one["name"] for one in spec["initContainers"]] == order
+    assert [one["name"] for one in spec["containers"]] == ["t3"]
 
 
 def test_every_object_is_in_the_namespace():
