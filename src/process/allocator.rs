@@ -1,4 +1,15 @@
 //! The settings by which glibc's allocator returns freed memory to the system.
+//!
+//! Resident, with files as long as those of t3 v0.0.27, in the binary of the image:
+//!
+//! | allocator | idle | after the warm-up | at its peak |
+//! |---|---:|---:|---:|
+//! | glibc 2.36 with these settings | 6.4 MiB | 11 MiB | 55 MiB |
+//! | glibc 2.36 as it is | 6.1 MiB | 50 MiB | 66 MiB |
+//! | mimalloc 2.0 | 7.0 MiB | 49 MiB | 71 MiB |
+//! | jemalloc 5.3 | 8.5 MiB | 46 MiB | 65 MiB |
+//!
+//! mallopt(3) would spare the second start, which takes 1.4 ms, but is unsafe to call.
 
 use std::env;
 use std::os::unix::process::CommandExt;

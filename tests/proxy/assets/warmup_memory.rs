@@ -7,8 +7,7 @@ use crate::assets::site::{COMPRESSION_BOUND, started};
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::request;
 
-/// The most memory that compressing a script of 5.4 MB may add to a serving process. With glibc it is a
-/// fifth more than with musl, and half of it is kept.
+/// The most memory that compressing a script of 5.4 MB may add to a serving process.
 const MOST_KIB: u64 = 72 * 1024;
 
 #[tokio::test]
