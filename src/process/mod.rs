@@ -8,6 +8,7 @@ pub mod log_limit;
 pub mod orphans;
 pub mod own_thread;
 pub mod peer_loss;
+pub mod reach;
 pub mod unsent;
 
 use std::future::Future;
