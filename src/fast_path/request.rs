@@ -5,7 +5,7 @@
 
 use http::header::{COOKIE, ORIGIN};
 
-use crate::access::{Assessment, Standing};
+use crate::access::visitor::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::request_writer::{IdSource, RequestWriter, Rules};

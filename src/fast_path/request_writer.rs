@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::access::{AccessPolicy, Assessment};
+use crate::access::AccessPolicy;
+use crate::access::visitor::Assessment;
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
 use crate::fast_path::request::IdText;

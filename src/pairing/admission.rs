@@ -13,7 +13,7 @@
 //! believed. It is of another origin if its `Origin` or its `Sec-Fetch-Site` says so; a page load that a
 //! link of another site started is the person's own, as for a cookie with `SameSite=Lax`.
 
-use crate::access::Standing;
+use crate::access::visitor::Standing;
 use crate::http_rules::credentials::Ticket;
 use crate::pairing::policy::{RequestFacts, RouteKind};
 

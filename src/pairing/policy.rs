@@ -19,7 +19,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 
 use crate::access::identity::Browser;
-use crate::access::{Standing, Visitor};
+use crate::access::visitor::{Standing, Visitor};
 use crate::http_rules::credentials::Ticket;
 use crate::http_rules::{browser_request, credentials, origin, paths};
 

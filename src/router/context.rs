@@ -6,7 +6,7 @@ use http::Request;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use crate::access::Visitor;
+use crate::access::visitor::Visitor;
 use crate::http_rules::frame_ancestors;
 use crate::http_rules::request_id::RequestId;
 use crate::probe;

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::access::Standing;
+use crate::access::visitor::Standing;
 use crate::assets::icons;
 use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
