@@ -18,6 +18,7 @@ use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::http_rules::{cookies, header_map, validation, withhold};
 use t3_dispatcher::pairing::admission::{Admission, admission};
 use t3_dispatcher::pairing::policy::RequestFacts;
+use t3_dispatcher::process::Tasks;
 use t3_dispatcher::router::route::{self, Route};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -27,7 +28,8 @@ const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 static POLICIES: LazyLock<[AccessPolicy; 4]> = LazyLock::new(|| {
     let policy = |args: &[&str]| {
         let config = Config::parse_from([&["t3-dispatcher"], args].concat());
-        AccessPolicy::new(config.access, config.timing).expect("a policy without a secret")
+        AccessPolicy::new(config.access, config.timing, &Tasks::default())
+            .expect("a policy without a secret")
     };
     let trusting = [
         "--identity-header",

@@ -30,12 +30,22 @@ pub struct Users {
     domains: HashSet<Box<str>>,
 }
 
-/// The groups whose members are let in, and the field that states whose member a person is.
+/// The groups whose members are let in, and the field that states whose member a person is, where no token
+/// does.
 #[derive(Debug)]
 struct Groups {
     allowed: Vec<String>,
-    header: HeaderName,
+    header: Option<HeaderName>,
     separator: u8,
+}
+
+/// What says whose member a person is.
+#[derive(Debug)]
+pub(super) enum Membership<'a, Fields: ?Sized> {
+    /// The fields of the request.
+    Fields(&'a Fields),
+    /// A token that was verified.
+    Token(&'a [Box<str>]),
 }
 
 impl AllowList {
@@ -43,10 +53,6 @@ impl AllowList {
     pub(super) fn new(config: &AllowConfig, timing: Timing) -> Option<Self> {
         let users = config.allowed_users.as_deref();
         let file = config.allowed_users_file.as_deref();
-        let groups = config
-            .allowed_groups
-            .clone()
-            .zip(config.groups_header.clone());
         if users.is_none() && file.is_none() && config.allowed_groups.is_none() {
             return None;
         }
@@ -61,9 +67,9 @@ impl AllowList {
                 }
                 file
             }),
-            groups: groups.map(|(allowed, header)| Groups {
+            groups: config.allowed_groups.clone().map(|allowed| Groups {
                 allowed,
-                header,
+                header: config.groups_header.clone(),
                 separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
             }),
         })
@@ -81,13 +87,12 @@ impl AllowList {
         }
     }
 
-    /// Is somebody let in whom single sign-on calls `stated`, in a request with `fields`? `name` is the
-    /// same without a domain that is taken off.
+    /// Is somebody let in whom single sign-on calls `stated`? `name` is it without a domain that is taken off.
     pub(super) fn admits(
         &self,
         stated: &str,
         name: &str,
-        fields: &(impl HeaderView + ?Sized),
+        membership: &Membership<'_, impl HeaderView + ?Sized>,
     ) -> bool {
         let in_file =
             |users: Option<&Users>| users.is_some_and(|users| users.contains(stated, name));
@@ -96,7 +101,7 @@ impl AllowList {
             || self
                 .groups
                 .as_ref()
-                .is_some_and(|groups| groups.admits(fields))
+                .is_some_and(|groups| groups.admits(membership))
     }
 }
 
@@ -134,13 +139,20 @@ impl Users {
 }
 
 impl Groups {
-    /// Does exactly one line of the field state an allowed group? A line beside that of single sign-on
-    /// may be anybody's.
-    fn admits(&self, fields: &(impl HeaderView + ?Sized)) -> bool {
+    /// Does the token, or exactly one line of the field, state an allowed group? A line beside that of
+    /// single sign-on may be anybody's.
+    fn admits(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> bool {
         let is_allowed = |group: &[u8]| self.allowed.iter().any(|held| held.as_bytes() == group);
-        let stated = fields.single(&self.header).unwrap_or_default();
-        let mut groups = stated.split(|byte| *byte == self.separator).map(trimmed);
-        groups.any(is_allowed)
+        match membership {
+            Membership::Token(groups) => groups.iter().any(|group| is_allowed(group.as_bytes())),
+            Membership::Fields(fields) => {
+                let header = self.header.as_ref();
+                let stated = header.and_then(|header| fields.single(header));
+                let stated = stated.unwrap_or_default();
+                let mut groups = stated.split(|byte| *byte == self.separator).map(trimmed);
+                groups.any(is_allowed)
+            }
+        }
     }
 }
 
@@ -226,9 +238,11 @@ mod tests {
     fn a_group_is_one_member_of_one_line() {
         let groups = |separator, allowed: &[&str]| Groups {
             allowed: allowed.iter().map(|group| (*group).to_owned()).collect(),
-            header: HeaderName::from_static("x-groups"),
+            header: Some(HeaderName::from_static("x-groups")),
             separator,
         };
+        let admits =
+            |groups: &Groups, fields: &http::HeaderMap| groups.admits(&Membership::Fields(fields));
         let admins = groups(b'|', &["Home Server Admins", "a,b"]);
         for (value, expected) in [
             ("Home Server Admins", true),
@@ -247,21 +261,40 @@ mod tests {
             ("||", false),
         ] {
             let fields = from_lines(&[("x-groups", value)]);
-            assert_eq!(admins.admits(&fields), expected, "{value}");
+            assert_eq!(admits(&admins, &fields), expected, "{value}");
         }
         let line = ("x-groups", "Home Server Admins");
-        assert!(!admins.admits(&from_lines(&[line, line])), "repeated");
+        assert!(!admits(&admins, &from_lines(&[line, line])), "repeated");
         assert!(
-            !admins.admits(&from_lines(&[line, ("x-groups", "")])),
+            !admits(&admins, &from_lines(&[line, ("x-groups", "")])),
             "repeated"
         );
         assert!(
-            !admins.admits(&from_lines(&[("x_groups", line.1)])),
+            !admits(&admins, &from_lines(&[("x_groups", line.1)])),
             "another name"
         );
-        assert!(!admins.admits(&from_lines(&[])));
         let by_commas = groups(b',', &["dev", "ops"]);
-        assert!(by_commas.admits(&from_lines(&[("x-groups", "users, ops")])));
-        assert!(!by_commas.admits(&from_lines(&[("x-groups", "users|ops")])));
+        assert!(admits(
+            &by_commas,
+            &from_lines(&[("x-groups", "users, ops")])
+        ));
+        assert!(!admits(
+            &by_commas,
+            &from_lines(&[("x-groups", "users|ops")])
+        ));
+    }
+
+    #[test]
+    fn a_token_states_groups_one_by_one_and_no_field_does_beside_it() {
+        let groups = Groups {
+            allowed: vec!["dev".to_owned(), "a|b".to_owned()],
+            header: Some(HeaderName::from_static("x-groups")),
+            separator: b'|',
+        };
+        for (stated, expected) in [("dev", true), ("a|b", true), ("x|dev", false), ("", false)] {
+            let stated = ["x".into(), Box::from(stated)];
+            let membership = Membership::<http::HeaderMap>::Token(&stated);
+            assert_eq!(groups.admits(&membership), expected, "{stated:?}");
+        }
     }
 }

@@ -1,5 +1,9 @@
-//! The files that the access policy reads: they are looked at before a request is judged by them.
+//! What the access policy looks at before a request is judged: its files, the keys of tokens, and a token
+//! that is new.
 
+use std::net::IpAddr;
+
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::access::AccessPolicy;
@@ -13,11 +17,23 @@ impl AccessPolicy {
             .as_ref()
             .is_none_or(|secret| secret.is_fresh(now))
             && list.is_none_or(|list| list.is_fresh(now))
+            && self
+                .signed
+                .as_ref()
+                .is_none_or(|signed| signed.is_fresh(now))
+    }
+
+    /// Begins to fetch the keys of tokens, where they are published.
+    pub async fn fetch_keys(&self) {
+        if let Some(signed) = &self.signed {
+            signed.refresh().await;
+        }
     }
 
     /// Looks at the files again that have not been looked at for a while, on threads of their own, before
-    /// a request is judged. Does not wait for one that hangs.
-    pub async fn refresh(&self) {
+    /// a request from `peer` with `headers` is judged, and verifies its token, if that is new. Does not
+    /// wait for a file that hangs; for the key of a token as long as one fetch takes.
+    pub async fn refresh(&self, headers: &HeaderMap, peer: IpAddr) {
         tokio::join!(
             async {
                 if let Some(secret) = &self.secret {
@@ -28,7 +44,15 @@ impl AccessPolicy {
                 if let Some(list) = &self.allow_list {
                     list.refresh().await;
                 }
-            }
+            },
+            self.fetch_keys()
         );
+        // By then the shared secret is what it is now.
+        if let Some(signed) = &self.signed
+            && self.trusts(headers, peer)
+        {
+            // Boxed: most tokens are known.
+            Box::pin(signed.verify(headers)).await;
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Who a request is from, and what that one may have.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::access::identity::Browser;
+use crate::access::jwt::Person;
 use crate::http_rules::gates::GateCredentials;
 
 /// Who a request is from.
@@ -24,13 +26,58 @@ pub struct Assessment<'a> {
     /// Is the peer a trusted proxy, whose word on clients counts?
     pub is_trusted: bool,
     /// The person, where the peer is trusted and names one.
-    pub identity: Option<Cow<'a, str>>,
+    pub identity: Option<Name<'a>>,
+    /// Is there a token that has not been verified, or did not count?
+    pub is_unverified: bool,
     /// What the visitor may have.
     pub standing: Standing,
     /// Did the visitor speak https to the trusted proxy?
     pub is_https: bool,
     /// Which `Authorization` is that of the gate which named the person.
     pub gate_credentials: GateCredentials,
+}
+
+/// Whom a request names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claimed<'a> {
+    /// Nobody: nothing names a person, or several things do.
+    Nobody,
+    /// Nobody as yet: the token has not been verified, or did not count.
+    Unverified,
+    /// The person of a token that was verified.
+    Known(Arc<Person>),
+    /// Somebody as a field states it, which is where no signature is needed.
+    Stated(Cow<'a, str>),
+}
+
+/// The name of a person whom a request names.
+#[derive(Debug, Clone)]
+pub enum Name<'a> {
+    /// As a field of the request states it.
+    Stated(Cow<'a, str>),
+    /// As a token does that was verified.
+    Verified(Arc<str>),
+}
+
+impl Name<'_> {
+    /// The same, for as long as it is needed.
+    pub fn to_shared(&self) -> Arc<str> {
+        match self {
+            Self::Stated(name) => Arc::from(&**name),
+            Self::Verified(name) => Arc::clone(name),
+        }
+    }
+}
+
+impl std::ops::Deref for Name<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Stated(name) => name,
+            Self::Verified(name) => name,
+        }
+    }
 }
 
 /// What a visitor may have.

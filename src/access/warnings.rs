@@ -11,7 +11,7 @@ use crate::access::AccessPolicy;
 impl AccessPolicy {
     /// Says once what to configure, when somebody would have been paired who asked for `host`.
     pub fn explain_unidentified(&self, peer: IpAddr, host: Option<&HeaderValue>) {
-        if self.config.identity_header.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+        if !self.is_behind_single_sign_on() && !self.has_warned.swap(true, Ordering::Relaxed) {
             unidentified(peer, host);
         }
     }

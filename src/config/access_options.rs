@@ -8,15 +8,17 @@ use ipnet::IpNet;
 
 use crate::config::allow_options::AllowConfig;
 use crate::config::gate_options::Gate;
+use crate::config::jwt_options::JwtConfig;
 use crate::config::parse;
+use crate::config::signed_config::SignedConfig;
 use crate::http_rules::name_pattern::NamePattern;
 
 /// Who is let in, and the status of the page for a person who has to wait.
 #[derive(Debug, Clone, Args)]
 #[command(
     next_help_heading = "Access",
-    group = ArgGroup::new("identity_source").args(["gate", "identity_header"]).multiple(true),
-    group = ArgGroup::new("groups_source").args(["gate", "groups_header"]).multiple(true)
+    group = ArgGroup::new("identity_source").args(["gate", "identity_header", "jwt_jwks", "jwt_secret_file"]).multiple(true),
+    group = ArgGroup::new("groups_source").args(["gate", "groups_header", "jwt_groups_claim"]).multiple(true)
 )]
 pub struct AccessConfig {
     /// Single sign-on gate in front, which says in what headers the user and the groups are; without
@@ -71,6 +73,10 @@ pub struct AccessConfig {
     /// replaces 5xx responses by its own pages.
     #[arg(long, env = "DISPATCHER_WAITING_STATUS", value_name = "STATUS", default_value = "503", value_parser = parse::page_status)]
     pub waiting_status: StatusCode,
+
+    /// The token that proves who the user is.
+    #[command(flatten)]
+    pub jwt: JwtConfig,
 }
 
 impl AccessConfig {
@@ -96,18 +102,39 @@ impl AccessConfig {
         self
     }
 
-    /// Does a trusted peer prove that it is the gate?
+    /// Does a trusted peer prove that it is the gate, or a signature who the person is?
     pub fn is_proven(&self) -> bool {
-        self.secret_file.is_some() || self.trusted_proxies.is_some()
+        self.secret_file.is_some() || self.trusted_proxies.is_some() || self.jwt.is_any_set()
+    }
+
+    /// The token that alone is an identity, if any is required.
+    ///
+    /// # Errors
+    /// Where something of it is missing, or two options contradict each other.
+    pub fn signed(&self) -> Result<Option<SignedConfig>, String> {
+        let preset = self.gate.map(Gate::preset);
+        self.jwt
+            .signed(preset.and_then(|preset| preset.signature.as_ref()))
     }
 
     /// What contradicts itself in these options.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let signed = match self.signed() {
+            Ok(signed) => signed,
+            Err(why) => return Some(why),
+        };
         let allow = &self.clone().with_gate().allow;
-        let is_contradicted = allow.allowed_groups.is_some() && allow.groups_header.is_none();
-        is_contradicted.then_some(
-            "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_GROUPS_HEADER: the gate of DISPATCHER_GATE states no groups",
-        )
+        let why = match signed {
+            _ if allow.allowed_groups.is_none() => return None,
+            Some(signed) if signed.groups_claim.is_none() => {
+                "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_JWT_GROUPS_CLAIM: nothing signs the groups of a header"
+            }
+            None if allow.groups_header.is_none() => {
+                "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_GROUPS_HEADER: the gate of DISPATCHER_GATE states no groups"
+            }
+            _ => return None,
+        };
+        Some(why.to_owned())
     }
 }
 

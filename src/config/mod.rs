@@ -4,8 +4,10 @@ pub mod access_options;
 pub mod allow_options;
 pub mod cli_options;
 pub mod gate_options;
+pub mod jwt_options;
 pub mod options;
 pub mod parse;
+pub mod signed_config;
 pub mod timing;
 
 use std::path::PathBuf;
@@ -181,10 +183,8 @@ impl CommandLine {
             Some(Command::Check { pairing, .. }) => pairing,
             _ => &self.config.pairing,
         };
-        match pairing
-            .contradiction()
-            .or(self.config.access.contradiction())
-        {
+        let contradiction = pairing.contradiction().map(str::to_owned);
+        match contradiction.or_else(|| self.config.access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
             None => Ok(self),
         }

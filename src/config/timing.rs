@@ -37,6 +37,18 @@ pub struct Timing {
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
+    /// How long a published key set is taken to be what it was, while requests come.
+    pub jwks_age: Duration,
+
+    /// The least time between two fetches of a key set, whatever keys tokens name.
+    pub jwks_pause: Duration,
+
+    /// The same, while there is no key at all and nobody is let in.
+    pub jwks_retry: Duration,
+
+    /// How long one fetch of a key set may take.
+    pub jwks_fetch: Duration,
+
     /// After how long a silence a peer is asked whether it is still there. What it has not acknowledged is
     /// waited for as long, or as long as an option says that it may read nothing.
     pub silent_peer: Duration,
@@ -61,6 +73,10 @@ impl Default for Timing {
             api_response: Duration::from_secs(5),
             admin_session_check: Duration::from_secs(60),
             file_reread: Duration::from_secs(1),
+            jwks_age: Duration::from_secs(300),
+            jwks_pause: Duration::from_secs(60),
+            jwks_retry: Duration::from_secs(10),
+            jwks_fetch: Duration::from_secs(5),
             silent_peer: Duration::from_secs(60),
             half_closed_tunnel: Duration::from_secs(30),
             scrape: Duration::from_secs(10),
@@ -84,6 +100,10 @@ mod tests {
             api_response,
             admin_session_check,
             file_reread,
+            jwks_age,
+            jwks_pause,
+            jwks_retry,
+            jwks_fetch,
             silent_peer,
             half_closed_tunnel,
             scrape,
@@ -98,6 +118,10 @@ mod tests {
             (api_response, 5),
             (admin_session_check, 60),
             (file_reread, 1),
+            (jwks_age, 300),
+            (jwks_pause, 60),
+            (jwks_retry, 10),
+            (jwks_fetch, 5),
             (silent_peer, 60),
             (half_closed_tunnel, 30),
             (scrape, 10),

@@ -104,7 +104,8 @@ pub fn rewrite(
     let mut space = <LineSpace>::default();
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
     let assessment = rules.access.assess(&lines, rules.peer);
-    if assessment.standing == Standing::Denied || is_screened(&lines, &assessment, rules) {
+    let is_judged = !assessment.is_unverified && assessment.standing != Standing::Denied;
+    if !is_judged || is_screened(&lines, &assessment, rules) {
         return None;
     }
     to_upstream.reserve(lines.length + MOST_ADDED_BYTES);

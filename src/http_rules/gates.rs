@@ -4,6 +4,7 @@
 //! controls t3 is not to get a gate's living session.
 
 use http::HeaderName;
+use http::header::AUTHORIZATION;
 
 /// Is `lower` the name of a gate's field, in lower case and with hyphens only? Of a long name its
 /// beginning suffices.
@@ -84,6 +85,8 @@ pub enum GateCredentials {
     Basic,
     /// A Bearer token of three parts too, as oauth2-proxy's: t3's have two (contract §4).
     BasicAndJwt,
+    /// Such a token alone: where a gate's is expected, one that did not count is none of t3's either.
+    Jwt,
 }
 
 impl GateCredentials {
@@ -97,19 +100,44 @@ impl GateCredentials {
         }
     }
 
+    /// Those of a request whose person only a token in `header` names; `is_known` says whether one does.
+    pub fn of_signed(header: &HeaderName, is_known: bool) -> Self {
+        match (*header == AUTHORIZATION, is_known) {
+            (true, true) => Self::BasicAndJwt,
+            (true, false) => Self::Jwt,
+            (false, _) => Self::of(Some(header).filter(|_| is_known), true),
+        }
+    }
+
     /// Is `authorization`, the value of one line, among them?
     pub fn include(self, authorization: &[u8]) -> bool {
-        if self == Self::None {
-            return false;
+        let is_jwt = || jwt_of_bearer(authorization).is_some();
+        match self {
+            Self::None => false,
+            Self::Basic => is_basic(authorization),
+            Self::BasicAndJwt => is_basic(authorization) || is_jwt(),
+            Self::Jwt => is_jwt(),
         }
-        let end = authorization.iter().position(|byte| b" \t".contains(byte));
-        let (scheme, credential) = authorization.split_at(end.unwrap_or(authorization.len()));
-        if scheme.eq_ignore_ascii_case(b"basic") {
-            return true;
-        }
-        let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
-        self == Self::BasicAndJwt && is_bearer && is_jwt(credential.trim_ascii())
     }
+}
+
+fn is_basic(authorization: &[u8]) -> bool {
+    scheme_and_credential(authorization)
+        .0
+        .eq_ignore_ascii_case(b"basic")
+}
+
+/// The JWT in `authorization`, if that is a Bearer token of three parts.
+pub fn jwt_of_bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, credential) = scheme_and_credential(authorization);
+    let is_gate_s = scheme.eq_ignore_ascii_case(b"bearer") && is_jwt(credential);
+    is_gate_s.then_some(credential)
+}
+
+fn scheme_and_credential(authorization: &[u8]) -> (&[u8], &[u8]) {
+    let end = authorization.iter().position(|byte| b" \t".contains(byte));
+    let (scheme, credential) = authorization.split_at(end.unwrap_or(authorization.len()));
+    (scheme, credential.trim_ascii())
 }
 
 /// Three parts in base64url (RFC 7515 §7.1).
@@ -218,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_gate_s_credential_is_basic_or_a_jwt() {
-        use GateCredentials::{Basic, BasicAndJwt, None};
+        use GateCredentials::{Basic, BasicAndJwt, Jwt, None};
         for (authorization, of_basic, of_jwt) in [
             ("Basic dTpw", true, true),
             ("basic\tdTpw", true, true),
@@ -236,8 +264,12 @@ mod tests {
             ("a.b.c", false, false),
             ("", false, false),
         ] {
-            for (credentials, expected) in [(None, false), (Basic, of_basic), (BasicAndJwt, of_jwt)]
-            {
+            for (credentials, expected) in [
+                (None, false),
+                (Basic, of_basic),
+                (BasicAndJwt, of_jwt),
+                (Jwt, of_jwt && !of_basic),
+            ] {
                 let is_gate_s = credentials.include(authorization.as_bytes());
                 assert_eq!(is_gate_s, expected, "{authorization} of {credentials:?}");
             }

@@ -77,10 +77,9 @@ impl Router<'_> {
                 return (Kind::Invalid, refused(refusal, &id).into());
             }
         };
-        services.access.refresh().await;
-        let visitor = services
-            .access
-            .admit(request.headers_mut(), client.peer.ip());
+        let peer = client.peer.ip();
+        services.access.refresh(request.headers(), peer).await;
+        let visitor = services.access.admit(request.headers_mut(), peer);
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = route::of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());

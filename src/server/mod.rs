@@ -110,10 +110,12 @@ pub async fn run(
     Ok(())
 }
 
-/// Starts the background tasks: probes of t3 while it is not up; the warm-up once it is up, pairing
+/// Starts the background tasks: a fetch of the keys of tokens, if they are published; probes of t3 while it is not up; the warm-up once it is up, pairing
 /// before files, as a run of the t3 CLI and compressing take much memory each; the check of the
 /// dispatcher's own session; that of the sessions of open tunnels; and the watch of a t3 that has some.
 fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
+    let fetching = Arc::clone(services);
+    tasks.until_drained(async move { fetching.access.fetch_keys().await });
     let probing = Arc::clone(services);
     tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
     let warming = Arc::clone(services);

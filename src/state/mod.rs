@@ -78,7 +78,7 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let access = AccessPolicy::new(config.access, config.timing)?;
+        let access = AccessPolicy::new(config.access, config.timing, tasks)?;
         let metrics = Arc::<Metrics>::default();
         let memory = Arc::<ClientMemory>::default();
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
