@@ -156,6 +156,20 @@ pub struct Config {
     )]
     pub pwa: bool,
 
+    /// Whether t3's page gets a script of the dispatcher's that tells a person who was signed out so, and
+    /// lets that person sign in again without a reload; only with an identity header.
+    #[arg(
+        help_heading = "t3's page and static files",
+        long,
+        env = "DISPATCHER_TAB_HELPER",
+        value_name = "SWITCH",
+        default_value = "on",
+        hide_short_help = true,
+        value_parser = parse::switch(),
+        action = ArgAction::Set
+    )]
+    pub tab_helper: bool,
+
     /// Limits of clients.
     #[command(flatten)]
     pub limits: LimitsConfig,

@@ -98,12 +98,14 @@ fn forbids_frames(fields: &(impl HeaderView + ?Sized)) -> bool {
     line.is_some_and(|line| line.trim_ascii().eq_ignore_ascii_case(b"deny"))
 }
 
-fn words(directive: &[u8]) -> Vec<&[u8]> {
+/// The words of a directive: its name, and its values.
+pub(super) fn words(directive: &[u8]) -> Vec<&[u8]> {
     let words = directive.split(u8::is_ascii_whitespace);
     words.filter(|word| !word.is_empty()).collect()
 }
 
-fn is_word(word: Option<&&[u8]>, expected: &[u8]) -> bool {
+/// Is it this word, in whatever case?
+pub(super) fn is_word(word: Option<&&[u8]>, expected: &[u8]) -> bool {
     word.is_some_and(|word| word.eq_ignore_ascii_case(expected))
 }
 

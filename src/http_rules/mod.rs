@@ -17,6 +17,7 @@ pub mod paths;
 pub mod representation;
 pub mod request_id;
 pub mod scan;
+pub mod script_policy;
 pub mod this_machine;
 pub mod validation;
 pub mod websocket_offers;

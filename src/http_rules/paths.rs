@@ -8,12 +8,13 @@ use crate::http_rules::grammar::ByteSet;
 const DYNAMIC_PREFIXES: [&str; 6] = ["api", "attachments", "mcp", "oauth", ".well-known", "ws"];
 
 /// The first segments below which nobody opens a page: t3's API, token endpoints, files and sockets
-/// (contract §5, §6), and the dispatcher's own probes. Where operators let requests past single
-/// sign-on, it is for these.
-const PAGELESS_PREFIXES: [&str; 9] = [
+/// (contract §5, §6), and the dispatcher's own probes and answers. Where operators let requests past
+/// single sign-on, it is for these.
+const PAGELESS_PREFIXES: [&str; 10] = [
     "api",
     "assets",
     "attachments",
+    "dispatcher",
     "healthz",
     "mcp",
     "oauth",
@@ -43,6 +44,9 @@ pub fn is_forwarded(path: &str) -> bool {
             | "/probe/ws"
             | "/api/auth/session"
             | "/manifest.webmanifest"
+            | "/dispatcher/alive"
+            | "/dispatcher/tab.js"
+            | "/dispatcher/signed-in"
     )
 }
 

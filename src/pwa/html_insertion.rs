@@ -1,12 +1,14 @@
-//! Inserts markup at the end of an HTML page's head, or amends the manifest's link that is there, while the page streams by. Pure.
+//! Inserts markup at the end of an HTML page's head, or amends what is there, while the page streams by. Pure.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lol_html::html_content::ContentType;
-use lol_html::send::{HtmlRewriter, Settings};
-use lol_html::{MemorySettings, OutputSink, element, end_tag};
+use lol_html::send::{Element, HtmlRewriter, Settings};
+use lol_html::{HandlerResult, MemorySettings, OutputSink, element, end_tag};
 use parking_lot::Mutex;
+
+use crate::http_rules::script_policy;
 
 /// How much of a page is searched for the end of its head. t3 after v0.0.28 has 20 KiB of script
 /// there.
@@ -17,6 +19,12 @@ const PARSER_MEMORY_BYTES: usize = 512 * 1024;
 
 /// The CSS selector of a manifest that the page has already.
 const OWN_MANIFEST: &str = "link[rel~=manifest i]";
+
+/// That of a policy that the page brings itself.
+const OWN_POLICY: &str = "meta[http-equiv=content-security-policy i]";
+
+/// That of a base: a path leads elsewhere then.
+const OWN_BASE: &str = "base[href]";
 
 /// One page on its way.
 pub(super) struct HeadInsertion {
@@ -33,16 +41,21 @@ struct RewriterOutput(Arc<Mutex<HeadState>>);
 #[derive(Debug, Default)]
 struct HeadState {
     html: Vec<u8>,
-    is_insertion_refused: bool,
+    /// What is to be inserted, as long as nothing speaks against it.
+    app: Option<&'static str>,
+    script: Option<&'static str>,
     has_ended: bool,
 }
 
 impl HeadInsertion {
-    /// Inserts `html` once, unless the head has a link to a manifest: that one is fetched with cookies
-    /// then.
-    pub(super) fn new(html: &'static str) -> Self {
+    /// Inserts the tags of an `app` once, unless the head has a link to a manifest: that one is fetched with
+    /// cookies then. Inserts the tag of a `script` of this origin once, unless a policy in the head forbids it
+    /// or the page has another base.
+    pub(super) fn new(app: Option<&'static str>, script: Option<&'static str>) -> Self {
         let output = RewriterOutput::default();
-        let (own, head, body) = (output.clone(), output.clone(), output.clone());
+        (output.0.lock().app, output.0.lock().script) = (app, script);
+        let (own, policy, base) = (output.clone(), output.clone(), output.clone());
+        let (head, body) = (output.clone(), output.clone());
         let settings = Settings::new_send()
             // Malformed HTML passes unchanged.
             .with_strict(false)
@@ -51,31 +64,32 @@ impl HeadInsertion {
                     .with_max_allowed_memory_usage(PARSER_MEMORY_BYTES)
                     .with_graceful_bail_out_on_memory_limit_exceeded(true),
             )
-            .append_element_content_handler(element!(OWN_MANIFEST, move |link| {
-                if own.has_head_ended() {
-                    return Ok(());
+            .append_element_content_handler(element!(OWN_MANIFEST, move |link| match app {
+                Some(_) => own.amend(link),
+                None => Ok(()),
+            }))
+            .append_element_content_handler(element!(OWN_POLICY, move |meta| {
+                let held = meta.get_attribute("content").unwrap_or_default();
+                // What is written by references to characters is not read here.
+                if held.contains('&') || !script_policy::is_allowed_by(held.as_bytes()) {
+                    policy.0.lock().script = None;
                 }
-                own.refuse_insertion();
-                let href = link.get_attribute("href").unwrap_or_default();
-                if is_of_this_origin(&href) {
-                    link.set_attribute("crossorigin", "use-credentials")?;
-                }
+                Ok(())
+            }))
+            .append_element_content_handler(element!(OWN_BASE, move |_| {
+                base.0.lock().script = None;
                 Ok(())
             }))
             .append_element_content_handler(element!("head", move |element| {
                 let head = head.clone();
                 element.on_end_tag(end_tag!(move |end| {
-                    if head.end_head() {
-                        end.before(html, ContentType::Html);
-                    }
+                    end.before(&head.end_head(), ContentType::Html);
                     Ok(())
                 }))
             }))
             // The end tag of the head may be omitted.
             .append_element_content_handler(element!("body", move |element| {
-                if body.end_head() {
-                    element.before(html, ContentType::Html);
-                }
+                element.before(&body.end_head(), ContentType::Html);
                 Ok(())
             }));
         Self {
@@ -123,19 +137,29 @@ impl RewriterOutput {
         std::mem::take(&mut self.0.lock().html).into()
     }
 
-    fn refuse_insertion(&self) {
-        self.0.lock().is_insertion_refused = true;
+    /// Has the manifest of the page's own `link` fetched with cookies: then there is an app already.
+    fn amend(&self, link: &mut Element<'_, '_>) -> HandlerResult {
+        if self.has_head_ended() {
+            return Ok(());
+        }
+        self.0.lock().app = None;
+        let href = link.get_attribute("href").unwrap_or_default();
+        if is_of_this_origin(&href) {
+            link.set_attribute("crossorigin", "use-credentials")?;
+        }
+        Ok(())
     }
 
     fn has_head_ended(&self) -> bool {
         self.0.lock().has_ended
     }
 
-    /// Notes that the head has ended; returns whether to insert here.
-    fn end_head(&self) -> bool {
+    /// Notes that the head has ended; returns what to insert here.
+    fn end_head(&self) -> String {
         let mut head = self.0.lock();
-        let is_first = !std::mem::replace(&mut head.has_ended, true);
-        is_first && !head.is_insertion_refused
+        head.has_ended = true;
+        let parts = [head.app.take(), head.script.take()];
+        parts.map(Option::unwrap_or_default).concat()
     }
 }
 
@@ -150,7 +174,7 @@ mod tests {
     use super::*;
 
     fn inserted(chunks: &[&[u8]]) -> Vec<u8> {
-        let mut insertion = HeadInsertion::new("<NEW>");
+        let mut insertion = HeadInsertion::new(Some("<NEW>"), None);
         let mut out = Vec::new();
         for chunk in chunks {
             out.extend_from_slice(&insertion.push(Bytes::copy_from_slice(chunk)));
@@ -258,7 +282,7 @@ mod tests {
         let chunks: Vec<_> = page.chunks(10_000).collect();
         assert!(inserted(&chunks) == page);
         // Nor is an endless tag held back for ever.
-        let mut insertion = HeadInsertion::new("<NEW>");
+        let mut insertion = HeadInsertion::new(Some("<NEW>"), None);
         let mut out = Vec::new();
         for _ in 0..30 {
             out.push(insertion.push(Bytes::from(vec![b'a'; 10_000])).len());

@@ -20,16 +20,17 @@ use crate::upstream::Upstream;
 /// The background of t3's page before its script has loaded.
 const COLOUR: &str = "#0a0a0a";
 
-/// The installable app, if it is switched on.
+/// The installable app, if it is switched on, and the script of its tabs, if they have one.
 #[derive(Debug, Clone, Copy)]
 pub struct Pwa {
     is_on: bool,
+    has_script: bool,
 }
 
 impl Pwa {
-    /// Does nothing unless `is_on`.
-    pub fn new(is_on: bool) -> Self {
-        Self { is_on }
+    /// No app unless `is_on`, and no script unless the page `has_script`.
+    pub fn new(is_on: bool, has_script: bool) -> Self {
+        Self { is_on, has_script }
     }
 
     /// Is it switched on?
@@ -39,7 +40,13 @@ impl Pwa {
 
     /// The insertion of the tags into the response to the request with `head`, if it may be a page.
     pub fn page_transform(&self, head: &Parts) -> Option<PageTransform> {
-        (self.is_on && tags::are_for(head)).then_some(tags::insert)
+        let transform: PageTransform = match (self.is_on, self.has_script) {
+            (false, false) => return None,
+            (true, false) => tags::insert::<true, false>,
+            (false, true) => tags::insert::<false, true>,
+            (true, true) => tags::insert::<true, true>,
+        };
+        tags::are_for(head).then_some(transform)
     }
 
     /// Is t3's `response` to be sent on: a manifest of its own, or an error? For a name that it does

@@ -1,4 +1,4 @@
-//! The tags that make t3's page installable as an app, inserted while the page streams by.
+//! The tags that make t3's page installable as an app, and the script of its tabs, inserted while the page streams by.
 
 use futures_util::stream::{self, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG};
@@ -11,9 +11,10 @@ use crate::http_rules::browser_request;
 use crate::http_rules::representation::{
     OF_THE_BYTES, SPECIAL_PAGE, has_any, is_transform_forbidden, remove_all,
 };
+use crate::http_rules::script_policy;
 use crate::pwa::html_insertion::HeadInsertion;
-use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
+use crate::responses::{ClientResponse, tab};
 use crate::upstream::response_body::Inbound;
 
 /// `use-credentials`: a manifest is fetched without cookies otherwise, and single sign-on lets
@@ -34,17 +35,26 @@ pub(super) fn are_for(head: &Parts) -> bool {
         && !is_transform_forbidden(&head.headers)
 }
 
-/// Inserts the tags if `response` is a page from t3, or has the manifest that the page brings fetched with
-/// cookies; any other is returned unchanged.
-pub(super) fn insert(response: ClientResponse) -> ClientResponse {
+/// If `response` is a page from t3, inserts the tags of the `APP` or has the manifest that the page brings
+/// fetched with cookies, and inserts the `SCRIPT` where the page's policy lets it run; any other is returned
+/// unchanged.
+pub(super) fn insert<const APP: bool, const SCRIPT: bool>(
+    response: ClientResponse,
+) -> ClientResponse {
     if response.status() != StatusCode::OK || !is_page(response.headers()) {
+        return response;
+    }
+    let app = APP.then_some(TAGS);
+    let script = SCRIPT && script_policy::allows_own_script(response.headers());
+    let script = script.then(tab::script_tag);
+    if app.is_none() && script.is_none() {
         return response;
     }
     let (mut head, body) = response.into_parts();
     let body = match body {
         ResponseBody::Relayed(page) => {
             drop_fields_of_original(&mut head.headers);
-            with_tags(page)
+            with_tags(page, HeadInsertion::new(app, script))
         }
         body => body,
     };
@@ -80,8 +90,7 @@ fn drop_fields_of_original(headers: &mut HeaderMap) {
 }
 
 /// `page` with the tags. A page that is cut short is cut short here too.
-fn with_tags(page: Inbound) -> ResponseBody {
-    let mut insertion = HeadInsertion::new(TAGS);
+fn with_tags(page: Inbound, mut insertion: HeadInsertion) -> ResponseBody {
     let end = stream::once(async { None });
     let frames = BodyStream::new(page).map(Some).chain(end);
     let frames = frames.flat_map(move |frame| {
@@ -105,6 +114,39 @@ mod tests {
     use super::*;
     use crate::http_rules::header_map::from_lines;
     use http::Request;
+
+    fn inserted(mut insertion: HeadInsertion, page: &str) -> String {
+        let parts = [insertion.push(page.to_owned().into()), insertion.finish()];
+        String::from_utf8(parts.concat()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_script_is_inserted_beside_a_manifest_and_not_where_the_page_forbids_it() {
+        let manifest = "<link rel=manifest href=/m crossorigin=\"use-credentials\">";
+        let policy = |content: &str| {
+            format!("<meta Http-Equiv='CONTENT-security-policy' content=\"{content}\">")
+        };
+        for (before, app, script) in [
+            (String::new(), "<NEW>", "<JS>"),
+            (manifest.to_owned(), "", "<JS>"),
+            (policy("script-src 'self'"), "<NEW>", "<JS>"),
+            (policy("script-src 'none'"), "<NEW>", ""),
+            (policy("script-src &#39;self&#39;"), "<NEW>", ""),
+            (policy("").replace("sec", "x"), "<NEW>", "<JS>"),
+            ("<base href=https://other.test/>".to_owned(), "<NEW>", ""),
+            ("<base target=_blank>".to_owned(), "<NEW>", "<JS>"),
+        ] {
+            let expected = format!("<head>{before}{app}{script}</head><body><base href=/x>y");
+            let plain = expected.replace(&format!("{app}{script}</head>"), "</head>");
+            let both = HeadInsertion::new(Some("<NEW>"), Some("<JS>"));
+            let out = inserted(both, &plain);
+            assert_eq!(out, expected);
+            let alone = HeadInsertion::new(None, Some("<JS>"));
+            let out = inserted(alone, &plain);
+            let expected = plain.replacen("</head>", &format!("{script}</head>"), 1);
+            assert_eq!(out, expected);
+        }
+    }
 
     #[test]
     fn only_a_request_for_a_document_gets_tags() {

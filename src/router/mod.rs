@@ -8,6 +8,7 @@ pub mod probe;
 pub mod route;
 pub mod screen;
 pub mod session;
+pub mod tab;
 pub mod upgrade;
 pub mod upstream_call;
 
@@ -81,7 +82,7 @@ impl Router<'_> {
         services.access.refresh(request.headers(), peer).await;
         let visitor = services.access.admit(request.headers_mut(), peer);
         request.headers_mut().insert(X_REQUEST_ID, id.value());
-        let route = route::of(&request, wants_websocket, visitor.is_proxied);
+        let route = self.route_of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());
         let is_kept = services.assets.is_on() && icons::is_kept(request.uri().path());
         let path = request.uri().path();
@@ -110,6 +111,13 @@ impl Router<'_> {
         (kind, routed)
     }
 
+    fn route_of(&self, request: &Request<Incoming>, is_upgrade: bool, is_proxied: bool) -> Route {
+        match route::of(request, is_upgrade, is_proxied) {
+            Route::Tab(_) if !self.services.has_tab_helper => Route::Forward,
+            route => route,
+        }
+    }
+
     async fn route(
         &self,
         route: Route,
@@ -126,6 +134,7 @@ impl Router<'_> {
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
+            Route::Tab(part) => self.tab(part, &context).into(),
             route => match self.screen(route.kind(), &mut context) {
                 None => {
                     self.settle_session(route.kind(), &mut context).await;
@@ -193,7 +202,7 @@ fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Re
 /// The kind of request that it is counted as.
 fn kind(route: Route, path: &str) -> Kind {
     match route {
-        Route::Health | Route::Ready | Route::Probe | Route::NoProbe => Kind::Probe,
+        Route::Health | Route::Ready | Route::Probe | Route::NoProbe | Route::Tab(_) => Kind::Probe,
         Route::Page => Kind::Page,
         Route::Upgrade => Kind::Upgrade,
         Route::Forward if path.starts_with(paths::HASHED) => Kind::Asset,

@@ -24,8 +24,21 @@ pub enum Route {
     OwnSession,
     /// t3, or the dispatcher with the manifest of the home-screen app.
     Manifest,
+    /// The dispatcher, for a tab that may have been signed out; t3 where no page has the script that asks.
+    Tab(TabPart),
     /// t3.
     Forward,
+}
+
+/// What a tab of t3's page asks the dispatcher for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TabPart {
+    /// Whether its requests still reach t3.
+    Alive,
+    /// The script that asks.
+    Script,
+    /// The page that a sign-in in a small window ends at.
+    SignedIn,
 }
 
 impl Route {
@@ -53,6 +66,9 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool, is_proxied: bool
         "/probe/ws" if is_get => Route::NoProbe,
         _ if wants_websocket => Route::Upgrade,
         "/manifest.webmanifest" if is_get && is_bodiless => Route::Manifest,
+        "/dispatcher/alive" if is_get => Route::Tab(TabPart::Alive),
+        "/dispatcher/tab.js" if is_get => Route::Tab(TabPart::Script),
+        "/dispatcher/signed-in" if is_get => Route::Tab(TabPart::SignedIn),
         path => match policy::route_kind(method, path, headers, !is_bodiless, is_proxied) {
             RouteKind::PageLoad => Route::Page,
             RouteKind::SessionQuery => Route::OwnSession,
@@ -84,7 +100,7 @@ mod tests {
         (request, wants)
     }
 
-    const ROUTES: [(&str, Route); 32] = [
+    const ROUTES: [(&str, Route); 41] = [
         ("GET /healthz", Route::Health),
         ("HEAD /healthz", Route::Health),
         ("GET /healthz?x", Route::Health),
@@ -117,6 +133,21 @@ mod tests {
         (
             "GET /manifest.webmanifest\naccept: text/html",
             Route::Manifest,
+        ),
+        ("GET /dispatcher/alive", Route::Tab(TabPart::Alive)),
+        ("HEAD /dispatcher/alive?x", Route::Tab(TabPart::Alive)),
+        ("GET /dispatcher/tab.js?v=1", Route::Tab(TabPart::Script)),
+        (
+            "GET /dispatcher/signed-in\nsec-fetch-dest: document\nsec-fetch-site: cross-site",
+            Route::Tab(TabPart::SignedIn),
+        ),
+        ("POST /dispatcher/alive", Route::Forward),
+        ("GET /dispatcher/alive/", Route::Forward),
+        ("GET //dispatcher/alive", Route::Forward),
+        ("GET /dispatcher/../dispatcher/alive", Route::Forward),
+        (
+            "GET /dispatcher/alive\nconnection: upgrade\nupgrade: websocket",
+            Route::Upgrade,
         ),
         ("GET //healthz", Route::Forward),
         ("POST /healthz", Route::Forward),

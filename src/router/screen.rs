@@ -60,7 +60,7 @@ impl Router<'_> {
     }
 
     /// 403 for a request that does not say who the person is.
-    fn nobody(&self, route: RouteKind, context: &RequestContext<'_>) -> ClientResponse {
+    pub(super) fn nobody(&self, route: RouteKind, context: &RequestContext<'_>) -> ClientResponse {
         let error_format = match route {
             RouteKind::PageLoad => ErrorFormat::Page,
             _ => ErrorFormat::Json,

@@ -54,8 +54,10 @@ pub struct Services {
     pub assets: StaticAssets,
     /// Who may show its page in a frame.
     pub frame_ancestors: FrameAncestors,
-    /// What makes it an app of the home screen.
+    /// What makes it an app of the home screen, and has it ask whether it was signed out.
     pub pwa: Pwa,
+    /// Does its page get the script that asks? Without single sign-on nobody signs anybody out.
+    pub has_tab_helper: bool,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
@@ -107,6 +109,7 @@ impl Services {
             &metrics,
             while_cli_runs(&pairing),
         );
+        let has_tab_helper = config.tab_helper && access.is_behind_single_sign_on();
         Ok(Self {
             access,
             limits: config.limits,
@@ -117,7 +120,8 @@ impl Services {
             upstream,
             readiness,
             pairing,
-            pwa: Pwa::new(config.pwa),
+            pwa: Pwa::new(config.pwa, has_tab_helper),
+            has_tab_helper,
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             tasks: tasks.clone(),

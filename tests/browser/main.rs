@@ -7,4 +7,5 @@ mod cockpit;
 mod framing;
 mod installability;
 mod sign_on_gate;
+mod tab;
 mod waiting_page;

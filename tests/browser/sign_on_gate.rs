@@ -9,9 +9,12 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::common::raw_upstream::read_head;
 
+/// What the proxy names the person by.
+const IDENTITY: &str = "X-authentik-username: ada";
+
 /// The cookie of a browser that has signed in. With the attributes of a real one: for this site's own
 /// requests only, and out of a script's reach.
-const COOKIE: &str = "gate=open";
+pub(crate) const COOKIE: &str = "gate=open";
 
 /// A proxy in front of a dispatcher. Ends with the test.
 pub(crate) struct Gate {
@@ -87,6 +90,7 @@ async fn pass(mut client: TcpStream, dispatcher: SocketAddr, head: &str) {
                 .replacen("\r\n", "\r\nConnection: close\r\n", 1)
         }
     };
+    let head = head.replacen("\r\n", &format!("\r\n{IDENTITY}\r\n"), 1);
     let Ok(mut onward) = TcpStream::connect(dispatcher).await else {
         return;
     };

@@ -3,6 +3,7 @@
 mod ineligible;
 mod manifest;
 mod page;
+mod tab;
 
 /// The tags that the dispatcher adds to t3's page.
 const TAGS: &str = "<link rel=\"manifest\" href=\"/manifest.webmanifest\" \

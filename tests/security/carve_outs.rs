@@ -5,7 +5,7 @@ use crate::common::{Client, HANDSHAKE, PAGE, World, request};
 use crate::harness::{ADA, HEADER, assert_paired, each};
 
 /// The targets that operators let past single sign-on, and other spellings of them.
-const CARVED_OUT: [&str; 24] = [
+const CARVED_OUT: [&str; 26] = [
     "/apple-touch-icon.png",
     "/favicon.ico",
     "/favicon.ico/x",
@@ -26,6 +26,8 @@ const CARVED_OUT: [&str; 24] = [
     "/%2ewell-known/t3/environment",
     "/probe",
     "/probe/x",
+    "/dispatcher",
+    "/dispatcher/x",
     "/attachments/1",
     "/mcp",
     "/ws",

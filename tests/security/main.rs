@@ -84,6 +84,7 @@ mod signed_identity;
 mod signed_paths;
 mod signing;
 mod slow_clients;
+mod tab;
 mod trusted_proxies;
 mod tunnel_end;
 mod upgrades;

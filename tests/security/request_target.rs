@@ -1,7 +1,7 @@
 //! Unusual request targets are forwarded byte for byte or refused: row 17.
 
 use crate::common::{Client, Dispatcher, World, request};
-use crate::harness::{assert_ends, each, shown};
+use crate::harness::{HEADER, assert_ends, each, shown};
 use crate::recorder::Recorder;
 
 #[tokio::test]
@@ -63,9 +63,14 @@ async fn row_17_own_paths_match_exactly() {
         "/./healthz",
         "/x/../healthz",
         "/healthz%00",
+        "/dispatcher/alive/",
+        "/dispatcher//alive",
+        "/dispatcher/%61live",
+        "/x/../dispatcher/tab.js",
+        "/dispatcher/signed-in;x",
     ] {
         let recorder = Recorder::start().await;
-        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &[]).await;
+        let dispatcher = Dispatcher::in_front_of(recorder.upstream.addr, &HEADER).await;
         let response = request(dispatcher.addr, &format!("GET {target}")).await;
         assert_eq!(response.status, 200, "{target}");
         assert_eq!(recorder.upstream.connections(), 1, "{target} is t3's");

@@ -4,12 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::devtools::{DevTools, Log, REPLY};
 
 /// How long a page that failed may take to report its state.
 const STATE_REPLY: Duration = Duration::from_secs(5);
+
+/// How often the browser is asked for its windows.
+const POLL: Duration = Duration::from_millis(20);
+
 const STATE: &str =
     "`${location.href} \"${document.title}\" ${document.body?.innerText.slice(0, 500)}`";
 
@@ -41,6 +45,10 @@ impl Page {
         let params =
             json!({ "url": "about:blank", "browserContextId": context, "newWindow": true });
         let target = devtools.browser("Target.createTarget", params).await["targetId"].take();
+        Self::attach(devtools, context, target).await
+    }
+
+    async fn attach(devtools: &DevTools, context: &Value, target: Value) -> Self {
         let params = json!({ "targetId": target, "flatten": true });
         let attached = devtools.browser("Target.attachToTarget", params).await;
         let session = attached["sessionId"]
@@ -67,6 +75,33 @@ impl Page {
     /// A second tab with the same cookies.
     pub(crate) async fn sibling(&self) -> Page {
         Page::open(&self.devtools, &self.context).await
+    }
+
+    /// The other tabs and windows with the same cookies.
+    pub(crate) async fn others(&self) -> Vec<Value> {
+        let reply = self.devtools.browser("Target.getTargets", json!({})).await;
+        let targets = reply["targetInfos"].as_array().expect("a list");
+        let is_other = |target: &&Value| {
+            target["type"] == "page"
+                && target["browserContextId"] == self.context
+                && target["targetId"] != self.target
+        };
+        let others = targets.iter().filter(is_other);
+        others.map(|target| target["targetId"].clone()).collect()
+    }
+
+    /// The window that this page has opened, once it is there.
+    pub(crate) async fn opened(&self, limit: Duration) -> Page {
+        let opened = async {
+            loop {
+                if let Some(target) = self.others().await.pop() {
+                    return target;
+                }
+                sleep(POLL).await;
+            }
+        };
+        let target = timeout(limit, opened).await.expect("a window is opened");
+        Page::attach(&self.devtools, &self.context, target).await
     }
 
     pub(crate) async fn close(self) {

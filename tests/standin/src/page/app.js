@@ -1,8 +1,8 @@
 // The page: shows whether this browser is paired, and keeps a live socket as t3's own page does.
 
 const PING_EVERY_MS = 5000;
-/** Seconds before each new attempt (contract §9). */
-const WAITS_S = [1, 2, 4, 8, 16, 32, 32, 32];
+/** Seconds before each new attempt; after the last it waits for its user (contract §5). */
+const WAITS_S = [1, 2, 4, 8, 16, 32, 64];
 /** How long session and exchange are retried, and how often (contract §6). */
 const RETRY_FOR_MS = 15000;
 const RETRY_EVERY_MS = 500;
@@ -113,19 +113,33 @@ function connect() {
   };
 }
 
-/** Opens /ws again and asks nothing else; after the last attempt it waits for the user (contract §9). */
+/** Ends the wait for the next attempt, and for the user. */
+let wake = () => {};
+for (const event of ["online", "focus"]) {
+  addEventListener(event, () => {
+    attempt = 0;
+    wake();
+  });
+}
+
+/** Opens /ws again and asks nothing else (contract §9). */
 async function reconnect() {
+  let isAwake = false;
+  const awake = new Promise((done) => {
+    wake = () => done((isAwake = true));
+  });
+  show("disconnected");
   if (attempt >= WAITS_S.length) {
     $("trouble").textContent = "Disconnected from T3 Server. Reload to try again.";
-    return show("disconnected");
-  }
-  const wait = WAITS_S[attempt];
-  attempt += 1;
-  show("disconnected");
-  for (let left = wait; left > 0; left -= 1) {
-    $("trouble").textContent =
-      `Disconnected from T3 Server … Reconnecting in ${left} s … Attempt ${attempt}/${WAITS_S.length}`;
-    await sleep(1000);
+    await awake;
+  } else {
+    const wait = WAITS_S[attempt];
+    attempt += 1;
+    for (let left = wait; left > 0 && !isAwake; left -= 1) {
+      $("trouble").textContent =
+        `Disconnected from T3 Server … Reconnecting in ${left} s … Attempt ${attempt}/${WAITS_S.length}`;
+      await Promise.race([sleep(1000), awake]);
+    }
   }
   connect();
 }
