@@ -13,4 +13,5 @@ mod spoofing;
 mod stack;
 #[path = "../live/t3.rs"]
 mod t3;
+mod tab;
 mod traefik;

@@ -64,11 +64,7 @@ impl Door {
 
     /// A browser that trusts the certificate and finds the hosts on loopback.
     pub(crate) async fn browser(&self) -> Option<Browser> {
-        Browser::launch_with(|command, home| {
-            self.certificate.trust_in(home);
-            command.arg("--host-resolver-rules=MAP *.test 127.0.0.1");
-        })
-        .await
+        browser_that_trusts(&self.certificate).await
     }
 
     /// Waits until the static files are compressed.
@@ -158,6 +154,15 @@ impl Stack {
         drop(self.traefik);
         self.door.finish().await;
     }
+}
+
+/// A browser that trusts `certificate` and finds the hosts on loopback.
+pub(crate) async fn browser_that_trusts(certificate: &Certificate) -> Option<Browser> {
+    Browser::launch_with(|command, home| {
+        certificate.trust_in(home);
+        command.arg("--host-resolver-rules=MAP *.test 127.0.0.1");
+    })
+    .await
 }
 
 /// Fills in the form, as `user`.
