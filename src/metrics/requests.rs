@@ -28,7 +28,7 @@ label!(
         Upgrade = "upgrade",
         /// Anything else for t3.
         Fetch = "fetch",
-        /// A probe of the dispatcher itself.
+        /// A probe of the dispatcher itself, or what a tab asks it.
         Probe = "probe",
         /// No clean HTTP: refused before it was routed.
         Invalid = "invalid",
