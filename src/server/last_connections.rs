@@ -1,7 +1,9 @@
 //! The last connections before the listener is closed: none comes after those that are still accepted.
 
+use std::net::SocketAddr;
+
 use socket2::{SockFilter, SockRef};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Instructions of the classic Berkeley Packet Filter (Linux, `Documentation/networking/filter.rst`).
 const LOAD_BYTE: u16 = 0x30;
@@ -23,19 +25,30 @@ const NO_NEW: [SockFilter; 5] = [
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
 
-/// Has the system drop whatever begins another connection to `listener`, as if it had been lost on the way:
-/// the client's system sends it again a second later, to who listens then. A connection that the system
-/// takes after the last one was accepted is reset when the listener is closed, with the request on it. Where
-/// the system has no such filter, that can still happen.
-pub(super) fn let_no_more_come(listener: &TcpListener) {
-    let _ = SockRef::from(listener).attach_filter(&NO_NEW);
+/// The connections that wait to be accepted by `listener`, which is closed.
+///
+/// One that the system takes after the last one was accepted would be reset with its request. So the system
+/// is told first to drop whatever begins another one, as if it had been lost on the way: the client's system
+/// sends it again a second later, to who listens then. This takes some microseconds, so few meet it. Where the
+/// system has no such filter, a connection may still be reset.
+pub(super) fn of(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    let _ = SockRef::from(&listener).attach_filter(&NO_NEW);
+    let waiting: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
+    drop(listener);
+    let served = waiting.into_iter().filter_map(|(stream, peer)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer))
+    });
+    served.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tokio::net::TcpStream;
     use tokio::time::timeout;
 
     use super::*;
@@ -45,13 +58,20 @@ mod tests {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let listener = TcpListener::bind(host).await.expect("a free port");
             let addr = listener.local_addr().expect("bound");
-            let before = TcpStream::connect(addr).await.expect("a listener");
-            let_no_more_come(&listener);
+            let mut before = Vec::new();
+            for _ in 0..3 {
+                before.push(TcpStream::connect(addr).await.expect("a listener"));
+            }
+            SockRef::from(&listener)
+                .attach_filter(&NO_NEW)
+                .expect("a filter");
             let next = timeout(Duration::from_millis(100), TcpStream::connect(addr));
             assert!(next.await.is_err(), "neither taken nor refused");
-            let (_, peer) = listener.accept().await.expect("the one before");
-            assert_eq!(peer, before.local_addr().expect("connected"));
-            drop(listener);
+            let peers: Vec<_> = of(listener).into_iter().map(|(_, peer)| peer).collect();
+            let expected = before
+                .iter()
+                .map(|stream| stream.local_addr().expect("connected"));
+            assert_eq!(peers, expected.collect::<Vec<_>>());
             let next = TcpStream::connect(addr).await.expect_err("nobody listens");
             assert_eq!(next.kind(), std::io::ErrorKind::ConnectionRefused);
         }

@@ -5,14 +5,13 @@ pub mod metrics_endpoint;
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::net::TcpListener;
-use tokio::task::{unconstrained, yield_now};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
@@ -22,7 +21,7 @@ use crate::limited;
 use crate::metrics::requests::NoAnswer;
 use crate::process::{Tasks, descriptors, log_limit};
 use crate::state::Services;
-use crate::state::places::Places;
+use crate::state::places::{Place, Places};
 use crate::tunnel::upstream_watch;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
@@ -84,7 +83,6 @@ pub async fn run(
     tasks.until_drained(log_limit::report_left_out());
     start_background_tasks(&services, &tasks);
     let places = Arc::new(Places::new(services.limits.max_connections));
-    let accepting = accept(&public, &services, &tasks, &places);
     let leave = async {
         shutdown.await;
         tasks.leave();
@@ -94,8 +92,15 @@ pub async fn run(
             sleep(LEAVE_TIME).await;
         }
     };
-    accept_until(accepting, leave, &public).await;
-    drop(public);
+    tokio::select! {
+        () = accept(&public, &services, &tasks, &places) => {}
+        () = leave => {}
+    }
+    for (stream, peer) in last_connections::of(public) {
+        if let Some(Some(place)) = places.take().now_or_never() {
+            begin(stream, peer, place, &services, &tasks, &places);
+        }
+    }
     let last_requests = async {
         while services.connections.is_any_new() {
             sleep(LOOK_INTERVAL).await;
@@ -110,8 +115,8 @@ pub async fn run(
     Ok(())
 }
 
-/// Starts the background tasks: a fetch of the keys of tokens, if they are published; probes of t3 while it is not up; the warm-up once it is up, pairing
-/// before files, as a run of the t3 CLI and compressing take much memory each; the check of the
+/// Starts the background tasks: a fetch of the keys of tokens, if they are published; probes of t3 while it
+/// is not up; the warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much memory each; the check of the
 /// dispatcher's own session; that of the sessions of open tunnels; and the watch of a t3 that has some.
 fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     let fetching = Arc::clone(services);
@@ -154,23 +159,6 @@ fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     });
 }
 
-/// Is `accepting` from `listener` until `end`, and then what waits in the backlog: it would be reset.
-async fn accept_until(
-    accepting: impl Future<Output = ()>,
-    end: impl Future<Output = ()>,
-    listener: &TcpListener,
-) {
-    let mut accepting = pin!(accepting);
-    tokio::select! {
-        () = &mut accepting => {}
-        () = end => {}
-    }
-    last_connections::let_no_more_come(listener);
-    // Only a turn of the runtime tells what has come.
-    yield_now().await;
-    let _ = unconstrained(accepting).now_or_never();
-}
-
 /// Accepts for ever. Where the maximum number of connections is open, one that is idle makes way; what comes
 /// beyond that and the spare places waits in the backlog.
 async fn accept(
@@ -185,17 +173,7 @@ async fn accept(
                 let Some(place) = places.take().await else {
                     return;
                 };
-                services.connections.accepted();
-                let (services, serving) = (Arc::clone(services), tasks.clone());
-                if !place.is_spare() {
-                    tasks.detach(connection::serve(stream, peer, services, serving, place));
-                    continue;
-                }
-                let places = Arc::clone(places);
-                tasks.detach(async move {
-                    let place = places.settle(place, &services.connections).await;
-                    connection::serve(stream, peer, services, serving, place).await;
-                });
+                begin(stream, peer, place, services, tasks, places);
             }
             Err(error) if is_of_one_connection(&error) => {}
             // The system looks for a descriptor before it looks for a connection.
@@ -212,6 +190,28 @@ async fn accept(
             }
         }
     }
+}
+
+/// Begins to serve a connection that was accepted, and has `place`.
+fn begin(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    services: &Arc<Services>,
+    tasks: &Tasks,
+    places: &Arc<Places>,
+) {
+    services.connections.accepted();
+    let (services, serving) = (Arc::clone(services), tasks.clone());
+    if !place.is_spare() {
+        tasks.detach(connection::serve(stream, peer, services, serving, place));
+        return;
+    }
+    let places = Arc::clone(places);
+    tasks.detach(async move {
+        let place = places.settle(place, &services.connections).await;
+        connection::serve(stream, peer, services, serving, place).await;
+    });
 }
 
 /// Does a connection wait to be accepted?

@@ -119,7 +119,13 @@ async fn scripted(
 }
 
 async fn refuses(to: std::net::SocketAddr) {
-    let refused = async { while TcpStream::connect(to).await.is_ok() {} };
+    // Just before it stops, nothing responds to who begins to connect.
+    let accepts = async || {
+        let attempt = TcpStream::connect(to);
+        let attempt = tokio::time::timeout(Duration::from_millis(100), attempt);
+        matches!(attempt.await, Ok(Ok(_)))
+    };
+    let refused = async { while accepts().await {} };
     let refused = tokio::time::timeout(PATIENCE, refused).await;
     refused.expect("it stops accepting");
 }
