@@ -191,10 +191,6 @@ mod tests {
             ("accounts.google.com:ada@h.test", Some("ada@h.test")),
             (" accounts.google.com:ada@h.test\t", Some("ada@h.test")),
             ("accounts.google.com:a:b", Some("a:b")),
-            (
-                "accounts.google.com:accounts.google.com:ada",
-                Some("accounts.google.com:ada"),
-            ),
             ("accounts.google.com:", None),
             ("accounts.google.com", None),
             ("ada@h.test", None),

@@ -207,8 +207,7 @@ impl Field {
             Self::ForwardedHost | Self::ForwardedProto if is_trusted => Disposition::Replace,
             Self::Forwarded if is_trusted => Disposition::Keep,
             Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
-            // Without the cookies and credentials of single sign-on; the one name of a request in
-            // every log.
+            // Without the cookies and credentials of single sign-on; one id in every log.
             Self::Authorization | Self::Cookie | Self::RequestId => Disposition::Replace,
             Self::Accept | Self::FetchDestination | Self::Host | Self::Other => Disposition::Keep,
         }
@@ -219,8 +218,7 @@ impl Field {
         match self {
             // RFC 9110 §7.6.1, §11.7.
             Self::Connection | Self::HopByHop | Self::Te | Self::Upgrade => Disposition::Drop,
-            // Every response has the id that its request has in the logs.
-            Self::RequestId => Disposition::Drop,
+            Self::RequestId => Disposition::Drop, // Replaced by that of the request.
             // RFC 9112 §6; RFC 9110 §6.6.2: trailers are announced where they are sent.
             Self::ContentLength | Self::Trailer | Self::TransferEncoding => Disposition::Frame,
             // `Secure` is added for a client that speaks https.

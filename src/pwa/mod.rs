@@ -38,6 +38,11 @@ impl Pwa {
         self.is_on
     }
 
+    /// Does the page get the script that asks whether it was signed out?
+    pub fn has_script(&self) -> bool {
+        self.has_script
+    }
+
     /// The insertion of the tags into the response to the request with `head`, if it may be a page.
     pub fn page_transform(&self, head: &Parts) -> Option<PageTransform> {
         let transform: PageTransform = match (self.is_on, self.has_script) {

@@ -113,7 +113,7 @@ impl Router<'_> {
 
     fn route_of(&self, request: &Request<Incoming>, is_upgrade: bool, is_proxied: bool) -> Route {
         match route::of(request, is_upgrade, is_proxied) {
-            Route::Tab(_) if !self.services.has_tab_helper => Route::Forward,
+            Route::Tab(_) if !self.services.pwa.has_script() => Route::Forward,
             route => route,
         }
     }

@@ -21,6 +21,7 @@ use crate::limited;
 use crate::metrics::requests::NoAnswer;
 use crate::process::{Tasks, descriptors, log_limit};
 use crate::state::Services;
+use crate::state::connections::Connections;
 use crate::state::places::{Place, Places};
 use crate::tunnel::upstream_watch;
 
@@ -101,12 +102,7 @@ pub async fn run(
             begin(stream, peer, place, &services, &tasks, &places);
         }
     }
-    let last_requests = async {
-        while services.connections.is_any_new() {
-            sleep(LOOK_INTERVAL).await;
-        }
-    };
-    let _ = timeout(LAST_REQUEST_TIME, last_requests).await;
+    let _ = timeout(LAST_REQUEST_TIME, last_requests(&services.connections)).await;
     let cut = || services.tunnels.cut();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");
@@ -115,9 +111,17 @@ pub async fn run(
     Ok(())
 }
 
+/// Waits until each connection has brought a request.
+async fn last_requests(connections: &Connections) {
+    while connections.is_any_new() {
+        sleep(LOOK_INTERVAL).await;
+    }
+}
+
 /// Starts the background tasks: a fetch of the keys of tokens, if they are published; probes of t3 while it
-/// is not up; the warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much memory each; the check of the
-/// dispatcher's own session; that of the sessions of open tunnels; and the watch of a t3 that has some.
+/// is not up; the warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much
+/// memory each; the check of the dispatcher's own session; that of the sessions of open tunnels; and the watch
+/// of a t3 that has some.
 fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
     let fetching = Arc::clone(services);
     tasks.until_drained(async move { fetching.access.fetch_keys().await });

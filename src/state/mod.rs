@@ -56,8 +56,6 @@ pub struct Services {
     pub frame_ancestors: FrameAncestors,
     /// What makes it an app of the home screen, and has it ask whether it was signed out.
     pub pwa: Pwa,
-    /// Does its page get the script that asks? Without single sign-on nobody signs anybody out.
-    pub has_tab_helper: bool,
     /// The tunnels that are open.
     pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
@@ -81,8 +79,7 @@ impl Services {
     /// Where the file with the shared secret cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing, tasks)?;
-        let metrics = Arc::<Metrics>::default();
-        let memory = Arc::<ClientMemory>::default();
+        let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
         let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
         let upstream = Arc::new(Upstream::new(
             config.upstream,
@@ -109,7 +106,8 @@ impl Services {
             &metrics,
             while_cli_runs(&pairing),
         );
-        let has_tab_helper = config.tab_helper && access.is_behind_single_sign_on();
+        // Without single sign-on nobody signs anybody out.
+        let has_script = config.tab_helper && access.is_behind_single_sign_on();
         Ok(Self {
             access,
             limits: config.limits,
@@ -120,8 +118,7 @@ impl Services {
             upstream,
             readiness,
             pairing,
-            pwa: Pwa::new(config.pwa, has_tab_helper),
-            has_tab_helper,
+            pwa: Pwa::new(config.pwa, has_script),
             tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             tasks: tasks.clone(),

@@ -25,8 +25,10 @@ const GROWN_SHARE_BYTES: usize =
 /// What is left to other clients of the sum over all.
 const RESERVED_BYTES: usize = 10 * 1024 * 1024;
 
-/// How much of a body must have moved: more than the kernel holds of one that nobody takes.
-const GROWS_AFTER_BYTES: u64 = 512 * 1024;
+/// How much of a body must have moved: the least that is worth a pipe. A window that grows later, in the middle
+/// of what t3 has to send, makes it wait for timers. Who takes nothing then holds a share, and others go on
+/// more slowly.
+const GROWS_AFTER_BYTES: u64 = 64 * 1024;
 
 /// How much a pipe may hold of a body that moves.
 pub const GROWN_PIPE_BYTES: usize = 512 * 1024;
