@@ -34,7 +34,10 @@ pub struct Preset {
     pub groups: Option<GroupsField>,
     /// Where the gate signs who the person is, if it does.
     pub signature: Option<Signature>,
-    /// Where a person signs out of it, at this very host.
+    /// Where a person signs out of it, at this very host: on the page of its documentation that is named, or at
+    /// oauth2-proxy <https://oauth2-proxy.github.io/oauth2-proxy/features/endpoints/>, at Pomerium
+    /// <https://www.pomerium.com/docs/internals/special-routes>, at IAP
+    /// <https://cloud.google.com/iap/docs/query-parameters-and-headers-howto>.
     pub sign_out: Option<&'static str>,
 }
 
