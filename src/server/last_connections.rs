@@ -1,6 +1,7 @@
 //! The last connections before the listener is closed: none comes after those that are still accepted.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,17 +26,23 @@ const NO_NEW: [SockFilter; 5] = [
     SockFilter::new(RETURN, 0, 0, u32::MAX),
 ];
 
+/// How long what had begun before may take to come. On one machine, or in one pod, it takes microseconds.
+const HANDSHAKE_TIME: Duration = Duration::from_millis(1);
+
 /// The connections that wait to be accepted by `listener`, which is closed.
 ///
 /// One that the system takes after the last one was accepted would be reset with its request. So the system
 /// is told first to drop whatever begins another one, as if it had been lost on the way: the client's system
-/// sends it again a second later, to who listens then. This takes some microseconds, so few meet it. Where the
+/// sends it again a second later, to who listens then. This takes a millisecond, so few meet it. Where the
 /// system has no such filter, a connection may still be reset.
 pub(super) fn of(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let Ok(listener) = listener.into_std() else {
         return Vec::new();
     };
-    let _ = SockRef::from(&listener).attach_filter(&NO_NEW);
+    if SockRef::from(&listener).attach_filter(&NO_NEW).is_ok() {
+        // Nothing else of this thread is urgent any more.
+        std::thread::sleep(HANDSHAKE_TIME);
+    }
     let waiting: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
     drop(listener);
     let served = waiting.into_iter().filter_map(|(stream, peer)| {
@@ -47,8 +54,6 @@ pub(super) fn of(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;

@@ -104,6 +104,8 @@ async fn row_68_a_thousand_idle_tunnels_are_closed_and_a_download_is_whole() {
 #[derive(Default)]
 struct Outcomes {
     served: AtomicUsize,
+    /// By the successor: who begins to connect just before the close tries again after a second.
+    late: AtomicUsize,
     refused: AtomicUsize,
     is_over: AtomicBool,
 }
@@ -120,9 +122,12 @@ async fn ask_in_a_loop(to: SocketAddr, target: &'static str, keeps: bool, outcom
                 Ok(stream) => Client::over(stream),
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
-                    // The other bound only tells a wait from a busy machine.
+                    // The other bound only tells a wait from a busy machine. Who begins to connect just before
+                    // the close is not heard, and tries again after a second.
+                    let (took, again) = (start.elapsed(), Duration::from_secs(1));
+                    let took = if took > again { took - again } else { took };
                     let bound = Duration::from_millis(if is_release() { 100 } else { 2000 });
-                    assert!(start.elapsed() < bound, "{:?}", start.elapsed());
+                    assert!(took < bound, "{took:?}");
                     outcomes.refused.fetch_add(1, Ordering::AcqRel);
                     continue;
                 }
@@ -136,7 +141,11 @@ async fn ask_in_a_loop(to: SocketAddr, target: &'static str, keeps: bool, outcom
             "{}",
             response.status
         );
-        outcomes.served.fetch_add(1, Ordering::AcqRel);
+        let outcome = match start.elapsed() < Duration::from_secs(1) {
+            true => &outcomes.served,
+            false => &outcomes.late,
+        };
+        outcome.fetch_add(1, Ordering::AcqRel);
         if keeps && response.header("connection") != "close" {
             kept = Some(client);
         }
@@ -187,10 +196,8 @@ async fn row_68_between_a_process_and_its_successor_no_request_fails_but_what_is
         while let Some(asked) = asking.join_next().await {
             asked.expect("no request failed");
         }
-        assert!(
-            outcomes.refused.load(Ordering::Acquire) > 0,
-            "while nobody listened"
-        );
+        let seen = [&outcomes.refused, &outcomes.late].map(|count| count.load(Ordering::Acquire));
+        assert!(seen.iter().sum::<usize>() > 0, "nobody listened at times");
     })
     .await;
 }
