@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::identity::Browser;
-use crate::access::jwt::Person;
 use crate::http_rules::gates::GateCredentials;
 
 /// Who a request is from.
@@ -48,6 +47,17 @@ pub(super) enum Claimed<'a> {
     Known(Arc<Person>),
     /// Somebody as a field states it, which is where no signature is needed.
     Stated(Cow<'a, str>),
+}
+
+/// The person whom a verified token names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Person {
+    /// As the claim has it, in the text of an identity.
+    pub(super) stated: Box<str>,
+    /// The same without a domain that is taken off.
+    pub(super) name: Arc<str>,
+    /// The groups that the same token states.
+    pub(super) groups: Vec<Box<str>>,
 }
 
 /// The name of a person whom a request names.

@@ -13,6 +13,7 @@ pub(crate) mod header_lines;
 pub(crate) mod io;
 pub(crate) mod normalized_head;
 pub mod request;
+pub(crate) mod request_id;
 pub mod request_writer;
 pub(crate) mod response;
 pub(crate) mod splice;

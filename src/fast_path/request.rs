@@ -8,7 +8,8 @@ use http::header::{COOKIE, ORIGIN};
 use crate::access::visitor::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
-use crate::fast_path::request_writer::{IdSource, RequestWriter, Rules};
+use crate::fast_path::request_id::{IdSource, IdText};
+use crate::fast_path::request_writer::{RequestWriter, Rules};
 use crate::http_rules::grammar::ByteSet;
 use crate::http_rules::request_id::{RequestId, RequestIds};
 use crate::http_rules::{HeaderView, credentials, origin, paths};
@@ -59,33 +60,7 @@ impl EligibleRequest {
 
     /// The text of its id; `bytes` are those that it was read from.
     pub(super) fn id_text<'a>(&self, bytes: &'a [u8], ids: &'a RequestIds) -> IdText<'a> {
-        match self.id {
-            IdSource::Given(start, length) => {
-                IdText::Given(bytes.get(start..start + length).unwrap_or(b"-"))
-            }
-            IdSource::Made(number) => IdText::Made(number, ids),
-        }
-    }
-}
-
-/// The text of a request's id, to be written.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum IdText<'a> {
-    /// It came with the request.
-    Given(&'a [u8]),
-    /// It was made, of this number.
-    Made(u64, &'a RequestIds),
-}
-
-impl IdText<'_> {
-    /// Writes the line of a head that states it.
-    pub(super) fn write_line(self, to: &mut Vec<u8>) {
-        to.extend_from_slice(b"x-request-id: ");
-        match self {
-            Self::Given(text) => to.extend_from_slice(text),
-            Self::Made(number, ids) => ids.write(number, to),
-        }
-        to.extend_from_slice(b"\r\n");
+        self.id.text(bytes, ids)
     }
 }
 

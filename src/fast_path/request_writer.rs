@@ -6,7 +6,7 @@ use crate::access::AccessPolicy;
 use crate::access::visitor::Assessment;
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
-use crate::fast_path::request::IdText;
+use crate::fast_path::request_id::{IdSource, IdText};
 use crate::http_rules::browser_request::is_navigation_destination;
 use crate::http_rules::grammar::is_host;
 use crate::http_rules::header_policy::{Disposition, Field};
@@ -26,15 +26,6 @@ pub struct Rules<'a> {
     /// Is a request for what may be a static file eligible? Not where such files are cached here.
     pub(super) files_are_eligible: bool,
     pub(super) is_settled: &'a IsSettled<'a>,
-}
-
-/// Where the id of a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IdSource {
-    /// It came with it: its place in the head, and its length.
-    Given(usize, usize),
-    /// It was made.
-    Made(u64),
 }
 
 /// The head for t3 under way, and what its lines have stated so far.

@@ -6,7 +6,7 @@ use crate::fast_path::framing::{BodyFraming, FramingFields};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::normalized_head::{NormalizedHead, normalize};
-use crate::fast_path::request::IdText;
+use crate::fast_path::request_id::IdText;
 use crate::http_rules::chunks::Chunks;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::grammar::write_line;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::access::identity::{text_of, trimmed, without_domain};
 use crate::access::jwt::refusal::Refusal;
+use crate::access::visitor::Person;
 
 /// By how much the gate's clock may differ from this one's, in seconds.
 pub(super) const CLOCK_SKEW_SECONDS: u64 = 60;
@@ -20,17 +21,6 @@ pub(super) struct ClaimRules {
     pub(super) groups_claim: Option<String>,
     /// The domains that are taken off a name.
     pub(super) domains: Vec<String>,
-}
-
-/// The person whom a verified token names.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::access) struct Person {
-    /// As the claim has it, in the text of an identity.
-    pub(in crate::access) stated: Box<str>,
-    /// The same without a domain that is taken off.
-    pub(in crate::access) name: Arc<str>,
-    /// The groups that the same token states.
-    pub(in crate::access) groups: Vec<Box<str>>,
 }
 
 /// A token that counts.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use crate::access::jwt::claims::{Person, Verified};
+use crate::access::jwt::claims::Verified;
+use crate::access::visitor::Person;
 
 /// The maximum of tokens that are kept, and of their bytes in sum.
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");

@@ -40,8 +40,6 @@ use crate::http_rules::gates::jwt_of_bearer;
 use crate::limited;
 use crate::process::Tasks;
 
-pub(in crate::access) use crate::access::jwt::claims::Person;
-
 /// The gate's tokens: what they must be like, the keys that sign them, and those that are known.
 #[derive(Debug)]
 pub(super) struct SignedIdentity {
