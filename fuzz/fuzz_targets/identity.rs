@@ -13,7 +13,7 @@ use t3_dispatcher::http_rules::gates::{self, GateCredentials};
 use t3_dispatcher::http_rules::header_policy::HeaderPolicy;
 use t3_dispatcher::http_rules::name_pattern::NamePattern;
 use t3_dispatcher::http_rules::withhold;
-use t3_dispatcher_fuzz::{fields, listed};
+use t3_dispatcher_fuzz::{decoded, fields, listed};
 
 static NAME: HeaderName = HeaderName::from_static("x-authentik-username");
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -36,18 +36,6 @@ fn trimmed(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
-}
-
-/// The bytes that `text` is percent-encoded from.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let (byte, rest) = part.split_at(2);
-        bytes.push(u8::from_str_radix(byte, 16).expect("two digits"));
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    bytes
 }
 
 fuzz_target!(|data: &[u8]| {

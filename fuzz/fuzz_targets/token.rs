@@ -15,6 +15,7 @@ use serde_json::Value;
 use t3_dispatcher::access::AccessPolicy;
 use t3_dispatcher::config::Config;
 use t3_dispatcher::process::Tasks;
+use t3_dispatcher_fuzz::decoded;
 use tokio::runtime::{Builder, Runtime};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -57,18 +58,6 @@ fn named(token: &[u8]) -> Option<String> {
     let first = name();
     assert_eq!(name(), first);
     first
-}
-
-/// The bytes that `text` is percent-encoded from.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let (byte, rest) = part.split_at(2);
-        bytes.push(u8::from_str_radix(byte, 16).expect("two digits"));
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    bytes
 }
 
 fuzz_target!(|data: &[u8]| {

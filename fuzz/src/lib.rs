@@ -1,4 +1,4 @@
-//! Bytes as the fields of a message.
+//! Bytes as the fields of a message, and texts as bytes.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -26,4 +26,16 @@ pub fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     lines
         .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
         .collect()
+}
+
+/// The bytes that `text` is percent-encoded from.
+pub fn decoded(text: &str) -> Vec<u8> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (byte, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(byte, 16).expect("two digits"));
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    bytes
 }

@@ -1,15 +1,14 @@
 //! An open tab whose session with single sign-on ends, or whose t3 or dispatcher goes away, in a real browser.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use t3_standin::server::{Options as StandinOptions, Standin};
+use t3_standin::server::Options as StandinOptions;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::common::browser::{Browser, Page};
-use crate::common::{Dispatcher, World, config};
+use crate::common::{Dispatcher, World, config, start_again};
 use crate::sign_on_gate::Gate;
 
 const HEADER: [&str; 2] = ["--identity-header", "X-authentik-username"];
@@ -102,14 +101,6 @@ fn questions(page: &Page) -> usize {
     responses.iter().filter(of_alive).count()
 }
 
-async fn standin_at(addr: SocketAddr, dir: &std::path::Path) -> Standin {
-    let mut options = StandinOptions::new(dir.join("t3"));
-    options.listen = addr;
-    Standin::start(options)
-        .await
-        .expect("the port is free again")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_that_was_signed_out_is_live_again_after_a_sign_in_in_a_small_window() {
     let Some(browser) = Browser::launch().await else {
@@ -130,7 +121,8 @@ async fn a_tab_that_was_signed_out_is_live_again_after_a_sign_in_in_a_small_wind
     sign_out(&page, &gate).await;
     let addr = standin.addr();
     standin.kill();
-    let _standin = standin_at(addr, dir.path()).await;
+    let options = StandinOptions::new(dir.path().join("t3"));
+    let _standin = start_again(options, addr, Duration::ZERO).await;
     says(&page, "You have been signed out").await;
     page.wait_for(HAS_STOPPED, PATIENCE).await;
     let live_region = format!("{BAR}.shadowRoot.querySelector('[role=status]').ariaLive");
@@ -267,12 +259,8 @@ async fn a_tab_says_that_t3_or_the_dispatcher_is_away_and_no_more_once_it_is_bac
     live(&page, &gate).await;
     standin.kill();
     says(&page, "is not running").await;
-    let mut options = StandinOptions::new(dir.path().join("t3"));
-    options.listen = upstream;
-    options.faults.silent_start_ms = 3000;
-    let standin = Standin::start(options)
-        .await
-        .expect("the port is free again");
+    let options = StandinOptions::new(dir.path().join("t3"));
+    let standin = start_again(options, upstream, Duration::from_secs(3)).await;
     says(&page, "T3 Code is starting").await;
     page.wait_for(LIVE, PATIENCE).await;
     assert_kept(&page, &gate).await;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use t3_standin::server::{Options as StandinOptions, Standin};
+use t3_standin::server::Options as StandinOptions;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::common::browser::{Browser, Page};
 use crate::common::raw_upstream::{RawUpstream, target_of};
-use crate::common::{Dispatcher, World, config};
+use crate::common::{Dispatcher, World, config, start_again};
 use crate::sign_on_gate::Gate;
 
 const LIVE: &str = "document.documentElement.dataset.state === 'live'";
@@ -103,11 +103,8 @@ async fn a_page_that_waits_opens_the_cockpit_whatever_happens_meanwhile() {
     let listener = tokio::time::timeout(LIMIT, free_again).await;
     let listener = listener.expect("the port is free again");
     let _dispatcher = Dispatcher::on(listener, config(upstream, dir.path(), &[])).await;
-    let mut options = StandinOptions::new(dir.path().join("t3"));
-    options.listen = upstream;
-    let _standin = Standin::start(options)
-        .await
-        .expect("the port is free again");
+    let options = StandinOptions::new(dir.path().join("t3"));
+    let _standin = start_again(options, upstream, Duration::ZERO).await;
     page.wait_for(LIVE, LIMIT).await;
     let place = "location.pathname + location.search + location.hash";
     assert_eq!(page.evaluate(place).await, "/t/1?a=b#part");

@@ -19,6 +19,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::Parser;
 use t3_dispatcher::server::{self, Listeners};
@@ -50,6 +51,19 @@ pub fn websocket_of(edition: Edition) -> &'static str {
         Edition::Protocol2 => "/ws?orchestrationProtocol=2",
         _ => "/ws",
     }
+}
+
+/// Starts t3 with `options` at `addr`, where it or another one was before; it is `silent` at first (contract §7).
+pub async fn start_again(
+    mut options: StandinOptions,
+    addr: SocketAddr,
+    silent: Duration,
+) -> Standin {
+    options.listen = addr;
+    options.faults.silent_start_ms = silent.as_millis() as u64;
+    Standin::start(options)
+        .await
+        .expect("the port is free again")
 }
 
 /// Runs tests, functions of this file that take an edition, in front of each edition of t3.

@@ -16,7 +16,7 @@ use t3_standin::store::sessions::SessionRow;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::common::{Dispatcher, PAGE, PATIENCE, World, config, request};
+use crate::common::{Dispatcher, PAGE, PATIENCE, World, config, request, start_again};
 
 /// A pairing in front of a stand-in, without a server.
 async fn pairing() -> (Standin, Pairing, TempDir) {
@@ -125,11 +125,8 @@ async fn after_a_wipe_of_t3_no_page_load_waits_for_the_cli() {
     while request(dispatcher.addr, "GET /readyz").await.text() == "up" {
         request(dispatcher.addr, "GET /api/x").await;
     }
-    let mut options = StandinOptions::new(&base_dir);
-    options.listen = upstream;
-    let standin = Standin::start(options)
-        .await
-        .expect("the port is free again");
+    let options = StandinOptions::new(&base_dir);
+    let standin = start_again(options, upstream, Duration::ZERO).await;
     until_cli_ran(&base_dir, 2).await;
     standin.set_faults(|faults| faults.cli_hang = true);
     let page = request(dispatcher.addr, &format!("GET /\n{PAGE}")).await;

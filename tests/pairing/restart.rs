@@ -68,12 +68,7 @@ async fn open_tab(edition: Edition, addr: SocketAddr, cookie: &str) -> Client {
 }
 
 async fn start_again(edition: Edition, addr: SocketAddr, base_dir: &std::path::Path) -> Standin {
-    let mut options = StandinOptions::of(edition, base_dir);
-    options.listen = addr;
-    options.faults.silent_start_ms = SILENCE.as_millis() as u64;
-    Standin::start(options)
-        .await
-        .expect("the port is free again")
+    crate::common::start_again(StandinOptions::of(edition, base_dir), addr, SILENCE).await
 }
 
 async fn a_restart_under_load_fails_no_request(edition: Edition) {

@@ -314,12 +314,7 @@ async fn while_t3_is_up_a_request_is_sent_again_at_most_once_and_only_where_that
 
 /// Starts t3 again where it was, silent at first (contract §7).
 async fn start_again(addr: SocketAddr, dir: &Path, silent: Duration) -> Standin {
-    let mut options = StandinOptions::new(dir.join("t3"));
-    options.listen = addr;
-    options.faults.silent_start_ms = silent.as_millis() as u64;
-    Standin::start(options)
-        .await
-        .expect("the port is free again")
+    crate::common::start_again(StandinOptions::new(dir.join("t3")), addr, silent).await
 }
 
 /// A restart while nothing was open and nobody asked: the first that come find a listener that never
