@@ -180,8 +180,13 @@ async fn alive_says_what_is_to_be_waited_for() {
     let options = StandinOptions::new(dir.path().join("t3"));
     let listen = standin.addr();
     standin.kill();
-    assert_eq!(request(to, "GET /api/x").await.status, 503);
-    assert_eq!(request(to, &alive).await.json()["t3"], "down");
+    // Its open sockets end after its listener: a request that is sent on one of them meanwhile is a 502.
+    let down = async {
+        while request(to, "GET /api/x").await.status != 503 {}
+        request(to, &alive).await.json()["t3"].clone()
+    };
+    let down = tokio::time::timeout(crate::common::PATIENCE, down).await;
+    assert_eq!(down.expect("t3 is away"), "down");
     let _standin = Standin::start(StandinOptions { listen, ..options })
         .await
         .expect("the port is free");
