@@ -105,7 +105,9 @@ fn of_map(headers: &HeaderMap) -> Lines {
 fuzz_target!(|data: &[u8]| {
     for policy in &*POLICIES {
         let mut onward = Vec::new();
-        let Some(plain) = rewrite(data, &Rules::new(policy, &IDS, PEER, true, &|_, _| true), &mut onward) else {
+        let rules = Rules::new(policy, &IDS, PEER, true);
+        let rewritten = rewrite(data, &rules, |_| Some(()), &|(), _, _| true, &mut onward);
+        let Some((plain, ())) = rewritten else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);

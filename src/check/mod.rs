@@ -23,6 +23,7 @@ use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::descriptor::Protocol;
 use crate::upstream::health::Readiness;
+use crate::upstream::probe;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
@@ -52,6 +53,7 @@ pub async fn check(
         readiness,
         Arc::default(),
         Tasks::default(),
+        probe::process_id(),
     );
     let upstream = Arc::new(upstream);
     let check = Check {

@@ -12,6 +12,7 @@ use crate::process::client_memory::MemoryShare;
 use crate::process::log_limit::ENDS_A_MINUTE;
 use crate::router::context::OpenTunnel;
 use crate::state::Services;
+use crate::state::instance::Instance;
 use crate::state::places::Place;
 use crate::tunnel::registry::{Ending, TunnelRegistration};
 use crate::tunnel::{Side, Tunnel};
@@ -28,6 +29,7 @@ pub(super) struct TunnelTask {
     address: IpAddr,
     request_id: Box<str>,
     services: Arc<Services>,
+    instance: Arc<Instance>,
     /// What is held for it while a side takes nothing.
     stalled: Option<MemoryShare>,
     /// The connection's place among all connections, released with the rest.
@@ -50,6 +52,7 @@ impl TunnelTask {
             address: opened.address,
             request_id: opened.request_id.to_string().into(),
             services,
+            instance: opened.instance,
             stalled: None,
             _place: place,
         }
@@ -96,6 +99,7 @@ impl Future for TunnelTask {
             tunnel,
             registration,
             services,
+            instance,
             ..
         } = &mut *self;
         let half_closed = services.timing.half_closed_tunnel;
@@ -110,7 +114,7 @@ impl Future for TunnelTask {
             }
         }
         if tunnel.take_t3_gone() {
-            services.tunnel_lost();
+            instance.tunnel_lost();
         }
         if polled.is_pending() {
             polled = self.poll_memory();

@@ -10,11 +10,11 @@ use crate::fast_path::response::{self, ParsedHead, ResponseContext, ResponseHead
 use crate::fast_path::splice::Pipe;
 use crate::fast_path::{ClientConnection, ConnectionToT3, buffers};
 use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
-use crate::process::Tasks;
 use crate::responses::ErrorFormat;
 use crate::responses::message::message;
 use crate::state::Services;
 use crate::state::client::Client;
+use crate::state::instance::Instance;
 use crate::upstream::error::Failure;
 use crate::upstream::receive_window::ReceiveWindow;
 
@@ -28,7 +28,7 @@ const PIPED_FROM_BYTES: u64 = 256 * 1024;
 pub(super) struct Exchange<'a> {
     io: ExchangeIo<'a>,
     services: &'a Services,
-    tasks: &'a Tasks,
+    instance: &'a Instance,
     /// When the request's head was here.
     arrived: Instant,
     /// When t3 had it.
@@ -52,7 +52,7 @@ impl<'a> Exchange<'a> {
         upstream: ConnectionToT3<'a>,
         client: &'a Client,
         services: &'a Services,
-        tasks: &'a Tasks,
+        instance: &'a Instance,
         arrived: Instant,
     ) -> Self {
         let io = ExchangeIo {
@@ -62,14 +62,14 @@ impl<'a> Exchange<'a> {
             metrics: &services.metrics,
             upstream: Some(upstream.stream),
             lost: upstream.lost,
-            response_due: Some(arrived + services.upstream.response_timeout()),
+            response_due: Some(arrived + instance.upstream.response_timeout()),
             is_blocked: false,
             window: ReceiveWindow::default(),
         };
         Self {
             io,
             services,
-            tasks,
+            instance,
             arrived,
             sent: arrived,
         }
@@ -101,9 +101,10 @@ impl<'a> Exchange<'a> {
     /// Reports that t3 gave no response, and sends the client one.
     async fn fail(&mut self, request: EligibleRequest, failure: &Failure) -> ExchangeEnd {
         let id = request.id(&self.io.connection.unread, &self.services.request_ids);
-        let response = self.services.failed(failure, ErrorFormat::Json, &id);
+        let response = self.instance.failed(failure, ErrorFormat::Json, &id);
         self.count(request, response.status().as_u16(), Instant::now());
-        let is_last = self.tasks.is_leaving() || response.headers().contains_key(CONNECTION);
+        let is_last =
+            self.services.tasks.is_leaving() || response.headers().contains_key(CONNECTION);
         let Some(message) = message(response, request.is_head, is_last) else {
             return ExchangeEnd::Last;
         };
@@ -126,7 +127,7 @@ impl<'a> Exchange<'a> {
             .await?;
         let now = Instant::now();
         if !head.is_kept {
-            self.services.upstream.heard(now);
+            self.instance.upstream.heard(now);
         }
         let mut body = head.body;
         let rest = &received[head.length..];
@@ -194,13 +195,13 @@ impl<'a> Exchange<'a> {
         received: &mut Vec<u8>,
         to_client: &mut Vec<u8>,
     ) -> Result<Option<ResponseHead>, ExchangeFailure> {
-        let services = self.services;
-        let cookie = request.is_https.then(|| services.readiness.cookie_name());
+        let (services, readiness) = (self.services, &self.instance.readiness);
+        let cookie = request.is_https.then(|| readiness.cookie_name());
         loop {
             let context = ResponseContext {
                 is_head: request.is_head,
                 secured_cookie: cookie.as_deref(),
-                is_last: self.tasks.is_leaving(),
+                is_last: self.services.tasks.is_leaving(),
                 frame_ancestors: &services.frame_ancestors,
                 id: request.id_text(&self.io.connection.unread, &services.request_ids),
             };
@@ -293,7 +294,7 @@ impl<'a> Exchange<'a> {
             && let Some(stream) = self.io.upstream.take()
         {
             self.io.window.end(&stream);
-            self.services.upstream.keep(stream, now);
+            self.instance.upstream.keep(stream, now);
         }
     }
 }

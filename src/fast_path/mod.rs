@@ -20,6 +20,7 @@ pub(crate) mod splice;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncReadExt;
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
-use crate::fast_path::request::{EligibleRequest, rewrite};
+use crate::fast_path::request::{EligibleRequest, IsSettled, rewrite};
 use crate::fast_path::request_writer::Rules;
 use crate::http_rules::path_secrets;
 use crate::http_rules::request_id::RequestIds;
@@ -36,6 +37,7 @@ use crate::metrics::requests::Stream;
 use crate::process::Tasks;
 use crate::state::Services;
 use crate::state::client::Client;
+use crate::state::instance::Instance;
 
 /// A client's connection, and the bytes that came on it and have not been answered.
 #[derive(Debug)]
@@ -64,16 +66,8 @@ pub async fn serve(
     tasks: &Tasks,
 ) -> FastPathEnd {
     let (access, ids) = (&services.access, &services.request_ids);
-    let is_settled = |cookies: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
-        let name = services.readiness.cookie_name();
-        services
-            .pairing
-            .owners()
-            .is_settled(cookies, &name, identity)
-    };
-    let peer = client.peer.ip();
     // What may be a file is looked at on its way back, or is cached here.
-    let rules = Rules::new(access, ids, peer, !services.assets.is_on(), &is_settled);
+    let rules = Rules::new(access, ids, client.peer.ip(), !services.has_assets);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {
@@ -83,16 +77,25 @@ pub async fn serve(
         }
         let arrived = Instant::now();
         let mut to_upstream = buffers::take();
-        let unread = &connection.unread;
-        let eligible = eligible(unread, &rules, services, arrived, &mut to_upstream).await;
-        let Some((request, upstream)) = eligible else {
+        let eligible = eligible(
+            &connection.unread,
+            &rules,
+            services,
+            arrived,
+            &mut to_upstream,
+        );
+        let upstream = match &eligible {
+            Some((_, instance)) => ConnectionToT3::get(instance, arrived).await,
+            None => None,
+        };
+        let (Some((request, instance)), Some(upstream)) = (&eligible, upstream) else {
             buffers::give(to_upstream);
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
-        log(&request, &connection.unread, ids);
-        let exchange = Exchange::new(connection, upstream, client, services, tasks, arrived);
-        match exchange.run(request, to_upstream).await {
+        log(request, &connection.unread, ids);
+        let exchange = Exchange::new(connection, upstream, client, services, instance, arrived);
+        match exchange.run(*request, to_upstream).await {
             ExchangeEnd::Unanswered => {
                 client.repeats();
                 return FastPathEnd::Ineligible;
@@ -105,19 +108,27 @@ pub async fn serve(
     }
 }
 
-/// The request that `unread` begins with, whose head for t3 is written `to_upstream`, and a connection for it:
-/// where it is eligible, and t3 surely there.
-async fn eligible<'a>(
+/// The request that `unread` begins with, whose head for t3 is written `to_upstream`, and the t3 that it is
+/// for: where it is eligible, and t3 surely there.
+fn eligible(
     unread: &[u8],
     rules: &Rules<'_>,
-    services: &'a Services,
+    services: &Services,
     now: Instant,
     to_upstream: &mut Vec<u8>,
-) -> Option<(EligibleRequest, ConnectionToT3<'a>)> {
-    let is_ready = services.readiness.is_surely_up() && services.access.is_fresh(now);
-    let request = is_ready.then(|| rewrite(unread, rules, to_upstream));
-    let request = request.flatten()?;
-    Some((request, ConnectionToT3::get(services, now).await?))
+) -> Option<(EligibleRequest, Arc<Instance>)> {
+    let is_known = services.access.is_fresh(now);
+    let locate = |identity: Option<&str>| {
+        let instance = services.instances.of(identity)?;
+        instance.readiness.is_surely_up().then_some(instance)
+    };
+    let is_settled: &IsSettled<'_, Arc<Instance>> = &|instance, cookies, identity| {
+        let name = instance.readiness.cookie_name();
+        let owners = instance.pairing.owners();
+        owners.is_settled(cookies, &name, identity)
+    };
+    let rewritten = is_known.then(|| rewrite(unread, rules, locate, is_settled, to_upstream));
+    rewritten.flatten()
 }
 
 /// A connection to t3 for one exchange.
@@ -129,16 +140,16 @@ pub(super) struct ConnectionToT3<'a> {
 
 impl<'a> ConnectionToT3<'a> {
     /// An idle one, or a new one where t3 is surely there; none where it is not, or takes no connection.
-    async fn get(services: &'a Services, now: Instant) -> Option<Self> {
-        if let Some(stream) = services.upstream.idle(now) {
+    async fn get(instance: &'a Instance, now: Instant) -> Option<Self> {
+        if let Some(stream) = instance.upstream.idle(now) {
             return Some(Self { stream, lost: None });
         }
-        if !services.look(now) {
+        if !instance.look(now) {
             return None;
         }
-        let seen = services.readiness.silences();
-        let stream = services.upstream.connect_bare().await.ok()?;
-        let lost = Box::pin(services.readiness.wait_until_lost(seen));
+        let seen = instance.readiness.silences();
+        let stream = instance.upstream.connect_bare().await.ok()?;
+        let lost = Box::pin(instance.readiness.wait_until_lost(seen));
         Some(Self {
             stream,
             lost: Some(lost),

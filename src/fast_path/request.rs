@@ -64,13 +64,21 @@ impl EligibleRequest {
     }
 }
 
+/// Whether `Cookie` lines are known to have at most one session of that t3, and only one that the person of
+/// an identity may use.
+pub type IsSettled<'a, T> =
+    dyn Fn(&T, &mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool + Sync + 'a;
+
 /// Reads the request that `bytes` begin with; if it is eligible, writes to `to_upstream` what to send
-/// to t3.
-pub fn rewrite(
+/// to t3. `locate` gives the t3 of a person, if it can be asked; requests with cookies that are not
+/// `is_settled` are ineligible.
+pub fn rewrite<T>(
     bytes: &[u8],
     rules: &Rules<'_>,
+    locate: impl FnOnce(Option<&str>) -> Option<T>,
+    is_settled: &IsSettled<'_, T>,
     to_upstream: &mut Vec<u8>,
-) -> Option<EligibleRequest> {
+) -> Option<(EligibleRequest, T)> {
     to_upstream.clear();
     let first = StartLine::read(bytes)?;
     if !first.is_eligible(rules) {
@@ -80,7 +88,14 @@ pub fn rewrite(
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
     let assessment = rules.access.assess(&lines, rules.peer);
     let is_judged = !assessment.is_unverified && assessment.standing != Standing::Denied;
-    if !is_judged || is_screened(&lines, &assessment, rules) {
+    if !is_judged {
+        return None;
+    }
+    let t3 = locate(assessment.identity.as_deref())?;
+    let is_settled = |lines: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
+        is_settled(&t3, lines, identity)
+    };
+    if is_screened(&lines, &assessment, rules, is_settled) {
         return None;
     }
     to_upstream.reserve(lines.length + MOST_ADDED_BYTES);
@@ -89,18 +104,24 @@ pub fn rewrite(
     for line in lines.iter() {
         sent.field(&line)?;
     }
-    Some(EligibleRequest {
+    let request = EligibleRequest {
         length: lines.length,
         is_head: first.is_head,
         is_https: assessment.is_https,
         is_asset: first.target.starts_with(paths::HASHED),
         id: sent.finish()?,
-    })
+    };
+    Some((request, t3))
 }
 
 /// Might the router take t3's session off it (`pairing::admission`, `router::session`), or refuse its
 /// token?
-fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rules<'_>) -> bool {
+fn is_screened(
+    lines: &HeaderLines<'_>,
+    assessment: &Assessment<'_>,
+    rules: &Rules<'_>,
+    is_settled: impl FnOnce(&mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool,
+) -> bool {
     let is_behind_sso = rules.access.is_behind_single_sign_on();
     if is_behind_sso && credentials::has_session_as_token(lines) {
         return true;
@@ -112,7 +133,7 @@ fn is_screened(lines: &HeaderLines<'_>, assessment: &Assessment<'_>, rules: &Rul
     is_nobody
         || lines.lines(&ORIGIN).next().is_some()
         || origin::is_of_another_origin(lines)
-        || !(rules.is_settled)(&mut lines.lines(&COOKIE), assessment.identity.as_deref())
+        || !is_settled(&mut lines.lines(&COOKIE), assessment.identity.as_deref())
 }
 
 /// The first line of a request that may be eligible.

@@ -13,10 +13,6 @@ use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::request_id::{RequestIds, is_safe};
 use crate::http_rules::{cookies, forwarded};
 
-/// Whether `Cookie` lines are known to have at most one session, and only one that the person of an
-/// identity may use.
-pub type IsSettled<'a> = dyn Fn(&mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool + Sync + 'a;
-
 /// The rules by which the requests of one connection are judged, and where they come from.
 pub struct Rules<'a> {
     pub(super) access: &'a AccessPolicy,
@@ -25,7 +21,6 @@ pub struct Rules<'a> {
     pub(super) peer_text: String,
     /// Is a request for what may be a static file eligible? Not where such files are cached here.
     pub(super) files_are_eligible: bool,
-    pub(super) is_settled: &'a IsSettled<'a>,
 }
 
 /// The head for t3 under way, and what its lines have stated so far.
@@ -46,13 +41,12 @@ pub(super) struct RequestWriter<'a> {
 
 impl<'a> Rules<'a> {
     /// For requests that come from `peer`, by the access policy `access`; those without an id get one
-    /// of `request_ids`, those with cookies that are not `is_settled` are ineligible.
+    /// of `request_ids`.
     pub fn new(
         access: &'a AccessPolicy,
         request_ids: &'a RequestIds,
         peer: IpAddr,
         files_are_eligible: bool,
-        is_settled: &'a IsSettled<'a>,
     ) -> Self {
         Self {
             access,
@@ -60,7 +54,6 @@ impl<'a> Rules<'a> {
             peer,
             peer_text: peer.to_string(),
             files_are_eligible,
-            is_settled,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The context of a request on its way through the router, and what the router responds.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Request;
 use http::request::Parts;
@@ -12,6 +13,7 @@ use crate::http_rules::request_id::RequestId;
 use crate::probe;
 use crate::responses::ClientResponse;
 use crate::state::client::Client;
+use crate::state::instance::Instance;
 use crate::tunnel::Side;
 use crate::tunnel::registry::TunnelRegistration;
 use crate::upstream::request_body::Outbound;
@@ -61,9 +63,16 @@ pub struct OpenTunnel {
     pub request_id: RequestId,
     /// Its registration among the tunnels.
     pub registration: TunnelRegistration,
+    /// The t3 that it leads to.
+    pub instance: Arc<Instance>,
 }
 
 impl RequestContext<'_> {
+    /// The person, if one is known.
+    pub(super) fn identity(&self) -> Option<&str> {
+        self.visitor.browser.identity.as_deref()
+    }
+
     /// The request with `body` for t3, as often as it is needed.
     pub(super) fn request(&self, body: Outbound) -> Request<Outbound> {
         let mut request = Request::new(body);

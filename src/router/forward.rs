@@ -9,12 +9,13 @@ use crate::http_rules::paths;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, PageTransform};
 use crate::router::context::RequestContext;
-use crate::router::{Router, error_format};
+use crate::router::error_format;
+use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
 use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// Forwards a request. A static file that is stored is served whatever t3's state.
     pub(super) async fn forward(
         &self,
@@ -44,7 +45,7 @@ impl Router<'_> {
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
         let page_transform = self.page_transform(context);
-        if let Some(asset) = self.services.assets.request(&context.head, page_transform) {
+        if let Some(asset) = self.instance.assets.request(&context.head, page_transform) {
             return asset.fetch(limit, &context.client.interim).await;
         }
         let response = self.send(context, Outbound::Empty, limit).await?;
@@ -58,7 +59,7 @@ impl Router<'_> {
         body: Outbound,
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
-        let (upstream, interim) = (&self.services.upstream, &context.client.interim);
+        let (upstream, interim) = (&self.instance.upstream, &context.client.interim);
         let mut request = context.request(body);
         if self.page_transform(context).is_some() {
             // Tags are inserted into what can be read.
@@ -74,7 +75,7 @@ impl Router<'_> {
     fn stored(&self, context: &RequestContext<'_>) -> Option<ClientResponse> {
         let page_transform = self.page_transform(context);
         let asset = self
-            .services
+            .instance
             .assets
             .request(&context.head, page_transform)?;
         asset.stored()
@@ -96,7 +97,7 @@ fn transformed(response: ClientResponse, transform: Option<PageTransform>) -> Cl
     }
 }
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// Asks t3 first: only it knows whether it has one.
     pub(super) async fn manifest(&self, context: &RequestContext<'_>) -> ClientResponse {
         let pwa = &self.services.pwa;
@@ -108,7 +109,7 @@ impl Router<'_> {
             let response = self.send(context, Outbound::Empty, limit).await?;
             Ok(match pwa.is_of_t3(&response) {
                 true => response,
-                false => pwa.manifest(&self.services.upstream).await,
+                false => pwa.manifest(&self.instance.upstream).await,
             })
         });
         asked.await.unwrap_or_else(|response| response)

@@ -15,15 +15,15 @@ use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::pairing::session_request::SessionRequest;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat};
-use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
 /// How much of t3's response about a session is read. It is under 1 KiB (contract §3).
 const SESSION_LIMIT_BYTES: usize = 64 * 1024;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// `GET /api/auth/session` by the page's own script: where t3 knows no session, the response is
     /// the state of a new one.
     pub(super) async fn session_query(&self, mut context: RequestContext<'_>) -> ClientResponse {
@@ -65,7 +65,7 @@ impl Router<'_> {
         let head = &mut context.head;
         let old = self.session_cookie(&head.headers);
         if let Some(value) = old {
-            self.services.pairing.forget(value);
+            self.instance.pairing.forget(value);
         }
         let request = SessionRequest {
             browser: &context.visitor.browser,
@@ -76,7 +76,7 @@ impl Router<'_> {
             replaced: context.replaced.as_deref().or(old),
         };
         let waiting = context.client.waiting();
-        let session = self.services.pairing.pair(request).await;
+        let session = self.instance.pairing.pair(request).await;
         drop(waiting);
         let session = session?;
         let (name, value) = (&session.cookie_name, &session.cookie_value);

@@ -3,6 +3,7 @@
 pub mod context;
 pub mod forward;
 pub mod heal;
+pub mod instance_router;
 pub mod page;
 pub mod probe;
 pub mod route;
@@ -23,11 +24,12 @@ use crate::assets::icons;
 use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::http_rules::validation::{self, Refusal};
-use crate::http_rules::{browser_request, cookies, header_map, paths};
+use crate::http_rules::{browser_request, header_map, paths};
 use crate::limited;
 use crate::metrics::requests::{Answered, Class, Kind, NoAnswer, RequestWay};
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
+use crate::router::instance_router::InstanceRouter;
 use crate::router::route::Route;
 use crate::state::Services;
 use crate::state::client::Client;
@@ -84,10 +86,9 @@ impl Router<'_> {
         request.headers_mut().insert(X_REQUEST_ID, id.value());
         let route = self.route_of(&request, wants_websocket, visitor.is_proxied);
         let kind = kind(route, request.uri().path());
-        let is_kept = services.assets.is_on() && icons::is_kept(request.uri().path());
+        let is_kept = services.has_assets && icons::is_kept(request.uri().path());
         let path = request.uri().path();
         debug!(method = %request.method(), path = &*shown(path), ?route, request_id = %id, "request");
-        let is_https = visitor.is_https;
         let (head, body) = request.into_parts();
         let body = Outbound::of_client(body, services.access.header_policy());
         client.deadlines.exchange_began(body.upload());
@@ -104,7 +105,7 @@ impl Router<'_> {
         let mut routed = self.route(route, context, body).await;
         let headers = routed.response.headers_mut();
         headers.insert(X_REQUEST_ID, named);
-        self.finish(headers, is_https, is_chunked);
+        self.finish(headers, is_chunked);
         if is_kept {
             icons::keep(&mut routed.response);
         }
@@ -121,43 +122,29 @@ impl Router<'_> {
     async fn route(
         &self,
         route: Route,
-        mut context: RequestContext<'_>,
+        context: RequestContext<'_>,
         body: Outbound,
     ) -> RoutedResponse {
         let is_denied = context.visitor.standing == Standing::Denied;
         match route {
             Route::Health => responses::healthy().into(),
             Route::Ready if self.services.tasks.is_leaving() => responses::leaving().into(),
-            Route::Ready => responses::ready(self.services.readiness.status().state).into(),
+            Route::Ready => responses::ready(self.services.instances.state()).into(),
             _ if context.client.is_on_spare_place => self.no_place(&context.id).into(),
             _ if self.is_own_probe(&context) => self.itself(&context).into(),
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
             Route::Tab(part) => self.tab(part, &context).into(),
-            route => match self.screen(route.kind(), &mut context) {
-                None => {
-                    self.settle_session(route.kind(), &mut context).await;
-                    self.ask_t3(route, context, body).await
+            route => match self.services.instances.of(context.identity()) {
+                Some(instance) => {
+                    let services = self.services;
+                    let instance = &instance;
+                    let router = InstanceRouter { services, instance };
+                    router.respond(route, context, body).await
                 }
-                Some(refusal) => refusal.into(),
+                None => self.nobody(route.kind(), &context).into(),
             },
-        }
-    }
-
-    /// The response to a request that is admitted to t3.
-    async fn ask_t3(
-        &self,
-        route: Route,
-        context: RequestContext<'_>,
-        body: Outbound,
-    ) -> RoutedResponse {
-        match route {
-            Route::Upgrade => self.upgrade(context).await,
-            Route::Page => self.page(&context, body).await.into(),
-            Route::OwnSession => self.session_query(context).await.into(),
-            Route::Manifest => self.manifest(&context).await.into(),
-            _ => self.forward(&context, body).await.into(),
         }
     }
 
@@ -169,21 +156,13 @@ impl Router<'_> {
     }
 
     /// Sets what every response needs before it goes to the client.
-    fn finish(&self, headers: &mut HeaderMap, is_https: bool, is_chunked: bool) {
+    fn finish(&self, headers: &mut HeaderMap, is_chunked: bool) {
         self.services.frame_ancestors.protect(headers);
-        if is_https {
-            cookies::secure(headers, &self.services.readiness.cookie_name());
-        }
         if is_chunked && !headers.contains_key(UPGRADE) {
             // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
             // sent both must not go on (RFC 9112 §6.1).
             header_map::close(headers);
         }
-    }
-
-    /// The session cookie of a request, by the name that t3 has for it.
-    fn session_cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-        cookies::session_cookie(headers, &self.services.readiness.cookie_name())
     }
 }
 

@@ -8,12 +8,12 @@ use http::header::HOST;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
 use crate::pairing::session_request::SessionRequest;
 use crate::responses::{self, ClientResponse, ErrorFormat};
-use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     pub(super) async fn page(
         &self,
         context: &RequestContext<'_>,
@@ -60,12 +60,12 @@ impl Router<'_> {
         let mut facts = self.facts(RouteKind::PageLoad, context);
         let mut decision = policy::pairing_decision(&facts);
         if let (PairingDecision::AskLiveness, Some(value)) = (decision, session) {
-            facts.liveness = self.services.pairing.liveness(value).await;
+            facts.liveness = self.instance.pairing.liveness(value).await;
             decision = policy::pairing_decision(&facts);
         }
         if let (PairingDecision::KeepSession, Some(value)) = (decision, session) {
             let browser = &context.visitor.browser;
-            self.services.pairing.returned(browser, value);
+            self.instance.pairing.returned(browser, value);
         }
         if decision == PairingDecision::Unidentified {
             let (peer, host) = (context.client.peer.ip(), context.head.headers.get(HOST));
@@ -83,15 +83,14 @@ impl Router<'_> {
             had_session: session.is_some(),
             replaced: context.replaced.as_deref().or(session),
         };
-        let services = self.services;
-        let deadline = context.arrived + services.timing.page_patience;
+        let deadline = context.arrived + self.services.timing.page_patience;
+        let (pairing, readiness) = (&self.instance.pairing, &self.instance.readiness);
         loop {
-            let session = services.pairing.pair(request()).await;
+            let session = pairing.pair(request()).await;
             if let Some(session) = session {
                 return Some(session.set_cookies.clone());
             }
             // A t3 that has become busy meanwhile has failed nothing: it is waited for.
-            let readiness = &services.readiness;
             if readiness.is_surely_up() || !readiness.wait_until_up_by(deadline).await {
                 return None;
             }

@@ -9,7 +9,7 @@ use crate::http_rules::validation;
 use crate::responses::{self, ClientResponse};
 use crate::router::Router;
 use crate::router::context::{AfterSwitch, RequestContext, RoutedResponse};
-use crate::upstream::probe::PROBED_BY;
+use crate::upstream::probe::{self, PROBED_BY};
 
 impl Router<'_> {
     /// Accepts a valid handshake (RFC 6455 §4.2.2), while there are fewer probes than the limit.
@@ -40,14 +40,14 @@ impl Router<'_> {
     /// Has this process sent the request to learn whether t3 is up?
     pub(super) fn is_own_probe(&self, context: &RequestContext<'_>) -> bool {
         let (path, headers) = (context.head.uri.path(), &context.head.headers);
-        self.services.upstream.is_own_probe(path, headers)
+        probe::is_probe_of(&self.services.process_id, path, headers)
     }
 
     /// 508 to the dispatcher's own probe of t3, with its id, by which it knows the response for its own.
     pub(super) fn itself(&self, context: &RequestContext<'_>) -> ClientResponse {
         let status = StatusCode::LOOP_DETECTED;
         let mut response = responses::refused(status, "this is the dispatcher itself", &context.id);
-        let id = self.services.upstream.id().clone();
+        let id = self.services.process_id.clone();
         response.headers_mut().insert(PROBED_BY, id);
         response
     }

@@ -12,8 +12,9 @@ use crate::pairing::policy::RouteKind;
 use crate::responses::{self, ClientResponse, ErrorFormat, refused};
 use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::router::instance_router::InstanceRouter;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// Takes t3's session off a request that may not act with it. Returns the response to one that is
     /// refused.
     pub(super) fn screen(
@@ -29,7 +30,7 @@ impl Router<'_> {
         match admission {
             Admission::AsItIs => None,
             Admission::WithoutSession => {
-                let name = self.services.readiness.cookie_name();
+                let name = self.instance.readiness.cookie_name();
                 withhold::take_session_off(&mut context.head.headers, &name);
                 None
             }
@@ -38,7 +39,7 @@ impl Router<'_> {
                 let why = "another origin's page";
                 Some(refused(StatusCode::FORBIDDEN, why, id))
             }
-            Admission::Nobody => Some(self.nobody(route, context)),
+            Admission::Nobody => Some(Router::new(self.services).nobody(route, context)),
             Admission::SessionAsToken => {
                 let (ip, request_id) = (context.visitor.browser.address, id);
                 limited!(INFO, "refused: a session cookie's value as a token"; %ip, %request_id);
@@ -58,7 +59,9 @@ impl Router<'_> {
         let (user, ip) = (browser.user(), browser.address);
         limited!(INFO, "refused: a WebSocket of another origin"; %origin, %own, user, %ip, %request_id);
     }
+}
 
+impl Router<'_> {
     /// 403 for a request that does not say who the person is.
     pub(super) fn nobody(&self, route: RouteKind, context: &RequestContext<'_>) -> ClientResponse {
         let error_format = match route {

@@ -5,20 +5,20 @@ use tokio::time::Instant;
 use crate::http_rules::{cookies, withhold};
 use crate::pairing::policy::{Liveness, RouteKind};
 use crate::pairing::session_owners::Ownership;
-use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::router::instance_router::InstanceRouter;
 use crate::upstream::health_state::HealthState;
 
 /// The maximum of sessions that t3 is asked about for one request. A browser sends two where an older
 /// one has another path or domain.
 const MAX_CANDIDATES: usize = 4;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// Leaves at most one session in a request: of several cookies the one that is alive, and none that
     /// was made for another person. A page or an upgrade without one gets one of its own. Where t3
     /// cannot be asked, the request stays as it is.
     pub(super) async fn settle_session(&self, kind: RouteKind, context: &mut RequestContext<'_>) {
-        let readiness = &self.services.readiness;
+        let readiness = &self.instance.readiness;
         if !cookies::has_session(&context.head.headers, &readiness.cookie_name()) {
             return;
         }
@@ -48,17 +48,17 @@ impl Router<'_> {
     /// Is t3 up, so that it can be asked about a session? A page and an upgrade wait for it anyway, and
     /// every request for one that is busy.
     async fn may_ask(&self, kind: RouteKind, context: &RequestContext<'_>) -> bool {
-        let (services, timing) = (self.services, &self.services.timing);
-        services.look(Instant::now());
-        let time = services.upstream.response_timeout();
-        let is_up = services.readiness.settle(time).await == HealthState::Up;
+        let (instance, timing) = (self.instance, &self.services.timing);
+        instance.look(Instant::now());
+        let time = instance.upstream.response_timeout();
+        let is_up = instance.readiness.settle(time).await == HealthState::Up;
         let patience = match kind {
             RouteKind::PageLoad => timing.page_patience,
             RouteKind::Upgrade => timing.upgrade_patience,
             RouteKind::SessionQuery | RouteKind::Other => return is_up,
         };
         let deadline = context.arrived + patience;
-        is_up || services.readiness.wait_until_up_by(deadline).await
+        is_up || instance.readiness.wait_until_up_by(deadline).await
     }
 
     /// The first of `values` that is alive and not another person's; else a dead one, which t3 refuses
@@ -72,7 +72,7 @@ impl Router<'_> {
         candidates.retain(|value| !value.is_empty());
         candidates.dedup();
         candidates.truncate(MAX_CANDIDATES);
-        let pairing = &self.services.pairing;
+        let pairing = &self.instance.pairing;
         let (mut dead, mut foreign) = (None, None);
         for value in &candidates {
             if candidates.len() > 1 && pairing.liveness(value).await == Liveness::Dead {

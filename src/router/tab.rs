@@ -29,10 +29,13 @@ impl Router<'_> {
                 responses::refused(StatusCode::FORBIDDEN, why, &context.id)
             }
             TabPart::Alive if is_nobody => self.nobody(RouteKind::Other, context),
-            TabPart::Alive => {
-                let is_leaving = self.services.tasks.is_leaving();
-                tab::alive(self.services.readiness.status().state, is_leaving)
-            }
+            TabPart::Alive => match self.services.instances.of(context.identity()) {
+                Some(instance) => {
+                    let is_leaving = self.services.tasks.is_leaving();
+                    tab::alive(instance.readiness.status().state, is_leaving)
+                }
+                None => self.nobody(RouteKind::Other, context),
+            },
             TabPart::Script => {
                 let mut held = headers.lines(&IF_NONE_MATCH).flat_map(list_members);
                 let is_held = held.any(tab::is_script_tag);

@@ -1,5 +1,6 @@
 //! An upgrade to a WebSocket: asked of t3, healed once where its session has died, then a tunnel.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +14,9 @@ use crate::metrics::upstream::UpgradeRefusal;
 use crate::pairing::policy::{Liveness, RequestFacts, RouteKind};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
-use crate::router::Router;
 use crate::router::context::{AfterSwitch, OpenTunnel, RequestContext, RoutedResponse};
 use crate::router::heal::with_session;
+use crate::router::instance_router::InstanceRouter;
 use crate::tunnel::Side;
 use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::api_call::SessionCredential;
@@ -28,10 +29,10 @@ use crate::upstream::{Upgrade, forward};
 /// t3's response to an upgrade, and its side of the tunnel where it switched.
 type Upgraded = (ClientResponse, Option<Side>);
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     pub(super) async fn upgrade(&self, context: RequestContext<'_>) -> RoutedResponse {
         let mut facts = self.facts(RouteKind::Upgrade, &context);
-        let Some(permit) = self.services.tunnels.permit(&context.visitor.owner()) else {
+        let Some(permit) = self.instance.tunnels.permit(&context.visitor.owner()) else {
             let status = StatusCode::TOO_MANY_REQUESTS;
             return refused(status, "too many WebSockets", &context.id).into();
         };
@@ -56,7 +57,7 @@ impl Router<'_> {
         limit: Duration,
     ) -> Result<Upgraded, Failure> {
         let request = context.request(Outbound::Empty);
-        let upgraded = forward::upgrade(&self.services.upstream, request, limit);
+        let upgraded = forward::upgrade(&self.instance.upstream, request, limit);
         Ok(match upgraded.await? {
             Upgrade::Refused(response) => {
                 self.note_refusal(context, response.status());
@@ -72,8 +73,8 @@ impl Router<'_> {
     /// Counts an upgrade that t3 refused. A browser does not show its script that a WebSocket got a 426:
     /// only the operator can learn that a tab is of another t3 (contract §5).
     fn note_refusal(&self, context: &RequestContext<'_>, status: StatusCode) {
-        let services = self.services;
-        services.metrics.upgrade_refused(match status {
+        let instance = self.instance;
+        self.services.metrics.upgrade_refused(match status {
             StatusCode::UPGRADE_REQUIRED => UpgradeRefusal::Protocol,
             StatusCode::UNAUTHORIZED => UpgradeRefusal::Session,
             _ => UpgradeRefusal::Other,
@@ -81,10 +82,10 @@ impl Router<'_> {
         if status != StatusCode::UPGRADE_REQUIRED {
             return;
         }
-        let protocol = services.readiness.protocol().unwrap_or(Protocol::One);
+        let protocol = instance.readiness.protocol().unwrap_or(Protocol::One);
         if protocol == Protocol::One {
             // The first protocol refuses none so: this is another t3 than the one that was probed.
-            services.readiness.doubt(Doubt::Lost);
+            instance.readiness.doubt(Doubt::Lost);
         }
         let query = context.head.uri.query().unwrap_or_default();
         let asked = asked_protocol(query).unwrap_or_else(|| "none".to_owned());
@@ -130,6 +131,7 @@ impl Router<'_> {
                 address: context.visitor.browser.address,
                 request_id: context.id.clone(),
                 registration: permit.register(self.credential(&context.head)),
+                instance: Arc::clone(self.instance),
             }))
         });
         RoutedResponse {
@@ -144,7 +146,7 @@ impl Router<'_> {
         if Ticket::of(head.uri.query().unwrap_or_default()) == Ticket::Exact {
             return None;
         }
-        let name = self.services.readiness.cookie_name();
+        let name = self.instance.readiness.cookie_name();
         let cookie = |name: &str| {
             let value = cookies::session_cookie(&head.headers, name)?;
             SessionCredential::cookie(name, value)

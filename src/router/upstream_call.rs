@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::responses::{ClientResponse, ErrorFormat};
-use crate::router::Router;
 use crate::router::context::RequestContext;
+use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
 use crate::upstream::health_state::HealthState;
 
-impl Router<'_> {
+impl InstanceRouter<'_> {
     /// Makes `attempt` once, within the limit that it is given, if t3 is up. The cockpit's own fetches
     /// are repeated by its script for 15 s (contract §6): a quick error serves it better than a wait.
     ///
@@ -28,11 +28,11 @@ impl Router<'_> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let services = self.services;
+        let instance = self.instance;
         let _waiting = context.client.waiting();
         self.await_t3(context, Instant::now(), error_format).await?;
-        let outcome = attempt(services.upstream.response_timeout()).await;
-        outcome.map_err(|failure| services.failed(&failure, error_format, &context.id))
+        let outcome = attempt(instance.upstream.response_timeout()).await;
+        outcome.map_err(|failure| instance.failed(&failure, error_format, &context.id))
     }
 
     /// Makes `attempt` once t3 is up, for which it waits until `deadline`. It is made again where t3 went away
@@ -50,25 +50,25 @@ impl Router<'_> {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let (services, id) = (self.services, &context.id);
-        let readiness = &services.readiness;
+        let (instance, id) = (self.instance, &context.id);
+        let readiness = &instance.readiness;
         let _waiting = context.client.waiting();
         let mut was_unsent = false;
         loop {
             self.await_t3(context, deadline, error_format).await?;
             let seen = readiness.restarts();
             let failure = tokio::select! {
-                outcome = attempt(services.upstream.response_timeout()) => match outcome {
+                outcome = attempt(instance.upstream.response_timeout()) => match outcome {
                     Ok(value) => return Ok(value),
                     Err(failure) => failure,
                 },
                 () = readiness.wait_until_gone(seen) => continue,
             };
-            services.note(&failure, id);
+            instance.note(&failure, id);
             let is_up = readiness.resolve_is_up().await;
             let is_free = failure.is_unsent() && !std::mem::replace(&mut was_unsent, true);
             if is_up && readiness.restarts() == seen && !is_free {
-                return Err(services.no_response(&failure, error_format, id));
+                return Err(instance.no_response(&failure, error_format, id));
             }
         }
     }
@@ -84,21 +84,21 @@ impl Router<'_> {
         patience: Instant,
         error_format: ErrorFormat,
     ) -> Result<(), ClientResponse> {
-        let (services, id) = (self.services, &context.id);
+        let (instance, id) = (self.instance, &context.id);
         let now = Instant::now();
-        services.look(now);
-        let own_end = context.arrived + services.upstream.response_timeout();
+        instance.look(now);
+        let own_end = context.arrived + instance.upstream.response_timeout();
         let own_time = own_end.saturating_duration_since(now);
-        let state = services.readiness.settle(own_time).await;
+        let state = instance.readiness.settle(own_time).await;
         if state == HealthState::Up {
             return Ok(());
         }
         if !state.is_away() {
-            return Err(services.failed(&Failure::ResponseTimeout, error_format, id));
+            return Err(instance.failed(&Failure::ResponseTimeout, error_format, id));
         }
-        match services.readiness.wait_until_up_by(patience).await {
+        match instance.readiness.wait_until_up_by(patience).await {
             true => Ok(()),
-            false => Err(services.not_up(error_format, id)),
+            false => Err(instance.not_up(error_format, id)),
         }
     }
 }

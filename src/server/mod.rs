@@ -23,7 +23,6 @@ use crate::process::{Tasks, descriptors, log_limit};
 use crate::state::Services;
 use crate::state::connections::Connections;
 use crate::state::places::{Place, Places};
-use crate::tunnel::upstream_watch;
 
 /// How long to wait before accepting again when the system has no descriptor or memory for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -82,13 +81,14 @@ pub async fn run(
         });
     }
     tasks.until_drained(log_limit::report_left_out());
-    start_background_tasks(&services, &tasks);
+    let fetching = Arc::clone(&services);
+    tasks.until_drained(async move { fetching.access.fetch_keys().await });
     let places = Arc::new(Places::new(services.limits.max_connections));
     let leave = async {
         shutdown.await;
         tasks.leave();
         sleep(delay).await;
-        services.tunnels.drain();
+        services.instances.drain_tunnels();
         if places.is_any_taken() {
             sleep(LEAVE_TIME).await;
         }
@@ -103,7 +103,7 @@ pub async fn run(
         }
     }
     let _ = timeout(LAST_REQUEST_TIME, last_requests(&services.connections)).await;
-    let cut = || services.tunnels.cut();
+    let cut = || services.instances.cut_tunnels();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
         warn!("some connections did not end in time and are dropped");
     }
@@ -116,51 +116,6 @@ async fn last_requests(connections: &Connections) {
     while connections.is_any_new() {
         sleep(LOOK_INTERVAL).await;
     }
-}
-
-/// Starts the background tasks: a fetch of the keys of tokens, if they are published; probes of t3 while it
-/// is not up; the warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much
-/// memory each; the check of the dispatcher's own session; that of the sessions of open tunnels; and the watch
-/// of a t3 that has some.
-fn start_background_tasks(services: &Arc<Services>, tasks: &Tasks) {
-    let fetching = Arc::clone(services);
-    tasks.until_drained(async move { fetching.access.fetch_keys().await });
-    let probing = Arc::clone(services);
-    tasks.until_drained(async move { probing.readiness.watch(&probing.upstream).await });
-    let warming = Arc::clone(services);
-    tasks.until_drained(async move {
-        warming.pairing.tell_cli().await;
-        let seen = warming.readiness.wait_until_up_again(0).await;
-        warming.pairing.warm_up().await;
-        if warming.access.is_behind_single_sign_on() {
-            warming.pairing.owners().warm_up().await;
-        }
-        tokio::join!(
-            warming.pairing.tell_cli_version(),
-            warming.pairing.keep_admin_session(seen),
-            warming.assets.keep_warm(&warming.readiness)
-        );
-    });
-    let watching = Arc::clone(services);
-    tasks.until_drained(async move {
-        let Services {
-            tunnels,
-            upstream,
-            readiness,
-            limits,
-            ..
-        } = &*watching;
-        let pause = limits.session_check;
-        upstream_watch::close_with_t3(tunnels, upstream, readiness, pause).await;
-    });
-    let checking = Arc::clone(services);
-    tasks.until_drained(async move {
-        let interval = checking.limits.session_check;
-        checking
-            .tunnels
-            .end_dead(&checking.upstream, interval)
-            .await;
-    });
 }
 
 /// Accepts for ever. Where the maximum number of connections is open, one that is idle makes way; what comes

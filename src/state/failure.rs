@@ -10,11 +10,12 @@ use crate::metrics::requests::NoAnswer;
 use crate::responses::{self, ClientResponse, ErrorFormat, unavailable};
 use crate::state::Services;
 use crate::state::client::OVER_MEMORY;
+use crate::state::instance::Instance;
 use crate::upstream::error::Failure;
 use crate::upstream::health_state::Doubt;
 use crate::upstream::pool::Sign;
 
-impl Services {
+impl Instance {
     /// Doubts a t3 of which nothing is open `now`: one that was started again unseen accepts connections
     /// before it responds (contract §7), and what is sent on them is lost. True if it is surely there.
     pub fn look(&self, now: Instant) -> bool {
@@ -71,7 +72,7 @@ impl Services {
             debug!(request_id = %id, %failure, "request cut short");
             return;
         };
-        self.metrics.no_answer(cause);
+        self.shared.metrics.no_answer(cause);
         if !failure.is_of_t3() {
             limited!(WARN, "a request was refused"; request_id = %id, %failure);
             return;
@@ -81,19 +82,21 @@ impl Services {
         limited!(WARN, "no response from t3"; request_id = %id, %failure, %upstream);
     }
 
-    /// A connection was ended, as no memory was left for its client.
-    pub fn over_memory(&self) {
-        self.metrics.no_answer(NoAnswer::Memory);
-        limited!(WARN, "a client's connection is ended"; cause = %Failure::OverMemory);
-    }
-
     /// The response while t3 is not up.
     pub fn not_up(&self, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
         let status = match error_format {
-            ErrorFormat::Page => self.access.waiting_status(),
+            ErrorFormat::Page => self.shared.waiting_status,
             ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = self.readiness.status().state;
         unavailable::not_up(status, &self.upstream.to_string(), state, error_format, id)
+    }
+}
+
+impl Services {
+    /// A connection was ended, as no memory was left for its client.
+    pub fn over_memory(&self) {
+        self.metrics.no_answer(NoAnswer::Memory);
+        limited!(WARN, "a client's connection is ended"; cause = %Failure::OverMemory);
     }
 }

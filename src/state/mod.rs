@@ -6,6 +6,8 @@ pub mod deadlines;
 pub mod failure;
 pub mod head_lines;
 pub mod held_memory;
+pub mod instance;
+pub mod instances;
 mod making_way;
 pub mod phase;
 pub mod places;
@@ -15,23 +17,23 @@ pub mod transfer_window;
 use std::io;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use crate::access::AccessPolicy;
-use crate::assets::StaticAssets;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::Metrics;
-use crate::pairing::Pairing;
 use crate::probe::Probes;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
 use crate::state::connections::Connections;
-use crate::tunnel::registry::Tunnels;
-use crate::upstream::Upstream;
-use crate::upstream::health::Readiness;
+use crate::state::instance::{Instance, SharedParts};
+use crate::state::instances::Instances;
+use crate::upstream::probe;
 
 /// Everything that answering a request takes.
 #[derive(Debug)]
@@ -44,20 +46,14 @@ pub struct Services {
     pub timing: Timing,
     /// Are eligible requests served on the fast path?
     pub fast_path: bool,
-    /// t3.
-    pub upstream: Arc<Upstream>,
-    /// Whether it is there.
-    pub readiness: Arc<Readiness>,
-    /// What makes sessions on it.
-    pub pairing: Arc<Pairing>,
-    /// Its static files.
-    pub assets: StaticAssets,
-    /// Who may show its page in a frame.
+    /// Are requests for static files served here?
+    pub has_assets: bool,
+    /// The t3s, each with what belongs to it.
+    pub instances: Instances,
+    /// Who may show t3's page in a frame.
     pub frame_ancestors: FrameAncestors,
-    /// What makes it an app of the home screen, and has it ask whether it was signed out.
+    /// What makes the page an app of the home screen, and has it ask whether it was signed out.
     pub pwa: Pwa,
-    /// The tunnels that are open.
-    pub tunnels: Arc<Tunnels>,
     /// The probes that are open.
     pub probes: Probes,
     /// Every task, and whether the process will end.
@@ -66,6 +62,8 @@ pub struct Services {
     pub connections: Connections,
     /// What clients may have held for them.
     pub memory: Arc<ClientMemory>,
+    /// What this process is called by its own probes.
+    pub process_id: HeaderValue,
     /// What requests are called.
     pub request_ids: RequestIds,
     /// Where everything is counted.
@@ -80,32 +78,21 @@ impl Services {
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing, tasks)?;
         let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
-        let readiness = Arc::new(Readiness::new(Arc::clone(&metrics)));
-        let upstream = Arc::new(Upstream::new(
-            config.upstream,
-            config.limits.header_limit,
-            config.timing,
-            Arc::clone(&readiness),
-            Arc::clone(&memory),
-            tasks.clone(),
-        ));
-        let pairing = Arc::new(Pairing::new(
-            config.pairing,
-            config.timing,
-            Arc::clone(&upstream),
-            Arc::clone(&readiness),
-            Arc::clone(&metrics),
-            tasks.clone(),
-            config.listen.port,
-        ));
-        let assets = StaticAssets::new(
-            config.assets,
-            config.frame_ancestors.clone(),
-            &upstream,
-            tasks,
-            &metrics,
-            while_cli_runs(&pairing),
-        );
+        let process_id = probe::process_id();
+        let shared = Arc::new(SharedParts {
+            limits: config.limits,
+            timing: config.timing,
+            assets: config.assets,
+            frame_ancestors: config.frame_ancestors.clone(),
+            waiting_status: access.waiting_status(),
+            is_behind_single_sign_on: access.is_behind_single_sign_on(),
+            port: config.listen.port,
+            process_id: process_id.clone(),
+            memory: Arc::clone(&memory),
+            metrics: Arc::clone(&metrics),
+            tasks: tasks.clone(),
+        });
+        let instance = Instance::new(config.upstream, config.pairing, &shared);
         // Without single sign-on nobody signs anybody out.
         let has_script = config.tab_helper && access.is_behind_single_sign_on();
         Ok(Self {
@@ -113,25 +100,17 @@ impl Services {
             limits: config.limits,
             timing: config.timing,
             fast_path: config.fast_path,
-            assets,
+            has_assets: config.assets.enabled,
+            instances: Instances::one(instance),
             frame_ancestors: config.frame_ancestors,
-            upstream,
-            readiness,
-            pairing,
             pwa: Pwa::new(config.pwa, has_script),
-            tunnels: Arc::new(Tunnels::new(config.limits.max_tunnels)),
             probes: Probes::default(),
             tasks: tasks.clone(),
             connections: Connections::default(),
             memory,
+            process_id,
             request_ids: RequestIds::default(),
             metrics,
         })
     }
-}
-
-/// Is the t3 CLI running? It takes most of the memory that a container has (contract §1).
-fn while_cli_runs(pairing: &Arc<Pairing>) -> Box<dyn Fn() -> bool + Send + Sync> {
-    let pairing = Arc::clone(pairing);
-    Box::new(move || pairing.runs_cli())
 }

@@ -64,8 +64,8 @@ pub enum Upgrade {
 
 impl Upstream {
     /// For the t3 of `config`, whose responses' heads have up to `head_limit` bytes; `readiness` knows and is
-    /// told whether it is there, `memory` bounds what is held of bodies, and `tasks` runs the task that closes
-    /// idle connections.
+    /// told whether it is there, `memory` bounds what is held of bodies, and `tasks` runs what outlives a
+    /// request. `id` is what this process is called by its own probes.
     pub fn new(
         config: UpstreamConfig,
         head_limit: usize,
@@ -73,19 +73,17 @@ impl Upstream {
         readiness: Arc<Readiness>,
         memory: Arc<ClientMemory>,
         tasks: Tasks,
+        id: HeaderValue,
     ) -> Self {
-        let pool = Arc::new(Pool::default());
-        let reaped = Arc::clone(&pool);
-        tasks.until_drained(async move { reaped.close_idle().await });
         Self {
             config,
             head_limit,
             silence: timing.silent_peer,
-            pool,
+            pool: Arc::default(),
             readiness,
             memory,
             tasks,
-            id: probe::process_id(),
+            id,
         }
     }
 
@@ -175,6 +173,11 @@ impl Upstream {
     /// How long t3 may take for a response without a shorter limit.
     pub fn response_timeout(&self) -> Duration {
         self.config.response_timeout
+    }
+
+    /// Closes idle connections after their time, for ever.
+    pub async fn close_idle(&self) {
+        self.pool.close_idle().await;
     }
 
     /// An idle connection that is open `now`.

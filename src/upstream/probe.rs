@@ -45,15 +45,13 @@ pub(super) enum Unanswered {
     Unasked,
 }
 
-impl Upstream {
-    /// Is a request for `path` a probe that this process has sent?
-    pub fn is_own_probe(&self, path: &str, headers: &HeaderMap) -> bool {
-        path == DESCRIPTOR && headers.get(&PROBED_BY) == Some(self.id())
-    }
+/// Is a request for `path` with `headers` a probe that the process called `id` has sent?
+pub fn is_probe_of(id: &HeaderValue, path: &str, headers: &HeaderMap) -> bool {
+    path == DESCRIPTOR && headers.get(&PROBED_BY) == Some(id)
 }
 
 /// A number that no other process has. It need not be secret.
-pub(super) fn process_id() -> HeaderValue {
+pub fn process_id() -> HeaderValue {
     HeaderValue::from(RandomState::new().hash_one(std::process::id()))
 }
 

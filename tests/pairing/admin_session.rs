@@ -10,6 +10,7 @@ use t3_dispatcher::pairing::Pairing;
 use t3_dispatcher::process::Tasks;
 use t3_dispatcher::upstream::Upstream;
 use t3_dispatcher::upstream::health::Readiness;
+use t3_dispatcher::upstream::probe;
 use t3_standin::journal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use t3_standin::store::sessions::SessionRow;
@@ -33,6 +34,7 @@ async fn pairing() -> (Standin, Pairing, TempDir) {
         Arc::clone(&readiness),
         Arc::default(),
         tasks.clone(),
+        probe::process_id(),
     );
     let pairing = Pairing::new(
         config.pairing,

@@ -1,0 +1,178 @@
+//! Everything that belongs to one t3, and the tasks that run for it.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::assets::StaticAssets;
+use crate::config::options::{AssetsConfig, LimitsConfig, PairingConfig, UpstreamConfig};
+use crate::config::timing::Timing;
+use crate::http_rules::frame_ancestors::FrameAncestors;
+use crate::metrics::Metrics;
+use crate::pairing::Pairing;
+use crate::process::Tasks;
+use crate::process::client_memory::ClientMemory;
+use crate::tunnel::registry::Tunnels;
+use crate::tunnel::upstream_watch;
+use crate::upstream::Upstream;
+use crate::upstream::health::Readiness;
+
+/// Everything that belongs to one t3.
+#[derive(Debug)]
+pub struct Instance {
+    /// t3.
+    pub upstream: Arc<Upstream>,
+    /// Whether it is there.
+    pub readiness: Arc<Readiness>,
+    /// What makes sessions on it.
+    pub pairing: Arc<Pairing>,
+    /// Its static files.
+    pub assets: StaticAssets,
+    /// The tunnels to it that are open.
+    pub tunnels: Arc<Tunnels>,
+    pub(super) shared: Arc<SharedParts>,
+    ended: CancellationToken,
+}
+
+/// What the instances of this process share.
+#[derive(Debug)]
+pub struct SharedParts {
+    /// How much one client may take.
+    pub limits: LimitsConfig,
+    /// Times that no option sets.
+    pub timing: Timing,
+    /// How files are kept.
+    pub assets: AssetsConfig,
+    /// Who may show t3's page in a frame.
+    pub frame_ancestors: FrameAncestors,
+    /// The status of the page for a person who waits.
+    pub waiting_status: StatusCode,
+    /// Does single sign-on in front say who the person is?
+    pub is_behind_single_sign_on: bool,
+    /// The port that this dispatcher listens on.
+    pub port: u16,
+    /// What this process is called by its own probes.
+    pub process_id: HeaderValue,
+    /// What clients may have held for them.
+    pub memory: Arc<ClientMemory>,
+    /// Where everything is counted.
+    pub metrics: Arc<Metrics>,
+    /// Every task, and whether the process will end.
+    pub tasks: Tasks,
+}
+
+impl Instance {
+    /// The t3 of `upstream`, with sessions made as `pairing` says. Nothing is asked of it before
+    /// [`Self::start`].
+    pub fn new(
+        upstream: UpstreamConfig,
+        pairing: PairingConfig,
+        shared: &Arc<SharedParts>,
+    ) -> Self {
+        let SharedParts {
+            limits,
+            timing,
+            memory,
+            metrics,
+            tasks,
+            ..
+        } = &**shared;
+        let readiness = Arc::new(Readiness::new(Arc::clone(metrics)));
+        let upstream = Arc::new(Upstream::new(
+            upstream,
+            limits.header_limit,
+            *timing,
+            Arc::clone(&readiness),
+            Arc::clone(memory),
+            tasks.clone(),
+            shared.process_id.clone(),
+        ));
+        let pairing = Arc::new(Pairing::new(
+            pairing,
+            *timing,
+            Arc::clone(&upstream),
+            Arc::clone(&readiness),
+            Arc::clone(metrics),
+            tasks.clone(),
+            shared.port,
+        ));
+        let assets = StaticAssets::new(
+            shared.assets,
+            shared.frame_ancestors.clone(),
+            &upstream,
+            tasks,
+            metrics,
+            while_cli_runs(&pairing),
+        );
+        Self {
+            upstream,
+            readiness,
+            pairing,
+            assets,
+            tunnels: Arc::new(Tunnels::new(limits.max_tunnels)),
+            shared: Arc::clone(shared),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// Starts its background tasks: the close of idle connections; probes of t3 while it is not up; the
+    /// warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much memory
+    /// each; the check of the dispatcher's own session; that of the sessions of open tunnels; and the watch
+    /// of a t3 that has some.
+    pub fn start(self: &Arc<Self>) {
+        let instance = Arc::clone(self);
+        self.run(async move { instance.upstream.close_idle().await });
+        let instance = Arc::clone(self);
+        self.run(async move { instance.readiness.watch(&instance.upstream).await });
+        let instance = Arc::clone(self);
+        self.run(async move { instance.warm_up().await });
+        let instance = Arc::clone(self);
+        self.run(async move {
+            let Self {
+                tunnels,
+                upstream,
+                readiness,
+                shared,
+                ..
+            } = &*instance;
+            let pause = shared.limits.session_check;
+            upstream_watch::close_with_t3(tunnels, upstream, readiness, pause).await;
+        });
+        let instance = Arc::clone(self);
+        self.run(async move {
+            let interval = instance.shared.limits.session_check;
+            let upstream = &instance.upstream;
+            instance.tunnels.end_dead(upstream, interval).await;
+        });
+    }
+
+    /// Gets the dispatcher's own session and keeps it, and the files of t3's page, for ever.
+    async fn warm_up(&self) {
+        self.pairing.tell_cli().await;
+        let seen = self.readiness.wait_until_up_again(0).await;
+        self.pairing.warm_up().await;
+        if self.shared.is_behind_single_sign_on {
+            self.pairing.owners().warm_up().await;
+        }
+        tokio::join!(
+            self.pairing.tell_cli_version(),
+            self.pairing.keep_admin_session(seen),
+            self.assets.keep_warm(&self.readiness)
+        );
+    }
+
+    /// Runs a task until the drain begins, or the instance ends.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.ended.clone();
+        self.shared.tasks.until_drained(async move {
+            ended.run_until_cancelled(task).await;
+        });
+    }
+}
+
+/// Is the t3 CLI running? It takes most of the memory that a container has (contract §1).
+fn while_cli_runs(pairing: &Arc<Pairing>) -> Box<dyn Fn() -> bool + Send + Sync> {
+    let pairing = Arc::clone(pairing);
+    Box::new(move || pairing.runs_cli())
+}
