@@ -6,11 +6,11 @@ use http::HeaderName;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::access::identity::{domain_of, text_of, trimmed};
+use crate::access::identity::{domain_of, trimmed};
 use crate::access::reread_file::RereadFile;
 use crate::config::allow_options::AllowConfig;
 use crate::config::timing::Timing;
-use crate::http_rules::HeaderView;
+use crate::http_rules::{HeaderView, name_text};
 
 /// The character between two groups, where neither an option nor a gate says another.
 const GROUPS_SEPARATOR: u8 = b'|';
@@ -111,7 +111,7 @@ impl Users {
     pub fn of<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut users = Self::default();
         for entry in entries {
-            let entry = text_of(entry.trim_ascii());
+            let entry = name_text::text_of(entry.trim_ascii());
             match entry.strip_prefix('@') {
                 Some(domain) => users.domains.insert(domain.into()),
                 None => users.names.insert(entry.into()),

@@ -1,7 +1,6 @@
 //! Who a request says it is from, by the header that single sign-on sets. Pure.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use crate::http_rules::HeaderView;
+use crate::http_rules::name_text::{push_encoded, text_of};
 
 /// The one non-empty value of exactly `name`, as text without the `prefix` before it; none where it is
 /// missing, empty, repeated, or has not that prefix. Only SP and HTAB around it are not part of it (RFC
@@ -31,32 +31,6 @@ pub(super) fn trimmed(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
-}
-
-/// Bytes as text: UTF-8 as it is, any other byte percent-encoded, and so is `%` itself. Decoding it
-/// gives the bytes back, so that no two names have one text.
-pub fn text_of(name: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(name) {
-        Ok(text) if !text.contains('%') => Cow::Borrowed(text),
-        _ => Cow::Owned(percent_encoded(name)),
-    }
-}
-
-fn percent_encoded(name: &[u8]) -> String {
-    let mut text = String::with_capacity(3 * name.len());
-    for chunk in name.utf8_chunks() {
-        text.push_str(&chunk.valid().replace('%', "%25"));
-        push_encoded(&mut text, chunk.invalid());
-    }
-    text
-}
-
-/// Adds `bytes` to `text`, each percent-encoded (RFC 3986 §2.1).
-fn push_encoded(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        // A `String` takes everything.
-        let _ = write!(text, "%{byte:02X}");
-    }
 }
 
 /// `stated` without its domain, if that is one of `domains`.
@@ -205,22 +179,6 @@ mod tests {
             headers.insert(&name, value.parse().expect("a value"));
             let found = stated(&headers, &name, "accounts.google.com:");
             assert_eq!(found.as_deref(), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn two_names_have_one_text_only_if_they_are_one() {
-        for (name, expected) in [
-            (&b"alice"[..], "alice"),
-            (b"Zo\xc3\xab", "Zo\u{eb}"),
-            (b"Zo\xeb", "Zo%EB"),
-            (b"Zo\xec", "Zo%EC"),
-            (b"Zo%EB", "Zo%25EB"),
-            (b"Zo\xef\xbf\xbd", "Zo\u{fffd}"),
-            (b"\xc3\xab\xff%\xc3", "\u{eb}%FF%25%C3"),
-            (b"50%", "50%25"),
-        ] {
-            assert_eq!(text_of(name), expected, "{}", name.escape_ascii());
         }
     }
 

@@ -11,6 +11,7 @@ pub mod grammar;
 pub mod header_map;
 pub mod header_policy;
 pub mod name_pattern;
+pub mod name_text;
 pub mod origin;
 pub mod path_secrets;
 pub mod paths;

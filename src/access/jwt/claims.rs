@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::access::identity::{text_of, trimmed, without_domain};
+use crate::access::identity::{trimmed, without_domain};
 use crate::access::jwt::refusal::Refusal;
 use crate::access::visitor::Person;
+use crate::http_rules::name_text::text_of;
 
 /// By how much the gate's clock may differ from this one's, in seconds.
 pub(super) const CLOCK_SKEW_SECONDS: u64 = 60;
