@@ -32,6 +32,7 @@ pub mod process;
 pub mod pwa;
 pub mod responses;
 pub mod router;
+pub mod routes;
 pub mod server;
 pub mod state;
 pub mod tunnel;

@@ -3,10 +3,12 @@
 pub mod access_options;
 pub mod allow_options;
 pub mod cli_options;
+pub mod command_template;
 pub mod gate_options;
 pub mod jwt_options;
 pub mod options;
 pub mod parse;
+pub mod placeholders;
 pub mod signed_config;
 pub mod timing;
 
