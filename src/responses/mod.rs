@@ -13,11 +13,8 @@ use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
 use crate::responses::body::ResponseBody;
 use crate::upstream::health_state::HealthState;
 
-/// For an account that is not on the allow-list.
-const DENIED_PAGE: &str = include_str!("denied.html");
-
-/// For a person whom nothing names.
-const NOBODY_PAGE: &str = include_str!("nobody.html");
+/// A page of a few words for a person.
+const PAGE: &str = include_str!("page.html");
 
 /// A response to a client.
 pub type ClientResponse = Response<ResponseBody>;
@@ -90,10 +87,12 @@ pub fn denied(
         ),
         None => "Sign in with another account".to_owned(),
     };
-    let page = DENIED_PAGE
-        .replace("{advice}", &advice)
-        .replace("{request_id}", &id.to_string())
-        .replace("{user}", &escaped(user));
+    let user_text = escaped(user);
+    let text = format!(
+        "<p>You are signed in as <strong>{user_text}</strong>, who may not use this T3 Code.</p>\n\
+         <p>{advice}, or ask the administrator.</p>"
+    );
+    let page = error_page("Not for this account", &text, id);
     let json = serde_json::json!({
         "error": "forbidden",
         "signed_in_as": user,
@@ -106,12 +105,31 @@ pub fn denied(
 /// 403 for a request that is nobody's: it lacks `field`, which names the person, or has it repeated or
 /// from a proxy that is not trusted.
 pub fn nobody(field: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
-    let page = NOBODY_PAGE
-        .replace("{request_id}", &id.to_string())
-        .replace("{field}", field);
+    let text = format!(
+        "<p>This T3 Code is for people who have signed in, and the request does not say who you are:\n\
+         <code>{field}</code> is missing, repeated, or not from a trusted proxy.</p>\n\
+         <p>Open the address that leads through single sign-on, or ask the administrator.</p>"
+    );
+    let page = error_page("Nobody is signed in", &text, id);
     let json = serde_json::json!({
         "error": "not_signed_in",
         "missing_field": field,
+        "request_id": id.to_string(),
+    });
+    error(StatusCode::FORBIDDEN, page, json, error_format, id)
+}
+
+/// 403 for `user`, who is let in and has no t3 here.
+pub fn no_instance(user: &str, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
+    let user_text = escaped(user);
+    let text = format!(
+        "<p>You are signed in as <strong>{user_text}</strong>, for whom no T3 Code is set up here.</p>\n\
+         <p>Ask the administrator to set one up for exactly this name.</p>"
+    );
+    let page = error_page("No T3 Code for this account", &text, id);
+    let json = serde_json::json!({
+        "error": "no_instance",
+        "signed_in_as": user,
         "request_id": id.to_string(),
     });
     error(StatusCode::FORBIDDEN, page, json, error_format, id)
@@ -151,6 +169,19 @@ fn error(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, id.value());
     response
+}
+
+/// The page of an error, with the request's identifier below `text`.
+fn error_page(title: &str, text: &str, id: &RequestId) -> String {
+    page(
+        title,
+        &format!("{text}\n<p><small>Request <code>{id}</code></small></p>"),
+    )
+}
+
+/// A page with a heading, and `body` in HTML below it.
+fn page(title: &str, body: &str) -> String {
+    PAGE.replace("{title}", title).replace("{body}", body)
 }
 
 fn with_body(

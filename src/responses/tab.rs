@@ -9,14 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::responses::body::ResponseBody;
-use crate::responses::{ClientResponse, with_body};
+use crate::responses::{ClientResponse, page, with_body};
 use crate::upstream::health_state::HealthState;
 
 /// Asks, tells its person, and opens the window for the sign-in.
 const SCRIPT: &str = include_str!("tab.js");
-
-/// Closes itself, by the same script.
-const SIGNED_IN_PAGE: &str = include_str!("signed_in.html");
 
 /// No page but those of the same origin gets to see these responses, not even as a script or an image
 /// (Fetch standard, "cross-origin resource policy check").
@@ -90,7 +87,14 @@ pub fn script(query: Option<&str>, is_held: bool) -> ClientResponse {
 
 /// The page at which a sign-in in a small window ends.
 pub fn signed_in() -> ClientResponse {
-    let page = SIGNED_IN_PAGE.replace("{script}", &ADDRESS);
+    // It closes itself, by the same script.
+    let text = format!(
+        "<p>T3 Code goes on where it is open. This window can be closed.</p>\n\
+         <p><a href=\"/\">Open T3 Code here</a></p>\n\
+         <script type=\"module\" src=\"{}\"></script>",
+        *ADDRESS
+    );
+    let page = page("You are signed in", &text);
     let mut response = with_body(StatusCode::OK, "text/html; charset=utf-8", page);
     let headers = response.headers_mut();
     let policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; \
