@@ -60,6 +60,10 @@ pub struct UpstreamConfig {
     /// How long t3 may take for a response's head while nothing of the request moves.
     #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
     pub response_timeout: Duration,
+
+    /// As whom t3 has to run, where a table says so.
+    #[arg(skip)]
+    pub os_user: Option<String>,
 }
 
 /// How sessions are made.

@@ -119,7 +119,7 @@ fn eligible(
 ) -> Option<(EligibleRequest, Arc<Instance>)> {
     let is_known = services.access.is_fresh(now);
     let locate = |identity: Option<&str>| {
-        let instance = services.instances.of(identity)?;
+        let instance = services.instances.known(identity)?;
         instance.readiness.is_surely_up().then_some(instance)
     };
     let is_settled: &IsSettled<'_, Arc<Instance>> = &|instance, cookies, identity| {

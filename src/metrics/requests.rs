@@ -76,6 +76,8 @@ label!(
     NoAnswer, "cause", {
         /// No connection could be made.
         Unreachable = "unreachable",
+        /// Another user of this machine listens there.
+        Listener = "listener",
         /// No response came in time.
         Timeout = "timeout",
         /// The connection ended first.

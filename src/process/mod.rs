@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod client_memory;
 pub mod descriptors;
 pub mod install;
+pub mod listener_owner;
 pub mod log_limit;
 pub mod orphans;
 pub mod own_thread;

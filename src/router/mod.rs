@@ -27,6 +27,7 @@ use crate::http_rules::validation::{self, Refusal};
 use crate::http_rules::{browser_request, header_map, paths};
 use crate::limited;
 use crate::metrics::requests::{Answered, Class, Kind, NoAnswer, RequestWay};
+use crate::pairing::policy::RouteKind;
 use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::instance_router::InstanceRouter;
@@ -135,15 +136,15 @@ impl Router<'_> {
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
-            Route::Tab(part) => self.tab(part, &context).into(),
-            route => match self.services.instances.of(context.identity()) {
+            Route::Tab(part) => self.tab(part, &context).await.into(),
+            route => match self.services.instances.find(context.identity()).await {
                 Some(instance) => {
                     let services = self.services;
                     let instance = &instance;
                     let router = InstanceRouter { services, instance };
                     router.respond(route, context, body).await
                 }
-                None => self.nobody(route.kind(), &context).into(),
+                None => self.no_instance(route.kind(), &context).into(),
             },
         }
     }
@@ -190,6 +191,18 @@ fn kind(route: Route, path: &str) -> Kind {
 }
 
 impl Router<'_> {
+    /// 403 for a person who has no t3 here, and for nobody where each person has his own.
+    fn no_instance(&self, route: RouteKind, context: &RequestContext<'_>) -> ClientResponse {
+        if context.identity().is_none() {
+            return self.nobody(route, context);
+        }
+        let (browser, request_id) = (&context.visitor.browser, &context.id);
+        let (user, ip) = (browser.user(), browser.address);
+        limited!(INFO, "refused: the user has no t3 here"; user, %ip, %request_id);
+        let error_format = error_format(&context.head.headers);
+        responses::no_instance(user, error_format, request_id)
+    }
+
     /// 403 for a person who is not on the list of allowed users.
     fn denied(&self, context: &RequestContext<'_>) -> ClientResponse {
         let (browser, request_id) = (&context.visitor.browser, &context.id);

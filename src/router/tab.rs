@@ -17,7 +17,7 @@ impl Router<'_> {
     /// Answers for a tab, without t3 and without a session of t3's. The script is nobody's secret; what else
     /// is asked for says of a person that single sign-on let the request through, which no other origin is
     /// told.
-    pub(super) fn tab(&self, part: TabPart, context: &RequestContext<'_>) -> ClientResponse {
+    pub(super) async fn tab(&self, part: TabPart, context: &RequestContext<'_>) -> ClientResponse {
         let headers = &context.head.headers;
         let is_nobody = context.visitor.standing == Standing::Unidentified;
         match part {
@@ -29,12 +29,12 @@ impl Router<'_> {
                 responses::refused(StatusCode::FORBIDDEN, why, &context.id)
             }
             TabPart::Alive if is_nobody => self.nobody(RouteKind::Other, context),
-            TabPart::Alive => match self.services.instances.of(context.identity()) {
+            TabPart::Alive => match self.services.instances.find(context.identity()).await {
                 Some(instance) => {
                     let is_leaving = self.services.tasks.is_leaving();
                     tab::alive(instance.readiness.status().state, is_leaving)
                 }
-                None => self.nobody(RouteKind::Other, context),
+                None => self.no_instance(RouteKind::Other, context),
             },
             TabPart::Script => {
                 let mut held = headers.lines(&IF_NONE_MATCH).flat_map(list_members);

@@ -126,11 +126,17 @@ impl InstanceRouter<'_> {
         permit: TunnelPermit,
     ) -> RoutedResponse {
         let after_switch = side.map(|upstream| {
+            let registration = permit.register(self.credential(&context.head));
+            let instances = &self.services.instances;
+            if !instances.is_of(context.identity(), self.instance) {
+                // It was taken from this person after the request had come.
+                registration.end_access();
+            }
             AfterSwitch::Tunnel(Box::new(OpenTunnel {
                 upstream,
                 address: context.visitor.browser.address,
                 request_id: context.id.clone(),
-                registration: permit.register(self.credential(&context.head)),
+                registration,
                 instance: Arc::clone(self.instance),
             }))
         });

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
+use crate::routes::row::Row;
 use crate::tunnel::registry::Tunnels;
 use crate::tunnel::upstream_watch;
 use crate::upstream::Upstream;
@@ -31,6 +32,8 @@ pub struct Instance {
     pub assets: StaticAssets,
     /// The tunnels to it that are open.
     pub tunnels: Arc<Tunnels>,
+    /// Its row in the table, with many t3s.
+    pub row: Option<Arc<Row>>,
     pub(super) shared: Arc<SharedParts>,
     ended: CancellationToken,
 }
@@ -63,12 +66,13 @@ pub struct SharedParts {
 }
 
 impl Instance {
-    /// The t3 of `upstream`, with sessions made as `pairing` says. Nothing is asked of it before
-    /// [`Self::start`].
+    /// The t3 of `upstream`, with sessions made as `pairing` says; that of `row` with many. Nothing is asked
+    /// of it before [`Self::start`].
     pub fn new(
         upstream: UpstreamConfig,
         pairing: PairingConfig,
         shared: &Arc<SharedParts>,
+        row: Option<Arc<Row>>,
     ) -> Self {
         let SharedParts {
             limits,
@@ -78,7 +82,10 @@ impl Instance {
             tasks,
             ..
         } = &**shared;
-        let readiness = Arc::new(Readiness::new(Arc::clone(metrics)));
+        let readiness = Arc::new(match row {
+            None => Readiness::new(Arc::clone(metrics)),
+            Some(_) => Readiness::on_demand(Arc::clone(metrics)),
+        });
         let upstream = Arc::new(Upstream::new(
             upstream,
             limits.header_limit,
@@ -111,6 +118,7 @@ impl Instance {
             pairing,
             assets,
             tunnels: Arc::new(Tunnels::new(limits.max_tunnels)),
+            row,
             shared: Arc::clone(shared),
             ended: CancellationToken::new(),
         }
@@ -147,6 +155,22 @@ impl Instance {
         });
     }
 
+    /// Is it the one of `row`?
+    pub(super) fn is_of(&self, row: &Arc<Row>) -> bool {
+        self.row.as_ref().is_some_and(|own| Arc::ptr_eq(own, row))
+    }
+
+    /// Is it nobody's any more?
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// Nobody's any more: its tasks and its tunnels end, also those that are registered from now on.
+    pub fn end(&self) {
+        self.ended.cancel();
+        self.tunnels.end_access();
+    }
+
     /// Gets the dispatcher's own session and keeps it, and the files of t3's page, for ever.
     async fn warm_up(&self) {
         self.pairing.tell_cli().await;
@@ -175,4 +199,23 @@ impl Instance {
 fn while_cli_runs(pairing: &Arc<Pairing>) -> Box<dyn Fn() -> bool + Send + Sync> {
     let pairing = Arc::clone(pairing);
     Box::new(move || pairing.runs_cli())
+}
+
+#[cfg(test)]
+pub(super) fn shared_parts() -> Arc<SharedParts> {
+    use clap::Parser;
+    let config = crate::config::Config::parse_from(["t3-dispatcher"]);
+    Arc::new(SharedParts {
+        limits: config.limits,
+        timing: config.timing,
+        assets: config.assets,
+        frame_ancestors: config.frame_ancestors,
+        waiting_status: StatusCode::OK,
+        is_behind_single_sign_on: true,
+        port: 8080,
+        process_id: HeaderValue::from_static("1"),
+        memory: Arc::default(),
+        metrics: Arc::default(),
+        tasks: Tasks::default(),
+    })
 }

@@ -2,40 +2,95 @@
 
 use std::sync::Arc;
 
-use crate::state::instance::Instance;
+use tokio::sync::watch;
+
+use crate::config::options::{PairingConfig, UpstreamConfig};
+use crate::routes::table::Table;
+use crate::state::instance::{Instance, SharedParts};
+use crate::state::routed::Routed;
 use crate::upstream::health_state::HealthState;
 
 /// The t3s of this process.
 #[derive(Debug)]
-pub struct Instances {
-    only: Arc<Instance>,
+pub enum Instances {
+    /// One t3, for everybody who is let in.
+    One(Arc<Instance>),
+    /// One a person, as a table or a name says.
+    Routed(Arc<Routed>),
 }
 
 impl Instances {
-    /// One t3, for everybody who is let in. It is started.
-    pub fn one(instance: Instance) -> Self {
-        let only = Arc::new(instance);
-        only.start();
-        Self { only }
+    /// One t3 that is started, or one a person as `table` says, of which each is started at the first
+    /// request of its person.
+    pub fn start(
+        upstream: UpstreamConfig,
+        pairing: PairingConfig,
+        table: Option<watch::Receiver<Arc<Table>>>,
+        shared: &Arc<SharedParts>,
+    ) -> Self {
+        let Some(table) = table else {
+            let only = Arc::new(Instance::new(upstream, pairing, shared, None));
+            only.start();
+            return Self::One(only);
+        };
+        let routed = Arc::new(Routed::new(table, upstream, pairing, shared));
+        let following = Arc::clone(&routed);
+        shared
+            .tasks
+            .until_drained(async move { following.follow_table().await });
+        Self::Routed(routed)
+    }
+
+    /// The t3 of the person of `identity`, if it is known already.
+    pub fn known(&self, identity: Option<&str>) -> Option<Arc<Instance>> {
+        match self {
+            Self::One(only) => Some(Arc::clone(only)),
+            Self::Routed(routed) => routed.known(identity?),
+        }
     }
 
     /// The t3 of the person of `identity`; `None` if there is none.
-    pub fn of(&self, _identity: Option<&str>) -> Option<Arc<Instance>> {
-        Some(Arc::clone(&self.only))
+    pub async fn find(&self, identity: Option<&str>) -> Option<Arc<Instance>> {
+        match self {
+            Self::One(only) => Some(Arc::clone(only)),
+            Self::Routed(routed) => routed.find(identity?).await,
+        }
     }
 
-    /// Whether page loads can be served.
+    /// Is `instance` the t3 of the person of `identity`?
+    pub fn is_of(&self, identity: Option<&str>, instance: &Arc<Instance>) -> bool {
+        let known = self.known(identity);
+        known.is_some_and(|known| Arc::ptr_eq(&known, instance))
+    }
+
+    /// Every t3 that is known.
+    pub fn all(&self) -> Vec<Arc<Instance>> {
+        match self {
+            Self::One(only) => vec![Arc::clone(only)],
+            Self::Routed(routed) => routed.all(),
+        }
+    }
+
+    /// Whether requests can be served: with one t3 its state. With several a table is there, and each person
+    /// is told of his own t3.
     pub fn state(&self) -> HealthState {
-        self.only.readiness.status().state
+        match self {
+            Self::One(only) => only.readiness.status().state,
+            Self::Routed(_) => HealthState::Up,
+        }
     }
 
     /// Closes the tunnels of all, also those that are registered from now on: the drain has begun.
     pub fn drain_tunnels(&self) {
-        self.only.tunnels.drain();
+        self.all()
+            .iter()
+            .for_each(|instance| instance.tunnels.drain());
     }
 
     /// Ends the tunnels of all at once.
     pub fn cut_tunnels(&self) {
-        self.only.tunnels.cut();
+        self.all()
+            .iter()
+            .for_each(|instance| instance.tunnels.cut());
     }
 }

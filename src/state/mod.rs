@@ -12,6 +12,7 @@ mod making_way;
 pub mod phase;
 pub mod places;
 pub mod request_scan;
+pub mod routed;
 pub mod transfer_window;
 
 use std::io;
@@ -31,7 +32,7 @@ use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
 use crate::state::connections::Connections;
-use crate::state::instance::{Instance, SharedParts};
+use crate::state::instance::SharedParts;
 use crate::state::instances::Instances;
 use crate::upstream::probe;
 
@@ -92,7 +93,6 @@ impl Services {
             metrics: Arc::clone(&metrics),
             tasks: tasks.clone(),
         });
-        let instance = Instance::new(config.upstream, config.pairing, &shared);
         // Without single sign-on nobody signs anybody out.
         let has_script = config.tab_helper && access.is_behind_single_sign_on();
         Ok(Self {
@@ -101,7 +101,7 @@ impl Services {
             timing: config.timing,
             fast_path: config.fast_path,
             has_assets: config.assets.enabled,
-            instances: Instances::one(instance),
+            instances: Instances::start(config.upstream, config.pairing, None, &shared),
             frame_ancestors: config.frame_ancestors,
             pwa: Pwa::new(config.pwa, has_script),
             probes: Probes::default(),

@@ -48,6 +48,7 @@ struct RegistryState {
 /// What the registry knows of an open tunnel.
 #[derive(Debug)]
 struct RegisteredTunnel {
+    owner: Arc<str>,
     /// The session that t3 admitted it with, if t3 can be asked about it.
     proof: Option<SessionCredential>,
     /// [`STAYS_OPEN`], [`CUT`], or the [`TunnelEnd`] by which it is to be closed.
@@ -119,7 +120,8 @@ impl Tunnels {
             tokio::time::sleep(interval).await;
             for proof in self.sessions() {
                 if api_call::is_session_alive(upstream, &proof).await == Some(false) {
-                    let ended = self.end(TunnelEnd::SessionEnded, |held| held == Some(&proof));
+                    let is_its = |tunnel: &RegisteredTunnel| tunnel.proof.as_ref() == Some(&proof);
+                    let ended = self.end(TunnelEnd::SessionEnded, is_its);
                     limited!(INFO, "a session with open tunnels has died"; tunnels = ended);
                 }
             }
@@ -143,6 +145,16 @@ impl Tunnels {
         self.end(cause, |_| true)
     }
 
+    /// Closes every tunnel, also those that are registered from now on: nobody may use this t3 any more.
+    pub fn end_access(&self) {
+        self.end_for_good(TunnelEnd::SessionEnded as u8);
+    }
+
+    /// Closes the tunnels of `owner`; returns how many.
+    pub fn end_of(&self, owner: &str) -> usize {
+        self.end(TunnelEnd::SessionEnded, |tunnel| &*tunnel.owner == owner)
+    }
+
     /// Closes every tunnel, also those that are registered from now on: the drain has begun.
     pub fn drain(&self) {
         self.end_for_good(TunnelEnd::Drained as u8);
@@ -155,7 +167,7 @@ impl Tunnels {
 
     fn end_for_good(&self, ending: u8) {
         let mut state = self.state.lock();
-        state.ending = ending;
+        state.ending = state.ending.max(ending);
         for tunnel in state.registered.values() {
             tunnel.end(ending);
         }
@@ -167,15 +179,11 @@ impl Tunnels {
         proofs.flatten().collect()
     }
 
-    fn end(
-        &self,
-        cause: TunnelEnd,
-        is_meant: impl Fn(Option<&SessionCredential>) -> bool,
-    ) -> usize {
+    fn end(&self, cause: TunnelEnd, is_meant: impl Fn(&RegisteredTunnel) -> bool) -> usize {
         let state = self.state.lock();
         let tunnels = state.registered.values();
         tunnels
-            .filter(|tunnel| is_meant(tunnel.proof.as_ref()))
+            .filter(|tunnel| is_meant(tunnel))
             .inspect(|tunnel| tunnel.end(cause as u8))
             .count()
     }
@@ -194,6 +202,7 @@ impl TunnelPermit {
         let has_session = proof.is_some();
         let mut state = self.tunnels.state.lock();
         let tunnel = Arc::new(RegisteredTunnel {
+            owner: Arc::clone(&self.owner),
             proof,
             ending: AtomicU8::new(state.ending),
             waker: AtomicWaker::new(),
@@ -218,6 +227,11 @@ impl TunnelRegistration {
     /// The name of its owner.
     pub fn owner(&self) -> &str {
         &self.permit.owner
+    }
+
+    /// Has the tunnel closed: its owner may not use this t3 any more.
+    pub fn end_access(&self) {
+        self.tunnel.end(TunnelEnd::SessionEnded as u8);
     }
 
     /// Ready when the tunnel has to end although neither of its sides has ended it.

@@ -16,6 +16,12 @@ pub enum Failure {
     /// No connection could be made.
     #[error("no connection: {0}")]
     Unreachable(io::Error),
+    /// Who listens there is another user of this machine than the t3's: nothing was sent.
+    #[error("what listens there is not the t3's user")]
+    ForeignListener,
+    /// Who listens there cannot be told: nothing was sent.
+    #[error("who listens there cannot be told: {0}")]
+    UnknownListener(io::Error),
     /// No connection was made within its bound.
     #[error("no connection in time")]
     ConnectTimeout,
@@ -60,7 +66,10 @@ impl Failure {
         match self {
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestBody => StatusCode::BAD_REQUEST,
-            Self::OverMemory | Self::NoDescriptors(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OverMemory
+            | Self::NoDescriptors(_)
+            | Self::ForeignListener
+            | Self::UnknownListener(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_)
             | Self::Broken(_)
             | Self::Lost
@@ -73,14 +82,21 @@ impl Failure {
 
     /// Was nothing of the request sent?
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::ConnectTimeout)
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::ConnectTimeout
+                | Self::ForeignListener
+                | Self::UnknownListener(_)
+        )
     }
 
     /// The doubt that it casts on t3. One that takes its time, or responds in another way than expected, is
     /// there.
     pub fn doubt(&self) -> Doubt {
         match self {
-            Self::Unreachable(_) | Self::ConnectTimeout | Self::Broken(_) => Doubt::Lost,
+            Self::Broken(_) => Doubt::Lost,
+            unsent if unsent.is_unsent() => Doubt::Lost,
             _ => Doubt::Unseen,
         }
     }
@@ -102,6 +118,7 @@ impl Failure {
             Self::UnaskedSwitch | Self::Unclear | Self::HeadTooLarge | Self::Unreadable => {
                 Some(NoAnswer::Unusable)
             }
+            Self::ForeignListener | Self::UnknownListener(_) => Some(NoAnswer::Listener),
             Self::OverMemory => Some(NoAnswer::Memory),
             Self::NoDescriptors(_) => Some(NoAnswer::Descriptors),
             Self::RequestBody => None,

@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use crate::metrics::Metrics;
 use crate::metrics::upstream::UpstreamState;
+use crate::upstream::demand::Demand;
 use crate::upstream::descriptor::Protocol;
 use crate::upstream::error::Failure;
 use crate::upstream::health_state::{Doubt, HealthState};
@@ -28,6 +29,8 @@ const ITSELF: &str = "T3_UPSTREAM_HOST and T3_UPSTREAM_PORT lead to this dispatc
 pub struct Readiness {
     status: watch::Sender<Status>,
     metrics: Arc<Metrics>,
+    /// With many t3s.
+    demand: Option<Demand>,
 }
 
 impl Readiness {
@@ -36,6 +39,15 @@ impl Readiness {
         Self {
             status: watch::Sender::new(Status::default()),
             metrics,
+            demand: None,
+        }
+    }
+
+    /// The same for one of many t3s: it is probed only while somebody waits for it.
+    pub fn on_demand(metrics: Arc<Metrics>) -> Self {
+        Self {
+            demand: Some(Demand::new()),
+            ..Self::new(metrics)
         }
     }
 
@@ -158,6 +170,10 @@ impl Readiness {
     ) -> Option<HealthState> {
         {
             let status = self.status.borrow();
+            let is_waited_for = status.state != HealthState::Up;
+            if let Some(demand) = self.demand.as_ref().filter(|_| is_waited_for) {
+                demand.note();
+            }
             if what(&status) {
                 return Some(status.state);
             }
@@ -165,6 +181,19 @@ impl Readiness {
         let mut status = self.status.subscribe();
         let found = timeout_at(deadline, status.wait_for(|status| what(status))).await;
         found.ok()?.ok().map(|status| status.state)
+    }
+
+    /// Has nobody waited for t3 for a while?
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.demand.as_ref().is_some_and(Demand::is_over)
+    }
+
+    /// Waits until somebody waits for a t3 that was not probed meanwhile: what it is now is not known.
+    pub(super) async fn rest(&self) {
+        if let Some(demand) = &self.demand {
+            self.status.send_modify(Status::was_left_alone);
+            demand.again().await;
+        }
     }
 
     /// Waits until t3 is to be probed.

@@ -85,6 +85,11 @@ impl Status {
         self.state = state;
     }
 
+    /// It was away, and is not probed any more.
+    pub(super) fn was_left_alone(&mut self) {
+        self.state = HealthState::Unknown;
+    }
+
     /// A doubt could not be looked into, for a cause of this process: what was known before holds.
     pub(super) fn was_not_asked(&mut self) {
         if self.state == HealthState::Doubtful {

@@ -3,6 +3,7 @@
 pub mod api_call;
 mod connect;
 pub mod connection;
+mod demand;
 pub mod descriptor;
 pub mod error;
 pub mod forward;
@@ -18,6 +19,7 @@ pub mod response_body;
 mod upstream_io;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use crate::config::timing::Timing;
 use crate::http_rules::header_map;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
+use crate::upstream::connect::ExpectedUser;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
@@ -43,6 +46,8 @@ use crate::upstream::response_body::Inbound;
 #[derive(Debug)]
 pub struct Upstream {
     config: UpstreamConfig,
+    /// As whom t3 has to run, where that is known.
+    user: Option<ExpectedUser>,
     head_limit: usize,
     silence: Duration,
     pool: Arc<Pool>,
@@ -75,7 +80,10 @@ impl Upstream {
         tasks: Tasks,
         id: HeaderValue,
     ) -> Self {
+        let is_here = is_loopback(&config.host);
+        let user = config.os_user.clone().filter(|_| is_here);
         Self {
+            user: user.map(ExpectedUser::new),
             config,
             head_limit,
             silence: timing.silent_peer,
@@ -213,8 +221,11 @@ impl Upstream {
     /// A new connection.
     pub async fn connect_bare(&self) -> Result<TcpStream, Failure> {
         let UpstreamConfig { host, port, .. } = &self.config;
-        let unanswered = self.config.response_timeout;
-        connect::connect(host, *port, self.silence, unanswered).await
+        let (silence, unanswered) = (self.silence, self.config.response_timeout);
+        match &self.user {
+            None => connect::connect(host, *port, silence, unanswered).await,
+            Some(user) => Box::pin(user.connect(host, *port, silence, unanswered)).await,
+        }
     }
 
     /// Sends `request` on a new connection. Until a response came on one it may be lost without a sign
@@ -276,6 +287,15 @@ impl Upstream {
         };
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// Is `host` this machine alone?
+fn is_loopback(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_address = host
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.to_canonical().is_loopback());
+    is_address || name == "localhost" || name.ends_with(".localhost")
 }
 
 impl fmt::Display for Upstream {

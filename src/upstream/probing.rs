@@ -27,15 +27,18 @@ const GRACE: Duration = Duration::from_millis(500);
 const SHORT_GRACE: Duration = Duration::from_millis(50);
 
 impl Readiness {
-    /// Probes for ever, while t3 is not surely up.
+    /// Probes for ever, while t3 is not surely up; one of many while somebody waits for it.
     pub async fn watch(&self, upstream: &Upstream) {
         loop {
             self.wait_until_doubtful().await;
+            if self.is_unwanted() {
+                self.rest().await;
+            }
             self.probe_until_up(upstream).await;
         }
     }
 
-    /// Starts probe after probe until one is answered. The oldest that t3 has accepted is waited for
+    /// Starts probe after probe until one is answered, or nobody waits any more. The oldest that t3 has accepted is waited for
     /// without a limit: a busy t3 gets to it first, and one that was silent when it accepted it never does
     /// (contract §7).
     async fn probe_until_up(&self, upstream: &Upstream) {
@@ -74,6 +77,9 @@ impl Readiness {
                     },
                     () = &mut next => break,
                 }
+            }
+            if self.is_unwanted() {
+                return;
             }
             if is_accepted.load(Ordering::Relaxed) && quiet_since.elapsed() >= PROBE_TIMEOUT {
                 self.is_silent();

@@ -1,0 +1,236 @@
+//! One t3 a person: made at the first request of its person, and ended when the table names it no more.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::config::options::{PairingConfig, UpstreamConfig};
+use crate::routes::address::Address;
+use crate::routes::row::Row;
+use crate::routes::table::Table;
+use crate::state::instance::{Instance, SharedParts};
+
+/// One t3 a person.
+#[derive(Debug)]
+pub struct Routed {
+    table: watch::Receiver<Arc<Table>>,
+    /// What is the same for all of them; host and port are each one's own.
+    upstream: UpstreamConfig,
+    pairing: PairingConfig,
+    shared: Arc<SharedParts>,
+    held: RwLock<Held>,
+}
+
+/// The t3s that were asked for.
+#[derive(Debug, Default)]
+struct Held {
+    of_person: HashMap<Box<str>, Arc<Instance>>,
+    /// People may share one.
+    at: HashMap<Address, Arc<Instance>>,
+}
+
+/// What a new table takes.
+struct Taken {
+    /// People, each with the t3 of before.
+    people: Vec<(Box<str>, Arc<Instance>)>,
+    /// The t3s that nobody has any more.
+    instances: Vec<Arc<Instance>>,
+}
+
+impl Routed {
+    /// None yet, of the people whom `table` names.
+    pub fn new(
+        table: watch::Receiver<Arc<Table>>,
+        upstream: UpstreamConfig,
+        pairing: PairingConfig,
+        shared: &Arc<SharedParts>,
+    ) -> Self {
+        Self {
+            table,
+            upstream,
+            pairing,
+            shared: Arc::clone(shared),
+            held: RwLock::default(),
+        }
+    }
+
+    pub(super) fn known(&self, identity: &str) -> Option<Arc<Instance>> {
+        self.held.read().of_person.get(identity).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Instance>> {
+        self.held.read().at.values().cloned().collect()
+    }
+
+    /// The t3 of the person of `identity`, made if this is the first request for it; `None` if there is none.
+    pub(super) async fn find(&self, identity: &str) -> Option<Arc<Instance>> {
+        self.known(identity).or_else(|| {
+            // A table that comes meanwhile waits until this is kept, and looks at it then.
+            let mut held = self.held.write();
+            let row = self.table.borrow().row(identity).cloned()?;
+            Some(held.at_row(identity, row, self))
+        })
+    }
+
+    /// Ends what a new table takes from its people, for ever.
+    pub(super) async fn follow_table(&self) {
+        let mut tables = self.table.clone();
+        while tables.changed().await.is_ok() {
+            let table = Arc::clone(&tables.borrow_and_update());
+            self.apply(&table);
+        }
+    }
+
+    fn apply(&self, table: &Table) {
+        let Taken { people, instances } = self.held.write().follow(table);
+        for instance in &instances {
+            instance.end();
+        }
+        for (identity, instance) in &people {
+            instance.tunnels.end_of(identity);
+        }
+        if !people.is_empty() {
+            let (people, instances) = (people.len(), instances.len());
+            info!(people, instances, "a new table takes t3s from people");
+        }
+    }
+
+    fn make(&self, row: &Arc<Row>) -> Arc<Instance> {
+        let upstream = UpstreamConfig {
+            host: row.host().to_owned(),
+            port: row.port(),
+            os_user: row.os_user.clone(),
+            ..self.upstream.clone()
+        };
+        let pairing = self.pairing.clone();
+        let row = Some(Arc::clone(row));
+        let instance = Arc::new(Instance::new(upstream, pairing, &self.shared, row));
+        instance.start();
+        instance
+    }
+}
+
+impl Held {
+    /// The t3 of `row`, which is that of the person of `identity` from now on.
+    fn at_row(&mut self, identity: &str, row: Arc<Row>, routed: &Routed) -> Arc<Instance> {
+        let held = self.at.get(row.address());
+        let instance = match held.filter(|held| held.is_of(&row)) {
+            Some(instance) => Arc::clone(instance),
+            None => {
+                let instance = routed.make(&row);
+                let replaced = self.at.insert(row.address().clone(), Arc::clone(&instance));
+                if let Some(replaced) = replaced {
+                    replaced.end();
+                }
+                instance
+            }
+        };
+        self.of_person
+            .insert(identity.into(), Arc::clone(&instance));
+        instance
+    }
+
+    /// Keeps what `table` leaves as it was.
+    fn follow(&mut self, table: &Table) -> Taken {
+        let is_moved = |identity: &str, instance: &Instance| {
+            let row = table.row(identity);
+            !row.is_some_and(|row| instance.is_of(row))
+        };
+        let people = self
+            .of_person
+            .extract_if(|identity, instance| is_moved(identity, instance));
+        let people = people.collect();
+        let ended = self.at.extract_if(|_, instance| {
+            let row = instance.row.as_ref();
+            !row.is_some_and(|row| table.contains(row))
+        });
+        let instances = ended.map(|(_, instance)| instance).collect();
+        Taken { people, instances }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::instance::shared_parts;
+
+    fn table(text: &str) -> Arc<Table> {
+        Arc::new(Table::parse(text.as_bytes()).expect(text))
+    }
+
+    fn routed(text: &str) -> (watch::Sender<Arc<Table>>, Arc<Routed>) {
+        use clap::Parser;
+        let config = crate::config::Config::parse_from(["t3-dispatcher"]);
+        let (sender, tables) = watch::channel(table(text));
+        let shared = shared_parts();
+        let routed = Routed::new(tables, config.upstream, config.pairing, &shared);
+        (sender, Arc::new(routed))
+    }
+
+    async fn put(tables: &watch::Sender<Arc<Table>>, routed: &Routed, text: &str) {
+        let earlier = Arc::clone(&tables.borrow());
+        let later = Table::parse(text.as_bytes()).expect(text);
+        let mut seen = tables.subscribe();
+        tables.send_replace(Arc::new(later.keeping_rows_of(&earlier)));
+        let _ = seen.changed().await;
+        routed.apply(&tables.borrow());
+    }
+
+    #[tokio::test]
+    async fn only_the_exact_name_has_a_t3() {
+        let (_tables, routed) =
+            routed(r#"{"ada": {"port": 1}, "bob": {"port": 2}, "Ada": {"port": 3}}"#);
+        for (identity, port) in [
+            ("ada", Some(1)),
+            ("bob", Some(2)),
+            ("Ada", Some(3)),
+            ("ADA", None),
+            (" ada", None),
+            ("ada ", None),
+            ("ada\0", None),
+            ("ada,bob", None),
+            ("\u{430}da", None),
+            ("", None),
+        ] {
+            assert!(
+                routed.known(identity).is_none(),
+                "{identity:?} has not asked"
+            );
+            let found = routed.find(identity).await;
+            let found = found.as_ref().map(|instance| instance.upstream.port());
+            assert_eq!(found, port, "{identity:?}");
+            let known = routed.known(identity);
+            assert_eq!(known.map(|instance| instance.upstream.port()), port);
+        }
+        assert_eq!(routed.all().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_new_table_keeps_whom_it_leaves_as_he_was() {
+        let (tables, routed) =
+            routed(r#"{"ada": {"port": 1}, "bob": {"port": 2}, "cyd": {"port": 2}}"#);
+        let ada = routed.find("ada").await.expect("hers");
+        let bob = routed.find("bob").await.expect("his");
+        let cyd = routed.find("cyd").await.expect("the same");
+        assert!(Arc::ptr_eq(&bob, &cyd), "they share one address");
+        put(
+            &tables,
+            &routed,
+            r#"{"bob": {"port": 2}, "ada": {"port": 1, "os_user": "ada"}}"#,
+        )
+        .await;
+        assert!(routed.known("ada").is_none(), "her row is another one");
+        assert!(routed.known("cyd").is_none());
+        assert!(Arc::ptr_eq(&bob, &routed.find("bob").await.expect("his")));
+        assert!(ada.has_ended() && !bob.has_ended());
+        let new = routed.find("ada").await.expect("hers");
+        assert!(!Arc::ptr_eq(&ada, &new) && !new.has_ended());
+        put(&tables, &routed, "{}").await;
+        assert!(routed.find("bob").await.is_none());
+        assert!(bob.has_ended() && new.has_ended());
+        assert_eq!(routed.all().len(), 0);
+    }
+}
