@@ -28,7 +28,7 @@ const FLUSH_BYTES: usize = 1024 * 1024;
 const YIELD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Does something run that needs the memory?
-pub type ShouldYield = Box<dyn Fn() -> bool + Send + Sync>;
+pub(super) type ShouldYield = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A file that is to be encoded at the best setting.
 #[derive(Debug)]

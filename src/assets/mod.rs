@@ -31,7 +31,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::assets::compressor::{BackgroundEncoder, Compressor, ShouldYield};
+use crate::assets::compressor::{BackgroundEncoder, Compressor};
 use crate::assets::declined::Declined;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
@@ -83,19 +83,20 @@ pub struct AssetRequest<'a> {
 
 impl StaticAssets {
     /// The files of `upstream`, its pages with the policy of `frame_ancestors`. Background compression
-    /// pauses while `should_yield`.
+    /// pauses while a large program runs.
     pub fn new(
         config: AssetsConfig,
         frame_ancestors: FrameAncestors,
         upstream: &Arc<Upstream>,
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
-        should_yield: ShouldYield,
     ) -> Self {
         if !config.enabled {
             return Self(None);
         }
         let store = Arc::new(AssetStore::new(config.memory, Arc::clone(metrics)));
+        let large_programs = tasks.large_programs().clone();
+        let should_yield = Box::new(move || large_programs.are_running());
         let encoder = BackgroundEncoder::new(tasks.drain().clone(), should_yield);
         Self(Some(Arc::new(AssetService {
             frame_ancestors,

@@ -17,6 +17,7 @@ use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::token_claims::session_id;
 use crate::pairing::token_file::{self, TokenFileError};
+use crate::process::large_programs::LargePrograms;
 use crate::upstream::Upstream;
 
 /// The name of its sessions in t3's client list.
@@ -48,6 +49,7 @@ impl DryRun {
                 upstream.port(),
                 timing.cli_run,
                 Arc::<Metrics>::default(),
+                LargePrograms::default(),
             ),
             upstream,
             exchange: CredentialExchange::default(),

@@ -52,11 +52,6 @@ impl Mint {
         &self.cli
     }
 
-    /// Does the t3 CLI run right now?
-    pub(super) fn runs_cli(&self) -> bool {
-        self.cli.is_running()
-    }
-
     /// Mints one credential, whose session t3's client list will name `label`. A run of the t3 CLI
     /// ends by `deadline`.
     pub(super) async fn mint(

@@ -92,6 +92,7 @@ impl Pairing {
             upstream.port(),
             timing.cli_run,
             Arc::clone(&metrics),
+            tasks.large_programs().clone(),
         ));
         let session = AdminSession::new(config.token_file, &cli, timing, port);
         let admin_api = Arc::new(AdminApi::new(
@@ -160,11 +161,6 @@ impl Pairing {
     /// The owners of browsers' sessions.
     pub fn owners(&self) -> &Arc<SessionOwners> {
         &self.owners
-    }
-
-    /// Does the t3 CLI run right now?
-    pub fn runs_cli(&self) -> bool {
-        self.mint.runs_cli()
     }
 
     /// Gives `request` a session; `None` if its browser is in a loop, its person has had too many, or

@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::metrics::pairing::{CliCommand, CliOutcome};
 use crate::pairing::cli_process::{CliError, CliProgram};
 use crate::pairing::secret::Secret;
+use crate::process::large_programs::{LargeProgram, LargePrograms};
 
 /// The first pause before a run that found the database locked is repeated; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -34,10 +35,18 @@ pub(super) struct T3Cli {
     program: CliProgram,
     run_limit: Duration,
     metrics: Arc<Metrics>,
+    /// A run takes most of the memory that a container has (contract §1).
+    large_programs: LargePrograms,
     turn: Semaphore,
     waiting: AtomicUsize,
     /// The duration of the last run, in milliseconds.
     last_took: AtomicU64,
+}
+
+/// The right to run it: no other run is under way, and background work makes way.
+struct Turn<'a> {
+    _turn: SemaphorePermit<'a>,
+    _program: LargeProgram,
 }
 
 /// A run that waits for its turn: counted in the queue's length until it is dropped.
@@ -51,11 +60,13 @@ impl T3Cli {
         t3_port: u16,
         run_limit: Duration,
         metrics: Arc<Metrics>,
+        large_programs: LargePrograms,
     ) -> Self {
         Self {
             program: CliProgram::new(config, t3_port),
             run_limit,
             metrics,
+            large_programs,
             turn: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             last_took: AtomicU64::new(0),
@@ -164,14 +175,9 @@ impl T3Cli {
         secret
     }
 
-    /// Does the CLI run right now?
-    pub(super) fn is_running(&self) -> bool {
-        self.turn.available_permits() == 0
-    }
-
     /// Waits for a turn, unless the queue is so long that it would come too late: a person who
     /// would wait in vain gets t3's own pairing screen at once.
-    async fn take_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CliError> {
+    async fn take_turn(&self, deadline: Instant) -> Result<Turn<'_>, CliError> {
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = QueuedRun(&self.waiting);
         let a_run = Duration::from_millis(self.last_took.load(Ordering::Relaxed));
@@ -180,7 +186,10 @@ impl T3Cli {
             return Err(CliError::Busy);
         }
         match timeout_at(deadline, self.turn.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
+            Ok(Ok(turn)) => Ok(Turn {
+                _turn: turn,
+                _program: self.large_programs.begin(),
+            }),
             _ => Err(CliError::Busy),
         }
     }

@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod client_memory;
 pub mod descriptors;
 pub mod install;
+pub mod large_programs;
 pub mod listener_owner;
 pub mod log_limit;
 pub mod orphans;
@@ -24,6 +25,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
+
+use crate::process::large_programs::LargePrograms;
 
 /// Keeps other processes of the same user from tracing this one, and from reading its memory and its
 /// environment (prctl(2), `PR_SET_DUMPABLE`). It then dumps no core. What it executes is not affected.
@@ -50,6 +53,7 @@ struct Inner {
     is_leaving: AtomicBool,
     drain: Stop,
     cut: Stop,
+    large_programs: LargePrograms,
 }
 
 /// A token, and a flag that it has been cancelled: read for every request, for which the token would
@@ -119,6 +123,11 @@ impl Tasks {
     /// Cancelled at the drain's deadline: every task ends now.
     pub fn cut(&self) -> &CancellationToken {
         &self.0.cut.token
+    }
+
+    /// The programs under way that take much memory.
+    pub fn large_programs(&self) -> &LargePrograms {
+        &self.0.large_programs
     }
 
     /// The cut, for the task that will poll it.

@@ -110,7 +110,6 @@ impl Instance {
             &upstream,
             tasks,
             metrics,
-            while_cli_runs(&pairing),
         );
         Self {
             upstream,
@@ -193,12 +192,6 @@ impl Instance {
             ended.run_until_cancelled(task).await;
         });
     }
-}
-
-/// Is the t3 CLI running? It takes most of the memory that a container has (contract §1).
-fn while_cli_runs(pairing: &Arc<Pairing>) -> Box<dyn Fn() -> bool + Send + Sync> {
-    let pairing = Arc::clone(pairing);
-    Box::new(move || pairing.runs_cli())
 }
 
 #[cfg(test)]
