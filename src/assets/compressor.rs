@@ -1,19 +1,19 @@
 //! Background compression at the best setting, on one thread of the lowest priority.
 
+use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{io, thread};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use rustix::process::setpriority_process;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
-use crate::assets::response_fields;
-use crate::assets::store::{AssetStore, StoredFile};
+use crate::assets::encoder::{Encoder, Form, PIECE_BYTES};
+use crate::assets::hashes::ContentHash;
+use crate::assets::store::EncodedStore;
 
 /// How many bytes may wait to be encoded.
 const QUEUE_LIMIT_BYTES: usize = 8 * 1024 * 1024;
@@ -30,29 +30,33 @@ const YIELD_PAUSE: Duration = Duration::from_millis(200);
 /// Does something run that needs the memory?
 pub(super) type ShouldYield = Box<dyn Fn() -> bool + Send + Sync>;
 
-/// A file that is to be encoded at the best setting.
+/// A content that is to be encoded at the best setting.
 #[derive(Debug)]
 pub(super) struct CompressionJob {
-    pub(super) name: Box<str>,
-    /// The fields of t3's response.
-    pub(super) upstream_fields: Arc<HeaderMap>,
-    /// The body as t3 sent it.
+    pub(super) content: ContentHash,
+    /// As t3 sent it.
     pub(super) body: Bytes,
+}
+
+/// What is queued or being encoded.
+#[derive(Debug, Default)]
+struct Pending {
+    contents: HashSet<ContentHash>,
+    bytes: usize,
 }
 
 /// The queue in front of the thread that encodes.
 #[derive(Debug)]
 pub(super) struct Compressor {
     jobs: mpsc::Sender<CompressionJob>,
-    /// Bytes of all jobs that are queued or being encoded.
-    pending_bytes: watch::Sender<usize>,
+    pending: watch::Sender<Pending>,
 }
 
 /// The thread that encodes, one file after the other.
 struct CompressorThread {
     jobs: mpsc::Receiver<CompressionJob>,
-    pending_bytes: watch::Sender<usize>,
-    store: Arc<AssetStore>,
+    pending: watch::Sender<Pending>,
+    store: Arc<EncodedStore>,
     encoder: BackgroundEncoder,
 }
 
@@ -76,12 +80,12 @@ impl Compressor {
     /// the jobs once this is dropped.
     ///
     /// It is no thread of the runtime: those would keep its priority and serve others with it.
-    pub(super) fn start(store: Arc<AssetStore>, encoder: BackgroundEncoder) -> Self {
+    pub(super) fn start(store: Arc<EncodedStore>, encoder: BackgroundEncoder) -> Self {
         let (jobs, queue) = mpsc::channel();
-        let pending_bytes = watch::Sender::new(0);
+        let pending = watch::Sender::new(Pending::default());
         let worker = CompressorThread {
             jobs: queue,
-            pending_bytes: pending_bytes.clone(),
+            pending: pending.clone(),
             store,
             encoder,
         };
@@ -89,35 +93,32 @@ impl Compressor {
         if let Err(error) = thread.spawn(move || worker.run()) {
             warn!(%error, "no thread for background compression");
         }
-        Self {
-            jobs,
-            pending_bytes,
-        }
+        Self { jobs, pending }
     }
 
-    /// May a file of `length` bytes be queued now?
-    pub(super) fn has_room(&self, length: usize) -> bool {
-        *self.pending_bytes.borrow() + length <= QUEUE_LIMIT_BYTES
-    }
-
-    /// Waits until every queued file has been encoded.
+    /// Waits until every queued content has been encoded.
     pub(super) async fn wait_until_idle(&self) {
         // The sender is here: it cannot be gone.
-        let mut pending = self.pending_bytes.subscribe();
-        let _ = pending.wait_for(|bytes| *bytes == 0).await;
+        let mut pending = self.pending.subscribe();
+        let _ = pending.wait_for(|pending| pending.bytes == 0).await;
     }
 
-    /// Queues `job`, or drops it if there is no room.
+    /// Queues `job` unless its content is queued, or drops it if there is no room.
     pub(super) fn push(&self, job: CompressionJob) {
-        let length = job.length();
-        if !self.has_room(length) {
-            debug!(name = job.name, "background compression is busy");
-            return;
-        }
-        self.pending_bytes.send_modify(|bytes| *bytes += length);
-        if self.jobs.send(job).is_err() {
+        let is_queued = self.pending.send_if_modified(|pending| {
+            let has_room = pending.bytes + job.length() <= QUEUE_LIMIT_BYTES;
+            let is_new = has_room && pending.contents.insert(job.content);
+            pending.bytes += if is_new { job.length() } else { 0 };
+            is_new
+        });
+        if !is_queued {
+            debug!(
+                bytes = job.length(),
+                "background compression is busy, or has it"
+            );
+        } else if self.jobs.send(job).is_err() {
             // The thread has failed.
-            self.pending_bytes.send_replace(0);
+            self.pending.send_replace(Pending::default());
         }
     }
 }
@@ -130,48 +131,41 @@ impl CompressorThread {
         }
         while let Ok(job) = self.jobs.recv() {
             self.compress(&job);
-            self.pending_bytes
-                .send_modify(|bytes| *bytes -= job.length());
+            self.pending.send_modify(|pending| {
+                pending.contents.remove(&job.content);
+                pending.bytes -= job.length();
+            });
         }
     }
 
-    /// gzip is quick and comes first. A client that accepts zstd accepts brotli too. The file as it is
+    /// gzip is quick and comes first. A client that accepts zstd accepts brotli too. The content as it is
     /// can be made of gzip's.
     fn compress(&self, job: &CompressionJob) {
-        let has_gzip = || {
-            let gzip = self.store.get(&job.name, |stored| stored == Coding::Gzip);
-            gzip.is_some()
-        };
-        if !has_gzip() {
-            self.store_in(job, Coding::Gzip);
+        let has = |form| self.store.get_form(job.content, form).is_some();
+        for form in [Form::GZIP, Form::BEST_BR] {
+            if !has(form) {
+                self.store_in(job, form);
+            }
+            if has(Form::GZIP) {
+                self.store.remove_original(job.content);
+            }
         }
-        if has_gzip() {
-            self.store.remove(&job.name, Coding::Identity);
-        }
-        self.store_in(job, Coding::Br);
     }
 
-    fn store_in(&self, job: &CompressionJob, coding: Coding) {
-        let Some(body) = self.encoder.encode(&job.body, coding) else {
+    fn store_in(&self, job: &CompressionJob, form: Form) {
+        let Some(body) = self.encoder.encode(&job.body, form) else {
             return;
         };
-        debug!(name = job.name, ?coding, bytes = body.len(), "compressed");
-        let fields = response_fields::of_immutable(&job.upstream_fields, coding, true);
-        let file = StoredFile {
-            fields: Arc::new(fields),
-            coding,
-            body,
-            original_length: job.length() as u64,
-            is_compressible: true,
-        };
-        self.store.put(&job.name, file);
+        debug!(?form, bytes = body.len(), "compressed");
+        let length = job.length() as u64;
+        self.store.put(job.content, length, form, body);
     }
 }
 
 impl Drop for CompressorThread {
     /// Nobody waits for a thread that has failed.
     fn drop(&mut self) {
-        self.pending_bytes.send_replace(0);
+        self.pending.send_replace(Pending::default());
     }
 }
 
@@ -192,9 +186,9 @@ impl BackgroundEncoder {
 
     /// `body`, encoded. Blocks for as long as it takes; `None` if the drain begins
     /// or the encoder fails.
-    fn encode(&self, body: &[u8], coding: Coding) -> Option<Bytes> {
+    fn encode(&self, body: &[u8], form: Form) -> Option<Bytes> {
         loop {
-            match self.attempt(body, coding).ok()? {
+            match self.attempt(body, form).ok()? {
                 EncodeAttempt::Encoded(body) => return Some(body),
                 EncodeAttempt::Draining => return None,
                 EncodeAttempt::Yielded => thread::sleep(YIELD_PAUSE),
@@ -202,8 +196,8 @@ impl BackgroundEncoder {
         }
     }
 
-    fn attempt(&self, body: &[u8], coding: Coding) -> io::Result<EncodeAttempt> {
-        let mut encoder = Encoder::new(coding, Setting::Best, body.len() as u64)?;
+    fn attempt(&self, body: &[u8], form: Form) -> io::Result<EncodeAttempt> {
+        let mut encoder = Encoder::new(form, body.len() as u64)?;
         let (mut out, mut unflushed) = (Vec::new(), 0);
         for piece in body.chunks(PIECE_BYTES) {
             if self.drain.is_cancelled() {
@@ -240,7 +234,7 @@ mod tests {
         let should_yield = move || matches!(counted.fetch_add(1, Ordering::SeqCst), 1 | 2);
         let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(should_yield));
         let original = [vec![7; 2 * PIECE_BYTES], vec![8; 10]].concat();
-        let body = encoder.encode(&original, Coding::Gzip).expect("encoded");
+        let body = encoder.encode(&original, Form::GZIP).expect("encoded");
         let mut decoder = flate2::read::GzDecoder::new(&body[..]);
         let mut plain = Vec::new();
         io::Read::read_to_end(&mut decoder, &mut plain).expect("a whole body");
@@ -254,25 +248,48 @@ mod tests {
         let drain = CancellationToken::new();
         drain.cancel();
         let encoder = BackgroundEncoder::new(drain, Box::new(|| true));
-        assert!(encoder.encode(&[7; 10], Coding::Br).is_none());
+        assert!(encoder.encode(&[7; 10], Form::BEST_BR).is_none());
     }
 
     #[tokio::test]
-    async fn a_job_is_stored_in_gzip_and_brotli_unless_there_is_no_room() {
-        let store = Arc::new(AssetStore::new(100_000, Arc::default()));
+    async fn a_content_is_stored_in_gzip_and_brotli_unless_there_is_no_room() {
+        let store = Arc::new(EncodedStore::new(100_000, Arc::default()));
         let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(|| false));
         let compressor = Compressor::start(Arc::clone(&store), encoder);
-        let job = |name: &str, length| CompressionJob {
-            name: name.into(),
-            upstream_fields: Arc::default(),
-            body: vec![7; length].into(),
-        };
-        compressor.push(job("/large", QUEUE_LIMIT_BYTES + 1));
-        compressor.push(job("/a", 10_000));
-        compressor.wait_until_idle().await;
-        for coding in [Coding::Gzip, Coding::Br] {
-            assert!(store.get("/a", |stored| stored == coding).is_some());
+        let (large, small) = (vec![7; QUEUE_LIMIT_BYTES + 1], vec![7; 10_000]);
+        let contents = [&large, &small].map(|body| ContentHash::of(body));
+        for (content, body) in contents.into_iter().zip([large, small]) {
+            let body = body.into();
+            compressor.push(CompressionJob { content, body });
         }
-        assert!(store.get("/large", |_| true).is_none());
+        compressor.wait_until_idle().await;
+        for form in Form::ALL {
+            let is_made = matches!(form, Form::GZIP | Form::BEST_BR);
+            assert_eq!(
+                store.get_form(contents[1], form).is_some(),
+                is_made,
+                "{form:?}"
+            );
+        }
+        assert!(store.get(contents[0], |_| true).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_content_that_is_queued_is_not_queued_again() {
+        let store = Arc::new(EncodedStore::new(100_000, Arc::default()));
+        let is_held = Arc::new(AtomicUsize::new(1));
+        let held = Arc::clone(&is_held);
+        let should_yield = move || held.load(Ordering::SeqCst) == 1;
+        let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(should_yield));
+        let compressor = Compressor::start(store, encoder);
+        let body = Bytes::from_static(&[7; 1000]);
+        for _ in 0..3 {
+            let (content, body) = (ContentHash::of(&body), body.clone());
+            compressor.push(CompressionJob { content, body });
+        }
+        assert_eq!(compressor.pending.borrow().bytes, 1000);
+        is_held.store(0, Ordering::SeqCst);
+        compressor.wait_until_idle().await;
+        assert!(compressor.pending.borrow().contents.is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! What t3 answers with something that is left as it is: remembered, so that t3 is asked for it once, as the client asks.
 
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,44 +10,64 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::assets::cacheability::MIN_COMPRESSIBLE_BYTES;
+use crate::assets::hashes::PathKey;
 use crate::assets::media_type::{essence, is_compressible, single};
+use crate::assets::store::EncodedStore;
 use crate::http_rules::grammar::list_members;
 use crate::http_rules::representation::is_transform_forbidden;
 
-/// How many paths are remembered.
-const MAX_PATHS: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
+/// How many paths of one t3 are remembered.
+const MAX_PATHS: usize = 512;
 
-/// The longest path that is remembered.
-const MAX_PATH_BYTES: usize = 256;
+/// About what each takes.
+const PATH_BYTES: usize = 128;
 
 /// For how long: another t3 may have a file there.
 const PERIOD: Duration = Duration::from_secs(300);
 
-/// The paths of declined responses.
+/// The paths of one t3's declined responses. They take a part of the store, and give it back when dropped.
 #[derive(Debug)]
-pub(super) struct Declined(Mutex<LruCache<Box<str>, Instant>>);
-
-impl Default for Declined {
-    fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MAX_PATHS)))
-    }
+pub(super) struct Declined {
+    store: Arc<EncodedStore>,
+    paths: Mutex<LruCache<PathKey, Instant>>,
 }
 
 impl Declined {
+    /// No paths yet: nothing is taken of `store`.
+    pub(super) fn new(store: Arc<EncodedStore>) -> Self {
+        Self {
+            store,
+            paths: Mutex::new(LruCache::unbounded()),
+        }
+    }
+
     /// Is the response to a request for `path` known to be left as it is?
     pub(super) fn has(&self, path: &str) -> bool {
-        let mut paths = self.0.lock();
+        let mut paths = self.paths.lock();
         paths
-            .get(path)
+            .get(&PathKey::of(path))
             .is_some_and(|since| since.elapsed() < PERIOD)
     }
 
     /// Remembers that `response`, to a request for `path`, is left as it is. An error may be over soon,
     /// and is not remembered.
     pub(super) fn note<B>(&self, path: &str, response: &Response<B>) {
-        if response.status() == StatusCode::OK && path.len() <= MAX_PATH_BYTES {
-            self.0.lock().put(path.into(), Instant::now());
+        if response.status() != StatusCode::OK {
+            return;
         }
+        let (key, mut paths) = (PathKey::of(path), self.paths.lock());
+        let has_room = paths.contains(&key)
+            || (paths.len() < MAX_PATHS && self.store.reserve(PATH_BYTES))
+            || paths.pop_lru().is_some();
+        if has_room {
+            paths.put(key, Instant::now());
+        }
+    }
+}
+
+impl Drop for Declined {
+    fn drop(&mut self) {
+        self.store.release(self.paths.get_mut().len() * PATH_BYTES);
     }
 }
 
@@ -78,26 +98,31 @@ mod tests {
     use super::*;
     use crate::http_rules::header_map::from_lines;
 
+    fn declined_in(limit: usize) -> Declined {
+        Declined::new(Arc::new(EncodedStore::new(limit, Arc::default())))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_path_is_remembered_for_a_while_unless_it_was_an_error() {
-        let (declined, mut response) = (Declined::default(), Response::new(()));
-        let long = "/".repeat(MAX_PATH_BYTES + 1);
+        let (declined, mut response) = (declined_in(100_000), Response::new(()));
         declined.note("/a", &response);
-        declined.note(&long, &response);
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         declined.note("/b", &response);
-        assert!(declined.has("/a") && !declined.has("/b") && !declined.has(&long));
+        assert!(declined.has("/a") && !declined.has("/b"));
         tokio::time::advance(PERIOD).await;
         assert!(!declined.has("/a"));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let declined = Declined::default();
-        for number in 0..2000 {
-            declined.note(&format!("/{number}"), &Response::new(()));
+        for (limit, expected) in [(1_000_000, MAX_PATHS), (20 * PATH_BYTES, 10), (0, 0)] {
+            let declined = declined_in(limit);
+            for number in 0..2000 {
+                declined.note(&format!("/{number}"), &Response::new(()));
+            }
+            assert_eq!(declined.paths.lock().len(), expected);
+            assert_eq!(declined.has("/1999"), expected > 0);
         }
-        assert_eq!(declined.0.lock().len(), MAX_PATHS.get());
     }
 
     #[test]

@@ -19,9 +19,6 @@ pub(super) enum Coding {
 }
 
 impl Coding {
-    /// Every coding.
-    pub(super) const ALL: [Self; 4] = [Self::Identity, Self::Br, Self::Zstd, Self::Gzip];
-
     /// The codings that compress, the one with the smallest bodies first.
     pub(super) const COMPRESSED: [Self; 3] = [Self::Br, Self::Zstd, Self::Gzip];
 
@@ -52,12 +49,48 @@ const ZSTD_LEVEL: i32 = 6;
 const GZIP_LEVEL: u32 = 6;
 
 /// How much time and memory an encoder may take. Only brotli has two settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Setting {
     /// A client waits.
     Fast,
     /// In the background.
     Best,
+}
+
+/// A coding at a setting: an encoder makes the same bytes of the same content each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Form {
+    pub(super) coding: Coding,
+    pub(super) setting: Setting,
+}
+
+impl Form {
+    /// No coding.
+    pub(super) const IDENTITY: Self = Self::fast(Coding::Identity);
+
+    /// gzip.
+    pub(super) const GZIP: Self = Self::fast(Coding::Gzip);
+
+    /// Brotli at its best setting.
+    pub(super) const BEST_BR: Self = Self {
+        coding: Coding::Br,
+        setting: Setting::Best,
+    };
+
+    /// Every form.
+    pub(super) const ALL: [Self; 5] = [
+        Self::IDENTITY,
+        Self::BEST_BR,
+        Self::fast(Coding::Br),
+        Self::fast(Coding::Zstd),
+        Self::GZIP,
+    ];
+
+    /// What is made while a client waits.
+    pub(super) const fn fast(coding: Coding) -> Self {
+        let setting = Setting::Fast;
+        Self { coding, setting }
+    }
 }
 
 /// The encoder of one body. What it has encoded stays in it until it is taken.
@@ -73,10 +106,10 @@ pub(super) enum Encoder {
 }
 
 impl Encoder {
-    /// An encoder for a body of `length` bytes.
-    pub(super) fn new(coding: Coding, setting: Setting, length: u64) -> io::Result<Self> {
-        let is_best = setting == Setting::Best;
-        Ok(match coding {
+    /// An encoder for a body of `length` bytes, which makes `form` of it.
+    pub(super) fn new(form: Form, length: u64) -> io::Result<Self> {
+        let is_best = form.setting == Setting::Best;
+        Ok(match form.coding {
             Coding::Identity => Self::Identity(Vec::new()),
             Coding::Br => {
                 let parameters = brotli_parameters(is_best, length);
@@ -145,7 +178,7 @@ impl Encoder {
 
 /// Encodes `content` at the fast setting, and lets other tasks run between two pieces.
 pub(super) async fn encode(coding: Coding, content: &[u8]) -> io::Result<Bytes> {
-    let mut encoder = Encoder::new(coding, Setting::Fast, content.len() as u64)?;
+    let mut encoder = Encoder::new(Form::fast(coding), content.len() as u64)?;
     for piece in content.chunks(PIECE_BYTES) {
         encoder.write(piece)?;
         tokio::task::yield_now().await;

@@ -3,9 +3,9 @@
 use data_encoding::HEXLOWER;
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
-use sha2::{Digest, Sha256};
 
 use crate::assets::encoder::Coding;
+use crate::assets::hashes::{ContentHash, ContentHasher};
 
 /// A tag's hexadecimal digits: 128 bits of the content's SHA-256.
 const HASH_DIGITS: usize = 32;
@@ -16,18 +16,19 @@ pub(super) struct ETag(String);
 
 impl ETag {
     /// The hash of `content`, before any coding, and of the page's `policy`: some browsers take none
-    /// from a 304, so a page under another policy must be sent.
-    pub(super) fn of(content: &[u8], policy: Option<&HeaderValue>) -> Self {
-        let mut hash = Sha256::new_with_prefix(content);
+    /// from a 304, so a page under another policy must be sent. With it, the hash of the content alone.
+    pub(super) fn of(content: &[u8], policy: Option<&HeaderValue>) -> (Self, ContentHash) {
+        let mut hasher = ContentHasher::default();
+        hasher.update(content);
+        let content = hasher.clone().finish();
         if let Some(policy) = policy {
-            hash.update(policy.as_bytes());
+            hasher.update(policy.as_bytes());
         }
-        Self(HEXLOWER.encode(&hash.finalize()[..HASH_DIGITS / 2]))
-    }
-
-    /// The hash in hexadecimal digits.
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+        let hash = hasher.finish();
+        (
+            Self(HEXLOWER.encode(&hash.as_bytes()[..HASH_DIGITS / 2])),
+            content,
+        )
     }
 
     /// The strong tag of the content in `coding`: each coding is another representation
@@ -130,8 +131,8 @@ mod tests {
 
     #[test]
     fn a_tag_depends_on_the_content_the_policy_and_the_coding() {
-        let tag = ETag::of(b"abc", None);
-        assert_eq!(tag.as_str(), "ba7816bf8f01cfea414140de5dae2223");
+        let (tag, content) = ETag::of(b"abc", None);
+        assert_eq!(content, ContentHash::of(b"abc"));
         assert_eq!(
             tag.value(Coding::Identity),
             "\"ba7816bf8f01cfea414140de5dae2223\""
@@ -140,9 +141,11 @@ mod tests {
             tag.value(Coding::Br),
             "\"ba7816bf8f01cfea414140de5dae2223-br\""
         );
-        assert_ne!(tag, ETag::of(b"abd", None));
+        assert_ne!(tag, ETag::of(b"abd", None).0);
         let policy = HeaderValue::from_static("frame-ancestors 'self'");
-        assert_ne!(tag, ETag::of(b"abc", Some(&policy)));
+        let (under_policy, content) = ETag::of(b"abc", Some(&policy));
+        assert_ne!(tag, under_policy);
+        assert_eq!(content, ContentHash::of(b"abc"));
     }
 
     #[test]
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn local_tags_are_recognized_by_their_form() {
-        let tag = ETag::of(b"abc", None);
+        let (tag, _) = ETag::of(b"abc", None);
         for coding in [Coding::Identity, Coding::Br, Coding::Zstd, Coding::Gzip] {
             let value = tag.value(coding);
             let list = format!("\"other\", W/{}", value.to_str().expect("ASCII"));

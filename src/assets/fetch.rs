@@ -6,14 +6,13 @@ use std::time::Duration;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::assets::cacheability::{self, StaticFile};
 use crate::assets::encoder::{self, Coding};
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::{FetchLeader, FetchRole};
-use crate::assets::store::StoredFile;
-use crate::assets::transcode::{self, EncodedPiece, Transcoder};
+use crate::assets::transcode::{self, EncodedPiece, FetchTurn, Transcoder};
 use crate::assets::{AssetRequest, AssetService, response_fields};
 use crate::http_rules::header_map;
 use crate::responses::ClientResponse;
@@ -32,6 +31,8 @@ const MAX_UNCOMPRESSED_BYTES: u64 = 2 * 1024 * 1024;
 pub(super) enum FetchOutcome {
     /// A file that is stored as it comes: the fields of the response, and its body.
     Stored(HeaderMap, mpsc::UnboundedReceiver<EncodedPiece>),
+    /// A file that is stored once it is whole, and then to be taken from the store.
+    Whole(mpsc::UnboundedReceiver<EncodedPiece>),
     /// A response that any client may get, but that is not stored.
     NotStored(Response<Inbound>),
     /// Each client may get another response.
@@ -60,9 +61,17 @@ impl AssetRequest<'_> {
         if let Some(response) = self.recoded(name).await {
             return Some(Ok(response));
         }
-        match self.service.fetch(leader, self.preferred, limit).await {
+        match self
+            .service
+            .fetch(leader, Some(self.preferred), limit)
+            .await
+        {
             Ok(FetchOutcome::Stored(fields, pieces)) => {
                 Some(Ok(self.response(&fields, transcode::body(pieces))))
+            }
+            Ok(FetchOutcome::Whole(pieces)) => {
+                let _ = timeout(limit, transcode::ended(pieces)).await;
+                self.recoded(name).await.map(Ok)
             }
             Ok(FetchOutcome::NotStored(response)) => {
                 let response = response.map(ResponseBody::Relayed);
@@ -73,57 +82,26 @@ impl AssetRequest<'_> {
         }
     }
 
-    /// The response with the file `name`, if it is stored, in a coding that the client accepts: made of
-    /// another if need be.
+    /// The response with the file `name`, if its content is stored, in a coding that the client accepts: made
+    /// of another if need be.
     async fn recoded(&self, name: &str) -> Option<ClientResponse> {
-        let service = self.service;
-        // One at a time: the next request may be for the same.
-        let _turn = service.recoding.lock().await;
-        if let Some(response) = self.stored_response() {
-            return Some(response);
-        }
-        let original = service.original(name).await?;
-        let coding = self.preferred.fast_coding(original.original_length);
-        let body = encoder::encode(coding, &original.body).await.ok()?;
-        let fields = response_fields::of_immutable(&original.fields, coding, true);
-        let file = StoredFile {
-            fields: Arc::new(fields),
-            coding,
-            body,
-            ..original
-        };
-        if coding != Coding::Identity {
-            service.store.put(name, file.clone());
-        }
-        Some(self.file_response(file))
+        let file = self.service.names.get(name)?;
+        let stored = self.service.content.recoded(&file, self.preferred).await?;
+        Some(self.file_response(&file, stored))
     }
 }
 
 impl AssetService {
-    /// The file `name` as t3 sent it, if it is stored in a form of which that can be made.
-    pub(super) async fn original(&self, name: &str) -> Option<StoredFile> {
-        let stored = self.store.get(name, |coding| coding == Coding::Identity);
-        if stored.is_some() {
-            return stored;
-        }
-        let gzip = self.store.get(name, |coding| coding == Coding::Gzip)?;
-        let body = encoder::decode_gzip(&gzip.body, gzip.original_length);
-        Some(StoredFile {
-            body: body.await.ok()?,
-            coding: Coding::Identity,
-            ..gzip
-        })
-    }
-
     /// Asks t3 for `leader`'s file within `limit`, and starts a task that stores it, encoded for the
-    /// client with those `preferred` codings.
+    /// client with those `preferred` codings, if one waits. Where a content of that length is stored already,
+    /// it may be this one, which is then not encoded again: that is known once it is whole.
     pub(super) async fn fetch(
         self: &Arc<Self>,
         leader: FetchLeader,
-        preferred: PreferredCodings,
+        preferred: Option<PreferredCodings>,
         limit: Duration,
     ) -> Result<FetchOutcome, Failure> {
-        let name = leader.name();
+        let (name, deadline) = (leader.name(), Instant::now() + limit);
         let response = self.get_for_all(name, limit).await?;
         let is_shareable = |file: &StaticFile| {
             !file.depends_on_client && (file.is_page || file.is_immutable(name))
@@ -136,20 +114,51 @@ impl AssetService {
         if !is_to_be_stored(file) {
             return Ok(FetchOutcome::NotStored(response));
         }
-        let coding = match file.is_compressible {
-            true => preferred.fast_coding(file.length),
-            false => Coding::Identity,
+        let may_be_known = || self.content.encoded.has_length(file.length);
+        let coding = match preferred {
+            Some(preferred) if file.is_compressible && !may_be_known() => {
+                Some(preferred.fast_coding(file.length))
+            }
+            _ if file.is_compressible => None,
+            _ => Some(Coding::Identity),
+        };
+        let Some(turn) = self.turn(file.length, coding, deadline).await else {
+            return Ok(FetchOutcome::NotStored(response));
         };
         let (head, body) = response.into_parts();
-        let fields = response_fields::of_immutable(&head.headers, coding, file.is_compressible);
+        let fields = coding.map(|coding| {
+            response_fields::of_immutable(&head.headers, coding, file.is_compressible)
+        });
         let transcoder = Transcoder {
             service: Arc::clone(self),
             leader,
             file,
-            coding,
-            upstream_fields: Arc::new(head.headers),
+            coding: coding.unwrap_or(Coding::Identity),
+            upstream_fields: head.headers,
+            _turn: turn,
         };
-        Ok(FetchOutcome::Stored(fields, transcoder.start(body)))
+        let pieces = transcoder.start(body);
+        Ok(match fields {
+            Some(fields) => FetchOutcome::Stored(fields, pieces),
+            None => FetchOutcome::Whole(pieces),
+        })
+    }
+
+    /// Waits until `deadline` for a place among the fetches from this t3; `None` without one, or if all fetches
+    /// take what they may.
+    async fn turn(
+        &self,
+        length: u64,
+        coding: Option<Coding>,
+        deadline: Instant,
+    ) -> Option<FetchTurn> {
+        let permits = Arc::clone(&self.fetch_permits);
+        let permit = timeout_at(deadline, permits.acquire_owned()).await;
+        let is_encoded = coding.is_some_and(|coding| coding != Coding::Identity);
+        Some(FetchTurn {
+            _permit: permit.ok()?.ok()?,
+            _room: self.content.room(length, is_encoded)?,
+        })
     }
 
     /// `GET path` without anything of a client, so that the response is every client's, and without a

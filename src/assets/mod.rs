@@ -8,13 +8,16 @@
 pub mod cacheability;
 pub mod caching_rules;
 pub mod compressor;
+pub mod content_store;
 pub mod declined;
 pub mod encoder;
 pub mod etag;
 pub mod fetch;
+pub mod hashes;
 pub mod icons;
 pub mod imports;
 pub mod media_type;
+pub mod names;
 pub mod negotiation;
 pub mod response_fields;
 pub mod revalidate;
@@ -29,14 +32,14 @@ use std::time::Duration;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::assets::compressor::{BackgroundEncoder, Compressor};
+use crate::assets::content_store::ContentStore;
 use crate::assets::declined::Declined;
+use crate::assets::names::{KnownFile, Names};
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
-use crate::assets::store::{AssetStore, StoredFile};
-use crate::config::options::AssetsConfig;
+use crate::assets::store::StoredBody;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Asset;
@@ -48,10 +51,10 @@ use crate::upstream::error::Failure;
 use crate::upstream::forward::Interim;
 use crate::upstream::health::Readiness;
 
-/// How many files are encoded at a time while clients wait: each takes up to 10 MiB meanwhile.
+/// How many files of one t3 are fetched at a time while clients wait.
 const MAX_FETCHES: usize = 4;
 
-/// t3's static files; switched off, no request is for one.
+/// The static files of one t3; switched off, no request is for one.
 #[derive(Debug, Clone)]
 pub struct StaticAssets(Option<Arc<AssetService>>);
 
@@ -61,12 +64,11 @@ struct AssetService {
     upstream: Arc<Upstream>,
     tasks: Tasks,
     metrics: Arc<Metrics>,
-    store: Arc<AssetStore>,
+    content: Arc<ContentStore>,
+    names: Names,
     fetches: Arc<Fetches>,
-    fetch_permits: Semaphore,
-    recoding: Mutex<()>,
+    fetch_permits: Arc<Semaphore>,
     declined: Declined,
-    compressor: Compressor,
 }
 
 /// A request that may be for a static file.
@@ -82,34 +84,27 @@ pub struct AssetRequest<'a> {
 }
 
 impl StaticAssets {
-    /// The files of `upstream`, its pages with the policy of `frame_ancestors`. Background compression
-    /// pauses while a large program runs.
+    /// The files of `upstream`, its pages with the policy of `frame_ancestors`. What is encoded of them is
+    /// in `content`, which they may share with those of other t3s; without one they are switched off.
     pub fn new(
-        config: AssetsConfig,
+        content: Option<&Arc<ContentStore>>,
         frame_ancestors: FrameAncestors,
         upstream: &Arc<Upstream>,
         tasks: &Tasks,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        if !config.enabled {
-            return Self(None);
-        }
-        let store = Arc::new(AssetStore::new(config.memory, Arc::clone(metrics)));
-        let large_programs = tasks.large_programs().clone();
-        let should_yield = Box::new(move || large_programs.are_running());
-        let encoder = BackgroundEncoder::new(tasks.drain().clone(), should_yield);
-        Self(Some(Arc::new(AssetService {
+        let service = |content: &Arc<ContentStore>| AssetService {
             frame_ancestors,
             upstream: Arc::clone(upstream),
             tasks: tasks.clone(),
             metrics: Arc::clone(metrics),
-            compressor: Compressor::start(Arc::clone(&store), encoder),
-            store,
+            content: Arc::clone(content),
+            names: Names::new(Arc::clone(&content.encoded)),
             fetches: Arc::default(),
-            fetch_permits: Semaphore::new(MAX_FETCHES),
-            recoding: Mutex::default(),
-            declined: Declined::default(),
-        })))
+            fetch_permits: Arc::new(Semaphore::new(MAX_FETCHES)),
+            declined: Declined::new(Arc::clone(&content.encoded)),
+        };
+        Self(content.map(service).map(Arc::new))
     }
 
     /// Is any request taken for a static file?
@@ -177,15 +172,17 @@ impl AssetRequest<'_> {
     }
 
     fn stored_response(&self) -> Option<ClientResponse> {
-        let accepts = |coding| self.preferred.accepts(coding);
-        let file = self.service.store.get(self.immutable_name?, accepts)?;
-        Some(self.file_response(file))
+        let file = self.service.names.get(self.immutable_name?)?;
+        let stored = self.service.content.stored(&file, self.preferred)?;
+        Some(self.file_response(&file, stored))
     }
 
-    fn file_response(&self, file: StoredFile) -> ClientResponse {
-        self.count_saved(file.original_length, file.body.len());
-        let length = HeaderValue::from(file.body.len());
-        let mut response = self.response(&file.fields, ResponseBody::Own(file.body));
+    fn file_response(&self, file: &KnownFile, stored: StoredBody) -> ClientResponse {
+        let StoredBody { coding, body } = stored;
+        self.count_saved(file.length, body.len());
+        let length = HeaderValue::from(body.len());
+        let mut response = self.response(&file.fields, ResponseBody::Own(body));
+        response_fields::set_coding(response.headers_mut(), coding);
         response.headers_mut().insert(CONTENT_LENGTH, length);
         response
     }

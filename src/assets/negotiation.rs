@@ -37,9 +37,6 @@ pub(super) fn preferred_codings(headers: &HeaderMap) -> PreferredCodings {
 }
 
 impl PreferredCodings {
-    /// Brotli alone.
-    pub(super) const BROTLI: Self = Self([true, false, false]);
-
     /// The codings, the one with the smallest bodies first.
     pub(super) fn codings(self) -> impl Iterator<Item = Coding> {
         let pairs = Coding::COMPRESSED.into_iter().zip(self.0);
@@ -198,7 +195,7 @@ mod tests {
             );
         }
         assert_eq!(
-            PreferredCodings::BROTLI,
+            PreferredCodings([true, false, false]),
             preferred_codings(&from_lines(&[("accept-encoding", "br")]))
         );
     }

@@ -13,9 +13,9 @@ use http_body_util::BodyExt;
 
 use crate::assets::cacheability::{self, StaticFile};
 use crate::assets::caching_rules::Caching;
-use crate::assets::encoder::{self, Coding, IDENTITY};
+use crate::assets::encoder::{Coding, IDENTITY};
 use crate::assets::etag::{self, ETag};
-use crate::assets::store::StoredFile;
+use crate::assets::store::StoredBody;
 use crate::assets::{AssetRequest, declined, media_type, response_fields};
 use crate::http_rules::frame_ancestors;
 use crate::http_rules::representation::remove_all;
@@ -137,7 +137,7 @@ impl AssetRequest<'_> {
     ) -> ClientResponse {
         let frame_ancestors = &self.service.frame_ancestors;
         let policy = frame_ancestors.line_for(&headers).cloned();
-        let hash = ETag::of(&content, policy.as_ref());
+        let (hash, content_hash) = ETag::of(&content, policy.as_ref());
         // t3 itself compares its own tag the next time. Its pages have none, and change on their way.
         let of_t3 = headers.remove(ETAG).filter(|_| !file.is_page);
         let tag = |coding| match &of_t3 {
@@ -155,7 +155,12 @@ impl AssetRequest<'_> {
         let (coding, body) = match coding {
             _ if is_unchanged => (coding, Bytes::new()),
             Coding::Identity => (coding, content),
-            _ => self.encoded(&hash, coding, content).await,
+            _ => {
+                let shared = &self.service.content;
+                let StoredBody { coding, body } =
+                    shared.encoded(content_hash, coding, content).await;
+                (coding, body)
+            }
         };
         response_fields::validated(&mut headers, tag(coding));
         response_fields::set_coding(&mut headers, coding);
@@ -172,27 +177,6 @@ impl AssetRequest<'_> {
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         self.response(&headers, ResponseBody::Own(body))
-    }
-
-    /// `content` in `coding`, stored under its hash: a strong tag promises the same bytes each
-    /// time. Falls back to identity if the encoder fails.
-    async fn encoded(&self, hash: &ETag, coding: Coding, content: Bytes) -> (Coding, Bytes) {
-        let store = &self.service.store;
-        if let Some(file) = store.get(hash.as_str(), |stored| stored == coding) {
-            return (coding, file.body);
-        }
-        let Ok(body) = encoder::encode(coding, &content).await else {
-            return (Coding::Identity, content);
-        };
-        let file = StoredFile {
-            fields: Arc::default(),
-            coding,
-            body: body.clone(),
-            original_length: content.len() as u64,
-            is_compressible: true,
-        };
-        store.put(hash.as_str(), file);
-        (coding, body)
     }
 
     /// Sends the client's request with that `Accept-Encoding`.

@@ -9,16 +9,18 @@ use futures_util::stream;
 use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::debug;
 
 use crate::assets::cacheability::StaticFile;
 use crate::assets::compressor::CompressionJob;
-use crate::assets::encoder::{Coding, Encoder, PIECE_BYTES, Setting};
+use crate::assets::content_store::FetchRoom;
+use crate::assets::encoder::{Coding, Encoder, Form, PIECE_BYTES};
+use crate::assets::hashes::{ContentHash, ContentHasher};
+use crate::assets::names::KnownFile;
 use crate::assets::single_flight::FetchLeader;
-use crate::assets::store::StoredFile;
 use crate::assets::{AssetService, response_fields};
 use crate::limited;
 use crate::responses::body::{BodyError, ResponseBody};
@@ -41,7 +43,18 @@ pub(super) struct Transcoder {
     pub(super) file: StaticFile,
     pub(super) coding: Coding,
     /// The fields of t3's response.
-    pub(super) upstream_fields: Arc<HeaderMap>,
+    pub(super) upstream_fields: HeaderMap,
+    /// Given back at its end.
+    pub(super) _turn: FetchTurn,
+}
+
+/// The right to hold a file that is being fetched.
+#[derive(Debug)]
+pub(super) struct FetchTurn {
+    /// Among the fetches from this t3.
+    pub(super) _permit: OwnedSemaphorePermit,
+    /// Among all fetches.
+    pub(super) _room: FetchRoom,
 }
 
 /// A part of the encoded body. Without [`EncodedPiece::End`] the body has been cut short.
@@ -105,8 +118,6 @@ impl Transcoder {
     }
 
     async fn run(&self, body: Inbound, client: &mpsc::UnboundedSender<EncodedPiece>) {
-        // The semaphore is never closed.
-        let _permit = self.service.fetch_permits.acquire().await;
         if let Err(error) = self.transcode(body, client).await {
             let name = self.leader.name();
             limited!(WARN, "a static file is cut short and not stored"; name, %error);
@@ -118,57 +129,72 @@ impl Transcoder {
         mut body: Inbound,
         client: &mpsc::UnboundedSender<EncodedPiece>,
     ) -> Result<(), TranscodeError> {
-        let mut original = match self.file.is_compressible {
-            true => Vec::with_capacity(usize::try_from(self.file.length).unwrap_or(0)),
-            false => Vec::new(),
-        };
+        // Without a coding, what goes to the client is the original.
+        let keeps_original = self.file.is_compressible && self.coding != Coding::Identity;
+        let (mut hasher, mut original) = (ContentHasher::default(), Vec::new());
+        if keeps_original {
+            original.reserve_exact(usize::try_from(self.file.length).unwrap_or(0));
+        }
         let mut out = EncodedBody::new(self.coding, self.file.length, client)?;
         while let Some(data) = next_data(&mut body, &mut out).await? {
             for piece in data.chunks(PIECE_BYTES) {
+                hasher.update(piece);
                 out.write(piece)?;
                 // Other tasks run between two pieces.
                 yield_now().await;
             }
-            if self.file.is_compressible {
+            if keeps_original {
                 original.extend_from_slice(&data);
             }
         }
         let (last, whole) = out.finish()?;
-        self.store(self.coding, whole);
-        if self.file.is_compressible {
-            self.keep_original(original.into());
-        }
+        let original = match keeps_original {
+            true => original.into(),
+            false => whole.clone(),
+        };
+        self.store(hasher.finish(), whole, original);
         // Sent last: a client that has the whole file finds it in the store.
         send(client, last);
         let _ = client.send(EncodedPiece::End);
         Ok(())
     }
 
-    /// Stores the file as it is, so that other codings are made of it without t3, until background
+    /// Stores the `content`, `encoded` for this client, and the name that this t3 has sent it under. What is
+    /// compressed is also kept as it is, so that other codings are made of it without t3, until background
     /// compression has.
-    fn keep_original(&self, original: Bytes) {
-        self.store(Coding::Identity, original.clone());
-        self.service.compressor.push(CompressionJob {
-            name: self.leader.name().into(),
-            upstream_fields: Arc::clone(&self.upstream_fields),
-            body: original,
-        });
-    }
-
-    fn store(&self, coding: Coding, body: Bytes) {
-        let name = self.leader.name();
-        debug!(name, ?coding, bytes = body.len(), "stored a static file");
-        let (upstream, is_compressible) = (&self.upstream_fields, self.file.is_compressible);
-        let fields = response_fields::of_immutable(upstream, coding, is_compressible);
-        let file = StoredFile {
+    fn store(&self, content: ContentHash, encoded: Bytes, original: Bytes) {
+        let (name, length, coding) = (self.leader.name(), self.file.length, self.coding);
+        debug!(name, ?coding, bytes = encoded.len(), "stored a static file");
+        let (shared, is_compressible) = (&self.service.content, self.file.is_compressible);
+        if !is_compressible || !shared.encoded.is_complete(content) {
+            let store = |form, body| shared.encoded.put(content, length, form, body);
+            store(Form::fast(coding), encoded);
+            store(Form::IDENTITY, original.clone());
+            if is_compressible {
+                let body = original;
+                shared.compressor.push(CompressionJob { content, body });
+            }
+        }
+        let fields = &self.upstream_fields;
+        let fields = response_fields::of_immutable(fields, Coding::Identity, is_compressible);
+        let file = KnownFile {
+            content,
+            length,
             fields: Arc::new(fields),
-            coding,
-            body,
-            original_length: self.file.length,
             is_compressible,
         };
-        self.service.store.put(name, file);
+        self.service.names.put(name, &file);
     }
+}
+
+/// Waits for the end of `pieces`; false if the body has been cut short.
+pub(super) async fn ended(mut pieces: mpsc::UnboundedReceiver<EncodedPiece>) -> bool {
+    while let Some(piece) = pieces.recv().await {
+        if matches!(piece, EncodedPiece::End) {
+            return true;
+        }
+    }
+    false
 }
 
 /// The next bytes of t3's `body`; in a pause, what has come goes to the client.
@@ -200,7 +226,7 @@ impl<'a> EncodedBody<'a> {
         client: &'a mpsc::UnboundedSender<EncodedPiece>,
     ) -> io::Result<Self> {
         Ok(Self {
-            encoder: Encoder::new(coding, Setting::Fast, length)?,
+            encoder: Encoder::new(Form::fast(coding), length)?,
             unflushed_bytes: 0,
             encoded: Vec::new(),
             client,

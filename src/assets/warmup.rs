@@ -6,55 +6,64 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
 use crate::assets::fetch::FetchOutcome;
 use crate::assets::imports::FetchPlan;
-use crate::assets::negotiation::PreferredCodings;
+use crate::assets::names::KnownFile;
 use crate::assets::single_flight::FetchRole;
-use crate::assets::transcode::EncodedPiece;
-use crate::assets::{AssetService, media_type};
+use crate::assets::{AssetService, media_type, transcode};
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 
 /// How long t3 may take for the head of a response, and for its page.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After which time no further file is begun: the machine has other things to do.
+/// After which time it ends: the machine has other things to do, and other t3s wait for their turn.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// The longest page that is read.
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 impl AssetService {
-    /// Warms up each time that t3 comes up: it may be another version.
+    /// Warms up each time that t3 comes up: it may be another version. Other t3s have their turns, too.
     pub(super) async fn keep_warm(self: &Arc<Self>, readiness: &Readiness) {
         let mut seen = 0;
         loop {
             seen = readiness.wait_until_up_again(seen).await;
-            match self.page().await {
-                Ok(page) => self.warm_up(&page).await,
-                Err(failure) => debug!(%failure, "no warm-up: t3's page was not read"),
-            }
+            // The semaphore is never closed.
+            let turn = self.content.warm_ups.acquire().await.ok();
+            // In a box: what waits takes little.
+            Box::pin(self.warm_up(turn)).await;
         }
     }
 
-    async fn warm_up(self: &Arc<Self>, page: &[u8]) {
+    async fn warm_up(self: &Arc<Self>, turn: Option<SemaphorePermit<'_>>) {
         let (begun, mut fetched) = (Instant::now(), 0);
-        let mut plan = FetchPlan::of_page(page);
-        while let Some(file) = plan.next() {
-            // One at a time: a file that waits to be compressed takes memory.
-            self.compressor.wait_until_idle().await;
-            if begun.elapsed() > TIME_LIMIT {
-                break;
+        let mut plan = match self.page().await {
+            Ok(page) => FetchPlan::of_page(&page),
+            Err(failure) => {
+                debug!(%failure, "no warm-up: t3's page was not read");
+                return;
             }
-            fetched += usize::from(self.fetch_ahead(&file.name).await);
-            if let Some(original) = self.original(&file.name).await {
-                plan.follow(&file, &original.body);
+        };
+        let fetch_all = async {
+            while let Some(file) = plan.next() {
+                // One at a time: a file that waits to be compressed takes memory.
+                self.content.compressor.wait_until_idle().await;
+                fetched += usize::from(self.fetch_ahead(&file.name).await);
+                if let Some(known) = self.names.get(&file.name)
+                    && let Some(original) = self.content.original(&known).await
+                {
+                    plan.follow(&file, &original);
+                }
             }
-        }
-        self.compressor.wait_until_idle().await;
+        };
+        let _ = timeout(TIME_LIMIT, fetch_all).await;
+        drop(turn);
+        self.content.compressor.wait_until_idle().await;
         if fetched > 0 {
             let took = begun.elapsed();
             info!(
@@ -65,9 +74,11 @@ impl AssetService {
         }
     }
 
-    /// Fetches `name` unless it is stored or being fetched; returns whether it was stored now.
+    /// Fetches `name` unless its content is stored or it is being fetched; returns whether it was stored now.
     async fn fetch_ahead(self: &Arc<Self>, name: &str) -> bool {
-        if self.store.get(name, |_| true).is_some() {
+        let is_stored =
+            |file: &KnownFile| self.content.encoded.get(file.content, |_| true).is_some();
+        if self.names.get(name).as_ref().is_some_and(is_stored) {
             return false;
         }
         let leader = match self.fetches.enter(name) {
@@ -77,17 +88,13 @@ impl AssetService {
                 return false;
             }
         };
-        // Until the best is ready, a client is sent no more than by t3 itself.
-        let fetch = self.fetch(leader, PreferredCodings::BROTLI, TIMEOUT).await;
-        let Ok(FetchOutcome::Stored(_, mut pieces)) = fetch else {
-            return false;
-        };
-        while let Some(piece) = pieces.recv().await {
-            if matches!(piece, EncodedPiece::End) {
-                return true;
+        // No client waits: until the best is ready, other codings are made as they are asked for.
+        match self.fetch(leader, None, TIMEOUT).await {
+            Ok(FetchOutcome::Stored(_, pieces) | FetchOutcome::Whole(pieces)) => {
+                transcode::ended(pieces).await
             }
+            _ => false,
         }
-        false
     }
 
     /// t3's page; empty if the response is none.

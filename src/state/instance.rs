@@ -6,7 +6,8 @@ use http::{HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::StaticAssets;
-use crate::config::options::{AssetsConfig, LimitsConfig, PairingConfig, UpstreamConfig};
+use crate::assets::content_store::ContentStore;
+use crate::config::options::{LimitsConfig, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
@@ -45,8 +46,8 @@ pub struct SharedParts {
     pub limits: LimitsConfig,
     /// Times that no option sets.
     pub timing: Timing,
-    /// How files are kept.
-    pub assets: AssetsConfig,
+    /// What is encoded of their files, unless that is switched off.
+    pub content: Option<Arc<ContentStore>>,
     /// Who may show t3's page in a frame.
     pub frame_ancestors: FrameAncestors,
     /// The status of the page for a person who waits.
@@ -105,7 +106,7 @@ impl Instance {
             shared.port,
         ));
         let assets = StaticAssets::new(
-            shared.assets,
+            shared.content.as_ref(),
             shared.frame_ancestors.clone(),
             &upstream,
             tasks,
@@ -201,7 +202,7 @@ pub(super) fn shared_parts() -> Arc<SharedParts> {
     Arc::new(SharedParts {
         limits: config.limits,
         timing: config.timing,
-        assets: config.assets,
+        content: None,
         frame_ancestors: config.frame_ancestors,
         waiting_status: StatusCode::OK,
         is_behind_single_sign_on: true,

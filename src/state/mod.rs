@@ -21,6 +21,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::access::AccessPolicy;
+use crate::assets::content_store::ContentStore;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
 use crate::config::timing::Timing;
@@ -83,7 +84,7 @@ impl Services {
         let shared = Arc::new(SharedParts {
             limits: config.limits,
             timing: config.timing,
-            assets: config.assets,
+            content: ContentStore::new(config.assets, tasks, &metrics),
             frame_ancestors: config.frame_ancestors.clone(),
             waiting_status: access.waiting_status(),
             is_behind_single_sign_on: access.is_behind_single_sign_on(),

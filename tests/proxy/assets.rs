@@ -4,6 +4,7 @@ mod content_coding;
 pub(crate) mod files;
 mod ineligible;
 mod revalidation;
+mod shared;
 pub(crate) mod site;
 mod store;
 mod streaming;

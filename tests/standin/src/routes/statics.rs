@@ -16,9 +16,10 @@ const MANIFEST: &str = include_str!("../page/manifest.webmanifest");
 /// The response to `GET /attachments/<id>`, whatever the id.
 const ATTACHMENT: &str = "an attachment\n";
 
-/// Files that no real t3 has, to fill a cache with: `/assets/filler-<name>.woff2`, whatever the name.
+/// Files that no real t3 has, to fill a cache with: `/assets/filler-<name>.woff2`, whatever the name, each
+/// with another content.
 const FILLER: &str = "/assets/filler-";
-static FILLER_BODY: &[u8] = &[7; 2 * 1024 * 1024 - 2048];
+const FILLER_BYTES: usize = 2 * 1024 * 1024 - 2048;
 
 /// When all files were written: 2026-09-23T00:00:00.123Z.
 const MODIFIED_MS: u64 = 1_790_121_600_123;
@@ -76,7 +77,7 @@ fn file(files: &Files, path: &str, facts: &Facts) -> Option<File> {
             let kind = of_june("text/css; charset=utf-8", "text/css");
             (kind, files.style.clone())
         }
-        path if path.starts_with(FILLER) => ("font/woff2", Bytes::from_static(FILLER_BODY)),
+        path if path.starts_with(FILLER) => ("font/woff2", filler(path)),
         _ => return None,
     };
     let is_hashed = is_hashed || path.starts_with(FILLER);
@@ -85,6 +86,12 @@ fn file(files: &Files, path: &str, facts: &Facts) -> Option<File> {
         body,
         is_hashed,
     })
+}
+
+fn filler(path: &str) -> Bytes {
+    let mut body = path.as_bytes().to_vec();
+    body.resize(FILLER_BYTES, 7);
+    body.into()
 }
 
 /// HTML has no validator, and is never 304.
