@@ -1,4 +1,4 @@
-//! What a content and a path are known by: their SHA-256.
+//! What a content and a path are known by: their SHA-256. Pure.
 
 use sha2::{Digest, Sha256};
 
