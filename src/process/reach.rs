@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::sleep;
+
+use crate::process::name_lookup::look_up;
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -17,15 +19,16 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// have moved. The caller bounds how long it may take.
 ///
 /// # Errors
-/// Where no address of the name takes a connection, or it has none.
+/// Where no address of the name takes a connection, or it has none. Where there is no such name,
+/// [`is_no_such_name`](crate::process::name_lookup::is_no_such_name) says so of the error.
 pub async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return TcpStream::connect((address, port)).await;
     }
     // Boxed: most connections are to an address.
     Box::pin(async move {
-        let addresses = lookup_host((host, port)).await?;
-        first_of(interleaved(addresses)).await
+        let addresses = look_up(host, port).await?;
+        first_of(interleaved(addresses.into_iter())).await
     })
     .await
 }
