@@ -26,6 +26,13 @@ pub struct CliConfig {
 }
 
 impl CliConfig {
+    /// The options of it that are set.
+    pub(super) fn set_options(&self) -> Vec<&'static str> {
+        let options = [("T3_BIN", &self.t3_bin), ("T3CODE_HOME", &self.t3_home)];
+        let set = options.iter().filter(|(_, value)| value.is_some());
+        set.map(|(name, _)| *name).collect()
+    }
+
     /// The program to start, looked up at each call: an installation may have ended meanwhile. `t3` if
     /// there is none.
     pub fn program(&self) -> PathBuf {

@@ -9,8 +9,10 @@ pub mod jwt_options;
 pub mod options;
 pub mod parse;
 pub mod placeholders;
+pub mod routes_options;
 pub mod signed_config;
 pub mod timing;
+pub mod upstream_template;
 
 use std::path::PathBuf;
 
@@ -22,6 +24,7 @@ use crate::config::access_options::AccessConfig;
 use crate::config::options::{
     AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
 };
+use crate::config::routes_options::RoutesConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 
@@ -125,6 +128,10 @@ pub struct Config {
     )]
     pub fast_path: bool,
 
+    /// Where each person's t3 is, if there are several.
+    #[command(flatten)]
+    pub routes: RoutesConfig,
+
     /// Who is let in.
     #[command(flatten)]
     pub access: AccessConfig,
@@ -199,7 +206,10 @@ impl CommandLine {
             Some(Command::Check { pairing, .. }) => pairing,
             _ => &self.config.pairing,
         };
-        let contradiction = pairing.contradiction().map(str::to_owned);
+        let routes = &self.config.routes;
+        let contradiction = pairing.contradiction();
+        let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
+        let contradiction = contradiction.map(str::to_owned);
         match contradiction.or_else(|| self.config.access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
             None => Ok(self),

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum, value_parser};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::cli_options::CliConfig;
+use crate::config::command_template::CommandTemplate;
 use crate::config::parse;
 
 /// The port of /metrics unless another one is set.
@@ -92,6 +93,12 @@ pub struct PairingConfig {
         hide_short_help = true
     )]
     pub token_file: Option<PathBuf>,
+
+    /// Command that prints a pairing credential as `t3 auth pairing create --json` does, run instead of
+    /// the t3 CLI and without a shell. With several people `{user}` and `{os_user}` stand for the
+    /// person's names. Without DISPATCHER_TOKEN_FILE there is then no administrative session.
+    #[arg(long, env = "DISPATCHER_MINT_COMMAND", hide_short_help = true, value_name = "COMMAND", value_parser = CommandTemplate::parse)]
+    pub mint_command: Option<CommandTemplate>,
 }
 
 /// The source of pairing credentials.
@@ -215,12 +222,22 @@ impl PairingConfig {
         }
     }
 
+    /// The command that mints credentials, if one is to be run.
+    pub fn mint_command(&self) -> Option<&CommandTemplate> {
+        self.mint_command
+            .as_ref()
+            .filter(|command| !command.is_none())
+    }
+
     /// What contradicts itself in these options.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
-        let is_contradicted = self.token_file.is_some() && self.mint == MintMode::Cli;
-        is_contradicted.then_some(
-            "DISPATCHER_TOKEN_FILE is for t3's API, which DISPATCHER_MINT=cli does not use",
-        )
+        if self.token_file.is_some() && self.mint == MintMode::Cli {
+            return Some(
+                "DISPATCHER_TOKEN_FILE is for t3's API, which DISPATCHER_MINT=cli does not use",
+            );
+        }
+        let is_unused = self.mint_command().is_some() && self.mint == MintMode::Api;
+        is_unused.then_some("DISPATCHER_MINT_COMMAND is never run with DISPATCHER_MINT=api")
     }
 }
 

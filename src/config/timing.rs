@@ -37,6 +37,9 @@ pub struct Timing {
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
+    /// How often the table of people is looked at: a change of it counts within 5 s.
+    pub routes_reread: Duration,
+
     /// How long a published key set is taken to be what it was, while requests come.
     pub jwks_age: Duration,
 
@@ -73,6 +76,7 @@ impl Default for Timing {
             api_response: Duration::from_secs(5),
             admin_session_check: Duration::from_secs(60),
             file_reread: Duration::from_secs(1),
+            routes_reread: Duration::from_secs(3),
             jwks_age: Duration::from_secs(300),
             jwks_pause: Duration::from_secs(60),
             jwks_retry: Duration::from_secs(10),
@@ -100,6 +104,7 @@ mod tests {
             api_response,
             admin_session_check,
             file_reread,
+            routes_reread,
             jwks_age,
             jwks_pause,
             jwks_retry,
@@ -118,6 +123,7 @@ mod tests {
             (api_response, 5),
             (admin_session_check, 60),
             (file_reread, 1),
+            (routes_reread, 3),
             (jwks_age, 300),
             (jwks_pause, 60),
             (jwks_retry, 10),

@@ -7,6 +7,7 @@ pub mod labels;
 pub mod pairing;
 pub mod process;
 pub mod requests;
+pub mod routes;
 pub mod upstream;
 
 use prometheus::{Registry, TextEncoder};
@@ -15,6 +16,7 @@ use crate::metrics::labels::Maker;
 use crate::metrics::pairing::PairingMetrics;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::requests::RequestMetrics;
+use crate::metrics::routes::RoutesMetrics;
 use crate::metrics::upstream::UpstreamMetrics;
 
 /// The metrics of one dispatcher.
@@ -24,6 +26,7 @@ pub struct Metrics {
     pairing: PairingMetrics,
     process: ProcessMetrics,
     requests: RequestMetrics,
+    routes: RoutesMetrics,
     upstream: UpstreamMetrics,
 }
 
@@ -36,6 +39,7 @@ impl Default for Metrics {
             pairing: PairingMetrics::new(&make),
             process: ProcessMetrics::new(&make),
             requests: RequestMetrics::new(&make),
+            routes: RoutesMetrics::new(&make),
             upstream: UpstreamMetrics::new(&make),
             registry,
         }

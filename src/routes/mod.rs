@@ -1,6 +1,9 @@
 //! Routes: which person belongs to which t3, where there are several.
 
 pub mod address;
+pub mod file;
 pub mod row;
+mod row_fields;
+mod stamp;
 pub mod table;
 pub mod table_file;

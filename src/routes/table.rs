@@ -19,6 +19,24 @@ pub struct Table {
     addresses: HashMap<Address, Arc<Row>>,
 }
 
+/// Numbers of people, by what a new table does to them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Who was not in the earlier table.
+    pub new: usize,
+    /// Whose row is another one.
+    pub moved: usize,
+    /// Who is not in it any more.
+    pub gone: usize,
+}
+
+impl Changes {
+    /// Is everybody where he was?
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Table {
     /// The row of the person whom single sign-on calls `identity`: exactly that name, and no other
     /// spelling of it.
@@ -60,9 +78,20 @@ impl Table {
         self
     }
 
-    /// Is everybody of it where `earlier` has him, and nobody else there?
-    pub fn is_as(&self, earlier: &Self) -> bool {
-        self.rows == earlier.rows
+    /// How many people are not where `earlier` has them, by what has become of them.
+    pub fn changes_since(&self, earlier: &Self) -> Changes {
+        let mut changes = Changes::default();
+        for (identity, row) in &self.rows {
+            match earlier.rows.get(identity) {
+                None => changes.new += 1,
+                Some(held) if Arc::ptr_eq(held, row) || held == row => {}
+                Some(_) => changes.moved += 1,
+            }
+        }
+        let earlier = earlier.rows.keys();
+        let gone = earlier.filter(|identity| !self.rows.contains_key(*identity));
+        changes.gone = gone.count();
+        changes
     }
 
     /// Adds the person whom single sign-on calls `name`.
@@ -130,7 +159,12 @@ mod tests {
         let earlier = table(r#"{"a": {"port": 1}, "b": {"port": 2}, "c": {"port": 3}}"#);
         let read =
             table(r#"{"a": {"port": 1}, "b": {"port": 4}, "d": {"port": 3}, "e": {"port": 1}}"#);
-        assert!(!read.is_as(&earlier));
+        let changes = Changes {
+            new: 2,
+            moved: 1,
+            gone: 1,
+        };
+        assert_eq!(read.changes_since(&earlier), changes);
         let later = read.keeping_rows_of(&earlier);
         let is_kept = |before, now| {
             let [before, now] = [earlier.row(before), later.row(now)];
@@ -144,7 +178,7 @@ mod tests {
             assert_eq!(later.contains(row), is_held, "{name}");
         }
         let again = table(r#"{"c": {"port": 3}, "b": {"port": 2}, "a": {"port": 1}}"#);
-        assert!(again.is_as(&earlier));
+        assert!(again.changes_since(&earlier).is_none());
     }
 
     /// The bytes of names that somebody may try, and what makes one name look like another.
@@ -247,7 +281,7 @@ mod tests {
         let earlier = table(&text);
         let start = std::time::Instant::now();
         let later = table(&text);
-        assert!(later.is_as(&earlier));
+        assert!(later.changes_since(&earlier).is_none());
         let later = later.keeping_rows_of(&earlier);
         println!("{:?}", start.elapsed());
         assert_eq!(later.len(), 10_000);
