@@ -10,6 +10,7 @@ mod footprint;
 mod hop;
 mod load;
 mod machine;
+mod many;
 mod page;
 mod peers;
 mod proc;
@@ -46,10 +47,13 @@ fn main() -> ExitCode {
     })
 }
 
-/// `upstream`, `relay`, `hyper`: with the ports to listen on and to ask; the others are for `bench/run`.
+/// `upstream`, `upstreams`, `relay`, `hyper`: with the ports to listen on and to ask; the others are for `bench/run`.
 async fn run(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["upstream", listen] => roles::upstream::run(roles::port(listen)?).await,
+        ["upstreams", listen, count] => {
+            roles::upstream::run_many(roles::port(listen)?, count.parse()?).await
+        }
         ["relay", listen, upstream] => {
             roles::relay::run(roles::port(listen)?, roles::port(upstream)?).await
         }
@@ -57,6 +61,7 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
             roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
         }
         ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
+        ["many", file, how @ ..] => many::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["page", file, how @ ..] => page::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["print", file] => report::print(file.as_ref()),
         ["report", work, docs] => report::write(work.as_ref(), docs.as_ref()),

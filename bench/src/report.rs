@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::figures::Figures;
 use crate::hop::OTHERS;
 use crate::machine;
+use crate::many;
 use crate::page;
 use crate::peers::Peer;
 use crate::roles::Failure;
@@ -53,6 +54,34 @@ const PAGE: &[Row] = &[
         "Reload: ms to a live cockpit",
     ),
     row("page_again_bytes", "reload: bytes on the wire", 0),
+];
+
+const MANY: &[Row] = &[
+    row("many_start_kib", "with nobody yet: KiB resident", 0),
+    row(
+        "many_people_kib",
+        "1,000 people, each with a t3: KiB resident",
+        0,
+    ),
+    row("many_wakeups", "… wake-ups in 10 s", 0),
+    row(
+        "many_tunnels_kib",
+        "10,000 WebSockets with them: KiB resident",
+        0,
+    ),
+    row("many_tunnel_kib", "… KiB each", 1),
+    row(
+        "reload_slowest_ms",
+        "a table of 10,000 rows read again: the slowest answer meanwhile, ms",
+        1,
+    ),
+    row("reload_median_ms", "… the median, ms", 1),
+];
+
+/// A hop with a table of 1,000 people beside one with one t3.
+const ROUTES: &[Row] = &[
+    row("routes_get_cpu_us", "1 KiB GET: CPU, µs a request", 1),
+    row("routes_get_per_second", "… requests a second", 0),
 ];
 
 const HOP: &[Row] = &[
@@ -101,11 +130,16 @@ fn page_names() -> Vec<&'static str> {
     page::names().collect()
 }
 
+fn many_names() -> Vec<&'static str> {
+    vec![Peer::Dispatcher.name()]
+}
+
 /// Writes `docs/bench.md`, `docs/bench.svg` and the README's table, from the figures that are in `work`.
 pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let docs = root.join("docs");
     let hop = Figures::load(&work.join("hop.json"))?;
     let page = Figures::load(&work.join("page.json"))?;
+    let many = Figures::load(&work.join("many.json"))?;
     let others = hop.median(OTHERS, OTHERS);
     let binary = std::env::var("BENCH_CHECKSUM")?;
     let text = include_str!("report/bench.md")
@@ -113,7 +147,9 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
         .replace("@machine@", &machine::describe())
         .replace("@others@", &format!("{:.1}", others.unwrap_or_default()))
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
-        .replace("@hop@", &table::of(HOP, &hop_names(), &hop));
+        .replace("@hop@", &table::of(HOP, &hop_names(), &hop))
+        .replace("@many@", &table::of(MANY, &many_names(), &many))
+        .replace("@routes@", &table::of(ROUTES, &many::HOP_NAMES, &many));
     fs::write(docs.join("bench.md"), text)?;
     let panels = plot::panels(PAGE, &page_names(), &page)
         .chain(plot::panels(HOP, &hop_names(), &hop))
@@ -144,10 +180,16 @@ fn between_marks(text: &str, new: &str) -> Option<String> {
     ))
 }
 
-/// The table of one half, for who tunes it.
+/// The tables of one part, for who tunes it.
 pub(crate) fn print(file: &Path) -> Result<(), Failure> {
     let figures = Figures::load(file)?;
-    for (rows, names) in [(PAGE, page_names()), (HOP, hop_names())] {
+    let halves = [
+        (PAGE, page_names()),
+        (HOP, hop_names()),
+        (ROUTES, many::HOP_NAMES.to_vec()),
+        (MANY, many_names()),
+    ];
+    for (rows, names) in halves {
         if figures
             .median(rows[0].key, Peer::Dispatcher.name())
             .is_some()

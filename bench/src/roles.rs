@@ -5,6 +5,7 @@ pub(crate) mod relay;
 pub(crate) mod upstream;
 
 use std::error::Error;
+use std::net::Ipv4Addr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -20,8 +21,17 @@ pub(crate) fn port(argument: &str) -> Result<u16, Failure> {
 
 /// A listener on loopback whose backlog takes every client of a round at once.
 fn listen(port: u16) -> std::io::Result<TcpListener> {
+    listen_at(Ipv4Addr::LOCALHOST, port)
+}
+
+fn listen_at(address: Ipv4Addr, port: u16) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    socket.bind(([127, 0, 0, 1], port).into())?;
+    socket.bind((address, port).into())?;
     socket.listen(4096)
+}
+
+/// The address of the loopback network that is that one's of many.
+pub(crate) fn address_of(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::LOCALHOST) + number as u32)
 }

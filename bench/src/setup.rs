@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::{Resource, getrlimit};
@@ -60,6 +60,40 @@ impl Setup {
         running.serving().await
     }
 
+    /// The same at `count` addresses.
+    pub(crate) async fn upstreams(&self, count: usize) -> Result<Running, Failure> {
+        let listen = free_port()?;
+        let mut command = Command::new(&self.own);
+        command.args(["upstreams", &listen.to_string(), &count.to_string()]);
+        Running::spawn(&mut command, listen)?.serving().await
+    }
+
+    /// The dispatcher in front of those whom the table at that path names.
+    pub(crate) async fn many(&self, table: &Path) -> Result<Running, Failure> {
+        let listen = free_port()?;
+        let mut command = Command::new(&self.dispatcher);
+        self.environment(&mut command, listen, listen);
+        command
+            .env_remove("T3_UPSTREAM_PORT")
+            .env_remove("T3_BIN")
+            .env("DISPATCHER_ROUTES", table)
+            .env("DISPATCHER_MAX_CONNECTIONS", "20000");
+        self.aside(&mut command, listen).await
+    }
+
+    async fn aside(&self, command: &mut Command, listen: u16) -> Result<Running, Failure> {
+        let running = match self.cores {
+            Some(cores) => cores.aside(|| Running::spawn(command, listen))?,
+            None => Running::spawn(command, listen),
+        };
+        running?.serving().await
+    }
+
+    /// Where the bench writes.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The stand-in for t3, with files of t3's sizes.
     pub(crate) async fn standin(&self) -> Result<Running, Failure> {
         let listen = free_port()?;
@@ -90,14 +124,7 @@ impl Setup {
             return Ok(None);
         };
         command.envs(more);
-        let running = match self.cores {
-            Some(cores) => cores.aside(|| Running::spawn(&mut command, listen))?,
-            None => Running::spawn(&mut command, listen),
-        };
-        let running = match running {
-            Ok(running) => running.serving().await,
-            failed => failed,
-        };
+        let running = self.aside(&mut command, listen).await;
         running
             .map(Some)
             .map_err(|error| format!("{}: {error}", peer.name()).into())

@@ -75,7 +75,12 @@ pub(super) async fn client(addr: SocketAddr, target: &str, meter: &Meter) -> io:
 
 /// Asks once, on a connection of its own; is it answered with 200?
 pub(crate) async fn is_served(addr: SocketAddr) -> bool {
-    let request = format!("{}\r\n", fetch(KIBIBYTE, 0));
+    is_served_to(addr, 0).await
+}
+
+/// The same for that person.
+pub(crate) async fn is_served_to(addr: SocketAddr, person: usize) -> bool {
+    let request = format!("{}\r\n", fetch(KIBIBYTE, person));
     let asked = async {
         let mut connection = Connection::open(addr).await?;
         connection.stream.write_all(request.as_bytes()).await?;

@@ -2,13 +2,21 @@
 
 use std::path::Path;
 
-use super::{HOP, PAGE, Row, hop_names, is_spared, page_names};
+use super::{HOP, MANY, PAGE, ROUTES, Row, hop_names, is_spared, many_names, page_names};
 use crate::figures::Figures;
+use crate::many;
 use crate::peers::Peer;
 use crate::roles::Failure;
 
 /// Nobody wakes up for nothing; and a short run spends less than the clock's hundredths in one half.
-const MAY_BE_ZERO: [&str; 4] = ["idle_wakeups", "get_user_us", "get_system_us", "tunnel_kib"];
+const MAY_BE_ZERO: [&str; 6] = [
+    "idle_wakeups",
+    "many_wakeups",
+    "many_tunnel_kib",
+    "get_user_us",
+    "get_system_us",
+    "tunnel_kib",
+];
 
 /// A row, whose figure is the measure, and how many times it the dispatcher's must stay under.
 const BOUNDS: [(&str, Peer, f64); 7] = [
@@ -30,6 +38,9 @@ pub(crate) fn check(work: &Path) -> Result<(), Failure> {
     let page = Figures::load(&work.join("page.json"))?;
     complete(HOP, &hop_names(), &hop)?;
     complete(PAGE, &page_names(), &page)?;
+    let many = Figures::load(&work.join("many.json"))?;
+    complete(MANY, &many_names(), &many)?;
+    complete(ROUTES, &many::HOP_NAMES, &many)?;
     for (key, measure, most) in BOUNDS {
         let figures = if key.starts_with("page_") {
             &page

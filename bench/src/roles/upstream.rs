@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::Failure;
 use crate::load::websocket::{ANSWER_BYTES, MESSAGE_BYTES};
@@ -35,7 +35,22 @@ const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocke
 
 /// Answers until the process ends.
 pub(crate) async fn run(listen: u16) -> Result<(), Failure> {
-    let listener = super::listen(listen)?;
+    serve_all(super::listen(listen)?).await
+}
+
+/// The same at so many addresses, each as a t3 of its own.
+pub(crate) async fn run_many(listen: u16, count: usize) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for number in 0..count {
+        all.push(serve_all(super::listen_at(
+            super::address_of(number),
+            listen,
+        )?));
+    }
+    futures_util::future::try_join_all(all).await.map(drop)
+}
+
+async fn serve_all(listener: TcpListener) -> Result<(), Failure> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
