@@ -124,11 +124,13 @@ async fn serve(config: Config) -> io::Result<()> {
     let public = TcpListener::bind(config.listen.address()).await?;
     let metrics = listen_for_metrics(&config.listen).await;
     info!(
-        "listening on http://{}, in front of t3 at {}:{}",
+        "listening on http://{}, in front of {}",
         public.local_addr()?,
-        config.upstream.host,
-        config.upstream.port,
+        upstream_of(&config),
     );
+    for option in config.routes.unused(&config.pairing) {
+        warn!(option, "it is not used: each person's row says it");
+    }
     let metrics = resolve_metrics_listener(metrics, config.listen.metrics_port.is_some())?;
     let shutdown = async move {
         loop {
@@ -144,6 +146,16 @@ async fn serve(config: Config) -> io::Result<()> {
     server::run(Listeners { public, metrics }, config, shutdown).await?;
     info!("drained");
     Ok(())
+}
+
+/// What this dispatcher is in front of, for people to read.
+fn upstream_of(config: &Config) -> String {
+    let UpstreamConfig { host, port, .. } = &config.upstream;
+    match (&config.routes.routes, &config.routes.upstream_template) {
+        (Some(table), _) => format!("the t3s of the people in {}", table.display()),
+        (None, Some(_)) => "a t3 for each person by DISPATCHER_UPSTREAM_TEMPLATE".to_owned(),
+        (None, None) => format!("t3 at {host}:{port}"),
+    }
 }
 
 /// Waits for the next of a signal that may not be waited for.

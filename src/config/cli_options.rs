@@ -26,6 +26,11 @@ pub struct CliConfig {
 }
 
 impl CliConfig {
+    /// The t3 CLI at `t3_bin`, for the t3 whose base directory is `t3_home`: nothing of the environment.
+    pub fn of_row(t3_bin: Option<PathBuf>, t3_home: Option<PathBuf>) -> Self {
+        Self { t3_bin, t3_home }
+    }
+
     /// The options of it that are set.
     pub(super) fn set_options(&self) -> Vec<&'static str> {
         let options = [("T3_BIN", &self.t3_bin), ("T3CODE_HOME", &self.t3_home)];

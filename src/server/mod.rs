@@ -61,7 +61,7 @@ impl From<TcpListener> for Listeners {
 /// requests under way have finished, and tunnels have ended, or the drain's deadline cut them.
 ///
 /// # Errors
-/// If the file of the shared secret cannot be read, before anything is served.
+/// If the file of the shared secret or the table of people cannot be read, before anything is served.
 pub async fn run(
     listeners: impl Into<Listeners>,
     mut config: Config,

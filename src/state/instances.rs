@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::config::options::{PairingConfig, UpstreamConfig};
-use crate::routes::table::Table;
 use crate::state::instance::{Instance, SharedParts};
-use crate::state::routed::Routed;
+use crate::state::routed::{Routed, Routes};
 use crate::upstream::health_state::HealthState;
 
 /// The t3s of this process.
@@ -20,20 +17,20 @@ pub enum Instances {
 }
 
 impl Instances {
-    /// One t3 that is started, or one a person as `table` says, of which each is started at the first
+    /// One t3 that is started, or one a person as `routes` says, of which each is started at the first
     /// request of its person.
     pub fn start(
         upstream: UpstreamConfig,
         pairing: PairingConfig,
-        table: Option<watch::Receiver<Arc<Table>>>,
+        routes: Option<Routes>,
         shared: &Arc<SharedParts>,
     ) -> Self {
-        let Some(table) = table else {
+        let Some(routes) = routes else {
             let only = Arc::new(Instance::new(upstream, pairing, shared, None));
             only.start();
             return Self::One(only);
         };
-        let routed = Arc::new(Routed::new(table, upstream, pairing, shared));
+        let routed = Arc::new(Routed::new(routes, upstream, pairing, shared));
         let following = Arc::clone(&routed);
         shared
             .tasks

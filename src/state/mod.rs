@@ -24,6 +24,7 @@ use crate::access::AccessPolicy;
 use crate::assets::content_store::ContentStore;
 use crate::config::Config;
 use crate::config::options::LimitsConfig;
+use crate::config::routes_options::RoutesConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::request_id::RequestIds;
@@ -32,9 +33,12 @@ use crate::probe::Probes;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
+use crate::routes::file::RoutesFile;
+use crate::routes::row::Via;
 use crate::state::connections::Connections;
 use crate::state::instance::SharedParts;
 use crate::state::instances::Instances;
+use crate::state::routed::Routes;
 use crate::upstream::probe;
 
 /// Everything that answering a request takes.
@@ -76,10 +80,11 @@ impl Services {
     /// Starts them as `config` says, whose port is the one that is listened on.
     ///
     /// # Errors
-    /// Where the file with the shared secret cannot be read.
+    /// Where the file with the shared secret or the table of people cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = AccessPolicy::new(config.access, config.timing, tasks)?;
         let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
+        let routes = routes(&config.routes, config.timing, &metrics, tasks)?;
         let process_id = probe::process_id();
         let shared = Arc::new(SharedParts {
             limits: config.limits,
@@ -102,7 +107,7 @@ impl Services {
             timing: config.timing,
             fast_path: config.fast_path,
             has_assets: config.assets.enabled,
-            instances: Instances::start(config.upstream, config.pairing, None, &shared),
+            instances: Instances::start(config.upstream, config.pairing, routes, &shared),
             frame_ancestors: config.frame_ancestors,
             pwa: Pwa::new(config.pwa, has_script),
             probes: Probes::default(),
@@ -114,4 +119,25 @@ impl Services {
             metrics,
         })
     }
+}
+
+/// What says whose t3 is where, if there are several; a table is read again by one of `tasks`.
+fn routes(
+    config: &RoutesConfig,
+    timing: Timing,
+    metrics: &Arc<Metrics>,
+    tasks: &Tasks,
+) -> io::Result<Option<Routes>> {
+    if let Some(path) = &config.routes {
+        let file = RoutesFile::open(path, timing.file_reread, Arc::clone(metrics))?;
+        let table = file.changes();
+        tasks.until_drained(async move { file.keep_current().await });
+        return Ok(Some(Routes::Table(table)));
+    }
+    let via = match config.upstream_secret_file {
+        Some(_) => Via::Dispatcher,
+        None => Via::T3,
+    };
+    let template = config.upstream_template.clone();
+    Ok(template.map(|template| Routes::Template(template, via)))
 }

@@ -2,21 +2,38 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::info;
 
+use crate::config::cli_options::CliConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
+use crate::config::upstream_template::UpstreamTemplate;
+use crate::process::name_lookup::{is_no_such_name, look_up};
 use crate::routes::address::Address;
-use crate::routes::row::Row;
+use crate::routes::row::{Row, Via};
 use crate::routes::table::Table;
 use crate::state::instance::{Instance, SharedParts};
+
+/// How long a look-up of a name may take before its resolver is taken to fail.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(4);
+
+/// What says whose t3 is where.
+#[derive(Debug)]
+pub enum Routes {
+    /// A table, the one in force at any time.
+    Table(watch::Receiver<Arc<Table>>),
+    /// The system's resolver, for names that are made of people's, and what listens there.
+    Template(UpstreamTemplate, Via),
+}
 
 /// One t3 a person.
 #[derive(Debug)]
 pub struct Routed {
-    table: watch::Receiver<Arc<Table>>,
+    routes: Routes,
     /// What is the same for all of them; host and port are each one's own.
     upstream: UpstreamConfig,
     pairing: PairingConfig,
@@ -41,15 +58,15 @@ struct Taken {
 }
 
 impl Routed {
-    /// None yet, of the people whom `table` names.
+    /// None yet, of the people whom `routes` names.
     pub fn new(
-        table: watch::Receiver<Arc<Table>>,
+        routes: Routes,
         upstream: UpstreamConfig,
         pairing: PairingConfig,
         shared: &Arc<SharedParts>,
     ) -> Self {
         Self {
-            table,
+            routes,
             upstream,
             pairing,
             shared: Arc::clone(shared),
@@ -67,17 +84,49 @@ impl Routed {
 
     /// The t3 of the person of `identity`, made if this is the first request for it; `None` if there is none.
     pub(super) async fn find(&self, identity: &str) -> Option<Arc<Instance>> {
-        self.known(identity).or_else(|| {
-            // A table that comes meanwhile waits until this is kept, and looks at it then.
-            let mut held = self.held.write();
-            let row = self.table.borrow().row(identity).cloned()?;
-            Some(held.at_row(identity, row, self))
-        })
+        match &self.routes {
+            Routes::Table(table) => self.known(identity).or_else(|| {
+                // A table that comes meanwhile waits until this is kept, and looks at it then.
+                let mut held = self.held.write();
+                let row = table.borrow().row(identity).cloned()?;
+                Some(held.at_row(identity, row, self))
+            }),
+            Routes::Template(template, via) => self.of_name(template, *via, identity).await,
+        }
+    }
+
+    /// The same by a name: only one that is certain not to be there is nobody's. One that answers is not
+    /// looked up again.
+    async fn of_name(
+        &self,
+        template: &UpstreamTemplate,
+        via: Via,
+        identity: &str,
+    ) -> Option<Arc<Instance>> {
+        let known = self.known(identity);
+        let row = match &known {
+            Some(known) if known.readiness.is_surely_up() => return Some(Arc::clone(known)),
+            Some(known) => Arc::clone(known.row.as_ref()?),
+            None => Arc::new(Row::of_template(template, identity, via)?),
+        };
+        let found = timeout(LOOKUP_LIMIT, look_up(row.host(), row.port())).await;
+        let is_nobody_s = matches!(&found, Ok(Err(error)) if is_no_such_name(error));
+        let mut held = self.held.write();
+        match is_nobody_s {
+            true => {
+                held.forget(identity);
+                None
+            }
+            false => Some(held.at_row(identity, row, self)),
+        }
     }
 
     /// Ends what a new table takes from its people, for ever.
     pub(super) async fn follow_table(&self) {
-        let mut tables = self.table.clone();
+        let Routes::Table(tables) = &self.routes else {
+            return;
+        };
+        let mut tables = tables.clone();
         while tables.changed().await.is_ok() {
             let table = Arc::clone(&tables.borrow_and_update());
             self.apply(&table);
@@ -105,7 +154,11 @@ impl Routed {
             os_user: row.os_user.clone(),
             ..self.upstream.clone()
         };
-        let pairing = self.pairing.clone();
+        let pairing = PairingConfig {
+            cli: CliConfig::of_row(row.t3_bin.clone(), row.base_dir.clone()),
+            token_file: row.token_file.clone(),
+            ..self.pairing.clone()
+        };
         let row = Some(Arc::clone(row));
         let instance = Arc::new(Instance::new(upstream, pairing, &self.shared, row));
         instance.start();
@@ -131,6 +184,14 @@ impl Held {
         self.of_person
             .insert(identity.into(), Arc::clone(&instance));
         instance
+    }
+
+    /// The person of `identity` has no t3 any more.
+    fn forget(&mut self, identity: &str) {
+        if let Some(instance) = self.of_person.remove(identity) {
+            self.at.retain(|_, held| !Arc::ptr_eq(held, &instance));
+            instance.end();
+        }
     }
 
     /// Keeps what `table` leaves as it was.
@@ -166,7 +227,12 @@ mod tests {
         let config = crate::config::Config::parse_from(["t3-dispatcher"]);
         let (sender, tables) = watch::channel(table(text));
         let shared = shared_parts();
-        let routed = Routed::new(tables, config.upstream, config.pairing, &shared);
+        let routed = Routed::new(
+            Routes::Table(tables),
+            config.upstream,
+            config.pairing,
+            &shared,
+        );
         (sender, Arc::new(routed))
     }
 

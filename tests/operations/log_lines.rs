@@ -18,7 +18,7 @@ const OTHERS: [(&str, usize, &str); 22] = [
     ("assets/warmup.rs", 1, "each time that t3 comes up"),
     (
         "main.rs",
-        9,
+        10,
         "at the start and the end, and for each signal",
     ),
     ("pairing/admin_upkeep.rs", 3, "once, after the start"),
