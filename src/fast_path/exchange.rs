@@ -63,6 +63,7 @@ impl<'a> Exchange<'a> {
             upstream: Some(upstream.stream),
             lost: upstream.lost,
             response_due: Some(arrived + instance.upstream.response_timeout()),
+            has_waited: false,
             is_blocked: false,
             window: ReceiveWindow::default(),
         };
@@ -183,8 +184,7 @@ impl<'a> Exchange<'a> {
                 None => {}
             }
         };
-        self.io.response_due = None;
-        self.io.lost = None;
+        self.io.responded();
         Ok(head)
     }
 

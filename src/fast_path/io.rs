@@ -37,6 +37,8 @@ pub(super) struct ExchangeIo<'a> {
     pub(super) lost: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
     /// When the head of the response must be here; none once it is.
     pub(super) response_due: Option<Instant>,
+    /// t3 was waited for: from then on that time may have passed.
+    pub(super) has_waited: bool,
     /// The client has not taken everything, and its deadline runs.
     pub(super) is_blocked: bool,
     /// The window of the response.
@@ -105,6 +107,12 @@ impl ExchangeIo<'_> {
         .await
     }
 
+    /// The head of the response is here: it is not waited for any more.
+    pub(super) fn responded(&mut self) {
+        self.response_due = None;
+        self.lost = None;
+    }
+
     /// Moves up to `most` bytes from t3 into `pipe`; none at the end.
     pub(super) async fn fill(
         &mut self,
@@ -141,7 +149,8 @@ impl ExchangeIo<'_> {
         {
             return Poll::Ready(Err(ExchangeFailure::EmptyReply));
         }
-        match self.response_due {
+        let may_be_over = std::mem::replace(&mut self.has_waited, true);
+        match self.response_due.filter(|_| may_be_over) {
             Some(due) if Instant::now() >= due => {
                 Poll::Ready(Err(ExchangeFailure::Failed(Failure::ResponseTimeout)))
             }

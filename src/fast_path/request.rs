@@ -4,6 +4,7 @@
 //! ineligible: hyper's way knows the response to everything.
 
 use http::header::{COOKIE, ORIGIN};
+use memchr::memchr;
 
 use crate::access::visitor::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
@@ -126,14 +127,15 @@ fn is_screened(
     if is_behind_sso && credentials::has_session_as_token(lines) {
         return true;
     }
-    if lines.lines(&COOKIE).next().is_none() {
+    let mut cookies = lines.lines(&COOKIE).peekable();
+    if cookies.peek().is_none() {
         return false;
     }
     let is_nobody = is_behind_sso && assessment.standing == Standing::Unidentified;
     is_nobody
         || lines.lines(&ORIGIN).next().is_some()
         || origin::is_of_another_origin(lines)
-        || !is_settled(&mut lines.lines(&COOKIE), assessment.identity.as_deref())
+        || !is_settled(&mut cookies, assessment.identity.as_deref())
 }
 
 /// The first line of a request that may be eligible.
@@ -161,7 +163,8 @@ impl<'a> StartLine<'a> {
 
     /// Is it a path of this host, and none that the dispatcher answers?
     fn is_eligible(&self, rules: &Rules<'_>) -> bool {
-        let end = self.target.find('?').unwrap_or(self.target.len());
+        let query = memchr(b'?', self.target.as_bytes());
+        let end = query.unwrap_or(self.target.len());
         let path = &self.target[..end];
         path.starts_with('/')
             && !path.starts_with("//")

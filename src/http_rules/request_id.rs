@@ -86,15 +86,16 @@ fn process(number: u32) -> Process {
 
 /// Writes an id made here, `9f86d081-2a`: the process and the number in hexadecimal.
 fn write(process: &Process, mut number: u64, to: &mut Vec<u8>) {
-    let mut digits = [0; 16];
-    let mut start = digits.len();
+    let mut text = [0; size_of::<Process>() + 16];
+    let mut start = text.len();
     while number > 0 {
         start -= 1;
-        digits[start] = DIGITS[(number % 16) as usize];
+        text[start] = DIGITS[(number % 16) as usize];
         number /= 16;
     }
-    to.extend_from_slice(process);
-    to.extend_from_slice(&digits[start..]);
+    start -= process.len();
+    text[start..][..process.len()].copy_from_slice(process);
+    to.extend_from_slice(&text[start..]);
 }
 
 impl RequestId {
