@@ -44,7 +44,7 @@ def test_the_stages_of_the_image():
 def test_the_image_s_context_holds_what_the_workspace_names():
     ignored, *kept = [line for line in (ROOT / ".dockerignore").read_text().split("\n") if line[:1] not in ("", "#")]
     assert ignored == "*"
-    assert set(kept) == {"!Cargo.toml", "!Cargo.lock", "!src", "!.ci/release"} | {f"!{one}" for one in CARGO["workspace"]["members"]}
+    assert set(kept) == {"!Cargo.toml", "!Cargo.lock", "!src", "!.ci/release", "!.ci/release.ld"} | {f"!{one}" for one in CARGO["workspace"]["members"]}
 
 
 @pytest.mark.parametrize("used", re.findall(r"uses: (.*)", WORKFLOW))
