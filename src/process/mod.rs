@@ -91,6 +91,8 @@ impl Tasks {
     /// Starts a task that the drain ends at once.
     pub fn until_drained(&self, task: impl Future<Output = ()> + Send + 'static) {
         let drain = self.drain().clone();
+        // Boxed: an async block keeps what it is given beside what it makes of it, for each level again.
+        let task = Box::pin(task);
         self.detach(async move {
             drain.run_until_cancelled(task).await;
         });

@@ -189,6 +189,8 @@ impl Instance {
     /// Runs a task until the drain begins, or the instance ends.
     fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         let ended = self.ended.clone();
+        // Boxed, as there.
+        let task = Box::pin(task);
         self.shared.tasks.until_drained(async move {
             ended.run_until_cancelled(task).await;
         });
