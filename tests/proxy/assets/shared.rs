@@ -1,5 +1,6 @@
 //! The files of several t3s behind one dispatcher, whose encoded contents are in one store.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,12 +18,13 @@ use t3_dispatcher::upstream::health::Readiness;
 use t3_dispatcher::upstream::{Upstream, probe};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::assets::files::{decoded, file, script};
 use crate::assets::site::COMPRESSION_BOUND;
 use crate::common::http::Response;
-use crate::common::raw_upstream::{RawUpstream, target_of};
+use crate::common::raw_upstream::{RawUpstream, read_head, target_of};
 use crate::common::{PATIENCE, config};
 
 /// What the t3s share.
@@ -54,8 +56,8 @@ impl Shared {
         }
     }
 
-    fn with_files_of(&self, raw: RawUpstream) -> OneOfMany {
-        let config = config(raw.addr, self.dir.path(), &[]);
+    fn upstream_at(&self, addr: SocketAddr) -> (Arc<Readiness>, Arc<Upstream>) {
+        let config = config(addr, self.dir.path(), &[]);
         let readiness = Arc::new(Readiness::new(Arc::clone(&self.metrics)));
         let upstream = Arc::new(Upstream::new(
             config.upstream,
@@ -66,6 +68,11 @@ impl Shared {
             self.tasks.clone(),
             probe::process_id(),
         ));
+        (readiness, upstream)
+    }
+
+    fn with_files_of(&self, raw: RawUpstream) -> OneOfMany {
+        let (readiness, upstream) = self.upstream_at(raw.addr);
         let frame_ancestors = FrameAncestors::new("'self'").expect("sources");
         let (tasks, metrics) = (&self.tasks, &self.metrics);
         let content = self.content.as_ref();
@@ -294,4 +301,77 @@ async fn few_t3s_are_warmed_up_at_a_time() {
         t3.raw.wait_for("/").await;
     }
     shared.tasks.finish(PATIENCE, PATIENCE, || {}).await;
+}
+
+/// How many t3s there are, how many of them have files, and how many: a page of v0.0.42 loads 159
+/// (contract §11).
+const T3S: usize = 1000;
+const WITH_FILES: usize = 100;
+const FILES: usize = 160;
+
+/// What one may take, in bytes: without a file, and with those.
+const MOST_EMPTY: usize = 2048;
+const MOST_WITH_FILES: usize = 16 * 1024;
+
+/// This process's resident memory, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    let kib: usize = kib.and_then(|kib| kib.parse().ok()).expect("a figure");
+    kib * 1024
+}
+
+/// A t3 that has any file, and keeps nothing of who asks.
+async fn forgetful_t3() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = read_head(&mut stream).await;
+            let body = target_of(&head).as_bytes().repeat(50);
+            let _ = stream.write_all(&file("text/javascript", &body)).await;
+        }
+    });
+    addr
+}
+
+async fn fetch_all(assets: &StaticAssets, names: &[String]) {
+    for name in names {
+        let request = Request::get(name).body(()).expect("a request");
+        let (head, ()) = request.into_parts();
+        let request = assets.request(&head, None).expect("a file");
+        let response = request.fetch(PATIENCE, &Arc::default()).await;
+        let body = response.expect("a response").into_body();
+        body.collect().await.expect("a whole body");
+    }
+}
+
+#[tokio::test]
+#[ignore = "of a process that does nothing else: the figures of .ci/run include it"]
+async fn a_thousand_t3s_with_the_files_of_a_page_take_little_memory() {
+    let shared = Shared::with(&[]);
+    let (_, upstream) = shared.upstream_at(forgetful_t3().await);
+    let names = (0..FILES).map(|number| format!("/assets/index-{number:08}.js"));
+    let names: Vec<_> = names.collect();
+    let frame_ancestors = FrameAncestors::new("'self'").expect("sources");
+    let (tasks, metrics) = (&shared.tasks, &shared.metrics);
+    let made = || {
+        let (content, policy) = (shared.content.as_ref(), frame_ancestors.clone());
+        StaticAssets::new(content, policy, &upstream, tasks, metrics)
+    };
+    // What the test itself takes for it is there before.
+    for _ in 0..5 {
+        fetch_all(&made(), &names).await;
+    }
+    let before = resident();
+    let all: Vec<_> = (0..T3S).map(|_| made()).collect();
+    let empty = (resident() - before) / T3S;
+    let before = resident();
+    for assets in &all[..WITH_FILES] {
+        fetch_all(assets, &names).await;
+    }
+    let with_files = (resident() - before) / WITH_FILES;
+    println!("{empty} bytes each, {with_files} more with {FILES} files");
+    assert!(empty < MOST_EMPTY && with_files < MOST_WITH_FILES);
 }
