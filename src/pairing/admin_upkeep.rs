@@ -30,9 +30,9 @@ impl AdminApi {
             match timeout(self.check_interval(), up_again).await {
                 Ok(count) => {
                     seen = count;
-                    self.ensure_session().await;
+                    Box::pin(self.ensure_session()).await;
                 }
-                Err(_) => self.check_session().await,
+                Err(_) => Box::pin(self.check_session()).await,
             }
         }
     }

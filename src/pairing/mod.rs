@@ -146,7 +146,7 @@ impl Pairing {
     /// Keeps the admin session, for ever: t3 is asked for it each time that it comes up after the one
     /// that was counted as `seen`. Those of earlier starts of this dispatcher are revoked.
     pub async fn keep_admin_session(&self, seen: u64) {
-        tokio::join!(self.admin_api.revoke_earlier(), async {
+        tokio::join!(Box::pin(self.admin_api.revoke_earlier()), async {
             if self.mint.uses_api() {
                 self.admin_api.keep_session(&self.readiness, seen).await;
             }

@@ -173,14 +173,15 @@ impl Instance {
 
     /// Gets the dispatcher's own session and keeps it, and the files of t3's page, for ever.
     async fn warm_up(&self) {
-        self.pairing.tell_cli().await;
+        // In boxes, each for as long as it takes: what is kept for ever waits, and takes little.
+        Box::pin(self.pairing.tell_cli()).await;
         let seen = self.readiness.wait_until_up_again(0).await;
-        self.pairing.warm_up().await;
+        Box::pin(self.pairing.warm_up()).await;
         if self.shared.is_behind_single_sign_on {
-            self.pairing.owners().warm_up().await;
+            Box::pin(self.pairing.owners().warm_up()).await;
         }
         tokio::join!(
-            self.pairing.tell_cli_version(),
+            Box::pin(self.pairing.tell_cli_version()),
             self.pairing.keep_admin_session(seen),
             self.assets.keep_warm(&self.readiness)
         );
