@@ -12,6 +12,7 @@ use crate::limited;
 use crate::metrics::pairing::PairingRefusal;
 use crate::pairing::keys::{BrowserKey, ValueKey};
 use crate::pairing::session_request::SessionRequest;
+use crate::process::lru_cache::lru_cache;
 
 /// A loop is this many pairings within this time whose sessions have not come back: those of a redirect
 /// that comes back at once, and those of one that takes its time. A window that a person opens comes
@@ -76,7 +77,7 @@ impl LoopGuard {
     pub(super) fn new(pause: Duration) -> Self {
         Self {
             pause,
-            browsers: Mutex::new(LruCache::new(MAX_BROWSERS)),
+            browsers: Mutex::new(lru_cache(MAX_BROWSERS)),
         }
     }
 

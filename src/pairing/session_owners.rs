@@ -16,6 +16,7 @@ use crate::access::identity::{SESSION_MARK, label_of};
 use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::token_claims;
+use crate::process::lru_cache::lru_cache;
 
 /// The maximum of cookies whose owner is remembered: 8 MiB where a client sends the longest that it may.
 const MAX_COOKIES: NonZeroUsize = NonZeroUsize::new(2048).expect("not zero");
@@ -86,7 +87,7 @@ impl SessionOwners {
     pub(super) fn new(admin: Arc<AdminApi>) -> Self {
         Self {
             admin,
-            cookies: Mutex::new(LruCache::new(MAX_COOKIES)),
+            cookies: Mutex::new(lru_cache(MAX_COOKIES)),
             list: Mutex::default(),
         }
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::metrics::pairing::PairingRefusal;
 use crate::pairing::keys::PersonKey;
 use crate::pairing::loop_guard::GuardRefusal;
+use crate::process::lru_cache::lru_cache;
 
 /// How many pairings a person may begin at once. Tabs of one browser share a pairing; ten restored
 /// windows, or without an identity twenty browsers and ten tabs on this machine, do not.
@@ -43,7 +44,7 @@ impl SessionRate {
     /// Nobody has begun any.
     pub(super) fn new() -> Self {
         Self {
-            people: Mutex::new(LruCache::new(MAX_PEOPLE)),
+            people: Mutex::new(lru_cache(MAX_PEOPLE)),
         }
     }
 

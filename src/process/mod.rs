@@ -7,6 +7,7 @@ pub mod install;
 pub mod large_programs;
 pub mod listener_owner;
 pub mod log_limit;
+pub mod lru_cache;
 pub mod name_lookup;
 pub mod orphans;
 pub mod own_thread;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::access::jwt::claims::Verified;
 use crate::access::visitor::Person;
+use crate::process::lru_cache::lru_cache;
 
 /// The maximum of tokens that are kept, and of their bytes in sum.
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
@@ -43,7 +44,7 @@ impl KnownTokens {
     /// None yet.
     pub(super) fn new() -> Self {
         Self(Mutex::new(Held {
-            tokens: LruCache::new(MAX_TOKENS),
+            tokens: lru_cache(MAX_TOKENS),
             bytes: 0,
         }))
     }
