@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -31,8 +30,7 @@ impl AccessPolicy {
             Claimed::Known(person) => {
                 let membership = Membership::<HeaderMap>::Token(&person.groups);
                 let standing = self.standing(&person.stated, &person.name, &membership);
-                let name = Name::Verified(Arc::clone(&person.name));
-                (standing, Some(name), false)
+                (standing, Some(Name::Verified(person)), false)
             }
             nobody => {
                 let standing = self.standing_of_nobody(peer);

@@ -5,7 +5,9 @@ pub mod allow_list;
 mod assess;
 mod files;
 pub mod identity;
+pub mod inner;
 mod jwt;
+pub mod passed_on;
 mod reread_file;
 mod secret_file;
 pub mod visitor;
@@ -87,6 +89,7 @@ impl AccessPolicy {
             gate_credentials,
             is_unverified: _,
         } = self.assess(headers, peer);
+        let groups = self.stated_groups(headers, identity.as_ref());
         let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
         let is_somebody_s = self.is_behind_single_sign_on() || is_asked_straight(headers);
         let visitor = Visitor {
@@ -97,6 +100,7 @@ impl AccessPolicy {
             },
             is_proxied: is_trusted,
             is_https,
+            groups: groups.map(|groups| groups.into()),
             browser: Browser {
                 identity: identity.as_ref().map(Name::to_shared),
                 user_agent: browser_request::user_agent(headers),

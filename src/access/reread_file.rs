@@ -95,8 +95,9 @@ impl<T: Send + 'static> RereadFile<T> {
 
     /// Need it not be looked at, at `now`?
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        let age = now.saturating_duration_since(self.file.held.lock().looked);
-        age < self.file.reread_after
+        let held = self.file.held.lock();
+        let age = now.saturating_duration_since(held.looked);
+        held.content.is_some() && age < self.file.reread_after
     }
 
     /// Looks at it unless that was done a moment ago. Where that takes long, its value stays what it was

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use http::HeaderValue;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::time::Instant;
 
@@ -30,6 +31,16 @@ impl SecretFile {
         file.open().map(|()| Self(file))
     }
 
+    /// The same, without a look at it: [`Self::refresh`] takes the first. `what` is what messages call it.
+    pub(super) fn unread(what: &'static str, path: &Path, reread_after: Duration) -> Self {
+        Self(RereadFile::new(
+            what,
+            path.to_owned(),
+            reread_after,
+            secrets,
+        ))
+    }
+
     /// See [`RereadFile::is_fresh`].
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         self.0.is_fresh(now)
@@ -51,6 +62,14 @@ impl SecretFile {
         };
         self.0.with(is_one).into()
     }
+
+    /// What `used` makes of the first secret, as the last look has found it.
+    pub(super) fn with_first<R>(&self, used: impl FnOnce(Option<&[u8]>) -> R) -> R {
+        self.0.with(|secrets| {
+            let first = secrets.and_then(|secrets| secrets.first());
+            used(first.map(Vec::as_slice))
+        })
+    }
 }
 
 fn secrets(content: &[u8]) -> Result<Secrets, &'static str> {
@@ -59,7 +78,9 @@ fn secrets(content: &[u8]) -> Result<Secrets, &'static str> {
         .filter(|line| !line.is_empty())
         .map(<[u8]>::to_vec)
         .collect();
+    let is_value = |secret: &Vec<u8>| HeaderValue::from_bytes(secret).is_ok();
     match secrets.len() {
+        _ if !secrets.iter().all(is_value) => Err("a control character is in it"),
         0 => Err("there is no secret in it"),
         1..=MAX_SECRETS => Ok(secrets),
         _ => Err("there are more than two secrets in it"),
@@ -79,6 +100,8 @@ mod tests {
             (b"\n\nold\r\n\r\nnew", Ok(vec!["old", "new"])),
             (b"", Err("there is no secret in it")),
             (b" \n\t\n", Err("there is no secret in it")),
+            (b"a\rb", Err("a control character is in it")),
+            (b"a\nb\0", Err("a control character is in it")),
             (b"a\nb\nc", Err("there are more than two secrets in it")),
         ] {
             let expected = expected.map(|secrets| secrets.into_iter().map(Vec::from).collect());

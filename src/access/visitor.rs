@@ -17,6 +17,8 @@ pub struct Visitor {
     pub is_proxied: bool,
     /// Did it speak https to the trusted proxy?
     pub is_https: bool,
+    /// The groups that single sign-on states of the person, as a dispatcher behind this one is told them.
+    pub groups: Option<Box<[u8]>>,
 }
 
 /// What the fields of a request say of who sent it.
@@ -51,7 +53,7 @@ pub(super) enum Claimed<'a> {
 
 /// The person whom a verified token names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Person {
+pub struct Person {
     /// As the claim has it, in the text of an identity.
     pub(super) stated: Box<str>,
     /// The same without a domain that is taken off.
@@ -66,7 +68,7 @@ pub enum Name<'a> {
     /// As a field of the request states it.
     Stated(Cow<'a, str>),
     /// As a token does that was verified.
-    Verified(Arc<str>),
+    Verified(Arc<Person>),
 }
 
 impl Name<'_> {
@@ -74,7 +76,7 @@ impl Name<'_> {
     pub fn to_shared(&self) -> Arc<str> {
         match self {
             Self::Stated(name) => Arc::from(&**name),
-            Self::Verified(name) => Arc::clone(name),
+            Self::Verified(person) => Arc::clone(&person.name),
         }
     }
 }
@@ -85,7 +87,7 @@ impl std::ops::Deref for Name<'_> {
     fn deref(&self) -> &str {
         match self {
             Self::Stated(name) => name,
-            Self::Verified(name) => name,
+            Self::Verified(person) => &person.name,
         }
     }
 }

@@ -26,6 +26,14 @@ pub(super) fn unproven_identities() {
     );
 }
 
+/// What it means that a dispatcher behind this one has no secret to know it by.
+pub(super) fn unproven_to_inner() {
+    warn!(
+        "a dispatcher behind this one is sent no secret, so that it cannot tell who names the person: any \
+         pod that reaches it can claim to be anybody there; set DISPATCHER_UPSTREAM_SECRET_FILE"
+    );
+}
+
 /// What to configure, when somebody at `peer` would have been paired who asked for `host`.
 fn unidentified(peer: IpAddr, host: Option<&HeaderValue>) {
     warn!(

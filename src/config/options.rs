@@ -65,6 +65,17 @@ pub struct UpstreamConfig {
     /// As whom t3 has to run, where a table says so.
     #[arg(skip)]
     pub os_user: Option<String>,
+
+    /// What a dispatcher that listens there, beside its own t3, has to be sent; no option sets it.
+    #[arg(skip)]
+    pub inner: Option<InnerConfig>,
+}
+
+/// A dispatcher behind this one.
+#[derive(Debug, Clone, Default)]
+pub struct InnerConfig {
+    /// The file with the secret by which it knows this one.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// How sessions are made.

@@ -11,9 +11,10 @@ use http::header::AUTHORIZATION;
 pub fn is_gate_field(lower: &[u8]) -> bool {
     let begins = |prefixes: &[&[u8]]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
     match lower.first() {
-        // Authentik; oauth2-proxy; Pomerium; Google's Identity-Aware Proxy.
+        // Authentik; oauth2-proxy; Pomerium; Google's Identity-Aware Proxy; a dispatcher in front.
         Some(b'x') => {
             begins(&[b"x-authentik-", b"x-auth-request-", b"x-pomerium-"])
+                || begins(&[b"x-dispatcher-"])
                 || begins(&[b"x-goog-authenticated-user-", b"x-goog-iap-"])
                 || is_forwarded_by_oauth2_proxy(lower)
         }

@@ -136,7 +136,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 /// authenticates may: a recipient might merge it into the header.
 fn may_trail(name: &HeaderName, policy: &HeaderPolicy) -> bool {
     let name = canonical(name.as_str());
-    let says_who = ["cookie", "authorization", "x-dispatcher-"];
+    let says_who = ["cookie", "authorization"];
     matches!(
         policy.field(name.as_bytes()),
         Field::Other | Field::Trailer | Field::Expect

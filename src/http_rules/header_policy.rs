@@ -169,7 +169,6 @@ impl Field {
             b"x-forwarded-host" => Self::ForwardedHost,
             b"x-forwarded-proto" => Self::ForwardedProto,
             b"transfer-encoding" => Self::TransferEncoding,
-            b"x-dispatcher-secret" => Self::Withheld,
             _ => Self::of_prefix(lower),
         }
     }
@@ -248,7 +247,7 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 31] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 32] = [
         ("Host", Keep, Keep, Keep),
         ("X_Custom", Keep, Keep, Keep),
         ("Connection", Drop, Drop, Drop),
@@ -277,6 +276,7 @@ mod tests {
         ("X-authentik-username", Drop, Drop, Keep),
         ("x-authentik_longer-than-32-characters", Drop, Drop, Keep),
         ("X-Dispatcher-Secret", Drop, Drop, Keep),
+        ("x_dispatcher_user", Drop, Drop, Keep),
         ("X-Gate-User", Drop, Drop, Keep),
         ("x.gate_groups", Drop, Drop, Keep),
         ("X-Gate-Users", Keep, Keep, Keep),

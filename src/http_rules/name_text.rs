@@ -12,6 +12,31 @@ pub fn text_of(name: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The bytes whose text is `text`.
+pub fn bytes_of(text: &str) -> Cow<'_, [u8]> {
+    match text.contains('%') {
+        false => Cow::Borrowed(text.as_bytes()),
+        true => Cow::Owned(percent_decoded(text)),
+    }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut parts = text.split('%');
+    let mut name = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part.get(..2).map(|digits| u8::from_str_radix(digits, 16));
+        match byte {
+            Some(Ok(byte)) => {
+                name.push(byte);
+                name.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            // No text of a name has that.
+            _ => name.extend_from_slice(&[b"%", part.as_bytes()].concat()),
+        }
+    }
+    name
+}
+
 fn percent_encoded(name: &[u8]) -> String {
     let mut text = String::with_capacity(3 * name.len());
     for chunk in name.utf8_chunks() {
@@ -46,6 +71,7 @@ mod tests {
             (b"50%", "50%25"),
         ] {
             assert_eq!(text_of(name), expected, "{}", name.escape_ascii());
+            assert_eq!(*bytes_of(expected), *name, "{expected}");
         }
     }
 }

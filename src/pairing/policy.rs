@@ -269,6 +269,7 @@ pub(super) mod tests {
                 standing: Standing::Allowed,
                 is_proxied: true,
                 is_https: false,
+                groups: None,
             };
             RequestFacts::of(RouteKind::Upgrade, &head, &visitor, true, false)
         };
