@@ -13,7 +13,7 @@ use t3_dispatcher::access::AccessPolicy;
 use t3_dispatcher::access::visitor::Standing;
 use t3_dispatcher::config::Config;
 use t3_dispatcher::fast_path::request::rewrite;
-use t3_dispatcher::fast_path::request_writer::Rules;
+use t3_dispatcher::fast_path::request_writer::{Files, Rules};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::http_rules::{cookies, header_map, validation, withhold};
 use t3_dispatcher::pairing::admission::{Admission, admission};
@@ -105,8 +105,9 @@ fn of_map(headers: &HeaderMap) -> Lines {
 fuzz_target!(|data: &[u8]| {
     for policy in &*POLICIES {
         let mut onward = Vec::new();
-        let rules = Rules::new(policy, &IDS, PEER, true);
-        let rewritten = rewrite(data, &rules, |_| Some(()), &|(), _, _| true, &mut onward);
+        let rules = Rules::new(policy, &IDS, PEER, Files::Eligible);
+        let settled = &|&(): &(), _: &mut dyn Iterator<Item = &[u8]>, _: Option<&str>| true;
+        let rewritten = rewrite(data, &rules, |_| Some(()), |()| None, settled, &mut onward);
         let Some((plain, ())) = rewritten else {
             continue;
         };

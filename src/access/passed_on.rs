@@ -118,15 +118,10 @@ impl PassedOn<'_> {
                 Ok(())
             })?;
         }
-        for stated in [Some(&self.identity), self.groups.as_ref()] {
-            if let Some(Stated {
-                name,
-                prefix,
-                value,
-            }) = stated
-            {
-                line(name.as_str(), &[prefix.as_bytes(), value]);
-            }
+        let fields = [Some(&self.identity), self.groups.as_ref()];
+        for field in fields.into_iter().flatten() {
+            let parts = [field.prefix.as_bytes(), &field.value];
+            line(field.name.as_str(), &parts);
         }
         Ok(())
     }

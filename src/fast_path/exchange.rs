@@ -123,9 +123,8 @@ impl<'a> Exchange<'a> {
         self.io.write_upstream(&to_upstream).await?;
         buffers::give(to_upstream);
         let (mut received, mut to_client) = (Vec::new(), Vec::new());
-        let head = self
-            .response_head(request, &mut received, &mut to_client)
-            .await?;
+        let head = self.response_head(request, &mut received, &mut to_client);
+        let head = head.await?;
         let now = Instant::now();
         if !head.is_kept {
             self.instance.upstream.heard(now);
@@ -196,13 +195,14 @@ impl<'a> Exchange<'a> {
         to_client: &mut Vec<u8>,
     ) -> Result<Option<ResponseHead>, ExchangeFailure> {
         let (services, readiness) = (self.services, &self.instance.readiness);
-        let cookie = request.is_https.then(|| readiness.cookie_name());
+        let is_of_t3 = self.instance.inner.is_none();
+        let cookie = (is_of_t3 && request.is_https).then(|| readiness.cookie_name());
         loop {
             let context = ResponseContext {
                 is_head: request.is_head,
                 secured_cookie: cookie.as_deref(),
                 is_last: self.services.tasks.is_leaving(),
-                frame_ancestors: &services.frame_ancestors,
+                frame_ancestors: is_of_t3.then_some(&services.frame_ancestors),
                 id: request.id_text(&self.io.connection.unread, &services.request_ids),
             };
             match response::rewrite(received, &context, to_client) {

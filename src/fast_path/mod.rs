@@ -28,9 +28,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::access::inner::InnerDispatcher;
 use crate::fast_path::exchange::{Exchange, ExchangeEnd};
 use crate::fast_path::request::{EligibleRequest, IsSettled, rewrite};
-use crate::fast_path::request_writer::Rules;
+use crate::fast_path::request_writer::{Files, Rules};
 use crate::http_rules::path_secrets;
 use crate::http_rules::request_id::RequestIds;
 use crate::metrics::requests::Stream;
@@ -67,7 +68,12 @@ pub async fn serve(
 ) -> FastPathEnd {
     let (access, ids) = (&services.access, &services.request_ids);
     // What may be a file is looked at on its way back, or is cached here.
-    let rules = Rules::new(access, ids, client.peer.ip(), !services.has_assets);
+    let files = match services.has_assets {
+        false => Files::Eligible,
+        true if services.instances.may_have_inner() => Files::OfInner,
+        true => Files::Ineligible,
+    };
+    let rules = Rules::new(access, ids, client.peer.ip(), files);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {
@@ -120,15 +126,22 @@ fn eligible(
     let is_known = services.access.is_fresh(now);
     let locate = |identity: Option<&str>| {
         let instance = services.instances.known(identity)?;
-        instance.readiness.is_surely_up().then_some(instance)
+        let inner = instance.inner.as_ref();
+        let is_told = inner.is_none_or(|inner| inner.is_fresh(now));
+        (is_told && instance.readiness.is_surely_up()).then_some(instance)
     };
     let is_settled: &IsSettled<'_, Arc<Instance>> = &|instance, cookies, identity| {
         let name = instance.readiness.cookie_name();
         let owners = instance.pairing.owners();
         owners.is_settled(cookies, &name, identity)
     };
-    let rewritten = is_known.then(|| rewrite(unread, rules, locate, is_settled, to_upstream));
+    let rewritten =
+        is_known.then(|| rewrite(unread, rules, locate, inner_of, is_settled, to_upstream));
     rewritten.flatten()
+}
+
+fn inner_of(instance: &Arc<Instance>) -> Option<&InnerDispatcher> {
+    instance.inner.as_ref()
 }
 
 /// A connection to t3 for one exchange.

@@ -6,11 +6,13 @@
 use http::header::{COOKIE, ORIGIN};
 use memchr::memchr;
 
+use crate::access::inner::InnerDispatcher;
+use crate::access::passed_on::PassedOn;
 use crate::access::visitor::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
 use crate::fast_path::request_id::{IdSource, IdText};
-use crate::fast_path::request_writer::{RequestWriter, Rules};
+use crate::fast_path::request_writer::{Files, RequestWriter, Rules};
 use crate::http_rules::grammar::ByteSet;
 use crate::http_rules::request_id::{RequestId, RequestIds};
 use crate::http_rules::{HeaderView, credentials, origin, paths};
@@ -71,12 +73,13 @@ pub type IsSettled<'a, T> =
     dyn Fn(&T, &mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool + Sync + 'a;
 
 /// Reads the request that `bytes` begin with; if it is eligible, writes to `to_upstream` what to send
-/// to t3. `locate` gives the t3 of a person, if it can be asked; requests with cookies that are not
-/// `is_settled` are ineligible.
+/// to t3. `locate` gives the t3 of a person, if it can be asked, and `inner_of` the dispatcher that stands
+/// before it, if one does; requests with cookies that are not `is_settled` are ineligible where none does.
 pub fn rewrite<T>(
     bytes: &[u8],
     rules: &Rules<'_>,
     locate: impl FnOnce(Option<&str>) -> Option<T>,
+    inner_of: impl Fn(&T) -> Option<&InnerDispatcher>,
     is_settled: &IsSettled<'_, T>,
     to_upstream: &mut Vec<u8>,
 ) -> Option<(EligibleRequest, T)> {
@@ -93,12 +96,19 @@ pub fn rewrite<T>(
         return None;
     }
     let t3 = locate(assessment.identity.as_deref())?;
+    let inner = inner_of(&t3);
+    let is_of_inner = inner.is_some();
     let is_settled = |lines: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
         is_settled(&t3, lines, identity)
     };
-    if is_screened(&lines, &assessment, rules, is_settled) {
+    let is_kept_here = rules.files == Files::OfInner && paths::is_file_path(first.path());
+    if !is_of_inner && (is_kept_here || is_screened(&lines, &assessment, rules, is_settled)) {
         return None;
     }
+    let passed_on = match inner {
+        Some(inner) => Some(passed_on(&lines, &assessment, rules, inner)?),
+        None => None,
+    };
     to_upstream.reserve(lines.length + MOST_ADDED_BYTES);
     let writer = HeadWriter::new(bytes, 0..first.length, to_upstream);
     let mut sent = RequestWriter::new(rules, &assessment, writer);
@@ -110,9 +120,21 @@ pub fn rewrite<T>(
         is_head: first.is_head,
         is_https: assessment.is_https,
         is_asset: first.target.starts_with(paths::HASHED),
-        id: sent.finish()?,
+        id: sent.finish(passed_on)?,
     };
     Some((request, t3))
+}
+
+/// Who a request is from, as `inner` is told it; none where it cannot be.
+fn passed_on<'a>(
+    lines: &'a HeaderLines<'_>,
+    assessment: &'a Assessment<'_>,
+    rules: &'a Rules<'_>,
+    inner: &'a InnerDispatcher,
+) -> Option<PassedOn<'a>> {
+    let person = assessment.identity.as_ref();
+    let groups = rules.access.stated_groups(lines, person);
+    rules.access.passed_on(inner, person?, groups).ok()
 }
 
 /// Might the router take t3's session off it (`pairing::admission`, `router::session`), or refuse its
@@ -163,12 +185,16 @@ impl<'a> StartLine<'a> {
 
     /// Is it a path of this host, and none that the dispatcher answers?
     fn is_eligible(&self, rules: &Rules<'_>) -> bool {
-        let query = memchr(b'?', self.target.as_bytes());
-        let end = query.unwrap_or(self.target.len());
-        let path = &self.target[..end];
+        let path = self.path();
         path.starts_with('/')
             && !path.starts_with("//")
             && paths::is_forwarded(path)
-            && (rules.files_are_eligible || !paths::is_file_path(path))
+            && (rules.files != Files::Ineligible || !paths::is_file_path(path))
+    }
+
+    /// The target without its query.
+    fn path(&self) -> &'a str {
+        let query = memchr(b'?', self.target.as_bytes());
+        &self.target[..query.unwrap_or(self.target.len())]
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::access::AccessPolicy;
+use crate::access::passed_on::PassedOn;
 use crate::access::visitor::Assessment;
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::HeaderLine;
@@ -19,8 +20,18 @@ pub struct Rules<'a> {
     pub(super) request_ids: &'a RequestIds,
     pub(super) peer: IpAddr,
     pub(super) peer_text: String,
-    /// Is a request for what may be a static file eligible? Not where such files are cached here.
-    pub(super) files_are_eligible: bool,
+    pub(super) files: Files,
+}
+
+/// Whether a request for what may be a static file is eligible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Nothing is done here to such files.
+    Eligible,
+    /// Another dispatcher has them, where one stands before t3.
+    OfInner,
+    /// They are cached here.
+    Ineligible,
 }
 
 /// The head for t3 under way, and what its lines have stated so far.
@@ -41,19 +52,19 @@ pub(super) struct RequestWriter<'a> {
 
 impl<'a> Rules<'a> {
     /// For requests that come from `peer`, by the access policy `access`; those without an id get one
-    /// of `request_ids`.
+    /// of `request_ids`. `files` says which requests for files are eligible.
     pub fn new(
         access: &'a AccessPolicy,
         request_ids: &'a RequestIds,
         peer: IpAddr,
-        files_are_eligible: bool,
+        files: Files,
     ) -> Self {
         Self {
             access,
             request_ids,
             peer,
             peer_text: peer.to_string(),
-            files_are_eligible,
+            files,
         }
     }
 }
@@ -163,9 +174,9 @@ impl<'a> RequestWriter<'a> {
         }
     }
 
-    /// Writes what the dispatcher adds, and the end of the head. Returns the request's id; none where
-    /// it is ineligible.
-    pub(super) fn finish(mut self) -> Option<IdSource> {
+    /// Writes what the dispatcher adds, `passed_on` to another one, and the end of the head. Returns the
+    /// request's id; none where it is ineligible.
+    pub(super) fn finish(mut self, passed_on: Option<PassedOn<'_>>) -> Option<IdSource> {
         // A page load may be paired; whether it is one, a browser says by one of the two.
         let may_be_page = self.fetch_destinations == 0 && self.accepts_html;
         if self.fetch_destinations > 1 || may_be_page {
@@ -176,12 +187,15 @@ impl<'a> RequestWriter<'a> {
             assessment, rules, ..
         } = self;
         let to = self.head.end();
-        let write = |name: &str, parts: &[&[u8]]| {
+        let mut write = |name: &str, parts: &[&[u8]]| {
             to.extend_from_slice(name.as_bytes());
             to.extend_from_slice(b": ");
             parts.iter().for_each(|part| to.extend_from_slice(part));
             to.extend_from_slice(b"\r\n");
         };
+        if let Some(passed_on) = passed_on {
+            passed_on.write(&mut write).ok()?;
+        }
         let (is_trusted, peer) = (assessment.is_trusted, &rules.peer_text);
         forwarded::write(is_trusted, self.forwarded_for, peer, Some(host), write);
         let made = || IdSource::Made(rules.request_ids.number());

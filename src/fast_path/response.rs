@@ -25,12 +25,12 @@ const MOST_ADDED_BYTES: usize = 384;
 pub(super) struct ResponseContext<'a> {
     /// The request was a HEAD: the response has no body.
     pub(super) is_head: bool,
-    /// The cookie to which `Secure` is added, where the client speaks https.
+    /// The cookie to which `Secure` is added, where the client speaks https and no other dispatcher adds it.
     pub(super) secured_cookie: Option<&'a str>,
     /// The client's connection ends after this response, and it is told so.
     pub(super) is_last: bool,
-    /// Who may frame the response, where it is a page.
-    pub(super) frame_ancestors: &'a FrameAncestors,
+    /// Who may frame the response, where it is a page and no other dispatcher says so.
+    pub(super) frame_ancestors: Option<&'a FrameAncestors>,
     /// The id of the request.
     pub(super) id: IdText<'a>,
 }
@@ -150,7 +150,8 @@ impl<'a> CanonicalHead<'a> {
         let Some(body) = body_framing(&framing, is_bodiless).filter(|_| !is_misframed) else {
             return ParsedHead::Invalid;
         };
-        if let Some(line) = context.frame_ancestors.line_for(&self.lines) {
+        let frame_ancestors = context.frame_ancestors;
+        if let Some(line) = frame_ancestors.and_then(|rule| rule.line_for(&self.lines)) {
             let name = CONTENT_SECURITY_POLICY.as_str().as_bytes();
             write_line(name, line.as_bytes(), to_client);
         }

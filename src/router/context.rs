@@ -41,6 +41,8 @@ pub struct RoutedResponse {
     pub response: ClientResponse,
     /// After a 101: what follows.
     pub after_switch: Option<AfterSwitch>,
+    /// Is it that of a dispatcher behind this one? Then it is as a browser is to have it.
+    pub is_of_inner: bool,
 }
 
 /// What follows a 101.
@@ -90,6 +92,17 @@ impl From<ClientResponse> for RoutedResponse {
         Self {
             response,
             after_switch: None,
+            is_of_inner: false,
+        }
+    }
+}
+
+impl RoutedResponse {
+    /// The response of a dispatcher behind this one.
+    pub(super) fn of_inner(response: ClientResponse) -> Self {
+        Self {
+            is_of_inner: true,
+            ..response.into()
         }
     }
 }

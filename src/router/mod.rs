@@ -3,6 +3,7 @@
 pub mod context;
 pub mod forward;
 pub mod heal;
+pub mod inner;
 pub mod instance_router;
 pub mod page;
 pub mod probe;
@@ -104,11 +105,15 @@ impl Router<'_> {
         };
         let named = context.id.value();
         let mut routed = self.route(route, context, body).await;
+        routed.response.headers_mut().insert(X_REQUEST_ID, named);
+        if !routed.is_of_inner {
+            self.finish(&mut routed.response, is_kept);
+        }
         let headers = routed.response.headers_mut();
-        headers.insert(X_REQUEST_ID, named);
-        self.finish(headers, is_chunked);
-        if is_kept {
-            icons::keep(&mut routed.response);
+        if is_chunked && !headers.contains_key(UPGRADE) {
+            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
+            // sent both must not go on (RFC 9112 §6.1).
+            header_map::close(headers);
         }
         (kind, routed)
     }
@@ -128,24 +133,35 @@ impl Router<'_> {
     ) -> RoutedResponse {
         let is_denied = context.visitor.standing == Standing::Denied;
         match route {
+            _ if self.is_own_probe(&context) => self.itself(&context).into(),
             Route::Health => responses::healthy().into(),
             Route::Ready if self.services.tasks.is_leaving() => responses::leaving().into(),
             Route::Ready => responses::ready(self.services.instances.state()).into(),
             _ if context.client.is_on_spare_place => self.no_place(&context.id).into(),
-            _ if self.is_own_probe(&context) => self.itself(&context).into(),
             _ if is_denied => self.denied(&context).into(),
             Route::Probe => self.probe(&context),
             Route::NoProbe => probe::upgrade_required(&context.id).into(),
-            Route::Tab(part) => self.tab(part, &context).await.into(),
-            route => match self.services.instances.find(context.identity()).await {
-                Some(instance) => {
-                    let services = self.services;
-                    let instance = &instance;
-                    let router = InstanceRouter { services, instance };
-                    router.respond(route, context, body).await
-                }
-                None => self.no_instance(route.kind(), &context).into(),
-            },
+            route => self.route_to_t3(route, context, body).await,
+        }
+    }
+
+    /// The response to a request that is for a t3, or for a tab of one.
+    async fn route_to_t3(
+        &self,
+        route: Route,
+        context: RequestContext<'_>,
+        body: Outbound,
+    ) -> RoutedResponse {
+        let services = self.services;
+        let instance = services.instances.find(context.identity()).await;
+        let instance = instance.as_ref();
+        let router = instance.map(|instance| InstanceRouter { services, instance });
+        let inner = instance.and_then(|instance| instance.inner.as_ref());
+        match (router, inner, route) {
+            (Some(router), Some(inner), route) => router.pass_on(inner, route, context, body).await,
+            (_, None, Route::Tab(part)) => self.tab(part, instance, &context).into(),
+            (Some(router), None, route) => router.respond(route, context, body).await,
+            (None, ..) => self.no_instance(route.kind(), &context).into(),
         }
     }
 
@@ -156,13 +172,13 @@ impl Router<'_> {
         responses::refused(StatusCode::SERVICE_UNAVAILABLE, why, id)
     }
 
-    /// Sets what every response needs before it goes to the client.
-    fn finish(&self, headers: &mut HeaderMap, is_chunked: bool) {
-        self.services.frame_ancestors.protect(headers);
-        if is_chunked && !headers.contains_key(UPGRADE) {
-            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
-            // sent both must not go on (RFC 9112 §6.1).
-            header_map::close(headers);
+    /// Sets what a browser is told of a response. An icon `is_kept` by it.
+    fn finish(&self, response: &mut ClientResponse, is_kept: bool) {
+        self.services
+            .frame_ancestors
+            .protect(response.headers_mut());
+        if is_kept {
+            icons::keep(response);
         }
     }
 }

@@ -30,8 +30,8 @@ impl Router<'_> {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
         RoutedResponse {
-            response,
             after_switch: Some(AfterSwitch::Probe(permit)),
+            ..response.into()
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a tab of t3's page asks the dispatcher for, while its own session with single sign-on may have ended.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use http::header::IF_NONE_MATCH;
 
@@ -12,12 +14,18 @@ use crate::responses::{self, ClientResponse, tab};
 use crate::router::Router;
 use crate::router::context::RequestContext;
 use crate::router::route::TabPart;
+use crate::state::instance::Instance;
 
 impl Router<'_> {
     /// Answers for a tab, without t3 and without a session of t3's. The script is nobody's secret; what else
     /// is asked for says of a person that single sign-on let the request through, which no other origin is
-    /// told.
-    pub(super) async fn tab(&self, part: TabPart, context: &RequestContext<'_>) -> ClientResponse {
+    /// told. `instance` is the person's.
+    pub(super) fn tab(
+        &self,
+        part: TabPart,
+        instance: Option<&Arc<Instance>>,
+        context: &RequestContext<'_>,
+    ) -> ClientResponse {
         let headers = &context.head.headers;
         let is_nobody = context.visitor.standing == Standing::Unidentified;
         match part {
@@ -29,7 +37,7 @@ impl Router<'_> {
                 responses::refused(StatusCode::FORBIDDEN, why, &context.id)
             }
             TabPart::Alive if is_nobody => self.nobody(RouteKind::Other, context),
-            TabPart::Alive => match self.services.instances.find(context.identity()).await {
+            TabPart::Alive => match instance {
                 Some(instance) => {
                     let is_leaving = self.services.tasks.is_leaving();
                     tab::alive(instance.readiness.status().state, is_leaving)

@@ -27,14 +27,13 @@ use crate::upstream::request_body::Outbound;
 use crate::upstream::{Upgrade, forward};
 
 /// t3's response to an upgrade, and its side of the tunnel where it switched.
-type Upgraded = (ClientResponse, Option<Side>);
+pub(super) type Upgraded = (ClientResponse, Option<Side>);
 
 impl InstanceRouter<'_> {
     pub(super) async fn upgrade(&self, context: RequestContext<'_>) -> RoutedResponse {
         let mut facts = self.facts(RouteKind::Upgrade, &context);
-        let Some(permit) = self.instance.tunnels.permit(&context.visitor.owner()) else {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            return refused(status, "too many WebSockets", &context.id).into();
+        let Some(permit) = self.tunnel_permit(&context) else {
+            return too_many(&context).into();
         };
         let deadline = context.arrived + self.services.timing.upgrade_patience;
         let attempt = |limit| self.try_upgrade(&context, limit);
@@ -51,7 +50,12 @@ impl InstanceRouter<'_> {
         }
     }
 
-    async fn try_upgrade(
+    /// A permit for one more tunnel of a visitor, who may have so many.
+    pub(super) fn tunnel_permit(&self, context: &RequestContext<'_>) -> Option<TunnelPermit> {
+        self.instance.tunnels.permit(&context.visitor.owner())
+    }
+
+    pub(super) async fn try_upgrade(
         &self,
         context: &RequestContext<'_>,
         limit: Duration,
@@ -79,7 +83,7 @@ impl InstanceRouter<'_> {
             StatusCode::UNAUTHORIZED => UpgradeRefusal::Session,
             _ => UpgradeRefusal::Other,
         });
-        if status != StatusCode::UPGRADE_REQUIRED {
+        if status != StatusCode::UPGRADE_REQUIRED || instance.inner.is_some() {
             return;
         }
         let protocol = instance.readiness.protocol().unwrap_or(Protocol::One);
@@ -119,7 +123,7 @@ impl InstanceRouter<'_> {
     }
 
     /// t3's response, and the tunnel where it switched.
-    fn opened(
+    pub(super) fn opened(
         &self,
         context: &RequestContext<'_>,
         (response, side): Upgraded,
@@ -141,15 +145,16 @@ impl InstanceRouter<'_> {
             }))
         });
         RoutedResponse {
-            response,
             after_switch,
+            ..response.into()
         }
     }
 
     /// The credential by which t3 admitted an upgrade (contract §3, §5), if t3 can be asked about it
-    /// again: not where it was a ticket, or bound by DPoP.
+    /// again: not where it was a ticket, or bound by DPoP, or another dispatcher asks.
     fn credential(&self, head: &Parts) -> Option<SessionCredential> {
-        if Ticket::of(head.uri.query().unwrap_or_default()) == Ticket::Exact {
+        let ticket = Ticket::of(head.uri.query().unwrap_or_default());
+        if ticket == Ticket::Exact || self.instance.inner.is_some() {
             return None;
         }
         let name = self.instance.readiness.cookie_name();
@@ -168,4 +173,10 @@ impl InstanceRouter<'_> {
             false => cookie(cookies::DEFAULT_COOKIE_NAME),
         }
     }
+}
+
+/// 429 for a visitor who has as many tunnels as one may.
+pub(super) fn too_many(context: &RequestContext<'_>) -> ClientResponse {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    refused(status, "too many WebSockets", &context.id)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::inner::InnerDispatcher;
 use crate::assets::StaticAssets;
 use crate::assets::content_store::ContentStore;
 use crate::config::options::{LimitsConfig, PairingConfig, UpstreamConfig};
@@ -25,6 +26,9 @@ use crate::upstream::health::Readiness;
 pub struct Instance {
     /// t3.
     pub upstream: Arc<Upstream>,
+    /// The dispatcher that the upstream is, where one stands before t3: pairing, t3's page and its files are
+    /// that one's, and requests go on to it as they are.
+    pub inner: Option<InnerDispatcher>,
     /// Whether it is there.
     pub readiness: Arc<Readiness>,
     /// What makes sessions on it.
@@ -87,6 +91,8 @@ impl Instance {
             None => Readiness::new(Arc::clone(metrics)),
             Some(_) => Readiness::on_demand(Arc::clone(metrics)),
         });
+        let inner = upstream.inner.as_ref();
+        let inner = inner.map(|inner| InnerDispatcher::new(inner, timing.file_reread));
         let upstream = Arc::new(Upstream::new(
             upstream,
             limits.header_limit,
@@ -114,6 +120,7 @@ impl Instance {
         );
         Self {
             upstream,
+            inner,
             readiness,
             pairing,
             assets,
@@ -124,17 +131,15 @@ impl Instance {
         }
     }
 
-    /// Starts its background tasks: the close of idle connections; probes of t3 while it is not up; the
-    /// warm-up once it is up, pairing before files, as a run of the t3 CLI and compressing take much memory
-    /// each; the check of the dispatcher's own session; that of the sessions of open tunnels; and the watch
-    /// of a t3 that has some.
+    /// Starts its background tasks: the close of idle connections; probes of t3 while it is not up; and the
+    /// watch of a t3 that has open tunnels. Where no other dispatcher does it: the warm-up once t3 is up,
+    /// pairing before files, as a run of the t3 CLI and compressing take much memory each; the check of the
+    /// dispatcher's own session; and that of the sessions of open tunnels.
     pub fn start(self: &Arc<Self>) {
         let instance = Arc::clone(self);
         self.run(async move { instance.upstream.close_idle().await });
         let instance = Arc::clone(self);
         self.run(async move { instance.readiness.watch(&instance.upstream).await });
-        let instance = Arc::clone(self);
-        self.run(async move { instance.warm_up().await });
         let instance = Arc::clone(self);
         self.run(async move {
             let Self {
@@ -147,6 +152,11 @@ impl Instance {
             let pause = shared.limits.session_check;
             upstream_watch::close_with_t3(tunnels, upstream, readiness, pause).await;
         });
+        if self.inner.is_some() {
+            return;
+        }
+        let instance = Arc::clone(self);
+        self.run(async move { instance.warm_up().await });
         let instance = Arc::clone(self);
         self.run(async move {
             let interval = instance.shared.limits.session_check;

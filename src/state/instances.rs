@@ -68,6 +68,11 @@ impl Instances {
         }
     }
 
+    /// May one of them have another dispatcher before it?
+    pub fn may_have_inner(&self) -> bool {
+        matches!(self, Self::Routed(_))
+    }
+
     /// Whether requests can be served: with one t3 its state. With several a table is there, and each person
     /// is told of his own t3.
     pub fn state(&self) -> HealthState {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::config::cli_options::CliConfig;
-use crate::config::options::{PairingConfig, UpstreamConfig};
+use crate::config::options::{InnerConfig, PairingConfig, UpstreamConfig};
 use crate::config::upstream_template::UpstreamTemplate;
 use crate::process::name_lookup::{is_no_such_name, look_up};
 use crate::routes::address::Address;
@@ -152,6 +152,9 @@ impl Routed {
             host: row.host().to_owned(),
             port: row.port(),
             os_user: row.os_user.clone(),
+            inner: (row.via == Via::Dispatcher).then(|| InnerConfig {
+                secret_file: row.secret_file.clone(),
+            }),
             ..self.upstream.clone()
         };
         let pairing = PairingConfig {

@@ -14,7 +14,6 @@ use crate::metrics::upstream::TunnelEnd;
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
-use crate::upstream::descriptor::DESCRIPTOR;
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 use crate::upstream::health_state::Doubt;
@@ -84,7 +83,7 @@ pub async fn close_with_t3(
 /// A connection on which t3 has just answered, if it keeps that one.
 async fn idle_connection(upstream: &Upstream) -> Result<Option<TcpStream>, Failure> {
     upstream
-        .call(ApiCall::get(DESCRIPTOR), RESPONSE_TIMEOUT)
+        .call(ApiCall::get(upstream.health_path()), RESPONSE_TIMEOUT)
         .await?;
     // The latest one.
     Ok(upstream.idle(Instant::now()))

@@ -21,8 +21,8 @@ use crate::upstream::probe::Advertised;
 const DOUBT_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The error of a dispatcher that is its own upstream.
-const ITSELF: &str = "T3_UPSTREAM_HOST and T3_UPSTREAM_PORT lead to this dispatcher itself, by its own address or \
-    through a proxy: set them to where `t3 serve` listens";
+const ITSELF: &str = "T3_UPSTREAM_HOST and T3_UPSTREAM_PORT, or where a person is routed to, lead to this \
+    dispatcher itself, by its own address or through a proxy: set them to where `t3 serve` listens";
 
 /// Knows whether t3 is up.
 #[derive(Debug)]
@@ -214,10 +214,11 @@ impl Readiness {
     pub(super) fn came_up(&self, advertised: Advertised, was_silent: bool) {
         self.status.send_modify(|status| {
             let is_another = status.came_up(advertised, was_silent);
-            if (self.report(status) || is_another)
-                && let Some(found) = &status.descriptor
-            {
-                found.announce(&status.cookie_name, &self.metrics);
+            if self.report(status) || is_another {
+                match &status.descriptor {
+                    Some(found) => found.announce(&status.cookie_name, &self.metrics),
+                    None => info!("the dispatcher behind this one is up"),
+                }
             }
         });
     }

@@ -14,7 +14,7 @@ pub struct Status {
     pub state: HealthState,
     /// The name of its session cookie, as it advertises it (contract §3).
     pub cookie_name: Arc<str>,
-    /// What it says of itself; nothing before it has first been up.
+    /// What it says of itself; nothing before it has first been up, and of a dispatcher.
     pub descriptor: Option<Arc<Descriptor>>,
     /// How often it has come up, and may be another one.
     pub incarnation: u64,
@@ -65,14 +65,15 @@ impl Status {
     pub(super) fn came_up(&mut self, advertised: Advertised, was_silent: bool) -> bool {
         let has_lost = was_silent || self.state.is_away();
         let found = advertised.descriptor;
-        let is_another = self.descriptor.as_deref() != Some(&found);
-        let may_be_another = has_lost || is_another || self.doubt == Some(Doubt::Lost);
+        let is_another = found.is_some() && self.descriptor.as_deref() != found.as_ref();
+        let is_first = self.incarnation == 0;
+        let may_be_another = has_lost || is_another || is_first || self.doubt == Some(Doubt::Lost);
         self.silences += u64::from(was_silent);
         self.restarts += u64::from(has_lost);
         self.incarnation += u64::from(may_be_another);
         self.state = HealthState::Up;
         self.doubt = None;
-        self.descriptor = Some(Arc::new(found));
+        self.descriptor = found.map(Arc::new);
         if let Some(name) = advertised.cookie_name {
             self.cookie_name = name;
         }
@@ -108,7 +109,7 @@ impl Status {
 
     /// Is there evidence that the t3 which was up has gone, or was none up yet?
     pub(super) fn is_suspect(&self) -> bool {
-        self.descriptor.is_none() || self.doubt.is_some_and(Doubt::is_evidence)
+        self.incarnation == 0 || self.doubt.is_some_and(Doubt::is_evidence)
     }
 }
 
@@ -118,7 +119,7 @@ mod tests {
 
     fn advertised(descriptor: &str) -> Advertised {
         Advertised {
-            descriptor: Descriptor::read(descriptor.as_bytes()),
+            descriptor: Some(Descriptor::read(descriptor.as_bytes())),
             cookie_name: None,
         }
     }

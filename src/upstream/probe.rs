@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::http_rules::cookies;
+use crate::limited;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::descriptor::{DESCRIPTOR, Descriptor};
@@ -26,10 +28,15 @@ pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// its own upstream, by whatever name and through whatever proxy.
 pub const PROBED_BY: HeaderName = HeaderName::from_static("x-t3-dispatcher-probe");
 
+/// Where a dispatcher says that it serves, whatever its t3 does: by 200 and [`SERVES`].
+pub const HEALTH: &str = "/healthz";
+const SERVES: &[u8] = b"ok";
+
 /// What a probe has learned.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Advertised {
-    pub(super) descriptor: Descriptor,
+    /// What t3 says of itself; nothing of a dispatcher.
+    pub(super) descriptor: Option<Descriptor>,
     /// The name of the session cookie, where t3 says one.
     pub(super) cookie_name: Option<Arc<str>>,
 }
@@ -47,7 +54,7 @@ pub(super) enum Unanswered {
 
 /// Is a request for `path` with `headers` a probe that the process called `id` has sent?
 pub fn is_probe_of(id: &HeaderValue, path: &str, headers: &HeaderMap) -> bool {
-    path == DESCRIPTOR && headers.get(&PROBED_BY) == Some(id)
+    matches!(path, DESCRIPTOR | HEALTH) && headers.get(&PROBED_BY) == Some(id)
 }
 
 /// A number that no other process has. It need not be secret.
@@ -69,13 +76,15 @@ pub(super) async fn probe(
         _ => return away(HealthState::Down),
     };
     is_accepted.store(true, Ordering::Relaxed);
-    let call = ApiCall::get(DESCRIPTOR).with(PROBED_BY, Some(upstream.id().clone()));
+    let path = upstream.health_path();
+    let call = ApiCall::get(path).with(PROBED_BY, Some(upstream.id().clone()));
     let descriptor = match upstream.call_on(connection, call, limit).await {
         Ok(answer) if is_from_itself(answer.headers(), upstream.id()) => {
             return away(HealthState::Itself);
         }
         // A start that has failed (contract §7), or a proxy before a t3 that is not there.
         Ok(answer) if answer.status().is_server_error() => return away(HealthState::Starting),
+        Ok(answer) if path == HEALTH => return serves(&answer, upstream),
         Ok(answer) if answer.status() == StatusCode::OK => Descriptor::read(answer.body()),
         Ok(_) => Descriptor::of(&Value::Null),
         Err(Failure::ResponseTimeout) => return Err(Unanswered::Silent),
@@ -88,9 +97,18 @@ pub(super) async fn probe(
         cookies::is_cookie_name(name).then(|| name.into())
     });
     Ok(Advertised {
-        descriptor,
+        descriptor: Some(descriptor),
         cookie_name,
     })
+}
+
+/// Is it a dispatcher that has given `answer`? Nothing else is told who somebody is, nor the secret.
+fn serves(answer: &Response<Bytes>, upstream: &Upstream) -> Result<Advertised, Unanswered> {
+    if answer.status() == StatusCode::OK && answer.body() == SERVES {
+        return Ok(Advertised::default());
+    }
+    limited!(ERROR, "what listens there is no dispatcher: nothing is sent to it"; %upstream);
+    Err(Unanswered::Away(HealthState::Starting))
 }
 
 /// Has this process responded to its own probe?

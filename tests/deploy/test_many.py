@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 
 from rendering import ROOT, at, objects
-from test_beyond import CONFINED, run, scripts, seconds
+from test_beyond import CONFINED, seconds
 from test_tools import CUSTOM, KUBERNETES, judge, kubernetes
 
 PEOPLE = ["alice", "bob-2"]
@@ -139,10 +139,6 @@ def test_a_person_s_pod_lets_in_that_person_alone(many, name):
     field = variable["valueFrom"]["fieldRef"]["fieldPath"]
     assert field == "metadata.labels['person']" and labels(many, f"t3-{name}")["person"] == name
     assert env(many, f"t3-{name}", "DISPATCHER_GATE") == env(many, "front", "DISPATCHER_GATE")
-
-
-def test_to_apply_a_person_again_wakes_nobody(many):
-    assert all("replicas" not in many[f"Deployment/t3-{name}"]["spec"] for name in PEOPLE)
 
 
 def test_a_person_s_pod_is_the_base_s(many):
@@ -298,25 +294,6 @@ def test_what_is_printed_applies_it(k8s, tmp_path):
     assert "Service/t3-carol" in objects(copy / "people/carol")
     # Nothing of the secret is printed.
     assert (copy / "people/carol/secret").read_text().strip() not in said
-
-
-def test_the_page_s_commands_add_and_remove_people(tmp_path):
-    copy = tmp_path / "k8s"
-    shutil.copytree(ROOT / "k8s", copy, ignore=shutil.ignore_patterns("secret", "people"))
-    blocks = [block for block in scripts((ROOT / "docs/many.md").read_text()) if "kubectl" in block]
-    (adds,) = [block for block in blocks if "add-person alice" in block]
-    (removes,) = [block for block in blocks if "delete" in block]
-    run(adds, tmp_path)
-    assert set(objects(copy / "people")["Secret/upstream"]["data"]) == {"t3-alice"}
-    assert "Deployment/front" in objects(copy / "overlays/many") and "Deployment/t3-alice" in objects(copy / "people/alice")
-    assert re.findall(r"-k (\S+)", adds) == [f"k8s/{one}" for one in ("overlays/many", "people", "people/alice")]
-    for name in ("bob", "bob-2", "t3-bob"):
-        assert add(copy, name)[0] == 0
-    run(removes, tmp_path)
-    # What was rendered is remembered by its path.
-    copy = copy.rename(tmp_path / "later")
-    assert set(objects(copy / "people")["Secret/upstream"]["data"]) == {"t3-alice", "t3-bob-2", "t3-t3-bob"}
-    assert not (copy / "people/bob").exists()
 
 
 @pytest.mark.parametrize("name", ["007", "1e5", "null", "y", "a", "0x10", "x" * 60])
