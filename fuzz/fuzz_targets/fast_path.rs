@@ -2,16 +2,20 @@
 
 #![no_main]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::Parser;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::access::AccessPolicy;
+use t3_dispatcher::access::inner::InnerDispatcher;
 use t3_dispatcher::access::visitor::Standing;
 use t3_dispatcher::config::Config;
+use t3_dispatcher::config::options::InnerConfig;
 use t3_dispatcher::fast_path::request::rewrite;
 use t3_dispatcher::fast_path::request_writer::{Files, Rules};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
@@ -64,6 +68,10 @@ static POLICIES: LazyLock<[AccessPolicy; 4]> = LazyLock::new(|| {
     ]
 });
 
+/// A dispatcher behind this one.
+static INNER: LazyLock<InnerDispatcher> =
+    LazyLock::new(|| InnerDispatcher::new(&InnerConfig::default(), Duration::ZERO));
+
 static IDS: LazyLock<RequestIds> = LazyLock::new(RequestIds::default);
 
 type Lines = BTreeMap<String, Vec<Vec<u8>>>;
@@ -103,12 +111,22 @@ fn of_map(headers: &HeaderMap) -> Lines {
 }
 
 fuzz_target!(|data: &[u8]| {
-    for policy in &*POLICIES {
+    for (policy, inner) in POLICIES
+        .iter()
+        .flat_map(|policy| [(policy, None), (policy, Some(&*INNER))])
+    {
         let mut onward = Vec::new();
         let rules = Rules::new(policy, &IDS, PEER, Files::Eligible);
-        let settled = &|&(): &(), _: &mut dyn Iterator<Item = &[u8]>, _: Option<&str>| true;
-        let rewritten = rewrite(data, &rules, |_| Some(()), |()| None, settled, &mut onward);
-        let Some((plain, ())) = rewritten else {
+        let locate = |_: Option<&str>| Some(inner);
+        let rewritten = rewrite(
+            data,
+            &rules,
+            locate,
+            |inner| *inner,
+            &|_, _, _| true,
+            &mut onward,
+        );
+        let Some((plain, _)) = rewritten else {
             continue;
         };
         let mut other = parsed(&data[..plain.length]);
@@ -128,7 +146,16 @@ fuzz_target!(|data: &[u8]| {
         let is_behind_sso = policy.is_behind_single_sign_on();
         let facts = RequestFacts::of(route.kind(), &head, &visitor, true, is_behind_sso);
         let mut other = Request::from_parts(head, body);
+        if let Some(inner) = inner {
+            let identity = visitor.browser.identity.as_deref().expect("somebody");
+            let groups = visitor.groups.as_deref().map(Cow::Borrowed);
+            let passed_on = policy.passed_on(inner, identity, groups).expect("told");
+            passed_on
+                .set(other.headers_mut())
+                .expect("no secret is needed");
+        }
         match admission(&facts) {
+            _ if inner.is_some() => {}
             Admission::AsItIs => {}
             Admission::WithoutSession => {
                 let name = cookies::DEFAULT_COOKIE_NAME;

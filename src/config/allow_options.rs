@@ -38,7 +38,7 @@ pub struct AllowConfig {
         env = "DISPATCHER_GROUPS_HEADER",
         hide_short_help = true,
         value_name = "NAME",
-        requires = "allowed_groups"
+        requires = "identity_source"
     )]
     pub groups_header: Option<HeaderName>,
 

@@ -8,6 +8,7 @@ pub mod gate_options;
 pub mod jwt_options;
 pub mod options;
 pub mod parse;
+pub mod path_template;
 pub mod placeholders;
 pub mod routes_options;
 pub mod signed_config;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use crate::config::options::PairingConfig;
+use crate::config::path_template::PathTemplate;
 use crate::config::placeholders::Placeholder;
 use crate::config::upstream_template::UpstreamTemplate;
 
@@ -34,15 +35,17 @@ pub struct RoutesConfig {
     pub upstream_template: Option<UpstreamTemplate>,
 
     /// File with the secret that proves this dispatcher to those which it has for upstreams: those of
-    /// `"via": "dispatcher"`, or all of a template.
+    /// `"via": "dispatcher"`, or all of a template, where `{user}` in it makes it one a person. Of two
+    /// secrets, one a line, the first is sent; the file is read again when it changes.
     #[arg(
         long,
         env = "DISPATCHER_UPSTREAM_SECRET_FILE",
         hide_short_help = true,
         value_name = "PATH",
-        requires = "routes_source"
+        requires = "routes_source",
+        value_parser = PathTemplate::parse
     )]
-    pub upstream_secret_file: Option<PathBuf>,
+    pub upstream_secret_file: Option<PathTemplate>,
 }
 
 impl RoutesConfig {
@@ -53,6 +56,13 @@ impl RoutesConfig {
 
     /// What contradicts itself in these options and those of `pairing`.
     pub(super) fn contradiction(&self, pairing: &PairingConfig) -> Option<&'static str> {
+        let secret = self.upstream_secret_file.as_ref();
+        if self.routes.is_some() && secret.is_some_and(PathTemplate::has_user) {
+            return Some(
+                "{user} of DISPATCHER_UPSTREAM_SECRET_FILE needs DISPATCHER_UPSTREAM_TEMPLATE: a row of \
+                 DISPATCHER_ROUTES names its own `secret_file`",
+            );
+        }
         let command = pairing.mint_command()?;
         if command.contains(Placeholder::OsUser) && self.routes.is_none() {
             return Some("{os_user} of DISPATCHER_MINT_COMMAND is a row's of DISPATCHER_ROUTES");
@@ -125,7 +135,13 @@ mod tests {
         assert!(parse(&[&TABLE[..2], &secret].concat()).is_err());
         for source in [&TABLE[..], &TEMPLATE[..]] {
             let config = parse(&[source, &secret].concat()).expect("a secret for somebody");
-            assert_eq!(config.routes.upstream_secret_file, Some("/secret".into()));
+            let file = config.routes.upstream_secret_file.expect("a file");
+            assert_eq!(file.fill("ada"), std::path::PathBuf::from("/secret"));
+        }
+        let a_person = ["--upstream-secret-file", "/secret/{user}"];
+        for (source, is_contradicted) in [(&TABLE[..], true), (&TEMPLATE[..], false)] {
+            let found = contradiction(&[source, &a_person].concat());
+            assert_eq!(found.is_some(), is_contradicted, "{source:?}");
         }
         let wrong = [
             "--gate",

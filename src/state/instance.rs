@@ -8,14 +8,15 @@ use tokio_util::sync::CancellationToken;
 use crate::access::inner::InnerDispatcher;
 use crate::assets::StaticAssets;
 use crate::assets::content_store::ContentStore;
-use crate::config::options::{LimitsConfig, PairingConfig, UpstreamConfig};
+use crate::config::options::{InnerConfig, LimitsConfig, PairingConfig, UpstreamConfig};
+use crate::config::path_template::PathTemplate;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
 use crate::pairing::Pairing;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
-use crate::routes::row::Row;
+use crate::routes::row::{Row, Via};
 use crate::tunnel::registry::Tunnels;
 use crate::tunnel::upstream_watch;
 use crate::upstream::Upstream;
@@ -60,6 +61,8 @@ pub struct SharedParts {
     pub is_behind_single_sign_on: bool,
     /// The port that this dispatcher listens on.
     pub port: u16,
+    /// The file with the secret by which dispatchers behind this one know it, where a row names none.
+    pub upstream_secret_file: Option<PathTemplate>,
     /// What this process is called by its own probes.
     pub process_id: HeaderValue,
     /// What clients may have held for them.
@@ -68,6 +71,17 @@ pub struct SharedParts {
     pub metrics: Arc<Metrics>,
     /// Every task, and whether the process will end.
     pub tasks: Tasks,
+}
+
+impl SharedParts {
+    /// The dispatcher that listens where `row` says, if it is one, with the secret for the row, or for the
+    /// person of `identity`.
+    pub(super) fn inner_of(&self, row: &Row, identity: &str) -> Option<InnerConfig> {
+        let common = || Some(self.upstream_secret_file.as_ref()?.fill(identity));
+        (row.via == Via::Dispatcher).then(|| InnerConfig {
+            secret_file: row.secret_file.clone().or_else(common),
+        })
+    }
 }
 
 impl Instance {
@@ -220,6 +234,7 @@ pub(super) fn shared_parts() -> Arc<SharedParts> {
         waiting_status: StatusCode::OK,
         is_behind_single_sign_on: true,
         port: 8080,
+        upstream_secret_file: None,
         process_id: HeaderValue::from_static("1"),
         memory: Arc::default(),
         metrics: Arc::default(),

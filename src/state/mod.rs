@@ -94,6 +94,7 @@ impl Services {
             waiting_status: access.waiting_status(),
             is_behind_single_sign_on: access.is_behind_single_sign_on(),
             port: config.listen.port,
+            upstream_secret_file: config.routes.upstream_secret_file,
             process_id: process_id.clone(),
             memory: Arc::clone(&memory),
             metrics: Arc::clone(&metrics),

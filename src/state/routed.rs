@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::config::cli_options::CliConfig;
-use crate::config::options::{InnerConfig, PairingConfig, UpstreamConfig};
+use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::upstream_template::UpstreamTemplate;
 use crate::process::name_lookup::{is_no_such_name, look_up};
 use crate::routes::address::Address;
@@ -147,14 +147,13 @@ impl Routed {
         }
     }
 
-    fn make(&self, row: &Arc<Row>) -> Arc<Instance> {
+    /// The one of `row`, for the first time for the person of `identity`.
+    fn make(&self, row: &Arc<Row>, identity: &str) -> Arc<Instance> {
         let upstream = UpstreamConfig {
             host: row.host().to_owned(),
             port: row.port(),
             os_user: row.os_user.clone(),
-            inner: (row.via == Via::Dispatcher).then(|| InnerConfig {
-                secret_file: row.secret_file.clone(),
-            }),
+            inner: self.shared.inner_of(row, identity),
             ..self.upstream.clone()
         };
         let pairing = PairingConfig {
@@ -176,7 +175,7 @@ impl Held {
         let instance = match held.filter(|held| held.is_of(&row)) {
             Some(instance) => Arc::clone(instance),
             None => {
-                let instance = routed.make(&row);
+                let instance = routed.make(&row, identity);
                 let replaced = self.at.insert(row.address().clone(), Arc::clone(&instance));
                 if let Some(replaced) = replaced {
                     replaced.end();

@@ -35,12 +35,10 @@ use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::upstream::connect::ExpectedUser;
 use crate::upstream::connection::{Inform, NoResponse, UpstreamConnection};
-use crate::upstream::descriptor::DESCRIPTOR;
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 use crate::upstream::health_state::HealthState;
 use crate::upstream::pool::{Pool, Sign};
-use crate::upstream::probe::HEALTH;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
@@ -173,14 +171,6 @@ impl Upstream {
     /// What this process is called by its own probes.
     pub fn id(&self) -> &HeaderValue {
         &self.id
-    }
-
-    /// Where it is asked whether it is there.
-    pub fn health_path(&self) -> &'static str {
-        match self.config.inner {
-            None => DESCRIPTOR,
-            Some(_) => HEALTH,
-        }
     }
 
     /// The port that t3 listens on.

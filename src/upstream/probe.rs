@@ -52,6 +52,16 @@ pub(super) enum Unanswered {
     Unasked,
 }
 
+impl Upstream {
+    /// Where it is asked whether it is there.
+    pub fn health_path(&self) -> &'static str {
+        match self.config.inner {
+            None => DESCRIPTOR,
+            Some(_) => HEALTH,
+        }
+    }
+}
+
 /// Is a request for `path` with `headers` a probe that the process called `id` has sent?
 pub fn is_probe_of(id: &HeaderValue, path: &str, headers: &HeaderMap) -> bool {
     matches!(path, DESCRIPTOR | HEALTH) && headers.get(&PROBED_BY) == Some(id)

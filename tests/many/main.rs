@@ -6,3 +6,4 @@ mod common;
 mod isolation;
 mod table;
 mod town;
+mod via;
