@@ -136,14 +136,12 @@ impl Maker<'_> {
         self.registered(valid(IntGauge::with_opts(options))).set(1);
     }
 
-    /// A gauge that is 1, with t3's version and protocol as its labels: the only one whose labels are not
-    /// known beforehand. Until t3 is first up it is 0.
+    /// A gauge with t3's version and protocol as its labels: the only one whose labels are not known
+    /// beforehand.
     pub(super) fn upstream_info(&self) -> IntGaugeVec {
-        let help = "t3's version and orchestration protocol, as its descriptor says them";
+        let help = "How many t3s say in their descriptor that they have a version and an orchestration protocol";
         let options = options("upstream_info", help);
-        let family = self.registered(valid(IntGaugeVec::new(options, &["version", "protocol"])));
-        family.with_label_values(&["unknown", "unknown"]).set(0);
-        family
+        self.registered(valid(IntGaugeVec::new(options, &["version", "protocol"])))
     }
 
     /// Registers `metric` for the scrape.

@@ -9,6 +9,7 @@ pub mod process;
 pub mod requests;
 pub mod routes;
 pub mod upstream;
+mod upstream_info;
 
 use prometheus::{Registry, TextEncoder};
 
@@ -65,7 +66,9 @@ mod tests {
     use super::*;
     use crate::metrics::pairing::{CliCommand, CliOutcome};
     use crate::metrics::requests::{Answered, Class, Kind, RequestWay, Stream};
+    use crate::metrics::upstream::{UpstreamState, UpstreamTally};
     use std::collections::BTreeSet;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::{Duration, Instant};
 
@@ -83,24 +86,81 @@ mod tests {
             "t3_dispatcher_cli_runs_total{command=\"session_issue\",outcome=\"unusable\"} 0",
             "t3_dispatcher_requests_total{class=\"5xx\",kind=\"invalid\"} 0",
             "t3_dispatcher_upstream_state{state=\"up\"} 0",
+            "t3_dispatcher_instances 0",
             "t3_dispatcher_upstream_info{protocol=\"unknown\",version=\"unknown\"} 0",
         ] {
             assert!(text.lines().any(|line| line == series), "{series}\n{text}");
         }
     }
 
-    #[test]
-    fn t3_s_version_and_protocol_are_one_series_at_a_time() {
-        let metrics = Metrics::default();
-        metrics.upstream_describes("0.0.42", "1");
-        metrics.upstream_describes("0.0.46", "2");
+    /// The series of `family`, without the prefix of all, sorted.
+    fn series(metrics: &Metrics, family: &str) -> Vec<String> {
         let text = metrics.text().expect("text");
-        let lines = text.lines();
-        let series: Vec<_> = lines
-            .filter(|line| line.starts_with("t3_dispatcher_upstream_info"))
+        let names = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("t3_dispatcher_"));
+        let mut series: Vec<_> = names
+            .filter(|line| line.starts_with(family))
+            .map(str::to_owned)
             .collect();
-        let expected = "t3_dispatcher_upstream_info{protocol=\"2\",version=\"0.0.46\"} 1";
-        assert_eq!(series, [expected]);
+        series.sort();
+        series
+    }
+
+    #[test]
+    fn of_one_t3_version_and_protocol_are_one_series_at_a_time() {
+        let metrics = Arc::<Metrics>::default();
+        let mut t3 = UpstreamTally::new(Arc::clone(&metrics));
+        t3.describes("0.0.42", "1");
+        t3.describes("0.0.46", "2");
+        let expected = ["upstream_info{protocol=\"2\",version=\"0.0.46\"} 1"];
+        assert_eq!(series(&metrics, "upstream_info"), expected);
+        drop(t3);
+        let none = ["upstream_info{protocol=\"unknown\",version=\"unknown\"} 0"];
+        assert_eq!(series(&metrics, "upstream_info"), none);
+    }
+
+    #[test]
+    fn t3s_are_counted_by_state_and_version_until_they_end() {
+        let metrics = Arc::<Metrics>::default();
+        let mut t3s: Vec<_> = (0..40)
+            .map(|_| UpstreamTally::new(Arc::clone(&metrics)))
+            .collect();
+        for (number, t3) in t3s.iter_mut().enumerate() {
+            t3.is(UpstreamState::Down);
+            if number >= 3 {
+                t3.is(UpstreamState::Up);
+                t3.describes(&format!("0.0.{number}"), "2");
+            }
+        }
+        let counted = |up: usize, down: usize| {
+            assert_eq!(
+                series(&metrics, "upstream_state{"),
+                [
+                    "upstream_state{state=\"busy\"} 0".to_owned(),
+                    format!("upstream_state{{state=\"down\"}} {down}"),
+                    "upstream_state{state=\"starting\"} 0".to_owned(),
+                    format!("upstream_state{{state=\"up\"}} {up}"),
+                ]
+            );
+            assert_eq!(
+                series(&metrics, "instances"),
+                [format!("instances {}", up + down)]
+            );
+        };
+        counted(37, 3);
+        let versions = series(&metrics, "upstream_info");
+        assert_eq!(versions.len(), 33, "{versions:?}");
+        let rest = "upstream_info{protocol=\"2\",version=\"other\"} 5".to_owned();
+        assert!(versions.contains(&rest), "{versions:?}");
+        t3s.truncate(4);
+        counted(1, 3);
+        let left = ["upstream_info{protocol=\"2\",version=\"0.0.3\"} 1"];
+        assert_eq!(series(&metrics, "upstream_info"), left);
+        drop(t3s);
+        counted(0, 0);
+        let into = series(&metrics, "upstream_state_changes_total{state=\"up\"}");
+        assert_eq!(into, ["upstream_state_changes_total{state=\"up\"} 37"]);
     }
 
     #[test]

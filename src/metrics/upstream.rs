@@ -1,11 +1,13 @@
 //! The metrics of t3's state and of the tunnels to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{IntCounter, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntGauge};
 
 use crate::metrics::Metrics;
-use crate::metrics::labels::{Counters, Gauges, Histograms, Labels, Maker, label};
+use crate::metrics::labels::{Counters, Gauges, Histograms, Maker, label};
+use crate::metrics::upstream_info::{Description, UpstreamInfo};
 
 /// From a tab that was closed at once to a tab that was open for a day.
 const TUNNEL_SECONDS: [f64; 9] = [
@@ -56,12 +58,22 @@ label!(
     }
 );
 
+/// One t3 in the gauges that count all: its state, and what it says of itself. It is taken off them when this
+/// is dropped.
+#[derive(Debug)]
+pub struct UpstreamTally {
+    metrics: Arc<Metrics>,
+    state: Option<UpstreamState>,
+    description: Option<Description>,
+}
+
 /// The metrics of t3 and of tunnels.
 #[derive(Debug)]
 pub(super) struct UpstreamMetrics {
+    instances: IntGauge,
     state: Gauges<UpstreamState>,
     state_changes: Counters<UpstreamState>,
-    info: IntGaugeVec,
+    info: UpstreamInfo,
     open_tunnels: IntGauge,
     opened_tunnels: IntCounter,
     refused_upgrades: Counters<UpgradeRefusal>,
@@ -71,15 +83,16 @@ pub(super) struct UpstreamMetrics {
 impl UpstreamMetrics {
     pub(super) fn new(make: &Maker<'_>) -> Self {
         Self {
+            instances: make.gauge("instances", "The t3s that this process knows"),
             state: make.gauges(
                 "upstream_state",
-                "t3's state: 1 for that state, 0 for the others, all 0 before the first probe",
+                "How many t3s are in a state; one of which no probe has ended yet is in none",
             ),
             state_changes: make.counters(
                 "upstream_state_changes_total",
                 "Times that t3 came into a state",
             ),
-            info: make.upstream_info(),
+            info: UpstreamInfo::new(make),
             open_tunnels: make.gauge("open_tunnels", "WebSockets to t3 that are open"),
             opened_tunnels: make
                 .counter("tunnels_opened_total", "WebSockets to t3 that were opened"),
@@ -96,24 +109,49 @@ impl UpstreamMetrics {
     }
 }
 
-impl Metrics {
-    /// t3 came into another state.
-    pub fn upstream_is(&self, state: UpstreamState) {
-        for other in UpstreamState::all() {
-            let value = i64::from(other == state);
-            self.upstream.state.of(other).set(value);
+impl UpstreamTally {
+    /// One more t3, of which nothing is known yet.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.upstream.instances.inc();
+        Self {
+            metrics,
+            state: None,
+            description: None,
         }
-        self.upstream.state_changes.of(state).inc();
     }
 
-    /// t3 is up and says that it has this `version` and speaks this `protocol`: plain text of bounded
-    /// length. There is one series at a time.
-    pub fn upstream_describes(&self, version: &str, protocol: &str) {
-        self.upstream.info.reset();
-        let series = self.upstream.info.with_label_values(&[version, protocol]);
-        series.set(1);
+    /// It came into another state.
+    pub fn is(&mut self, state: UpstreamState) {
+        let upstream = &self.metrics.upstream;
+        if let Some(before) = self.state.replace(state) {
+            upstream.state.of(before).dec();
+        }
+        upstream.state.of(state).inc();
+        upstream.state_changes.of(state).inc();
     }
 
+    /// It is up and says that it has this `version` and speaks this `protocol`: plain text of bounded
+    /// length.
+    pub fn describes(&mut self, version: &str, protocol: &str) {
+        let (info, before) = (&self.metrics.upstream.info, self.description.take());
+        self.description = Some(info.replace(before, version, protocol));
+    }
+}
+
+impl Drop for UpstreamTally {
+    fn drop(&mut self) {
+        let upstream = &self.metrics.upstream;
+        upstream.instances.dec();
+        if let Some(state) = self.state {
+            upstream.state.of(state).dec();
+        }
+        if let Some(description) = self.description.take() {
+            upstream.info.remove(description);
+        }
+    }
+}
+
+impl Metrics {
     /// A tunnel was opened.
     pub fn tunnel_opened(&self) {
         self.upstream.open_tunnels.inc();

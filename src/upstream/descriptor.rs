@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::upstream::UpstreamTally;
 
 /// Where t3 describes itself, to everybody (contract §6).
 pub const DESCRIPTOR: &str = "/.well-known/t3/environment";
@@ -58,10 +58,10 @@ impl Descriptor {
     }
 
     /// Tells which t3 is up, with its session cookie's name.
-    pub(super) fn announce(&self, cookie: &str, metrics: &Metrics) {
+    pub(super) fn announce(&self, cookie: &str, tally: &mut UpstreamTally) {
         let Self { version, protocol } = self;
         info!(cookie, version, %protocol, "t3 is up");
-        metrics.upstream_describes(version, &protocol.to_string());
+        tally.describes(version, &protocol.to_string());
         if !protocol.is_known() {
             warn!(%protocol, version, "{UNKNOWN_PROTOCOL}");
         }

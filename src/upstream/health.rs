@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 
 use crate::metrics::Metrics;
-use crate::metrics::upstream::UpstreamState;
+use crate::metrics::upstream::{UpstreamState, UpstreamTally};
 use crate::upstream::demand::Demand;
 use crate::upstream::descriptor::Protocol;
 use crate::upstream::error::Failure;
@@ -28,17 +29,18 @@ const ITSELF: &str = "T3_UPSTREAM_HOST and T3_UPSTREAM_PORT, or where a person i
 #[derive(Debug)]
 pub struct Readiness {
     status: watch::Sender<Status>,
-    metrics: Arc<Metrics>,
+    /// How it is counted. Locked only while a change is noted.
+    tally: Mutex<UpstreamTally>,
     /// With many t3s.
     demand: Option<Demand>,
 }
 
 impl Readiness {
-    /// Knows nothing yet; counts changes in `metrics`.
+    /// Knows nothing yet; is counted in `metrics` until it is dropped.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             status: watch::Sender::new(Status::default()),
-            metrics,
+            tally: Mutex::new(UpstreamTally::new(metrics)),
             demand: None,
         }
     }
@@ -216,7 +218,7 @@ impl Readiness {
             let is_another = status.came_up(advertised, was_silent);
             if self.report(status) || is_another {
                 match &status.descriptor {
-                    Some(found) => found.announce(&status.cookie_name, &self.metrics),
+                    Some(found) => found.announce(&status.cookie_name, &mut self.tally.lock()),
                     None => info!("the dispatcher behind this one is up"),
                 }
             }
@@ -258,7 +260,7 @@ impl Readiness {
         let is_change = status.reported != Some(status.state);
         if is_change {
             status.reported = Some(status.state);
-            self.metrics.upstream_is(match status.state {
+            self.tally.lock().is(match status.state {
                 HealthState::Down | HealthState::Itself => UpstreamState::Down,
                 HealthState::Starting => UpstreamState::Starting,
                 HealthState::Busy => UpstreamState::Busy,
