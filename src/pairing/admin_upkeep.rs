@@ -1,16 +1,55 @@
-//! The upkeep of the admin session: it is there before a person needs it, and none is left behind.
+//! The upkeep of the admin session and of what issues it: it is there before a person needs it, and none is
+//! left behind.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::info;
 
+use crate::pairing::Pairing;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::issued_session::IssuedSession;
 use crate::upstream::health::Readiness;
 
 /// How long the sessions of earlier starts may take to revoke.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Pairing {
+    /// Tells which t3 CLI is to run, if one is.
+    pub async fn tell_cli(&self) {
+        if self.may_run_cli() {
+            self.mint.cli().log_place().await;
+        }
+    }
+
+    /// Tells the version of the t3 CLI, for which it is run: to be called after [`Self::warm_up`].
+    pub async fn tell_cli_version(&self) {
+        if self.may_run_cli() {
+            self.mint.cli().log_version().await;
+        }
+    }
+
+    fn may_run_cli(&self) -> bool {
+        self.admin_api.session().issued().is_some()
+    }
+
+    /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
+    pub async fn warm_up(&self) {
+        if self.mint.uses_api() {
+            self.admin_api.ensure_session().await;
+        }
+    }
+
+    /// Keeps the admin session, for ever: t3 is asked for it each time that it comes up after the one
+    /// that was counted as `seen`. Those of earlier starts of this dispatcher are revoked.
+    pub async fn keep_admin_session(&self, seen: u64) {
+        tokio::join!(Box::pin(self.admin_api.revoke_earlier()), async {
+            if self.mint.uses_api() {
+                self.admin_api.keep_session(&self.readiness, seen).await;
+            }
+        });
+    }
+}
 
 impl AdminApi {
     /// Gets the admin session if there is none, and another one if t3 says that it is dead: after t3
