@@ -34,6 +34,7 @@ use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::deadlines::Deadlines;
 use crate::tunnel::Side;
+use crate::upstream::usage::InUse;
 
 /// How long a client may take for the response by which its connection ends.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
@@ -134,7 +135,12 @@ async fn answer(
     let is_relayed = !matches!(routed.response.body(), ResponseBody::Own(_));
     client.held.is_relayed(is_relayed);
     *after.lock() = routed.after_switch;
-    routed.response.map(|body| TimedBody { body, client })
+    let _in_use = routed.in_use;
+    routed.response.map(|body| TimedBody {
+        body,
+        client,
+        _in_use,
+    })
 }
 
 /// Why hyper has nothing more to do.
@@ -186,6 +192,7 @@ where
 struct TimedBody {
     body: ResponseBody,
     client: Arc<Client>,
+    _in_use: Option<InUse>,
 }
 
 impl Body for TimedBody {

@@ -17,6 +17,7 @@ use crate::state::places::Place;
 use crate::tunnel::registry::{Ending, TunnelRegistration};
 use crate::tunnel::{Side, Tunnel};
 use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::usage::InUse;
 
 /// What the kernel may hold, at both sides, of a tunnel of which one takes nothing.
 const STALLED_BYTES: usize = 384 * 1024;
@@ -30,6 +31,7 @@ pub(super) struct TunnelTask {
     request_id: Box<str>,
     services: Arc<Services>,
     instance: Arc<Instance>,
+    _in_use: InUse,
     /// What is held for it while a side takes nothing.
     stalled: Option<MemoryShare>,
     /// The connection's place among all connections, released with the rest.
@@ -53,6 +55,7 @@ impl TunnelTask {
             request_id: opened.request_id.to_string().into(),
             services,
             instance: opened.instance,
+            _in_use: opened.in_use,
             stalled: None,
             _place: place,
         }

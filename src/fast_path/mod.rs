@@ -100,6 +100,7 @@ pub async fn serve(
             return FastPathEnd::Ineligible;
         };
         log(request, &connection.unread, ids);
+        let _in_use = instance.usage.begin();
         let exchange = Exchange::new(connection, upstream, client, services, instance, arrived);
         match exchange.run(*request, to_upstream).await {
             ExchangeEnd::Unanswered => {

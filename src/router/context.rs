@@ -17,6 +17,7 @@ use crate::state::instance::Instance;
 use crate::tunnel::Side;
 use crate::tunnel::registry::TunnelRegistration;
 use crate::upstream::request_body::Outbound;
+use crate::upstream::usage::InUse;
 
 /// A request without its body, and what is known about it.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct RoutedResponse {
     pub after_switch: Option<AfterSwitch>,
     /// Is it that of a dispatcher behind this one? Then it is as a browser is to have it.
     pub is_of_inner: bool,
+    /// The use of t3 that lasts as long as the response.
+    pub in_use: Option<InUse>,
 }
 
 /// What follows a 101.
@@ -67,6 +70,8 @@ pub struct OpenTunnel {
     pub registration: TunnelRegistration,
     /// The t3 that it leads to.
     pub instance: Arc<Instance>,
+    /// The use of it.
+    pub in_use: InUse,
 }
 
 impl RequestContext<'_> {
@@ -93,6 +98,7 @@ impl From<ClientResponse> for RoutedResponse {
             response,
             after_switch: None,
             is_of_inner: false,
+            in_use: None,
         }
     }
 }

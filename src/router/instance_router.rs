@@ -30,8 +30,13 @@ impl InstanceRouter<'_> {
         let is_https = context.visitor.is_https;
         let mut routed = match self.screen(route.kind(), &mut context) {
             None => {
+                let in_use = self.instance.usage.begin();
                 self.settle_session(route.kind(), &mut context).await;
-                self.ask_t3(route, context, body).await
+                let routed = self.ask_t3(route, context, body).await;
+                RoutedResponse {
+                    in_use: Some(in_use),
+                    ..routed
+                }
             }
             Some(refusal) => refusal.into(),
         };

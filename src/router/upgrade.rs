@@ -142,6 +142,7 @@ impl InstanceRouter<'_> {
                 request_id: context.id.clone(),
                 registration,
                 instance: Arc::clone(self.instance),
+                in_use: self.instance.usage.begin(),
             }))
         });
         RoutedResponse {

@@ -21,6 +21,7 @@ use crate::tunnel::registry::Tunnels;
 use crate::tunnel::upstream_watch;
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
+use crate::upstream::usage::Usage;
 
 /// Everything that belongs to one t3.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Instance {
     pub tunnels: Arc<Tunnels>,
     /// Its row in the table, with many t3s.
     pub row: Option<Arc<Row>>,
+    /// Whether clients use it.
+    pub usage: Arc<Usage>,
     pub(super) shared: Arc<SharedParts>,
     ended: CancellationToken,
 }
@@ -140,6 +143,7 @@ impl Instance {
             assets,
             tunnels: Arc::new(Tunnels::new(limits.max_tunnels)),
             row,
+            usage: Arc::default(),
             shared: Arc::clone(shared),
             ended: CancellationToken::new(),
         }

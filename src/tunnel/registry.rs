@@ -130,7 +130,12 @@ impl Tunnels {
 
     /// Is any tunnel open?
     pub fn is_any_open(&self) -> bool {
-        !self.state.lock().registered.is_empty()
+        self.count() > 0
+    }
+
+    /// How many tunnels are open.
+    pub fn count(&self) -> usize {
+        self.state.lock().registered.len()
     }
 
     /// Waits until a tunnel is open.

@@ -16,6 +16,7 @@ mod probing;
 pub mod receive_window;
 pub mod request_body;
 pub mod response_body;
+pub mod usage;
 mod upstream_io;
 
 use std::fmt;
