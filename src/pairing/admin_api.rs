@@ -190,7 +190,8 @@ impl<T> AdminCall<T> {
     }
 }
 
-fn bearer(token: &Secret) -> Result<HeaderValue, AdminApiError> {
+/// The value of an `Authorization` field with `token`.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, AdminApiError> {
     let bearer = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
     let mut bearer = bearer.map_err(|_| AdminApiError::NoSession)?;
     bearer.set_sensitive(true);

@@ -4,6 +4,7 @@ pub mod admin_api;
 pub mod admin_session;
 pub mod admin_upkeep;
 pub mod admission;
+pub mod agent_turns;
 mod cli_environment;
 pub mod cli_process;
 pub mod client_list;
@@ -40,6 +41,7 @@ use crate::metrics::Metrics;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
+use crate::pairing::agent_turns::AgentTurns;
 use crate::pairing::exchange::{CredentialExchange, Session};
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
@@ -52,7 +54,7 @@ use crate::pairing::session_rate::SessionRate;
 use crate::pairing::session_request::{PairingAttempt, SessionRequest};
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::tabs::{Paired, Tabs, Turn};
-use crate::process::Tasks;
+use crate::process::{Tasks, host_name};
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
 
@@ -62,7 +64,8 @@ pub struct Pairing {
     upstream: Arc<Upstream>,
     readiness: Arc<Readiness>,
     admin_api: Arc<AdminApi>,
-    mint: Mint,
+    mint: Arc<Mint>,
+    agent_turns: AgentTurns,
     exchange: CredentialExchange,
     guard: LoopGuard,
     rate: SessionRate,
@@ -101,8 +104,15 @@ impl Pairing {
             Arc::clone(&metrics),
             timing,
         ));
+        let mint = Arc::new(Mint::new(mode, Arc::clone(&admin_api), cli));
         Self {
-            mint: Mint::new(mode, Arc::clone(&admin_api), cli),
+            agent_turns: AgentTurns::new(
+                Arc::clone(&upstream),
+                Arc::clone(&readiness),
+                Arc::clone(&mint),
+                issued_session::label(&host_name(), port),
+            ),
+            mint,
             owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api))),
             admin_api,
             upstream,
@@ -126,6 +136,11 @@ impl Pairing {
     /// The owners of browsers' sessions.
     pub fn owners(&self) -> &Arc<SessionOwners> {
         &self.owners
+    }
+
+    /// What t3's agents do.
+    pub fn agent_turns(&self) -> &AgentTurns {
+        &self.agent_turns
     }
 
     /// Gives `request` a session; `None` if its browser is in a loop, its person has had too many, or

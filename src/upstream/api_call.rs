@@ -23,7 +23,8 @@ pub struct ApiCall {
     method: Method,
     path: &'static str,
     headers: HeaderMap,
-    body: Option<Value>,
+    /// Its content type, and what it is.
+    body: Option<(&'static str, Bytes)>,
     response_limit: usize,
 }
 
@@ -43,7 +44,21 @@ impl ApiCall {
     pub fn post(path: &'static str, body: Value) -> Self {
         Self {
             method: Method::POST,
-            body: Some(body),
+            body: Some(("application/json", Bytes::from(body.to_string()))),
+            ..Self::get(path)
+        }
+    }
+
+    /// `POST path` with a form of names and values.
+    pub fn post_form(path: &'static str, fields: &[(&str, &str)]) -> Self {
+        let pairs = fields.iter().map(|(name, value)| {
+            let [name, value] = [name, value].map(|text| form_encoded(text));
+            format!("{name}={value}")
+        });
+        let form = pairs.collect::<Vec<_>>().join("&");
+        Self {
+            method: Method::POST,
+            body: Some(("application/x-www-form-urlencoded", Bytes::from(form))),
             ..Self::get(path)
         }
     }
@@ -65,20 +80,34 @@ impl ApiCall {
     }
 
     fn into_request(self, upstream: &Upstream) -> Request<Outbound> {
-        let body = self.body.map(|body| Bytes::from(body.to_string()));
         let mut headers = self.headers;
         let host = HeaderValue::try_from(upstream.to_string());
         headers.insert(HOST, host.unwrap_or(HeaderValue::from_static("localhost")));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let mut request = Request::new(body.map_or(Outbound::Empty, Outbound::Whole));
+        let body = match self.body {
+            Some((content_type, body)) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                Outbound::Whole(body)
+            }
+            None => Outbound::Empty,
+        };
+        let mut request = Request::new(body);
         *request.method_mut() = self.method;
         *request.uri_mut() = Uri::from_static(self.path);
         *request.headers_mut() = headers;
         request
     }
+}
+
+/// `text` as a value of a form: everything but unreserved characters percent-encoded (RFC 3986 §2.3).
+fn form_encoded(text: &str) -> String {
+    let encoded = text.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    });
+    encoded.collect()
 }
 
 impl Upstream {

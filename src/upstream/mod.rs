@@ -16,8 +16,10 @@ mod probing;
 pub mod receive_window;
 pub mod request_body;
 pub mod response_body;
-pub mod usage;
+pub mod turns;
+mod turns_of_one;
 mod upstream_io;
+pub mod usage;
 
 use std::fmt;
 use std::net::IpAddr;

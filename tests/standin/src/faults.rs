@@ -73,6 +73,10 @@ pub struct Faults {
     pub keepalive_ms: u64,
     /// How long open WebSockets go on after the stop (contract §7).
     pub websocket_grace_ms: u64,
+    /// The `threads` of `GET /api/orchestration/shell`, as JSON (contract §13).
+    pub shell_threads: String,
+    /// The body of its 200, in the place of the list.
+    pub shell_body: Option<String>,
     /// How long new browser sessions live; 30 days by default.
     pub session_ttl_ms: Option<u64>,
 }
@@ -116,6 +120,8 @@ impl Faults {
             old_endpoint: false,
             keepalive_ms: 6_000,
             websocket_grace_ms: edition.facts().websocket_grace_ms,
+            shell_threads: "[]".to_owned(),
+            shell_body: None,
             session_ttl_ms: None,
         }
     }

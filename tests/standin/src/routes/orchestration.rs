@@ -1,4 +1,4 @@
-//! `GET /api/orchestration/shell` and its like, of a server without projects.
+//! `GET /api/orchestration/shell` and its like, of a server whose threads are a setting.
 
 use super::exchange::Exchange;
 use super::identity;
@@ -6,11 +6,6 @@ use crate::http::response::Response;
 
 /// The header that names the protocol, where one is demanded (contract §5).
 const PROTOCOL: &str = "x-t3-orchestration-protocol";
-
-const PROTOCOL_1: &str =
-    r#"{"snapshotSequence":0,"projects":[],"threads":[],"updatedAt":"1970-01-01T00:00:00.000Z"}"#;
-const PROTOCOL_2: &str =
-    r#"{"schemaVersion":1,"snapshotSequence":0,"projects":[],"threads":[],"archivedThreads":[]}"#;
 
 /// In the order 401, 400, 403 (contract §5).
 pub(super) fn shell(exchange: &Exchange<'_>) -> Response {
@@ -22,7 +17,23 @@ pub(super) fn shell(exchange: &Exchange<'_>) -> Response {
         _ => identity::require_scope(exchange, "orchestration:read"),
     });
     match checked {
-        Ok(_) => Response::json(200, number.map_or(PROTOCOL_1, |_| PROTOCOL_2)),
+        Ok(_) => Response::json(200, body(exchange, number.is_some())),
         Err(refusal) => refusal,
+    }
+}
+
+fn body(exchange: &Exchange<'_>, is_of_protocol_2: bool) -> String {
+    let faults = &exchange.faults;
+    if let Some(body) = &faults.shell_body {
+        return body.clone();
+    }
+    let threads = &faults.shell_threads;
+    match is_of_protocol_2 {
+        true => format!(
+            r#"{{"schemaVersion":1,"snapshotSequence":0,"projects":[],"threads":{threads},"archivedThreads":[]}}"#
+        ),
+        false => format!(
+            r#"{{"snapshotSequence":0,"projects":[],"threads":{threads},"updatedAt":"1970-01-01T00:00:00.000Z"}}"#
+        ),
     }
 }
