@@ -36,6 +36,11 @@ pub struct ListenConfig {
     #[arg(long, env = "DISPATCHER_METRICS_PORT", value_name = "PORT")]
     pub metrics_port: Option<u16>,
 
+    /// Whether /metrics and /dispatcher/activity name the people whom t3s belong to: whoever reads them then
+    /// sees who works when.
+    #[arg(long, env = "DISPATCHER_METRICS_USERS", value_name = "SWITCH", default_value = "off", hide_short_help = true, value_parser = parse::switch(), action = ArgAction::Set)]
+    pub metrics_users: bool,
+
     /// How long what is under way may go on after SIGTERM, as `20s` or `1m 30s`.
     #[arg(long, env = "DISPATCHER_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = parse::duration)]
     pub drain_timeout: Duration,

@@ -34,6 +34,9 @@ pub struct Timing {
     /// t3 was gone: a restart is noticed only by what was open or asked meanwhile.
     pub admin_session_check: Duration,
 
+    /// How old what a t3's agents do may be where it is only told.
+    pub agent_turns: Duration,
+
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
@@ -75,6 +78,7 @@ impl Default for Timing {
             cli_run: Duration::from_secs(15),
             api_response: Duration::from_secs(5),
             admin_session_check: Duration::from_secs(60),
+            agent_turns: Duration::from_secs(15),
             file_reread: Duration::from_secs(1),
             routes_reread: Duration::from_secs(3),
             jwks_age: Duration::from_secs(300),
@@ -103,6 +107,7 @@ mod tests {
             cli_run,
             api_response,
             admin_session_check,
+            agent_turns,
             file_reread,
             routes_reread,
             jwks_age,
@@ -122,6 +127,7 @@ mod tests {
             (cli_run, 15),
             (api_response, 5),
             (admin_session_check, 60),
+            (agent_turns, 15),
             (file_reread, 1),
             (routes_reread, 3),
             (jwks_age, 300),

@@ -136,12 +136,9 @@ impl Maker<'_> {
         self.registered(valid(IntGauge::with_opts(options))).set(1);
     }
 
-    /// A gauge with t3's version and protocol as its labels: the only one whose labels are not known
-    /// beforehand.
-    pub(super) fn upstream_info(&self) -> IntGaugeVec {
-        let help = "How many t3s say in their descriptor that they have a version and an orchestration protocol";
-        let options = options("upstream_info", help);
-        self.registered(valid(IntGaugeVec::new(options, &["version", "protocol"])))
+    /// A gauge whose labels are not known beforehand: who sets them bounds how many there are.
+    pub(super) fn gauges_by_name(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.registered(valid(IntGaugeVec::new(options(name, help), labels)))
     }
 
     /// Registers `metric` for the scrape.

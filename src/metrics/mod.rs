@@ -5,6 +5,7 @@
 
 pub mod labels;
 pub mod pairing;
+pub mod people;
 pub mod process;
 pub mod requests;
 pub mod routes;
@@ -15,6 +16,7 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::metrics::labels::Maker;
 use crate::metrics::pairing::PairingMetrics;
+use crate::metrics::people::PeopleMetrics;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::requests::RequestMetrics;
 use crate::metrics::routes::RoutesMetrics;
@@ -25,6 +27,7 @@ use crate::metrics::upstream::UpstreamMetrics;
 pub struct Metrics {
     registry: Registry,
     pairing: PairingMetrics,
+    people: PeopleMetrics,
     process: ProcessMetrics,
     requests: RequestMetrics,
     routes: RoutesMetrics,
@@ -38,6 +41,7 @@ impl Default for Metrics {
         make.build_info(env!("CARGO_PKG_VERSION"));
         Self {
             pairing: PairingMetrics::new(&make),
+            people: PeopleMetrics::new(&make),
             process: ProcessMetrics::new(&make),
             requests: RequestMetrics::new(&make),
             routes: RoutesMetrics::new(&make),

@@ -71,6 +71,7 @@ pub struct UpstreamTally {
 #[derive(Debug)]
 pub(super) struct UpstreamMetrics {
     instances: IntGauge,
+    instances_in_use: IntGauge,
     state: Gauges<UpstreamState>,
     state_changes: Counters<UpstreamState>,
     info: UpstreamInfo,
@@ -84,6 +85,10 @@ impl UpstreamMetrics {
     pub(super) fn new(make: &Maker<'_>) -> Self {
         Self {
             instances: make.gauge("instances", "The t3s that this process knows"),
+            instances_in_use: make.gauge(
+                "instances_in_use",
+                "The t3s with a request or a WebSocket of a client under way",
+            ),
             state: make.gauges(
                 "upstream_state",
                 "How many t3s are in a state; one of which no probe has ended yet is in none",
@@ -152,6 +157,12 @@ impl Drop for UpstreamTally {
 }
 
 impl Metrics {
+    /// So many t3s are in use now.
+    pub fn instances_in_use(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.upstream.instances_in_use.set(count);
+    }
+
     /// A tunnel was opened.
     pub fn tunnel_opened(&self) {
         self.upstream.open_tunnels.inc();

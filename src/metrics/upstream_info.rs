@@ -33,7 +33,11 @@ pub(super) struct Description(Box<str>, Box<str>);
 impl UpstreamInfo {
     pub(super) fn new(make: &Maker<'_>) -> Self {
         let info = Self {
-            family: make.upstream_info(),
+            family: make.gauges_by_name(
+                "upstream_info",
+                "How many t3s say that they have a version and an orchestration protocol",
+                &["version", "protocol"],
+            ),
             counts: Mutex::default(),
         };
         info.family.with_label_values(&[UNKNOWN; 2]).set(0);

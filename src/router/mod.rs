@@ -158,7 +158,14 @@ impl Router<'_> {
         let router = instance.map(|instance| InstanceRouter { services, instance });
         let inner = instance.and_then(|instance| instance.inner.as_ref());
         match (router, inner, route) {
-            (Some(router), Some(inner), route) => router.pass_on(inner, route, context, body).await,
+            (Some(router), Some(inner), route) => {
+                let in_use = router.instance.usage.begin();
+                let routed = router.pass_on(inner, route, context, body).await;
+                RoutedResponse {
+                    in_use: Some(in_use),
+                    ..routed
+                }
+            }
             (_, None, Route::Tab(part)) => self.tab(part, instance, &context).into(),
             (Some(router), None, route) => router.respond(route, context, body).await,
             (None, ..) => self.no_instance(route.kind(), &context).into(),

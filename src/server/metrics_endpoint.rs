@@ -1,4 +1,4 @@
-//! The listener for Prometheus: `GET /metrics`, and nothing else.
+//! The listener for Prometheus and operators: `GET /metrics`, `GET /dispatcher/activity`, and nothing else.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -14,10 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::limited;
-use crate::metrics::{Metrics, TEXT_FORMAT};
-use crate::process::Tasks;
+use crate::metrics::TEXT_FORMAT;
+use crate::server::activity;
+use crate::state::Services;
 
 /// Scrapes at a time; more wait in the backlog.
 const MAX_SCRAPES: usize = 8;
@@ -28,8 +30,10 @@ const HEAD_LIMIT: usize = 16 * 1024;
 /// How long to wait before accepting again when the system has no descriptor for it.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves scrapes until the drain, from memory only: t3 is never asked. A scrape may take `limit`.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, limit: Duration) {
+/// Serves scrapes until the drain, from memory only: for them t3 is never asked, as it is for the activity.
+/// `shows_people` names those whom t3s belong to.
+pub async fn serve(listener: TcpListener, services: Arc<Services>, shows_people: bool) {
+    let limit = services.timing.scrape;
     let permits = Arc::new(Semaphore::new(MAX_SCRAPES));
     // The semaphore is never closed.
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
@@ -41,20 +45,23 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, tasks: Tasks, l
                 continue;
             }
         };
-        let metrics = Arc::clone(&metrics);
-        tasks.until_drained(async move {
+        let telling = Arc::clone(&services);
+        services.tasks.until_drained(async move {
             // A scrape that takes too long is cut.
-            let _ = tokio::time::timeout(limit, speak(stream, &metrics)).await;
+            let _ = tokio::time::timeout(limit, speak(stream, &telling, shows_people)).await;
             drop(permit);
         });
     }
 }
 
 /// Serves one request per connection: no client holds a permit between two scrapes.
-async fn speak(stream: TcpStream, metrics: &Metrics) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), metrics);
-        std::future::ready(Ok::<_, Infallible>(response))
+async fn speak(stream: TcpStream, services: &Services, shows_people: bool) {
+    // The rest of the time is for the response.
+    let deadline = Instant::now() + services.timing.scrape * 4 / 5;
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let (method, target) = (request.method(), request.uri());
+        let told = respond(method, target, services, shows_people, deadline);
+        Ok::<_, Infallible>(told.await)
     });
     // A client that leaves early loses its scrape, and nothing else.
     let _ = http1::Builder::new()
@@ -64,9 +71,17 @@ async fn speak(stream: TcpStream, metrics: &Metrics) {
         .await;
 }
 
-fn respond(method: &Method, path: &str, metrics: &Metrics) -> Response<Full<Bytes>> {
-    if path != "/metrics" {
-        return plain(StatusCode::NOT_FOUND, "only /metrics is here\n");
+async fn respond(
+    method: &Method,
+    target: &Uri,
+    services: &Services,
+    shows_people: bool,
+    deadline: Instant,
+) -> Response<Full<Bytes>> {
+    let path = target.path();
+    if !["/metrics", "/dispatcher/activity"].contains(&path) {
+        let here = "only /metrics and /dispatcher/activity are here\n";
+        return plain(StatusCode::NOT_FOUND, here);
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
@@ -74,15 +89,23 @@ fn respond(method: &Method, path: &str, metrics: &Metrics) -> Response<Full<Byte
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
-    let Ok(text) = metrics.text() else {
-        return plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "no text of the metrics\n",
-        );
+    let (mut response, content_type) = if path == "/metrics" {
+        activity::refresh(services, shows_people);
+        let Ok(text) = services.metrics.text() else {
+            let none = "no text of the metrics\n";
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, none);
+        };
+        (plain(StatusCode::OK, text), TEXT_FORMAT)
+    } else {
+        let pairs = target.query().unwrap_or_default().split('&');
+        let after = pairs.filter_map(|pair| pair.strip_prefix("after=")).next();
+        let after = after.unwrap_or_default();
+        let told = activity::activity(services, after, shows_people, deadline).await;
+        let text = format!("{told:#}\n");
+        (plain(StatusCode::OK, text), "application/json")
     };
-    let mut response = plain(StatusCode::OK, text);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -1,5 +1,6 @@
 //! Accepts connections, serves each in a task, and drains under a deadline.
 
+mod activity;
 mod last_connections;
 pub mod metrics_endpoint;
 
@@ -44,7 +45,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub struct Listeners {
     /// For clients.
     pub public: TcpListener,
-    /// For scrapes of /metrics, unless metrics are switched off.
+    /// For /metrics and /dispatcher/activity, unless metrics are switched off.
     pub metrics: Option<TcpListener>,
 }
 
@@ -70,14 +71,14 @@ pub async fn run(
     let Listeners { public, metrics } = listeners.into();
     let tasks = Tasks::default();
     let (delay, drain_timeout) = (config.listen.drain_delay, config.listen.drain_timeout);
+    let shows_people = config.listen.metrics_users;
     // It may have been 0, for a free one.
     config.listen.port = public.local_addr()?.port();
     let services = Arc::new(Services::new(config, &tasks)?);
     if let Some(listener) = metrics {
-        let (counted, serving) = (Arc::clone(&services.metrics), tasks.clone());
-        let limit = services.timing.scrape;
+        let telling = Arc::clone(&services);
         tasks.until_drained(async move {
-            metrics_endpoint::serve(listener, counted, serving, limit).await;
+            metrics_endpoint::serve(listener, telling, shows_people).await;
         });
     }
     tasks.until_drained(log_limit::report_left_out());

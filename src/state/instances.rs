@@ -73,6 +73,14 @@ impl Instances {
         matches!(self, Self::Routed(_))
     }
 
+    /// Whom t3s belong to, sorted by name, as far as they are known: nobody with one t3, which is everybody's.
+    pub fn people(&self) -> Vec<(Box<str>, Arc<Instance>)> {
+        match self {
+            Self::One(_) => Vec::new(),
+            Self::Routed(routed) => routed.people(),
+        }
+    }
+
     /// Whether requests can be served: with one t3 its state. With several a table is there, and each person
     /// is told of his own t3.
     pub fn state(&self) -> HealthState {

@@ -1,5 +1,6 @@
 //! The shared services behind every request, and the state of one client connection.
 
+pub mod activity;
 pub mod client;
 pub mod connections;
 pub mod deadlines;

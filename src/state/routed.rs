@@ -78,6 +78,16 @@ impl Routed {
         self.held.read().of_person.get(identity).cloned()
     }
 
+    pub(super) fn people(&self) -> Vec<(Box<str>, Arc<Instance>)> {
+        let held = self.held.read();
+        let people = held.of_person.iter();
+        let mut people: Vec<_> = people
+            .map(|(person, instance)| (person.clone(), Arc::clone(instance)))
+            .collect();
+        people.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        people
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Instance>> {
         self.held.read().at.values().cloned().collect()
     }
