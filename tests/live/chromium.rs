@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PICTURE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/cockpit.png");
 
 /// What the cockpit of a t3 without projects says once it is connected.
-const CONNECTED: &str = "document.body.innerText.includes('No projects yet')";
+pub(crate) const CONNECTED: &str = "document.body.innerText.includes('No projects yet')";
 
 /// Waits until t3 has sent more than `seen` frames over the page's WebSockets; returns their number.
 async fn frames_beyond(page: &Page, seen: usize) -> usize {

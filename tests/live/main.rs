@@ -10,6 +10,7 @@ mod cockpit;
 mod demo;
 mod described;
 mod handshakes;
+mod many;
 mod page_load;
 mod questions;
 mod restart;

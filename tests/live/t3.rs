@@ -138,6 +138,15 @@ impl T3 {
         command
     }
 
+    /// The row that leads to it, in a table of people.
+    pub(crate) fn row(&self) -> Value {
+        serde_json::json!({
+            "port": self.addr.port(),
+            "t3_bin": self.bin,
+            "base_dir": self.folder.path().join("t3"),
+        })
+    }
+
     /// Deletes every session from its database, the dispatcher's own too.
     pub(crate) fn delete_sessions(&self) {
         let script = "import sqlite3, sys\n\
