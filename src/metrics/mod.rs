@@ -148,7 +148,7 @@ mod tests {
                 ]
             );
             assert_eq!(
-                series(&metrics, "instances"),
+                series(&metrics, "instances "),
                 [format!("instances {}", up + down)]
             );
         };
