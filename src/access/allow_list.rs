@@ -2,18 +2,15 @@
 
 use std::collections::HashSet;
 
-use http::HeaderName;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::access::identity::{domain_of, trimmed};
+use crate::access::groups::{Groups, Membership};
+use crate::access::identity::domain_of;
 use crate::access::reread_file::RereadFile;
 use crate::config::allow_options::AllowConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::{HeaderView, name_text};
-
-/// The character between two groups, where neither an option nor a gate says another.
-const GROUPS_SEPARATOR: u8 = b'|';
 
 /// Everybody whom one of the options lets in.
 #[derive(Debug)]
@@ -28,24 +25,6 @@ pub(super) struct AllowList {
 pub struct Users {
     names: HashSet<Box<str>>,
     domains: HashSet<Box<str>>,
-}
-
-/// The groups whose members are let in, and the field that states whose member a person is, where no token
-/// does.
-#[derive(Debug)]
-struct Groups {
-    allowed: Vec<String>,
-    header: Option<HeaderName>,
-    separator: u8,
-}
-
-/// What says whose member a person is.
-#[derive(Debug)]
-pub(super) enum Membership<'a, Fields: ?Sized> {
-    /// The fields of the request.
-    Fields(&'a Fields),
-    /// A token that was verified.
-    Token(&'a [Box<str>]),
 }
 
 impl AllowList {
@@ -67,11 +46,7 @@ impl AllowList {
                 }
                 file
             }),
-            groups: config.allowed_groups.clone().map(|allowed| Groups {
-                allowed,
-                header: config.groups_header.clone(),
-                separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
-            }),
+            groups: Groups::of(config),
         })
     }
 
@@ -138,29 +113,10 @@ impl Users {
     }
 }
 
-impl Groups {
-    /// Does the token, or exactly one line of the field, state an allowed group? A line beside that of
-    /// single sign-on may be anybody's.
-    fn admits(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> bool {
-        let is_allowed = |group: &[u8]| self.allowed.iter().any(|held| held.as_bytes() == group);
-        match membership {
-            Membership::Token(groups) => groups.iter().any(|group| is_allowed(group.as_bytes())),
-            Membership::Fields(fields) => {
-                let header = self.header.as_ref();
-                let stated = header.and_then(|header| fields.single(header));
-                let stated = stated.unwrap_or_default();
-                let mut groups = stated.split(|byte| *byte == self.separator).map(trimmed);
-                groups.any(is_allowed)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::access::identity::without_domain;
-    use crate::http_rules::header_map::from_lines;
 
     #[test]
     fn an_entry_is_one_user_exactly_or_a_domain() {
@@ -231,70 +187,6 @@ mod tests {
         }
         for content in ["", "\n \n", "# nobody yet\n"] {
             assert!(Users::parse(content.as_bytes()).is_err(), "{content:?}");
-        }
-    }
-
-    #[test]
-    fn a_group_is_one_member_of_one_line() {
-        let groups = |separator, allowed: &[&str]| Groups {
-            allowed: allowed.iter().map(|group| (*group).to_owned()).collect(),
-            header: Some(HeaderName::from_static("x-groups")),
-            separator,
-        };
-        let admits =
-            |groups: &Groups, fields: &http::HeaderMap| groups.admits(&Membership::Fields(fields));
-        let admins = groups(b'|', &["Home Server Admins", "a,b"]);
-        for (value, expected) in [
-            ("Home Server Admins", true),
-            ("users|Home Server Admins|x", true),
-            ("users | \tHome Server Admins\t", true),
-            ("users,Home Server Admins", false),
-            ("Home Server Admins,users", false),
-            ("Home Server Admins;users", false),
-            ("home server admins", false),
-            ("Home Server Admins\u{a0}", false),
-            ("Home Server Admin", false),
-            ("xHome Server Admins", false),
-            ("a,b", true),
-            ("a|b", false),
-            ("", false),
-            ("||", false),
-        ] {
-            let fields = from_lines(&[("x-groups", value)]);
-            assert_eq!(admits(&admins, &fields), expected, "{value}");
-        }
-        let line = ("x-groups", "Home Server Admins");
-        assert!(!admits(&admins, &from_lines(&[line, line])), "repeated");
-        assert!(
-            !admits(&admins, &from_lines(&[line, ("x-groups", "")])),
-            "repeated"
-        );
-        assert!(
-            !admits(&admins, &from_lines(&[("x_groups", line.1)])),
-            "another name"
-        );
-        let by_commas = groups(b',', &["dev", "ops"]);
-        assert!(admits(
-            &by_commas,
-            &from_lines(&[("x-groups", "users, ops")])
-        ));
-        assert!(!admits(
-            &by_commas,
-            &from_lines(&[("x-groups", "users|ops")])
-        ));
-    }
-
-    #[test]
-    fn a_token_states_groups_one_by_one_and_no_field_does_beside_it() {
-        let groups = Groups {
-            allowed: vec!["dev".to_owned(), "a|b".to_owned()],
-            header: Some(HeaderName::from_static("x-groups")),
-            separator: b'|',
-        };
-        for (stated, expected) in [("dev", true), ("a|b", true), ("x|dev", false), ("", false)] {
-            let stated = ["x".into(), Box::from(stated)];
-            let membership = Membership::<http::HeaderMap>::Token(&stated);
-            assert_eq!(groups.admits(&membership), expected, "{stated:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::access::allow_list::Membership;
+use crate::access::groups::Membership;
 use crate::access::visitor::{Assessment, Claimed, Name, Standing};
 use crate::access::{AccessPolicy, identity};
 use crate::http_rules::forwarded::Scheme;

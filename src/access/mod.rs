@@ -4,6 +4,7 @@
 pub mod allow_list;
 mod assess;
 mod files;
+mod groups;
 pub mod identity;
 pub mod inner;
 mod jwt;
