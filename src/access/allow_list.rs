@@ -62,6 +62,24 @@ impl AllowList {
         }
     }
 
+    /// Does a file say who is let in, and nothing that a request has to state beside the name?
+    pub(super) fn is_by_file(&self) -> bool {
+        self.file.is_some() && self.groups.is_none()
+    }
+
+    /// Is somebody let in who is `name` here, by the name alone? Single sign-on may have stated it with any
+    /// of `domains`, which are taken off. Yes while the file cannot be looked at.
+    pub(super) fn admits_name(&self, name: &str, domains: &[String]) -> bool {
+        let is_among = |users: &Users| {
+            let mut stated = domains.iter().map(|domain| format!("{name}@{domain}"));
+            users.contains(name, name) || stated.any(|stated| users.contains(&stated, name))
+        };
+        let in_file = |file: &RereadFile<Users>| {
+            file.is_unseen() || file.with(|users| users.is_some_and(is_among))
+        };
+        is_among(&self.users) || self.file.as_ref().is_some_and(in_file)
+    }
+
     /// Is somebody let in whom single sign-on calls `stated`? `name` is it without a domain that is taken off.
     pub(super) fn admits(
         &self,
@@ -173,6 +191,27 @@ mod tests {
         assert!(!listed("alice@h.test", "alice"));
         assert!(!listed("alice", "alice@h.test@h.test"));
         assert!(!listed("alice@evil.test", "alice@evil.test@h.test"));
+    }
+
+    #[test]
+    fn who_has_a_domain_taken_off_is_found_by_the_name_that_is_left() {
+        let domains = ["h.test".to_owned(), "i.test".to_owned()];
+        let listed = |entry: &str, name: &str| {
+            let list = AllowList {
+                users: Users::of([entry.as_bytes()]),
+                file: None,
+                groups: None,
+            };
+            list.admits_name(name, &domains)
+        };
+        for entry in ["alice", "alice@h.test", "alice@i.test", "@h.test"] {
+            assert!(listed(entry, "alice"), "{entry}");
+        }
+        for entry in ["alice@evil.test", "@evil.test", "bob", "Alice"] {
+            assert!(!listed(entry, "alice"), "{entry}");
+        }
+        assert!(listed("@evil.test", "eve@evil.test"));
+        assert!(!listed("@h.test", "eve@evil.test"));
     }
 
     #[test]

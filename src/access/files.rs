@@ -2,6 +2,7 @@
 //! that is new.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -21,6 +22,25 @@ impl AccessPolicy {
                 .signed
                 .as_ref()
                 .is_none_or(|signed| signed.is_fresh(now))
+    }
+
+    /// Does a file say who is let in, so that a person may disappear from it without a request?
+    pub fn has_list_in_file(&self) -> bool {
+        let list = self.allow_list.as_ref();
+        list.is_some_and(|list| list.is_by_file())
+    }
+
+    /// Those of `people`, each an identity, whom the list of users in the file does not name any more. It is
+    /// looked at again before.
+    pub async fn unlisted(&self, people: impl IntoIterator<Item = Arc<str>>) -> Vec<Arc<str>> {
+        let Some(list) = self.allow_list.as_ref().filter(|list| list.is_by_file()) else {
+            return Vec::new();
+        };
+        list.refresh().await;
+        let domains = self.config.allow.identity_domains.as_deref();
+        let is_listed = |person: &Arc<str>| list.admits_name(person, domains.unwrap_or_default());
+        let people = people.into_iter();
+        people.filter(|person| !is_listed(person)).collect()
     }
 
     /// Begins to fetch the keys of tokens, where they are published.

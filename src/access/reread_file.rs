@@ -88,9 +88,15 @@ impl<T: Send + 'static> RereadFile<T> {
 
     /// What `judge` says of its value, as the last look has found it. It is [`Self::refresh`]ed before.
     pub(super) fn with<R>(&self, judge: impl FnOnce(Option<&T>) -> R) -> R {
+        let is_unseen = self.is_unseen();
         let held = self.file.held.lock();
-        let is_known = held.looked.elapsed() < self.file.reread_after + UNSEEN_FOR;
-        judge(held.value.as_ref().filter(|_| is_known))
+        judge(held.value.as_ref().filter(|_| !is_unseen))
+    }
+
+    /// Is it unknown what is in it, as it could not be looked at for [`UNSEEN_FOR`]?
+    pub(super) fn is_unseen(&self) -> bool {
+        let age = self.file.held.lock().looked.elapsed();
+        age >= self.file.reread_after + UNSEEN_FOR
     }
 
     /// Need it not be looked at, at `now`?

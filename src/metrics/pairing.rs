@@ -109,6 +109,18 @@ label!(
     }
 );
 
+label!(
+    /// By what it was noticed that a person is let in no more.
+    AccessEnd, "cause", {
+        /// The table of people leads elsewhere, or nowhere.
+        Table = "table",
+        /// The list of users in a file, with a WebSocket open.
+        Users = "users",
+        /// A request, of somebody whom no list of users or groups lets in.
+        Request = "request",
+    }
+);
+
 /// The metrics of pairing and of the t3 CLI.
 #[derive(Debug)]
 pub(super) struct PairingMetrics {
@@ -118,6 +130,7 @@ pub(super) struct PairingMetrics {
     took: Histograms<Way>,
     exchanges: Counters<ExchangeEndpoint>,
     admin_session_refused: IntCounter,
+    offboarded: Counters<AccessEnd>,
     cli_runs: Counters<(CliCommand, CliOutcome)>,
     cli_took: Histograms<CliCommand>,
 }
@@ -149,6 +162,10 @@ impl PairingMetrics {
             admin_session_refused: make.counter(
                 "bearer_refused_total",
                 "Times that t3 refused the dispatcher's own administrative session",
+            ),
+            offboarded: make.counters(
+                "offboarded_total",
+                "People who were let in no more and lost WebSockets or sessions, by how it was noticed",
             ),
             cli_runs: make.counters(
                 "cli_runs_total",
@@ -188,6 +205,11 @@ impl Metrics {
     /// t3 refused the admin session.
     pub fn admin_session_refused(&self) {
         self.pairing.admin_session_refused.inc();
+    }
+
+    /// A person who is let in no more has lost WebSockets or sessions.
+    pub fn offboarded(&self, cause: AccessEnd) {
+        self.pairing.offboarded.of(cause).inc();
     }
 
     /// A run of the t3 CLI found the database locked, and is repeated.

@@ -53,6 +53,8 @@ label!(
         Drained = "drained",
         /// The session that it was opened with has died.
         SessionEnded = "session_ended",
+        /// Its person may not use this t3 any more.
+        AccessEnded = "access_ended",
         /// A side took nothing while clients held what may be held for them.
         Memory = "memory",
     }

@@ -53,6 +53,11 @@ impl LivenessCache {
         self.alive.lock().remove(value);
     }
 
+    /// Drops all: some were revoked.
+    pub(super) fn forget_all(&self) {
+        self.alive.lock().clear();
+    }
+
     fn remember(&self, value: &[u8]) {
         let mut alive = self.alive.lock();
         if alive.len() >= MAX_SESSIONS {

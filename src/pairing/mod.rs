@@ -12,9 +12,11 @@ pub mod dry_run;
 pub mod exchange;
 pub mod issued_session;
 pub mod keys;
+mod leavers;
 pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
+pub mod offboarding;
 pub mod pair_error;
 pub mod policy;
 pub mod secret;
@@ -72,14 +74,14 @@ pub struct Pairing {
     tabs: Tabs,
     liveness: LivenessCache,
     owners: Arc<SessionOwners>,
+    leavers: leavers::Leavers,
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
 }
 
 impl Pairing {
-    /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows. `port` is the one that
-    /// this dispatcher listens on.
+    /// Pairs with the t3 of `upstream`, whose cookie's name `readiness` knows; this one listens on `port`.
     pub fn new(
         config: PairingConfig,
         timing: Timing,
@@ -122,6 +124,7 @@ impl Pairing {
             rate: SessionRate::new(),
             tabs: Tabs::default(),
             liveness: LivenessCache::new(timing.session_alive),
+            leavers: Default::default(),
             metrics,
             tasks,
             patience: timing.pairing_patience,
@@ -218,6 +221,7 @@ impl Pairing {
             None => false,
         };
         let paired = match made {
+            Ok(_) if self.has_left(&attempt) => None,
             Ok(session) => {
                 let value = session.cookie_value.as_bytes();
                 self.guard.record(key, Some(ValueKey::of(value)));

@@ -226,8 +226,11 @@ impl Router<'_> {
         responses::no_instance(user, error_format, request_id)
     }
 
-    /// 403 for a person who is not on the list of allowed users.
+    /// 403 for a person who is not on the list of allowed users, and who loses what was had before.
     fn denied(&self, context: &RequestContext<'_>) -> ClientResponse {
+        if let Some(identity) = context.identity() {
+            self.services.instances.offboard(identity);
+        }
         let (browser, request_id) = (&context.visitor.browser, &context.id);
         let (user, ip) = (browser.user(), browser.address);
         limited!(INFO, "refused: the user is not let in"; user, %ip, %request_id);

@@ -130,7 +130,8 @@ impl InstanceRouter<'_> {
         permit: TunnelPermit,
     ) -> RoutedResponse {
         let after_switch = side.map(|upstream| {
-            let registration = permit.register(self.credential(&context.head));
+            let is_person = context.identity().is_some();
+            let registration = permit.register(self.credential(&context.head), is_person);
             let instances = &self.services.instances;
             if !instances.is_of(context.identity(), self.instance) {
                 // It was taken from this person after the request had come.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::AccessPolicy;
 use crate::access::inner::InnerDispatcher;
 use crate::assets::StaticAssets;
 use crate::assets::content_store::ContentStore;
@@ -62,6 +63,8 @@ pub struct SharedParts {
     pub waiting_status: StatusCode,
     /// Does single sign-on in front say who the person is?
     pub is_behind_single_sign_on: bool,
+    /// Who is let in.
+    pub access: Arc<AccessPolicy>,
     /// The port that this dispatcher listens on.
     pub port: u16,
     /// The file with the secret by which dispatchers behind this one know it, where a row names none.
@@ -149,10 +152,11 @@ impl Instance {
         }
     }
 
-    /// Starts its background tasks: the close of idle connections; probes of t3 while it is not up; and the
-    /// watch of a t3 that has open tunnels. Where no other dispatcher does it: the warm-up once t3 is up,
-    /// pairing before files, as a run of the t3 CLI and compressing take much memory each; the check of the
-    /// dispatcher's own session; and that of the sessions of open tunnels.
+    /// Starts its background tasks: the close of idle connections; probes of t3 while it is not up; the watch
+    /// of a t3 that has open tunnels; and that of their people where a file lists who is let in. Where no other
+    /// dispatcher does it: the warm-up once t3 is up, pairing before files, as a run of the t3 CLI and
+    /// compressing take much memory each; the check of the dispatcher's own session; and that of the sessions of
+    /// open tunnels.
     pub fn start(self: &Arc<Self>) {
         let instance = Arc::clone(self);
         self.run(async move { instance.upstream.close_idle().await });
@@ -170,6 +174,10 @@ impl Instance {
             let pause = shared.limits.session_check;
             upstream_watch::close_with_t3(tunnels, upstream, readiness, pause).await;
         });
+        if self.shared.access.has_list_in_file() {
+            let instance = Arc::clone(self);
+            self.run(async move { instance.end_unlisted().await });
+        }
         if self.inner.is_some() {
             return;
         }
@@ -230,7 +238,10 @@ impl Instance {
 pub(super) fn shared_parts() -> Arc<SharedParts> {
     use clap::Parser;
     let config = crate::config::Config::parse_from(["t3-dispatcher"]);
+    let tasks = Tasks::default();
+    let access = AccessPolicy::new(config.access, config.timing, &tasks);
     Arc::new(SharedParts {
+        access: Arc::new(access.expect("no file")),
         limits: config.limits,
         timing: config.timing,
         content: None,
@@ -242,6 +253,6 @@ pub(super) fn shared_parts() -> Arc<SharedParts> {
         process_id: HeaderValue::from_static("1"),
         memory: Arc::default(),
         metrics: Arc::default(),
-        tasks: Tasks::default(),
+        tasks,
     })
 }

@@ -10,6 +10,7 @@ pub mod held_memory;
 pub mod instance;
 pub mod instances;
 mod making_way;
+mod offboarding;
 pub mod phase;
 pub mod places;
 pub mod request_scan;
@@ -46,7 +47,7 @@ use crate::upstream::probe;
 #[derive(Debug)]
 pub struct Services {
     /// Who is let in.
-    pub access: AccessPolicy,
+    pub access: Arc<AccessPolicy>,
     /// How much one client may take.
     pub limits: LimitsConfig,
     /// Times that no option sets.
@@ -83,7 +84,7 @@ impl Services {
     /// # Errors
     /// Where the file with the shared secret or the table of people cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
-        let access = AccessPolicy::new(config.access, config.timing, tasks)?;
+        let access = Arc::new(AccessPolicy::new(config.access, config.timing, tasks)?);
         let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
         let routes = routes(&config.routes, config.timing, &metrics, tasks)?;
         let process_id = probe::process_id();
@@ -94,6 +95,7 @@ impl Services {
             frame_ancestors: config.frame_ancestors.clone(),
             waiting_status: access.waiting_status(),
             is_behind_single_sign_on: access.is_behind_single_sign_on(),
+            access: Arc::clone(&access),
             port: config.listen.port,
             upstream_secret_file: config.routes.upstream_secret_file,
             process_id: process_id.clone(),

@@ -37,7 +37,7 @@ pub struct Routed {
     /// What is the same for all of them; host and port are each one's own.
     upstream: UpstreamConfig,
     pairing: PairingConfig,
-    shared: Arc<SharedParts>,
+    pub(super) shared: Arc<SharedParts>,
     held: RwLock<Held>,
 }
 
@@ -145,11 +145,11 @@ impl Routed {
 
     fn apply(&self, table: &Table) {
         let Taken { people, instances } = self.held.write().follow(table);
+        for (identity, instance) in &people {
+            instance.leave_to(identity, table.row(identity));
+        }
         for instance in &instances {
             instance.end();
-        }
-        for (identity, instance) in &people {
-            instance.tunnels.end_of(identity);
         }
         if !people.is_empty() {
             let (people, instances) = (people.len(), instances.len());

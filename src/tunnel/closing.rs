@@ -44,7 +44,7 @@ pub(super) struct Closing {
     /// How the tunnel ends.
     pub(super) cause: TunnelEnd,
     stage: Stage,
-    /// May the client still speak to t3? Not where its session has died.
+    /// May the client still speak to t3? Not where its session or its access has ended.
     passes_up: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -93,14 +93,14 @@ impl Closing {
         Self {
             cause,
             stage: Stage::ToBorder,
-            passes_up: cause != TunnelEnd::SessionEnded,
+            passes_up: !is_against_policy(cause),
             timer: limit.map(|limit| Box::pin(sleep(limit))),
         }
     }
 
     /// The dispatcher closes too, by `cause`. True if that changes what is to be done now.
     pub(super) fn order(&mut self, cause: TunnelEnd, down: &mut Direction) -> bool {
-        self.passes_up &= cause != TunnelEnd::SessionEnded;
+        self.passes_up &= !is_against_policy(cause);
         let is_lost = self.stage == Stage::Lost;
         if is_lost {
             self.append_close(down);
@@ -251,8 +251,13 @@ impl Closing {
     fn code(&self) -> u16 {
         match self.cause {
             TunnelEnd::Drained => GOING_AWAY,
-            TunnelEnd::SessionEnded => POLICY_VIOLATION,
+            cause if is_against_policy(cause) => POLICY_VIOLATION,
             _ => SERVICE_RESTART,
         }
     }
+}
+
+/// Does a tunnel end by `cause` as its client may not go on?
+fn is_against_policy(cause: TunnelEnd) -> bool {
+    matches!(cause, TunnelEnd::SessionEnded | TunnelEnd::AccessEnded)
 }

@@ -4,6 +4,7 @@ pub mod closing;
 pub mod direction;
 pub mod frames;
 pub mod registry;
+mod session_check;
 pub mod upstream_watch;
 
 use std::future::Future;

@@ -4,16 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::limited;
 use crate::metrics::upstream::TunnelEnd;
-use crate::upstream::Upstream;
-use crate::upstream::api_call::{self, SessionCredential};
+use crate::upstream::api_call::SessionCredential;
 
 /// The values of [`RegisteredTunnel::ending`] until the tunnel is to be closed, and once it is to end
 /// whatever is under way; in between are the causes by which it is to be closed. The highest counts.
@@ -21,7 +18,8 @@ const STAYS_OPEN: u8 = 0;
 const CUT: u8 = u8::MAX;
 
 /// The causes by which the registry closes tunnels, the strictest first.
-const CLOSING: [TunnelEnd; 3] = [
+const CLOSING: [TunnelEnd; 4] = [
+    TunnelEnd::AccessEnded,
     TunnelEnd::SessionEnded,
     TunnelEnd::Drained,
     TunnelEnd::UpstreamClosed,
@@ -33,6 +31,7 @@ pub struct Tunnels {
     per_owner_limit: usize,
     state: Mutex<RegistryState>,
     session_registered: Notify,
+    person_registered: Notify,
     opened: Notify,
 }
 
@@ -49,6 +48,8 @@ struct RegistryState {
 #[derive(Debug)]
 struct RegisteredTunnel {
     owner: Arc<str>,
+    /// Is the owner a person who is known? Otherwise it is an address.
+    is_person: bool,
     /// The session that t3 admitted it with, if t3 can be asked about it.
     proof: Option<SessionCredential>,
     /// [`STAYS_OPEN`], [`CUT`], or the [`TunnelEnd`] by which it is to be closed.
@@ -87,6 +88,7 @@ impl Tunnels {
             per_owner_limit,
             state: Mutex::default(),
             session_registered: Notify::new(),
+            person_registered: Notify::new(),
             opened: Notify::new(),
         }
     }
@@ -108,24 +110,6 @@ impl Tunnels {
             tunnels: Arc::clone(self),
             owner,
         })
-    }
-
-    /// While there are tunnels, asks t3 every `interval` for each of their sessions once, and ends
-    /// the tunnels of a dead one: t3 itself never does (contract §4). Only a definite no ends any.
-    pub async fn end_dead(&self, upstream: &Upstream, interval: Duration) {
-        loop {
-            if self.sessions().is_empty() {
-                self.session_registered.notified().await;
-            }
-            tokio::time::sleep(interval).await;
-            for proof in self.sessions() {
-                if api_call::is_session_alive(upstream, &proof).await == Some(false) {
-                    let is_its = |tunnel: &RegisteredTunnel| tunnel.proof.as_ref() == Some(&proof);
-                    let ended = self.end(TunnelEnd::SessionEnded, is_its);
-                    limited!(INFO, "a session with open tunnels has died"; tunnels = ended);
-                }
-            }
-        }
     }
 
     /// Is any tunnel open?
@@ -152,12 +136,33 @@ impl Tunnels {
 
     /// Closes every tunnel, also those that are registered from now on: nobody may use this t3 any more.
     pub fn end_access(&self) {
-        self.end_for_good(TunnelEnd::SessionEnded as u8);
+        self.end_for_good(TunnelEnd::AccessEnded as u8);
     }
 
-    /// Closes the tunnels of `owner`; returns how many.
-    pub fn end_of(&self, owner: &str) -> usize {
-        self.end(TunnelEnd::SessionEnded, |tunnel| &*tunnel.owner == owner)
+    /// Closes the tunnels of the person of `identity`, who may not use this t3 any more; returns how many.
+    pub fn end_of(&self, identity: &str) -> usize {
+        if !self.state.lock().owners.contains_key(identity) {
+            return 0;
+        }
+        self.end(TunnelEnd::AccessEnded, |tunnel| {
+            tunnel.is_person && &*tunnel.owner == identity
+        })
+    }
+
+    /// The people who have tunnels, and may use this t3 as far as is known.
+    pub fn people(&self) -> HashSet<Arc<str>> {
+        let state = self.state.lock();
+        let may = |ending: &AtomicU8| ending.load(Ordering::Acquire) < TunnelEnd::AccessEnded as u8;
+        let tunnels = state.registered.values();
+        let of_people = tunnels.filter(|tunnel| tunnel.is_person && may(&tunnel.ending));
+        of_people.map(|tunnel| Arc::clone(&tunnel.owner)).collect()
+    }
+
+    /// Waits until somebody who is known has a tunnel.
+    pub async fn wait_until_of_person(&self) {
+        while self.people().is_empty() {
+            self.person_registered.notified().await;
+        }
     }
 
     /// Closes every tunnel, also those that are registered from now on: the drain has begun.
@@ -178,7 +183,21 @@ impl Tunnels {
         }
     }
 
-    fn sessions(&self) -> HashSet<SessionCredential> {
+    /// Closes the tunnels of a session that has died; returns how many.
+    pub(super) fn end_session(&self, proof: &SessionCredential) -> usize {
+        let is_its = |tunnel: &RegisteredTunnel| tunnel.proof.as_ref() == Some(proof);
+        self.end(TunnelEnd::SessionEnded, is_its)
+    }
+
+    /// Waits until there is a tunnel with a session that t3 can be asked about.
+    pub(super) async fn wait_until_of_session(&self) {
+        if self.sessions().is_empty() {
+            self.session_registered.notified().await;
+        }
+    }
+
+    /// The sessions of all tunnels.
+    pub(super) fn sessions(&self) -> HashSet<SessionCredential> {
         let state = self.state.lock();
         let proofs = state.registered.values().map(|tunnel| tunnel.proof.clone());
         proofs.flatten().collect()
@@ -187,27 +206,29 @@ impl Tunnels {
     fn end(&self, cause: TunnelEnd, is_meant: impl Fn(&RegisteredTunnel) -> bool) -> usize {
         let state = self.state.lock();
         let tunnels = state.registered.values();
-        tunnels
-            .filter(|tunnel| is_meant(tunnel))
-            .inspect(|tunnel| tunnel.end(cause as u8))
-            .count()
+        let meant = tunnels.filter(|tunnel| is_meant(tunnel));
+        meant.filter(|tunnel| tunnel.end(cause as u8)).count()
     }
 }
 
 impl RegisteredTunnel {
-    fn end(&self, ending: u8) {
-        self.ending.fetch_max(ending, Ordering::Release);
+    /// Has it end so, or stricter. False if that was so already.
+    fn end(&self, ending: u8) -> bool {
+        let before = self.ending.fetch_max(ending, Ordering::Release);
         self.waker.wake();
+        before < ending
     }
 }
 
 impl TunnelPermit {
-    /// Registers the tunnel as open. It ends with the session of `proof`, if there is one.
-    pub fn register(self, proof: Option<SessionCredential>) -> TunnelRegistration {
+    /// Registers the tunnel as open. It ends with the session of `proof`, if there is one. `is_person` says
+    /// whether its owner is known by an identity.
+    pub fn register(self, proof: Option<SessionCredential>, is_person: bool) -> TunnelRegistration {
         let has_session = proof.is_some();
         let mut state = self.tunnels.state.lock();
         let tunnel = Arc::new(RegisteredTunnel {
             owner: Arc::clone(&self.owner),
+            is_person,
             proof,
             ending: AtomicU8::new(state.ending),
             waker: AtomicWaker::new(),
@@ -219,6 +240,9 @@ impl TunnelPermit {
         self.tunnels.opened.notify_one();
         if has_session {
             self.tunnels.session_registered.notify_one();
+        }
+        if is_person {
+            self.tunnels.person_registered.notify_one();
         }
         TunnelRegistration {
             permit: self,
@@ -236,7 +260,7 @@ impl TunnelRegistration {
 
     /// Has the tunnel closed: its owner may not use this t3 any more.
     pub fn end_access(&self) {
-        self.tunnel.end(TunnelEnd::SessionEnded as u8);
+        self.tunnel.end(TunnelEnd::AccessEnded as u8);
     }
 
     /// Ready when the tunnel has to end although neither of its sides has ended it.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::common::{PATIENCE, Scrape};
+use crate::common::{PATIENCE, Scrape, request};
 use crate::town::Town;
 
 const QUICK: fn(&mut t3_dispatcher::config::timing::Timing) =
@@ -49,7 +49,57 @@ async fn who_is_gone_loses_tunnels_and_gets_403_and_others_notice_nothing() {
     assert!(pong.expect("in time").contains(&0x8a));
     assert_eq!(town.page("bob", "/", &bob).await.status, 200);
     town.set_table(&json!({"ada": town.row("ada"), "bob": town.row("bob")}));
-    until(&town, "ada", &ada, 200).await;
+    // Her session of before was revoked.
+    until(&town, "ada", &ada, 302).await;
+}
+
+/// Is `cookie` a living session of the t3 of `name`?
+async fn is_session(town: &Town, name: &str, cookie: &str) -> bool {
+    let head = format!("GET /api/auth/session\nCookie: {cookie}");
+    let state = request(town.home(name).addr(), &head).await.json();
+    state["authenticated"].as_bool().expect("a verdict")
+}
+
+/// Waits until so many people were offboarded by the table.
+async fn until_offboarded(town: &Town, people: f64) {
+    let series = "offboarded_total{cause=\"table\"}";
+    Scrape::until(town.dispatcher.metrics, |scrape| {
+        scrape.get(series) >= people
+    })
+    .await;
+    let counted = Scrape::of(town.dispatcher.metrics).await.get(series);
+    assert_eq!(counted, people);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_led_elsewhere_has_no_session_left_where_it_was() {
+    let town = Town::timed(&["ada", "bob"], &[], QUICK).await;
+    let [at_ada_s, at_bob_s] = ["ada", "bob"].map(|name| town.row(name));
+    // Eve shares ada's t3.
+    town.set_table(&json!({"ada": at_ada_s, "eve": at_ada_s, "bob": at_bob_s}));
+    until(&town, "eve", "", 302).await;
+    let [ada, eve, bob] = [
+        town.sign_in("ada").await,
+        town.sign_in("eve").await,
+        town.sign_in("bob").await,
+    ];
+    let (mut eve_s, opened) = town.websocket("eve", &eve).await;
+    assert_eq!(opened.status, 101);
+    town.set_table(&json!({"ada": at_ada_s, "bob": at_bob_s}));
+    timeout(PATIENCE, eve_s.rest()).await.expect("it ends");
+    until_offboarded(&town, 1.0).await;
+    assert!(!is_session(&town, "ada", &eve).await, "eve's is revoked");
+    assert!(is_session(&town, "ada", &ada).await, "ada's is not");
+    assert!(is_session(&town, "bob", &bob).await);
+    // Another row for the same t3 revokes nothing; another t3 does.
+    let mut another = at_bob_s.clone();
+    another["token_file"] = json!("/none");
+    town.set_table(&json!({"ada": at_bob_s, "bob": at_bob_s}));
+    until_offboarded(&town, 2.0).await;
+    assert!(!is_session(&town, "ada", &ada).await);
+    town.set_table(&json!({"bob": another}));
+    until(&town, "ada", "", 403).await;
+    assert!(is_session(&town, "bob", &bob).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

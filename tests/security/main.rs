@@ -63,6 +63,7 @@ mod log_lines;
 mod malformed_head;
 mod memory_sum;
 mod namespace;
+mod offboarding;
 mod options;
 mod page_load_flood;
 mod pairing;

@@ -1,0 +1,123 @@
+//! Offboarding: the sessions of people who are let in no more are revoked, in the background.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::info;
+
+use crate::access::identity::label_of;
+use crate::limited;
+use crate::metrics::pairing::AccessEnd;
+use crate::pairing::Pairing;
+use crate::pairing::admin_api::AdminApiError;
+use crate::pairing::leavers::Leaver;
+use crate::pairing::session_request::PairingAttempt;
+
+/// How many rounds run at a time in this process: each may need the t3 CLI for an admin session.
+static TURNS: Semaphore = Semaphore::const_new(4);
+
+/// How long one round may take: t3's client list, and some milliseconds for each session.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The part of t3's time that rounds may take, however many people are denied: the pause after a round is
+/// its duration times this.
+const IDLE_FACTOR: u32 = 20;
+
+/// The longest pause between two rounds.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells what the person called `user` has lost, who is let in no more as `cause` shows.
+pub fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: usize) {
+    let cause = cause.text();
+    info!(user, cause, websockets, sessions, "access ended");
+}
+
+impl Pairing {
+    /// Has the sessions revoked that were made for the person of `identity`, who is let in no more, as
+    /// `cause` shows, and of whom so many `tunnels` have just been ended: once, until a session is made for
+    /// that person again. What fails is told, and tried again when this is called again.
+    pub fn offboard(self: &Arc<Self>, identity: &str, tunnels: usize, cause: AccessEnd) {
+        let leaver = Leaver {
+            identity: identity.into(),
+            cause,
+            tunnels,
+        };
+        if self.leavers.add(leaver) {
+            let pairing = Arc::clone(self);
+            self.tasks.until_drained(async move {
+                while let Some(leavers) = pairing.leavers.next_round() {
+                    // The semaphore is never closed.
+                    let turn = TURNS.acquire().await;
+                    let start = Instant::now();
+                    pairing.end_sessions(&leavers).await;
+                    drop(turn);
+                    sleep((start.elapsed() * IDLE_FACTOR).min(MAX_PAUSE)).await;
+                }
+            });
+        }
+    }
+
+    /// Was its person let in no more while `attempt` made a session? Then that is revoked, too.
+    pub(super) fn has_left(self: &Arc<Self>, attempt: &PairingAttempt) -> bool {
+        let Some(identity) = attempt.browser.identity.as_deref() else {
+            return false;
+        };
+        let began = attempt.deadline - self.patience;
+        let left = self.leavers.came(identity, began);
+        left.inspect(|cause| self.offboard(identity, 0, *cause))
+            .is_some()
+    }
+
+    /// Revokes the sessions of `leavers`, and tells what each has lost.
+    async fn end_sessions(&self, leavers: &[Leaver]) {
+        let mut revoked = vec![0; leavers.len()];
+        let ended = timeout(ROUND_TIMEOUT, self.revoke_sessions(leavers, &mut revoked)).await;
+        let failed = match ended {
+            Ok(ended) => ended.err().map(|error| error.to_string()),
+            Err(_) => Some("t3 takes too long".to_owned()),
+        };
+        if revoked.iter().any(|count| *count > 0) {
+            self.liveness.forget_all();
+        }
+        for (leaver, sessions) in leavers.iter().zip(revoked) {
+            let has_lost = leaver.tunnels > 0 || sessions > 0;
+            let is_first = self.leavers.ended(leaver, has_lost, failed.is_some());
+            let (user, cause, websockets) = (&*leaver.identity, leaver.cause, leaver.tunnels);
+            if is_first {
+                self.metrics.offboarded(cause);
+            }
+            if has_lost {
+                access_ended(user, cause, websockets, sessions);
+            }
+            let cause = cause.text();
+            if let Some(error) = &failed {
+                limited!(WARN, "sessions of a user who is let in no more are not revoked"; user, cause, %error);
+            }
+        }
+    }
+
+    /// Revokes the sessions of `leavers`, those of exactly their labels, and counts each one's.
+    async fn revoke_sessions(
+        &self,
+        leavers: &[Leaver],
+        revoked: &mut [usize],
+    ) -> Result<(), AdminApiError> {
+        let labels = leavers.iter().map(|leaver| label_of(&leaver.identity));
+        let labels: HashMap<_, _> = labels.zip(0..).collect();
+        let sessions = self.admin_api.clients().await?;
+        if sessions.is_empty() {
+            // The admin session is always on it.
+            return Err(AdminApiError::Unusable);
+        }
+        for session in sessions.iter().filter(|session| !session.current) {
+            let label = session.label.as_deref();
+            if let Some(at) = label.and_then(|label| labels.get(label)) {
+                revoked[*at] += usize::from(self.admin_api.revoke(&session.id).await?);
+            }
+        }
+        Ok(())
+    }
+}

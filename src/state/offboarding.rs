@@ -1,0 +1,84 @@
+//! Offboarding: who is let in no more loses the tunnels that are open, and the sessions.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::metrics::pairing::AccessEnd;
+use crate::pairing::offboarding::access_ended;
+use crate::routes::row::Row;
+use crate::state::instance::Instance;
+use crate::state::instances::Instances;
+use crate::state::routed::Routed;
+
+/// Held while a t3 is found for somebody who is not let in.
+static FINDING: Semaphore = Semaphore::const_new(1);
+
+impl Instances {
+    /// Ends what the person of `identity`, who is not let in, may have had before, in the background.
+    pub fn offboard(&self, identity: &str) {
+        match self {
+            Self::One(only) => only.offboard(identity, AccessEnd::Request),
+            Self::Routed(routed) => offboard(routed, identity),
+        }
+    }
+}
+
+/// The same at the t3 of that person. One that nobody has asked for since the start of this process is found
+/// first, one at a time: the person's next request tries again.
+fn offboard(routed: &Arc<Routed>, identity: &str) {
+    if let Some(instance) = routed.known(identity) {
+        return instance.offboard(identity, AccessEnd::Request);
+    }
+    let Ok(turn) = FINDING.try_acquire() else {
+        return;
+    };
+    let (finding, identity) = (Arc::clone(routed), Box::<str>::from(identity));
+    routed.shared.tasks.until_drained(async move {
+        let _turn = turn;
+        if let Some(instance) = finding.find(&identity).await {
+            instance.offboard(&identity, AccessEnd::Request);
+        }
+    });
+}
+
+impl Instance {
+    /// Ends the tunnels of the person of `identity`, and has the sessions revoked, unless another dispatcher
+    /// makes them.
+    fn offboard(&self, identity: &str, cause: AccessEnd) {
+        let tunnels = self.tunnels.end_of(identity);
+        match self.inner {
+            None => self.pairing.offboard(identity, tunnels, cause),
+            Some(_) if tunnels > 0 => {
+                self.shared.metrics.offboarded(cause);
+                access_ended(identity, cause, tunnels, 0);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Ends what the person of `identity` has here, whom a new table gives another `row`, or none. Sessions
+    /// stay where that leads to the same t3.
+    pub(super) fn leave_to(&self, identity: &str, row: Option<&Arc<Row>>) {
+        let own = self.row.as_ref().map(|own| own.address());
+        match row.map(|row| row.address()) {
+            Some(address) if own == Some(address) => {
+                let _ = self.tunnels.end_of(identity);
+            }
+            _ => self.offboard(identity, AccessEnd::Table),
+        }
+    }
+
+    /// While people have tunnels, looks again and again whether the list of users in the file names them
+    /// still: within the time between two checks of sessions, the age of what was last read included.
+    pub(super) async fn end_unlisted(&self) {
+        let (access, interval) = (&self.shared.access, self.shared.limits.session_check);
+        loop {
+            self.tunnels.wait_until_of_person().await;
+            tokio::time::sleep(interval * 2 / 3).await;
+            for identity in access.unlisted(self.tunnels.people()).await {
+                self.offboard(&identity, AccessEnd::Users);
+            }
+        }
+    }
+}
