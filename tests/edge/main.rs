@@ -15,3 +15,4 @@ mod stack;
 mod t3;
 mod tab;
 mod traefik;
+mod two_fronts;
