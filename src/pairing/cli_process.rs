@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::config::cli_options::CliConfig;
@@ -17,8 +16,8 @@ use crate::metrics::pairing::CliOutcome;
 use crate::pairing::cli_environment;
 use crate::pairing::secret::redacted;
 use crate::process::descriptors;
-use crate::process::orphans::OwnChild;
 use crate::process::own_thread::on_own_thread;
+use crate::process::process_group::ProcessGroup;
 
 /// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
 const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -140,7 +139,7 @@ impl CliProgram {
             Ok((group, program))
         });
         let (group, program) = started.await??;
-        match group.finish().await {
+        match finish(group).await {
             Err(failed @ CliError::Failed(..)) => Err(self.explained(failed, program).await),
             outcome => outcome,
         }
@@ -200,62 +199,21 @@ fn is_of_another_processor(program: &Path) -> bool {
     }
 }
 
-/// A child and all processes that it started: dropping this kills them.
-struct ProcessGroup {
-    child: Child,
-    group: Option<Pid>,
-    _own: OwnChild,
-}
-
-impl ProcessGroup {
-    fn start(command: &mut Command) -> io::Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let own = OwnChild::about_to_start();
-        let child = command.spawn()?;
-        let group = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(Pid::from_raw);
-        Ok(Self {
-            child,
-            group,
-            _own: own,
-        })
-    }
-
-    async fn finish(mut self) -> Result<Vec<u8>, CliError> {
-        let (stdout, stderr) = (self.child.stdout.take(), self.child.stderr.take());
-        let outputs = async { tokio::try_join!(read_bounded(stdout), read_bounded(stderr)) };
-        let exit = async {
-            let status = self.child.wait().await.map_err(CliError::Output)?;
-            // Processes that it left running may hold its outputs open.
-            kill_group(self.group.take());
-            Ok(status)
-        };
-        let (status, (stdout, stderr)) = tokio::try_join!(exit, outputs)?;
-        if status.success() {
-            Ok(stdout)
-        } else {
-            Err(CliError::Failed(status, cause(&stdout, &stderr)))
-        }
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        kill_group(self.group.take());
-    }
-}
-
-fn kill_group(group: Option<Pid>) {
-    if let Some(group) = group {
-        // It fails if the group has ended by itself.
-        let _ = kill_process_group(group, Signal::KILL);
+/// What a run printed, once it has ended; nothing that it started is left then.
+async fn finish(mut group: ProcessGroup) -> Result<Vec<u8>, CliError> {
+    let (stdout, stderr) = group.take_outputs();
+    let outputs = async { tokio::try_join!(read_bounded(stdout), read_bounded(stderr)) };
+    let exit = async {
+        let status = group.wait().await.map_err(CliError::Output)?;
+        // Processes that it left running may hold its outputs open.
+        group.kill();
+        Ok(status)
+    };
+    let (status, (stdout, stderr)) = tokio::try_join!(exit, outputs)?;
+    if status.success() {
+        Ok(stdout)
+    } else {
+        Err(CliError::Failed(status, cause(&stdout, &stderr)))
     }
 }
 

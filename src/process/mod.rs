@@ -12,6 +12,7 @@ pub mod name_lookup;
 pub mod orphans;
 pub mod own_thread;
 pub mod peer_loss;
+pub mod process_group;
 pub mod reach;
 pub mod unsent;
 
