@@ -9,6 +9,7 @@ pub mod listener_owner;
 pub mod log_limit;
 pub mod lru_cache;
 pub mod name_lookup;
+pub mod operator_command;
 pub mod orphans;
 pub mod own_thread;
 pub mod peer_loss;
