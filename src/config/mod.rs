@@ -10,6 +10,7 @@ pub mod options;
 pub mod parse;
 pub mod path_template;
 pub mod placeholders;
+pub mod power_options;
 pub mod routes_options;
 pub mod signed_config;
 pub mod timing;
@@ -25,6 +26,7 @@ use crate::config::access_options::AccessConfig;
 use crate::config::options::{
     AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
 };
+use crate::config::power_options::PowerConfig;
 use crate::config::routes_options::RoutesConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
@@ -117,6 +119,10 @@ pub struct Config {
     #[command(flatten)]
     pub pairing: PairingConfig,
 
+    /// How a t3 is started when its person comes, and stopped when nobody uses it.
+    #[command(flatten)]
+    pub power: PowerConfig,
+
     /// Whether plain requests are forwarded on the fast path; `off` sends all requests through hyper.
     #[arg(
         help_heading = "t3",
@@ -207,9 +213,11 @@ impl CommandLine {
             Some(Command::Check { pairing, .. }) => pairing,
             _ => &self.config.pairing,
         };
-        let routes = &self.config.routes;
+        let (routes, power) = (&self.config.routes, &self.config.power);
         let contradiction = pairing.contradiction();
         let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
+        let (has_users, has_os_users) = (routes.is_any_set(), routes.routes.is_some());
+        let contradiction = contradiction.or_else(|| power.contradiction(has_users, has_os_users));
         let contradiction = contradiction.map(str::to_owned);
         match contradiction.or_else(|| self.config.access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),

@@ -37,6 +37,15 @@ pub struct Timing {
     /// How old what a t3's agents do may be where it is only told.
     pub agent_turns: Duration,
 
+    /// How long a command that starts or stops a t3 may take.
+    pub power_command: Duration,
+
+    /// The least time before a t3 that is down is started again, after a command that failed.
+    pub wake_retry: Duration,
+
+    /// The same after one that succeeded, if t3 has not come up.
+    pub wake_again: Duration,
+
     /// How long a file that is read again is taken to be what it was.
     pub file_reread: Duration,
 
@@ -79,6 +88,9 @@ impl Default for Timing {
             api_response: Duration::from_secs(5),
             admin_session_check: Duration::from_secs(60),
             agent_turns: Duration::from_secs(15),
+            power_command: Duration::from_secs(60),
+            wake_retry: Duration::from_secs(10),
+            wake_again: Duration::from_secs(30),
             file_reread: Duration::from_secs(1),
             routes_reread: Duration::from_secs(3),
             jwks_age: Duration::from_secs(300),
@@ -108,6 +120,9 @@ mod tests {
             api_response,
             admin_session_check,
             agent_turns,
+            power_command,
+            wake_retry,
+            wake_again,
             file_reread,
             routes_reread,
             jwks_age,
@@ -128,6 +143,9 @@ mod tests {
             (api_response, 5),
             (admin_session_check, 60),
             (agent_turns, 15),
+            (power_command, 60),
+            (wake_retry, 10),
+            (wake_again, 30),
             (file_reread, 1),
             (routes_reread, 3),
             (jwks_age, 300),

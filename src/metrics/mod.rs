@@ -6,6 +6,7 @@
 pub mod labels;
 pub mod pairing;
 pub mod people;
+pub mod power;
 pub mod process;
 pub mod requests;
 pub mod routes;
@@ -17,6 +18,7 @@ use prometheus::{Registry, TextEncoder};
 use crate::metrics::labels::Maker;
 use crate::metrics::pairing::PairingMetrics;
 use crate::metrics::people::PeopleMetrics;
+use crate::metrics::power::PowerMetrics;
 use crate::metrics::process::ProcessMetrics;
 use crate::metrics::requests::RequestMetrics;
 use crate::metrics::routes::RoutesMetrics;
@@ -28,6 +30,7 @@ pub struct Metrics {
     registry: Registry,
     pairing: PairingMetrics,
     people: PeopleMetrics,
+    power: PowerMetrics,
     process: ProcessMetrics,
     requests: RequestMetrics,
     routes: RoutesMetrics,
@@ -42,6 +45,7 @@ impl Default for Metrics {
         Self {
             pairing: PairingMetrics::new(&make),
             people: PeopleMetrics::new(&make),
+            power: PowerMetrics::new(&make),
             process: ProcessMetrics::new(&make),
             requests: RequestMetrics::new(&make),
             routes: RoutesMetrics::new(&make),
@@ -141,6 +145,7 @@ mod tests {
             assert_eq!(
                 series(&metrics, "upstream_state{"),
                 [
+                    "upstream_state{state=\"asleep\"} 0".to_owned(),
                     "upstream_state{state=\"busy\"} 0".to_owned(),
                     format!("upstream_state{{state=\"down\"}} {down}"),
                     "upstream_state{state=\"starting\"} 0".to_owned(),

@@ -25,6 +25,8 @@ label!(
         Up = "up",
         /// It was up, does not respond, and has closed nothing.
         Busy = "busy",
+        /// It is down, nobody waits for it, and a command can start it: it is not watched.
+        Asleep = "asleep",
     }
 );
 

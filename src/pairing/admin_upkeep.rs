@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use crate::pairing::Pairing;
@@ -62,16 +62,20 @@ impl AdminApi {
     }
 
     /// Ensures the session at each coming up of t3 after the one that was counted as `seen`, and
-    /// checks it between, for ever.
+    /// checks it between, while t3 is up, for ever.
     pub(super) async fn keep_session(&self, readiness: &Readiness, mut seen: u64) {
         loop {
-            let up_again = readiness.wait_until_up_again(seen);
-            match timeout(self.check_interval(), up_again).await {
-                Ok(count) => {
+            let check = async {
+                sleep(self.check_interval()).await;
+                readiness.wait_until_surely_up().await;
+            };
+            tokio::select! {
+                biased;
+                count = readiness.wait_until_up_again(seen) => {
                     seen = count;
                     Box::pin(self.ensure_session()).await;
                 }
-                Err(_) => Box::pin(self.check_session()).await,
+                () = check => Box::pin(self.check_session()).await,
             }
         }
     }

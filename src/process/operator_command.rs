@@ -174,13 +174,9 @@ mod tests {
         let short = Duration::from_millis(300);
         let hung = run_script("sleep 60", short).await;
         assert!(matches!(hung, Err(CommandError::Timeout)), "{hung:?}");
-        let none = run(&["/no/such/program".to_owned()], short, {
-            Arc::new(Semaphore::new(1))
-                .acquire_owned()
-                .await
-                .expect("open")
-        });
-        let none = none.await;
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await;
+        let words = ["/no/such/program".to_owned()];
+        let none = run(&words, short, permit.expect("open")).await;
         assert!(matches!(none, Err(CommandError::Spawn(_))), "{none:?}");
 
         let dir = tempfile::tempdir().expect("a temporary directory");

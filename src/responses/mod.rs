@@ -66,9 +66,11 @@ pub fn leaving() -> ClientResponse {
 pub fn ready(state: HealthState) -> ClientResponse {
     let status = match state {
         HealthState::Up | HealthState::Busy | HealthState::Doubtful => StatusCode::OK,
-        HealthState::Unknown | HealthState::Down | HealthState::Itself | HealthState::Starting => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        HealthState::Unknown
+        | HealthState::Down
+        | HealthState::Asleep
+        | HealthState::Itself
+        | HealthState::Starting => StatusCode::SERVICE_UNAVAILABLE,
     };
     with_body(status, "text/plain; charset=utf-8", state.to_string())
 }

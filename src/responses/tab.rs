@@ -43,7 +43,7 @@ pub fn alive(state: HealthState, is_leaving: bool) -> ClientResponse {
         _ if is_leaving => Some("draining"),
         HealthState::Up | HealthState::Busy | HealthState::Doubtful => None,
         HealthState::Unknown | HealthState::Starting => Some("starting"),
-        HealthState::Down | HealthState::Itself => Some("down"),
+        HealthState::Down | HealthState::Asleep | HealthState::Itself => Some("down"),
     };
     let mut response = match waiting {
         Some(state) => {

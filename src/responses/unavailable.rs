@@ -10,6 +10,15 @@ use crate::upstream::health_state::HealthState;
 /// Waits for t3 and loads again once it is up; without a script it reloads every 5 s.
 const PAGE: &str = include_str!("unavailable.html");
 
+/// What is known of a t3 that is not up.
+#[derive(Debug, Clone, Copy)]
+pub enum NotUp {
+    /// Its state.
+    Is(HealthState),
+    /// It was asleep, and is being started.
+    Woken,
+}
+
 /// Why there is no response of t3's, as people and scripts are told.
 struct Problem {
     /// The page's heading.
@@ -24,6 +33,18 @@ const DOWN: Problem = Problem {
     title: "T3 Code is not running",
     explanation: "It may be restarting. The cockpit opens here as soon as it is back.",
     detail: "did not answer: nobody listens there",
+};
+
+const ASLEEP: Problem = Problem {
+    title: "T3 Code is asleep",
+    explanation: "It is started when the cockpit is opened.",
+    detail: "is asleep: the cockpit's page starts it",
+};
+
+const WOKEN: Problem = Problem {
+    title: "Your cockpit is starting",
+    explanation: "It was asleep. It opens here as soon as it is ready.",
+    detail: "did not answer yet: your cockpit is starting",
 };
 
 const ITSELF: Problem = Problem {
@@ -68,14 +89,16 @@ pub fn no_response(
 pub fn not_up(
     status: StatusCode,
     address: &str,
-    state: HealthState,
+    state: NotUp,
     error_format: ErrorFormat,
     id: &RequestId,
 ) -> ClientResponse {
     let problem = match state {
-        HealthState::Down => DOWN,
-        HealthState::Itself => ITSELF,
-        _ => STARTING,
+        NotUp::Woken => WOKEN,
+        NotUp::Is(HealthState::Down) => DOWN,
+        NotUp::Is(HealthState::Asleep) => ASLEEP,
+        NotUp::Is(HealthState::Itself) => ITSELF,
+        NotUp::Is(_) => STARTING,
     };
     let mut response = unavailable(status, address, &problem, error_format, id);
     let headers = response.headers_mut();

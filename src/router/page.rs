@@ -32,7 +32,8 @@ impl InstanceRouter<'_> {
     async fn page_with_body(&self, context: &RequestContext<'_>, body: Outbound) -> ClientResponse {
         let waiting = context.client.waiting();
         let deadline = context.arrived + self.services.timing.page_patience;
-        if let Err(response) = self.await_t3(context, deadline, ErrorFormat::Page).await {
+        let awaited = self.await_t3(context, Some(deadline), ErrorFormat::Page);
+        if let Err(response) = awaited.await {
             return response;
         }
         let session = self.new_session(context).await;

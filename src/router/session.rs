@@ -1,7 +1,5 @@
 //! The session that a request goes on with: of several the living one, and only the person's own.
 
-use tokio::time::Instant;
-
 use crate::http_rules::{cookies, withhold};
 use crate::pairing::policy::{Liveness, RouteKind};
 use crate::pairing::session_owners::Ownership;
@@ -48,17 +46,14 @@ impl InstanceRouter<'_> {
     /// Is t3 up, so that it can be asked about a session? A page and an upgrade wait for it anyway, and
     /// every request for one that is busy.
     async fn may_ask(&self, kind: RouteKind, context: &RequestContext<'_>) -> bool {
-        let (instance, timing) = (self.instance, &self.services.timing);
-        instance.look(Instant::now());
-        let time = instance.upstream.response_timeout();
-        let is_up = instance.readiness.settle(time).await == HealthState::Up;
+        let timing = &self.services.timing;
         let patience = match kind {
-            RouteKind::PageLoad => timing.page_patience,
-            RouteKind::Upgrade => timing.upgrade_patience,
-            RouteKind::SessionQuery | RouteKind::Other => return is_up,
+            RouteKind::PageLoad => Some(timing.page_patience),
+            RouteKind::Upgrade => Some(timing.upgrade_patience),
+            RouteKind::SessionQuery | RouteKind::Other => None,
         };
-        let deadline = context.arrived + patience;
-        is_up || instance.readiness.wait_until_up_by(deadline).await
+        let deadline = patience.map(|patience| context.arrived + patience);
+        self.state_by(context, deadline).await == HealthState::Up
     }
 
     /// The first of `values` that is alive and not another person's; else a dead one, which t3 refuses

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::access::visitor::Standing;
 use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::context::RequestContext;
 use crate::router::instance_router::InstanceRouter;
@@ -30,7 +31,7 @@ impl InstanceRouter<'_> {
     {
         let instance = self.instance;
         let _waiting = context.client.waiting();
-        self.await_t3(context, Instant::now(), error_format).await?;
+        self.await_t3(context, None, error_format).await?;
         let outcome = attempt(instance.upstream.response_timeout()).await;
         outcome.map_err(|failure| instance.failed(&failure, error_format, &context.id))
     }
@@ -55,7 +56,7 @@ impl InstanceRouter<'_> {
         let _waiting = context.client.waiting();
         let mut was_unsent = false;
         loop {
-            self.await_t3(context, deadline, error_format).await?;
+            self.await_t3(context, Some(deadline), error_format).await?;
             let seen = readiness.restarts();
             let failure = tokio::select! {
                 outcome = attempt(instance.upstream.response_timeout()) => match outcome {
@@ -73,32 +74,53 @@ impl InstanceRouter<'_> {
         }
     }
 
-    /// Waits until t3 responds: until `patience` for one that is away, and for one that is busy until the
-    /// response timeout after the request came.
+    /// Waits until t3 responds, as [`Self::state_by`] says.
     ///
     /// # Errors
     /// The response for a t3 that is not up in time.
     pub(super) async fn await_t3(
         &self,
         context: &RequestContext<'_>,
-        patience: Instant,
+        patience: Option<Instant>,
         error_format: ErrorFormat,
     ) -> Result<(), ClientResponse> {
         let (instance, id) = (self.instance, &context.id);
+        match self.state_by(context, patience).await {
+            HealthState::Up => Ok(()),
+            state if state.is_away() => Err(instance.not_up(error_format, id)),
+            _ => Err(instance.failed(&Failure::ResponseTimeout, error_format, id)),
+        }
+    }
+
+    /// The state of t3 once it responds, or when nobody waits any more: until `patience` for one that is away,
+    /// if that is given, and for one that is busy until the response timeout after the request came. Who waits
+    /// for one that is down, and is let in, has it started.
+    pub(super) async fn state_by(
+        &self,
+        context: &RequestContext<'_>,
+        patience: Option<Instant>,
+    ) -> HealthState {
+        let instance = self.instance;
+        let is_allowed = context.visitor.standing == Standing::Allowed;
+        let wakes = patience.filter(|_| is_allowed);
+        if let Some(patience) = wakes {
+            instance.want(patience).await;
+        }
         let now = Instant::now();
         instance.look(now);
         let own_end = context.arrived + instance.upstream.response_timeout();
         let own_time = own_end.saturating_duration_since(now);
         let state = instance.readiness.settle(own_time).await;
-        if state == HealthState::Up {
-            return Ok(());
-        }
         if !state.is_away() {
-            return Err(instance.failed(&Failure::ResponseTimeout, error_format, id));
+            return state;
         }
+        if wakes.is_some() && state == HealthState::Down {
+            instance.wake();
+        }
+        let patience = patience.unwrap_or(now);
         match instance.readiness.wait_until_up_by(patience).await {
-            true => Ok(()),
-            false => Err(instance.not_up(error_format, id)),
+            true => HealthState::Up,
+            false => state,
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::http_rules::header_map;
 use crate::http_rules::request_id::RequestId;
 use crate::limited;
 use crate::metrics::requests::NoAnswer;
-use crate::responses::{self, ClientResponse, ErrorFormat, unavailable};
+use crate::responses::unavailable::{self, NotUp};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::state::Services;
 use crate::state::client::OVER_MEMORY;
 use crate::state::instance::Instance;
@@ -88,7 +89,10 @@ impl Instance {
             ErrorFormat::Page => self.shared.waiting_status,
             ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
-        let state = self.readiness.status().state;
+        let state = match &self.power {
+            Some(power) if power.is_starting() => NotUp::Woken,
+            _ => NotUp::Is(self.readiness.status().state),
+        };
         unavailable::not_up(status, &self.upstream.to_string(), state, error_format, id)
     }
 }

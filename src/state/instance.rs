@@ -11,6 +11,7 @@ use crate::assets::StaticAssets;
 use crate::assets::content_store::ContentStore;
 use crate::config::options::{InnerConfig, LimitsConfig, PairingConfig, UpstreamConfig};
 use crate::config::path_template::PathTemplate;
+use crate::config::placeholders::Names;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
@@ -18,6 +19,7 @@ use crate::pairing::Pairing;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::routes::row::{Row, Via};
+use crate::state::power::{Power, PowerCommands};
 use crate::tunnel::registry::Tunnels;
 use crate::tunnel::upstream_watch;
 use crate::upstream::Upstream;
@@ -42,6 +44,8 @@ pub struct Instance {
     pub tunnels: Arc<Tunnels>,
     /// Its row in the table, with many t3s.
     pub row: Option<Arc<Row>>,
+    /// The commands that start and stop it, if there are any.
+    pub power: Option<Power>,
     /// Whether clients use it.
     pub usage: Arc<Usage>,
     pub(super) shared: Arc<SharedParts>,
@@ -73,6 +77,8 @@ pub struct SharedParts {
     pub process_id: HeaderValue,
     /// What clients may have held for them.
     pub memory: Arc<ClientMemory>,
+    /// The commands that start and stop t3s, if there are any.
+    pub power: Option<Arc<PowerCommands>>,
     /// Where everything is counted.
     pub metrics: Arc<Metrics>,
     /// Every task, and whether the process will end.
@@ -91,13 +97,14 @@ impl SharedParts {
 }
 
 impl Instance {
-    /// The t3 of `upstream`, with sessions made as `pairing` says; that of `row` with many. Nothing is asked
-    /// of it before [`Self::start`].
+    /// The t3 of `upstream`, with sessions made as `pairing` says; that of `row` with many, for the person called
+    /// `user`. Nothing is asked of it before [`Self::start`].
     pub fn new(
         upstream: UpstreamConfig,
         pairing: PairingConfig,
         shared: &Arc<SharedParts>,
         row: Option<Arc<Row>>,
+        user: &str,
     ) -> Self {
         let SharedParts {
             limits,
@@ -107,9 +114,10 @@ impl Instance {
             tasks,
             ..
         } = &**shared;
-        let readiness = Arc::new(match row {
-            None => Readiness::new(Arc::clone(metrics)),
-            Some(_) => Readiness::on_demand(Arc::clone(metrics)),
+        let power = power(shared, row.as_deref(), user);
+        let readiness = Arc::new(match (&row, &power) {
+            (None, None) => Readiness::new(Arc::clone(metrics)),
+            _ => Readiness::on_demand(Arc::clone(metrics), power.is_some()),
         });
         let inner = upstream.inner.as_ref();
         let inner = inner.map(|inner| InnerDispatcher::new(inner, timing.file_reread));
@@ -146,6 +154,7 @@ impl Instance {
             assets,
             tunnels: Arc::new(Tunnels::new(limits.max_tunnels)),
             row,
+            power,
             usage: Arc::default(),
             shared: Arc::clone(shared),
             ended: CancellationToken::new(),
@@ -224,7 +233,7 @@ impl Instance {
     }
 
     /// Runs a task until the drain begins, or the instance ends.
-    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         let ended = self.ended.clone();
         // Boxed, as there.
         let task = Box::pin(task);
@@ -232,6 +241,14 @@ impl Instance {
             ended.run_until_cancelled(task).await;
         });
     }
+}
+
+/// The commands for the t3 of `row`, of the person called `user`. What the agents behind another dispatcher do
+/// is not known here.
+fn power(shared: &SharedParts, row: Option<&Row>, user: &str) -> Option<Power> {
+    let os_user = row.and_then(|row| row.os_user.as_deref());
+    let may_sleep = row.is_none_or(|row| row.via == Via::T3);
+    Power::of(shared.power.as_ref(), Names { user, os_user }, may_sleep)
 }
 
 #[cfg(test)]
@@ -252,6 +269,7 @@ pub(super) fn shared_parts() -> Arc<SharedParts> {
         upstream_secret_file: None,
         process_id: HeaderValue::from_static("1"),
         memory: Arc::default(),
+        power: None,
         metrics: Arc::default(),
         tasks,
     })

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::state::instance::{Instance, SharedParts};
 use crate::state::routed::{Routed, Routes};
 use crate::upstream::health_state::HealthState;
 
+/// What whoever runs several dispatchers has to know.
+const SLEEPS: &str = "a t3 is stopped where this dispatcher sees nobody use it (DISPATCHER_SLEEP_AFTER): no other one may \
+    lead to the same t3";
+
 /// The t3s of this process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Instances {
     /// One t3, for everybody who is let in.
     One(Arc<Instance>),
@@ -25,11 +31,32 @@ impl Instances {
         routes: Option<Routes>,
         shared: &Arc<SharedParts>,
     ) -> Self {
-        let Some(routes) = routes else {
-            let only = Arc::new(Instance::new(upstream, pairing, shared, None));
-            only.start();
-            return Self::One(only);
+        let instances = match routes {
+            None => {
+                let only = Arc::new(Instance::new(upstream, pairing, shared, None, ""));
+                only.start();
+                Self::One(only)
+            }
+            Some(routes) => Self::routed(upstream, pairing, routes, shared),
         };
+        let power = shared.power.as_ref();
+        if let Some(after) = power.and_then(|power| power.sleep_after()) {
+            if let Self::Routed(_) = instances {
+                warn!("{SLEEPS}");
+            }
+            let all = instances.clone();
+            let sleeping = async move { all.sleep_when_idle(after).await };
+            shared.tasks.until_drained(sleeping);
+        }
+        instances
+    }
+
+    fn routed(
+        upstream: UpstreamConfig,
+        pairing: PairingConfig,
+        routes: Routes,
+        shared: &Arc<SharedParts>,
+    ) -> Self {
         let routed = Arc::new(Routed::new(routes, upstream, pairing, shared));
         let following = Arc::clone(&routed);
         shared
@@ -81,12 +108,12 @@ impl Instances {
         }
     }
 
-    /// Whether requests can be served: with one t3 its state. With several a table is there, and each person
-    /// is told of his own t3.
+    /// Whether requests can be served: with one t3 its state, unless a command can start it. With several a
+    /// table is there, and each person is told of his own t3.
     pub fn state(&self) -> HealthState {
         match self {
-            Self::One(only) => only.readiness.status().state,
-            Self::Routed(_) => HealthState::Up,
+            Self::One(only) if only.power.is_none() => only.readiness.status().state,
+            _ => HealthState::Up,
         }
     }
 

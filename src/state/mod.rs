@@ -13,9 +13,12 @@ mod making_way;
 mod offboarding;
 pub mod phase;
 pub mod places;
+pub mod power;
 pub mod request_scan;
 pub mod routed;
+mod sleep;
 pub mod transfer_window;
+mod wake;
 
 use std::io;
 use std::sync::Arc;
@@ -40,6 +43,7 @@ use crate::routes::row::Via;
 use crate::state::connections::Connections;
 use crate::state::instance::SharedParts;
 use crate::state::instances::Instances;
+use crate::state::power::PowerCommands;
 use crate::state::routed::Routes;
 use crate::upstream::probe;
 
@@ -100,6 +104,7 @@ impl Services {
             upstream_secret_file: config.routes.upstream_secret_file,
             process_id: process_id.clone(),
             memory: Arc::clone(&memory),
+            power: PowerCommands::of(config.power, config.timing, &metrics),
             metrics: Arc::clone(&metrics),
             tasks: tasks.clone(),
         });

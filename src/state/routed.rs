@@ -172,7 +172,13 @@ impl Routed {
             ..self.pairing.clone()
         };
         let row = Some(Arc::clone(row));
-        let instance = Arc::new(Instance::new(upstream, pairing, &self.shared, row));
+        let instance = Arc::new(Instance::new(
+            upstream,
+            pairing,
+            &self.shared,
+            row,
+            identity,
+        ));
         instance.start();
         instance
     }

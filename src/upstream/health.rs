@@ -31,7 +31,7 @@ pub struct Readiness {
     status: watch::Sender<Status>,
     /// How it is counted. Locked only while a change is noted.
     tally: Mutex<UpstreamTally>,
-    /// With many t3s.
+    /// With many t3s, or one that a command can start.
     demand: Option<Demand>,
 }
 
@@ -45,10 +45,11 @@ impl Readiness {
         }
     }
 
-    /// The same for one of many t3s: it is probed only while somebody waits for it.
-    pub fn on_demand(metrics: Arc<Metrics>) -> Self {
+    /// The same for one that is probed only while somebody waits for it. One that `can_be_woken` is asleep
+    /// when it is down and nobody waits.
+    pub fn on_demand(metrics: Arc<Metrics>, can_be_woken: bool) -> Self {
         Self {
-            demand: Some(Demand::new()),
+            demand: Some(Demand::new(can_be_woken)),
             ..Self::new(metrics)
         }
     }
@@ -172,7 +173,8 @@ impl Readiness {
     ) -> Option<HealthState> {
         {
             let status = self.status.borrow();
-            let is_waited_for = status.state != HealthState::Up;
+            // One that is asleep is looked at only where [`Self::want`] says so.
+            let is_waited_for = !matches!(status.state, HealthState::Up | HealthState::Asleep);
             if let Some(demand) = self.demand.as_ref().filter(|_| is_waited_for) {
                 demand.note();
             }
@@ -185,15 +187,39 @@ impl Readiness {
         found.ok()?.ok().map(|status| status.state)
     }
 
+    /// Somebody wants t3 who may have it started: one that is asleep is probed.
+    pub fn want(&self) {
+        let is_asleep = self.status.borrow().state == HealthState::Asleep;
+        if let Some(demand) = self.demand.as_ref().filter(|_| is_asleep) {
+            demand.note();
+            self.changed(Status::was_wanted);
+        }
+    }
+
+    /// t3 was stopped, as nobody used it: it is not probed before somebody wants it.
+    pub fn put_to_sleep(&self) {
+        if let Some(demand) = &self.demand {
+            demand.forget();
+        }
+        self.changed(Status::was_put_to_sleep);
+    }
+
+    /// Waits until t3 is surely up, which is no reason to probe it.
+    pub async fn wait_until_surely_up(&self) {
+        let is_up = |status: &Status| status.state == HealthState::Up;
+        // The sender is here: it cannot be gone.
+        let _ = self.status.subscribe().wait_for(is_up).await;
+    }
+
     /// Has nobody waited for t3 for a while?
-    pub(super) fn is_unwanted(&self) -> bool {
+    pub fn is_unwanted(&self) -> bool {
         self.demand.as_ref().is_some_and(Demand::is_over)
     }
 
     /// Waits until somebody waits for a t3 that was not probed meanwhile: what it is now is not known.
     pub(super) async fn rest(&self) {
         if let Some(demand) = &self.demand {
-            self.status.send_modify(Status::was_left_alone);
+            self.changed(|status| status.was_left_alone(demand.can_be_woken));
             demand.again().await;
         }
     }
@@ -245,7 +271,8 @@ impl Readiness {
         self.status.send_if_modified(|status| {
             let before = status.state;
             change(status);
-            if status.state != before && self.report(status) {
+            let is_known = status.state != HealthState::Unknown;
+            if status.state != before && is_known && self.report(status) {
                 match status.state {
                     HealthState::Itself => error!("{ITSELF}"),
                     state => info!("t3 is {state}"),
@@ -262,6 +289,7 @@ impl Readiness {
             status.reported = Some(status.state);
             self.tally.lock().is(match status.state {
                 HealthState::Down | HealthState::Itself => UpstreamState::Down,
+                HealthState::Asleep => UpstreamState::Asleep,
                 HealthState::Starting => UpstreamState::Starting,
                 HealthState::Busy => UpstreamState::Busy,
                 HealthState::Up | HealthState::Doubtful | HealthState::Unknown => UpstreamState::Up,

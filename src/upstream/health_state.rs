@@ -9,6 +9,8 @@ pub enum HealthState {
     Unknown,
     /// Nobody takes a connection.
     Down,
+    /// It is down, nobody waits for it, and a command can start it: it is not probed before somebody wants it.
+    Asleep,
     /// Whoever responds there is this dispatcher.
     Itself,
     /// It accepts connections but does not respond yet.
@@ -29,7 +31,10 @@ impl HealthState {
 
     /// Is it known not to respond, and to have lost what it was asked?
     pub fn is_away(self) -> bool {
-        matches!(self, Self::Down | Self::Itself | Self::Starting)
+        matches!(
+            self,
+            Self::Down | Self::Asleep | Self::Itself | Self::Starting
+        )
     }
 
     /// Has a probe still to tell what the state is?
@@ -43,6 +48,7 @@ impl fmt::Display for HealthState {
         formatter.write_str(match self {
             Self::Unknown => "unknown",
             Self::Down => "down",
+            Self::Asleep => "asleep",
             Self::Itself => "itself",
             Self::Starting => "starting",
             Self::Up | Self::Doubtful => "up",

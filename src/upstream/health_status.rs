@@ -86,9 +86,24 @@ impl Status {
         self.state = state;
     }
 
-    /// It was away, and is not probed any more.
-    pub(super) fn was_left_alone(&mut self) {
-        self.state = HealthState::Unknown;
+    /// It was away, and is not probed any more: it is asleep if it is down and `can_be_woken`.
+    pub(super) fn was_left_alone(&mut self, can_be_woken: bool) {
+        self.state = match self.state {
+            HealthState::Down | HealthState::Asleep if can_be_woken => HealthState::Asleep,
+            _ => HealthState::Unknown,
+        };
+    }
+
+    /// It was stopped, as nobody used it.
+    pub(super) fn was_put_to_sleep(&mut self) {
+        self.went_away(HealthState::Asleep);
+    }
+
+    /// Somebody wants it who may have it started: it is looked at first.
+    pub(super) fn was_wanted(&mut self) {
+        if self.state == HealthState::Asleep {
+            self.state = HealthState::Unknown;
+        }
     }
 
     /// A doubt could not be looked into, for a cause of this process: what was known before holds.
@@ -150,6 +165,30 @@ mod tests {
         status.went_away(HealthState::Down);
         status.came_up(advertised("{}"), false);
         assert_eq!(lost(&status), (restarts + 2, silences + 1), "it was away");
+    }
+
+    #[test]
+    fn one_that_was_asleep_is_another_when_it_is_up_again() {
+        let mut status = up();
+        let before = status.incarnation;
+        status.was_put_to_sleep();
+        assert!(status.state.is_away(), "what it was asked is lost");
+        assert!(!status.doubted(Doubt::Lost), "it is not probed");
+        status.was_left_alone(true);
+        assert_eq!(status.state, HealthState::Asleep);
+        status.was_wanted();
+        assert!(status.state.is_open());
+        status.came_up(advertised("{}"), false);
+        assert_eq!(status.incarnation, before + 1);
+        for (state, can_be_woken, expected) in [
+            (HealthState::Down, true, HealthState::Asleep),
+            (HealthState::Down, false, HealthState::Unknown),
+            (HealthState::Starting, true, HealthState::Unknown),
+        ] {
+            status.went_away(state);
+            status.was_left_alone(can_be_woken);
+            assert_eq!(status.state, expected, "{state}");
+        }
     }
 
     #[test]

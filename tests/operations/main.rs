@@ -15,6 +15,7 @@ mod log_and_metrics;
 mod log_lines;
 mod metrics;
 mod pid_1;
+mod power;
 mod probe;
 mod process;
 mod protocol;
