@@ -216,8 +216,7 @@ impl CommandLine {
         let (routes, power) = (&self.config.routes, &self.config.power);
         let contradiction = pairing.contradiction();
         let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
-        let (has_users, has_os_users) = (routes.is_any_set(), routes.routes.is_some());
-        let contradiction = contradiction.or_else(|| power.contradiction(has_users, has_os_users));
+        let contradiction = contradiction.or_else(|| power.contradiction(routes));
         let contradiction = contradiction.map(str::to_owned);
         match contradiction.or_else(|| self.config.access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::config::command_template::CommandTemplate;
 use crate::config::parse;
 use crate::config::placeholders::Placeholder;
+use crate::config::routes_options::RoutesConfig;
 
 /// How a t3 is started when its person comes, and stopped when nobody uses it.
 #[derive(Debug, Clone, Args)]
@@ -52,13 +53,8 @@ impl PowerConfig {
         Some(SleepConfig { command, after })
     }
 
-    /// What contradicts itself in these options; `has_users` says whether each person has a t3 alone, and
-    /// `has_os_users` whether a table names the person's user on this machine.
-    pub(super) fn contradiction(
-        &self,
-        has_users: bool,
-        has_os_users: bool,
-    ) -> Option<&'static str> {
+    /// What contradicts itself in these options and those of `routes`.
+    pub(super) fn contradiction(&self, routes: &RoutesConfig) -> Option<&'static str> {
         let (wake, sleep) = (self.wake(), given(self.sleep_command.as_ref()));
         let contains = |placeholder| {
             let mut commands = [wake, sleep].into_iter().flatten();
@@ -80,12 +76,12 @@ impl PowerConfig {
         {
             return Some("DISPATCHER_SLEEP_AFTER is 1 s at least");
         }
-        if contains(Placeholder::OsUser) && !has_os_users {
+        if contains(Placeholder::OsUser) && routes.routes.is_none() {
             return Some(
                 "{os_user} of DISPATCHER_WAKE_COMMAND and DISPATCHER_SLEEP_COMMAND is a row's of DISPATCHER_ROUTES",
             );
         }
-        let is_unfilled = contains(Placeholder::User) && !has_users;
+        let is_unfilled = contains(Placeholder::User) && !routes.is_any_set();
         is_unfilled.then_some(
             "{user} of DISPATCHER_WAKE_COMMAND and DISPATCHER_SLEEP_COMMAND needs DISPATCHER_ROUTES or DISPATCHER_UPSTREAM_TEMPLATE",
         )
@@ -103,10 +99,10 @@ mod tests {
 
     use crate::config::Config;
 
-    fn contradiction(args: &[&str], has_users: bool, has_os_users: bool) -> Option<&'static str> {
+    fn contradiction(args: &[&str]) -> Option<&'static str> {
         let config = Config::try_parse_from([&["t3-dispatcher"], args].concat());
         let config = config.unwrap_or_else(|error| panic!("{args:?}: {error}"));
-        config.power.contradiction(has_users, has_os_users)
+        config.power.contradiction(&config.routes)
     }
 
     #[test]
@@ -125,23 +121,32 @@ mod tests {
             (vec![wake, ["--sleep-command", " "], after], true),
             (vec![wake, sleep, ["--sleep-after", "0s"]], true),
         ] {
-            let found = contradiction(&args.concat(), false, false);
+            let found = contradiction(&args.concat());
             assert_eq!(found.is_some(), is_contradicted, "{args:?}: {found:?}");
         }
     }
 
     #[test]
     fn names_are_filled_in_only_where_there_are_some() {
-        for (word, has_users, has_os_users, is_contradicted) in [
-            ("{user}", false, false, true),
-            ("{user}", true, false, false),
-            ("{os_user}", true, false, true),
-            ("{os_user}", true, true, false),
+        let table = ["--gate", "authelia", "--routes", "/people.json"];
+        let template = [
+            "--gate",
+            "authelia",
+            "--upstream-template",
+            "t3-{user}.t3:80",
+        ];
+        for (word, routes, is_contradicted) in [
+            ("{user}", &[][..], true),
+            ("{user}", &template, false),
+            ("{user}", &table, false),
+            ("{os_user}", &[], true),
+            ("{os_user}", &template, true),
+            ("{os_user}", &table, false),
         ] {
             let command = format!("start {word}");
-            let args = ["--wake-command", &command];
-            let found = contradiction(&args, has_users, has_os_users);
-            assert_eq!(found.is_some(), is_contradicted, "{word}: {found:?}");
+            let args = [routes, &["--wake-command", &command]].concat();
+            let found = contradiction(&args);
+            assert_eq!(found.is_some(), is_contradicted, "{args:?}: {found:?}");
         }
     }
 }

@@ -108,7 +108,7 @@ const START: &str = "setsid \"$T3\" serve --edition 0.0.42 --port \"$PORT\" --ba
     echo $! >pid";
 
 /// Ends that process.
-const STOP: &str = "pid=$(cat pid) && kill \"$pid\" &&\n\
+const STOP: &str = "pid=$(cat pid 2>/dev/null) && kill \"$pid\" &&\n\
     while grep -q ') [^Z]' \"/proc/$pid/stat\" 2>/dev/null; do sleep 0.02; done";
 
 /// A command that runs `script` in `dir`, where the t3 CLI is `$T3` and t3's port is `$PORT`.
