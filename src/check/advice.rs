@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::check::report::Finding;
 use crate::pairing::admin_api::AdminApiError;
-use crate::pairing::cli_process::CliError;
+use crate::pairing::cli_error::CliError;
 use crate::pairing::exchange::ExchangeError;
 use crate::pairing::token_file::TokenFileError;
 use crate::upstream::error::Failure;
@@ -14,6 +14,9 @@ const UPGRADED: &str = "this t3 may be newer than the dispatcher: look for a new
 /// The advice if the program at t3's address responds in another way than t3.
 pub(super) const NOT_T3: &str =
     "what listens there may not be t3: see T3_UPSTREAM_HOST and T3_UPSTREAM_PORT";
+
+/// What the command of DISPATCHER_MINT_COMMAND is called.
+const MINT_COMMAND: &str = "the mint command";
 
 /// A finding that says what is wrong, with the advice that helps.
 pub(super) fn finding(what: impl ToString, advice: impl Into<String>) -> Finding {
@@ -44,8 +47,26 @@ pub(super) fn on_cli(error: &CliError) -> Finding {
         CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
             "is T3_BIN the t3 CLI? If so, this t3 may be newer than the dispatcher"
         }
+        CliError::Unfilled(_) => "it is run for a person",
     };
     finding(error, advice)
+}
+
+/// The command that mints in the t3 CLI's place failed.
+pub(super) fn on_command(error: &CliError) -> Finding {
+    let advice = match error {
+        CliError::Spawn(_) => "let the user of this process run it, by its full path",
+        CliError::Failed(..) | CliError::Timeout => {
+            "run it by hand as the user of this process, without a terminal: a password that it asks for is nobody's to type (`sudo -n`)"
+        }
+        CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
+            "it must print what `t3 auth pairing create --json` prints, and nothing else"
+        }
+        CliError::Busy | CliError::NoDescriptors(_) | CliError::Unfilled(_) => {
+            return finding(error.of(MINT_COMMAND), on_cli(error).advice);
+        }
+    };
+    finding(error.of(MINT_COMMAND), advice)
 }
 
 /// The file of the admin session gives no token.

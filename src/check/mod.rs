@@ -11,12 +11,12 @@ pub mod steps;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::check::advice::{finding, on_cli, on_exchange, on_mint, on_token_file};
+use crate::check::advice::{finding, on_cli, on_command, on_exchange, on_mint, on_token_file};
 use crate::check::report::{CheckReport, Finding};
 use crate::config::options::{HEADER_LIMIT_BYTES, MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
-use crate::pairing::cli_process::CliError;
+use crate::pairing::cli_error::CliError;
 use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
 use crate::pairing::exchange::Session;
 use crate::process::Tasks;
@@ -27,6 +27,7 @@ use crate::upstream::probe;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
+const MINT_COMMAND: &str = "DISPATCHER_MINT_COMMAND needs none";
 const NO_T3: &str = "t3 does not respond";
 
 /// One check, with the report of the steps that it has made.
@@ -57,7 +58,7 @@ pub async fn check(
     );
     let upstream = Arc::new(upstream);
     let check = Check {
-        dry_run: DryRun::new(pairing.cli.clone(), Arc::clone(&upstream), timing),
+        dry_run: DryRun::new(&pairing, Arc::clone(&upstream), timing),
         timing,
         pairing,
         upstream,
@@ -120,9 +121,16 @@ impl Check {
         value
     }
 
+    /// What needs no t3 CLI, if it is not run.
+    fn without_cli(&self) -> Option<&'static str> {
+        let (file, command) = (&self.pairing.token_file, self.pairing.mint_command());
+        let of_file = file.as_ref().map(|_| TOKEN_FILE);
+        of_file.or_else(|| command.map(|_| MINT_COMMAND))
+    }
+
     async fn cli(&mut self) -> bool {
-        if self.pairing.token_file.is_some() {
-            self.report.skip("t3 CLI", TOKEN_FILE);
+        if let Some(why) = self.without_cli() {
+            self.report.skip("t3 CLI", why);
             return true;
         }
         let (start, program) = (Instant::now(), self.pairing.cli.program());
@@ -145,8 +153,8 @@ impl Check {
     }
 
     fn base_dir(&mut self) -> bool {
-        if self.pairing.token_file.is_some() {
-            self.report.skip("base directory", TOKEN_FILE);
+        if let Some(why) = self.without_cli() {
+            self.report.skip("base directory", why);
             return true;
         }
         let start = Instant::now();
@@ -177,6 +185,9 @@ impl Check {
     async fn admin_session(&mut self) -> Option<AdminToken> {
         if self.pairing.mint == MintMode::Cli {
             return self.skip("admin session", "DISPATCHER_MINT=cli needs none");
+        }
+        if self.without_cli() == Some(MINT_COMMAND) {
+            return self.skip("admin session", MINT_COMMAND);
         }
         let start = Instant::now();
         if let Some(path) = &self.pairing.token_file {
@@ -215,10 +226,20 @@ impl Check {
             MintMode::Auto | MintMode::Api => "fallback",
         };
         let start = Instant::now();
-        let minted = self.dry_run.mint_by_cli().await;
-        let found = minted
-            .map(|credential| (credential, "minted by the t3 CLI".to_owned()))
-            .map_err(|error| on_cli(&error));
+        let (minted, by) = match self.pairing.mint_command() {
+            Some(_) => {
+                let minted = self.dry_run.mint_by_command().await;
+                (
+                    minted.map_err(|error| on_command(&error)),
+                    "the mint command",
+                )
+            }
+            None => {
+                let minted = self.dry_run.mint_by_cli().await;
+                (minted.map_err(|error| on_cli(&error)), "the t3 CLI")
+            }
+        };
+        let found = minted.map(|credential| (credential, format!("minted by {by}")));
         self.done(name, start, found)
     }
 
@@ -246,6 +267,10 @@ impl Check {
         let is_own = self.pairing.token_file.is_none();
         if session.is_none() && (admin.is_none() || !is_own) {
             return self.report.skip("clean-up", "nothing was made");
+        }
+        if admin.is_none() && self.without_cli().is_some() {
+            let why = "its session stays until it ends: a mint command revokes nothing";
+            return self.report.skip("clean-up", why);
         }
         let start = Instant::now();
         let mut revoked = Ok(());

@@ -23,12 +23,31 @@ pub struct CliConfig {
     /// t3's base directory [default: /data/t3 if it is there, else t3's own default].
     #[arg(long, env = "T3CODE_HOME", value_name = "DIR")]
     t3_home: Option<PathBuf>,
+
+    /// Is it that of one person among several? No option says so.
+    #[arg(skip)]
+    is_of_row: bool,
 }
 
 impl CliConfig {
-    /// The t3 CLI at `t3_bin`, for the t3 whose base directory is `t3_home`: nothing of the environment.
-    pub fn of_row(t3_bin: Option<PathBuf>, t3_home: Option<PathBuf>) -> Self {
-        Self { t3_bin, t3_home }
+    /// The t3 CLI of one person among several: of what is set, or found, for one t3 it has nothing but the
+    /// program. It may be run where there is a base directory.
+    pub fn of_row(t3_bin: Option<PathBuf>, base_dir: Option<PathBuf>) -> Self {
+        Self {
+            t3_bin,
+            t3_home: base_dir,
+            is_of_row: true,
+        }
+    }
+
+    /// Is it that of one person among several?
+    pub fn is_of_row(&self) -> bool {
+        self.is_of_row
+    }
+
+    /// May it be run? Without a base directory it would act on somebody else's.
+    pub fn may_run(&self) -> bool {
+        !self.is_of_row || self.t3_home.is_some()
     }
 
     /// The options of it that are set.
@@ -55,6 +74,8 @@ impl CliConfig {
         let (path, home) = (std::env::var_os("PATH"), std::env::home_dir());
         let base_dir = self.base_dir();
         let base_dir = base_dir.or_else(|| home.as_deref().map(|home| home.join(".t3")));
+        // Nothing is run out of a folder that is another user's.
+        let base_dir = base_dir.filter(|_| !self.is_of_row);
         let mut found = Vec::new();
         found.extend(Some(PathBuf::from(STACK_BIN)).filter(|stack| stack.is_file()));
         found.extend(places(path.as_deref(), home.as_deref()).filter(|place| is_program(place)));
@@ -71,10 +92,9 @@ impl CliConfig {
 
     /// The value of `--base-dir`, or `None` for t3's own default.
     pub fn base_dir(&self) -> Option<PathBuf> {
-        self.t3_home.clone().or_else(|| {
-            let stack = PathBuf::from(STACK_HOME);
-            stack.is_dir().then_some(stack)
-        })
+        let stack = || Some(PathBuf::from(STACK_HOME)).filter(|stack| stack.is_dir());
+        let set = self.t3_home.clone();
+        set.or_else(|| if self.is_of_row { None } else { stack() })
     }
 }
 
@@ -157,11 +177,31 @@ mod tests {
         assert_eq!(newest_runtime(&at("none")), None);
     }
 
+    /// Whoever can write into a base directory would otherwise run as the dispatcher.
+    #[test]
+    fn nothing_is_run_out_of_a_person_s_base_directory() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let own = dir.path().join("runtime/versions/0.0.46/t3");
+        install(&own);
+        let of = |is_of_row| CliConfig {
+            t3_bin: None,
+            t3_home: Some(dir.path().to_owned()),
+            is_of_row,
+        };
+        assert!(of(false).found().contains(&own));
+        assert!(!of(true).found().contains(&own));
+        assert_eq!(of(true).base_dir().as_deref(), Some(dir.path()));
+        assert!(of(true).may_run());
+        let without = CliConfig::of_row(None, None);
+        assert!(without.base_dir().is_none() && !without.may_run());
+    }
+
     #[test]
     fn one_that_is_set_is_the_only_one() {
         let set = CliConfig {
             t3_bin: Some("/no/such/t3".into()),
             t3_home: None,
+            is_of_row: false,
         };
         assert_eq!(set.found(), [PathBuf::from("/no/such/t3")]);
         assert_eq!(set.program(), PathBuf::from("/no/such/t3"));

@@ -45,6 +45,14 @@ impl CommandTemplate {
         self.0.is_empty()
     }
 
+    /// The program; empty where there is no command.
+    pub fn program(&self) -> &str {
+        match self.0.first().map(Vec::as_slice) {
+            Some([Piece::Text(program)]) => program,
+            _ => "",
+        }
+    }
+
     /// Does it contain `placeholder`?
     pub fn contains(&self, placeholder: Placeholder) -> bool {
         let mut pieces = self.0.iter().flatten();

@@ -115,6 +115,10 @@ pub struct PairingConfig {
     /// person's names. Without DISPATCHER_TOKEN_FILE there is then no administrative session.
     #[arg(long, env = "DISPATCHER_MINT_COMMAND", hide_short_help = true, value_name = "COMMAND", value_parser = CommandTemplate::parse)]
     pub mint_command: Option<CommandTemplate>,
+
+    /// The user that `{os_user}` stands for; no option sets it.
+    #[arg(skip)]
+    pub os_user: Option<String>,
 }
 
 /// The source of pairing credentials.
@@ -230,12 +234,20 @@ impl ListenConfig {
 }
 
 impl PairingConfig {
-    /// The source of credentials: only t3's API if the t3 CLI must not run.
+    /// The source of credentials: only t3's API if there is a session for it and neither the t3 CLI nor a
+    /// command may run. A command stands in the t3 CLI's place.
     pub fn mint_mode(&self) -> MintMode {
-        match self.token_file {
-            Some(_) => MintMode::Api,
-            None => self.mint,
+        match (self.mint_command(), &self.token_file) {
+            (Some(_), None) => MintMode::Cli,
+            (None, Some(_)) => MintMode::Api,
+            (None, None) if !self.cli.may_run() => MintMode::Api,
+            (Some(_), Some(_)) | (None, None) => self.mint,
         }
+    }
+
+    /// Does the t3 CLI issue the administrative session?
+    pub fn has_issued_session(&self) -> bool {
+        self.token_file.is_none() && self.mint_command().is_none() && self.cli.may_run()
     }
 
     /// The command that mints credentials, if one is to be run.

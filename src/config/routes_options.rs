@@ -16,10 +16,9 @@ use crate::config::upstream_template::UpstreamTemplate;
     group = ArgGroup::new("routes_source").args(["routes", "upstream_template"]).multiple(false)
 )]
 pub struct RoutesConfig {
-    /// File that says where each person's t3 is, `{"alice": {"port": 3773}, …}`; it is read again when it
-    /// changes. Who is not in it gets 403. Every person has a t3 alone, whose sessions are made as that
-    /// person's row says; what T3_BIN, T3CODE_HOME, DISPATCHER_TOKEN_FILE and T3_UPSTREAM_* say is not
-    /// used.
+    /// File that says where each person's t3 is, and how its sessions are made, as `{"alice": {"port":
+    /// 3773}, …}`; it is read again when it changes. Who is not in it gets 403. T3_UPSTREAM_*, T3_BIN,
+    /// T3CODE_HOME and DISPATCHER_TOKEN_FILE are of one t3, and not used then.
     #[arg(
         long,
         env = "DISPATCHER_ROUTES",

@@ -183,7 +183,7 @@ mod tests {
             .collect();
         assert_eq!(
             commands,
-            BTreeSet::from(["pairing_create", "session_issue"])
+            BTreeSet::from(["mint_command", "pairing_create", "session_issue"])
         );
     }
 

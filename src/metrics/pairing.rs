@@ -22,6 +22,8 @@ label!(
         Api = "api",
         /// The t3 CLI made it.
         Cli = "cli",
+        /// The command of the configuration made it.
+        Command = "command",
         /// A pairing of another tab of the same browser.
         Joined = "joined",
     }
@@ -86,6 +88,8 @@ label!(
     CliCommand, "command", {
         /// `t3 auth pairing create`.
         PairingCreate = "pairing_create",
+        /// The command that mints in the t3 CLI's place.
+        MintCommand = "mint_command",
         /// `t3 auth session issue`.
         SessionIssue = "session_issue",
     }

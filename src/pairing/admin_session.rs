@@ -17,23 +17,26 @@ pub(super) enum AdminSession {
     Issued(Arc<IssuedSession>),
     /// Somebody else issues it, and writes its token into a file.
     Given(TokenFile),
+    /// There is none: credentials are minted without it.
+    Absent,
 }
 
 impl AdminSession {
-    /// The session whose token `token_file` holds, or without one that which `cli` issues for the
-    /// dispatcher that listens on `port`.
+    /// The session whose token `token_file` holds, or without one that which `issuer` issues for the
+    /// dispatcher that listens on `port`, if there is an issuer.
     pub(super) fn new(
         token_file: Option<PathBuf>,
-        cli: &Arc<T3Cli>,
+        issuer: Option<&Arc<T3Cli>>,
         timing: Timing,
         port: u16,
     ) -> Self {
-        match token_file {
-            Some(path) => Self::Given(TokenFile::new(path, timing.file_reread)),
-            None => {
+        match (token_file, issuer) {
+            (Some(path), _) => Self::Given(TokenFile::new(path, timing.file_reread)),
+            (None, Some(cli)) => {
                 let label = issued_session::label(&host_name(), port);
                 Self::Issued(Arc::new(IssuedSession::new(Arc::clone(cli), label)))
             }
+            (None, None) => Self::Absent,
         }
     }
 
@@ -42,6 +45,7 @@ impl AdminSession {
         match self {
             Self::Issued(session) => session.token().await,
             Self::Given(file) => file.token().await,
+            Self::Absent => None,
         }
     }
 
@@ -50,6 +54,7 @@ impl AdminSession {
         match self {
             Self::Issued(session) => session.present(),
             Self::Given(file) => file.present(),
+            Self::Absent => None,
         }
     }
 
@@ -58,7 +63,13 @@ impl AdminSession {
         match self {
             Self::Issued(session) => session.discard(token),
             Self::Given(file) => file.discard(token),
+            Self::Absent => {}
         }
+    }
+
+    /// Is there never one?
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
     }
 
     /// The session that the t3 CLI issues, if it does: only that is the dispatcher's to renew and to
@@ -66,7 +77,7 @@ impl AdminSession {
     pub(super) fn issued(&self) -> Option<&Arc<IssuedSession>> {
         match self {
             Self::Issued(session) => Some(session),
-            Self::Given(_) => None,
+            Self::Given(_) | Self::Absent => None,
         }
     }
 }

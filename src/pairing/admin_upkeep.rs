@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::pairing::Pairing;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
@@ -15,16 +15,31 @@ use crate::upstream::health::Readiness;
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Pairing {
-    /// Tells which t3 CLI is to run, if one is.
+    /// Tells which t3 CLI is to run, if one is, or which command, and what is not had with it. Of the t3 of
+    /// one person among several it tells nothing.
     pub async fn tell_cli(&self) {
+        if self.is_one_of_several {
+            return;
+        }
         if self.may_run_cli() {
             self.mint.cli().log_place().await;
+        } else if let Some(program) = self.mint.cli().command_program() {
+            match self.mint.uses_api() {
+                true => {
+                    info!(%program, "credentials are minted by a command if t3's API mints none");
+                }
+                false => warn!(
+                    %program,
+                    "credentials are minted by a command alone: without DISPATCHER_TOKEN_FILE there is no \
+                     administrative session, so that t3's list of clients, scopes and revoking are not had"
+                ),
+            }
         }
     }
 
     /// Tells the version of the t3 CLI, for which it is run: to be called after [`Self::warm_up`].
     pub async fn tell_cli_version(&self) {
-        if self.may_run_cli() {
+        if self.may_run_cli() && !self.is_one_of_several {
             self.mint.cli().log_version().await;
         }
     }
@@ -33,9 +48,13 @@ impl Pairing {
         self.admin_api.session().issued().is_some()
     }
 
+    fn has_admin_session(&self) -> bool {
+        self.mint.uses_api() && !self.admin_api.session().is_absent()
+    }
+
     /// Gets the admin session, so that no page load waits for it. To be called when t3 is first up.
     pub async fn warm_up(&self) {
-        if self.mint.uses_api() {
+        if self.has_admin_session() {
             self.admin_api.ensure_session().await;
         }
     }
@@ -44,7 +63,7 @@ impl Pairing {
     /// that was counted as `seen`. Those of earlier starts of this dispatcher are revoked.
     pub async fn keep_admin_session(&self, seen: u64) {
         tokio::join!(Box::pin(self.admin_api.revoke_earlier()), async {
-            if self.mint.uses_api() {
+            if self.has_admin_session() {
                 self.admin_api.keep_session(&self.readiness, seen).await;
             }
         });

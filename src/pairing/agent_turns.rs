@@ -180,7 +180,9 @@ impl AgentTurns {
     /// Makes a session that may read and no more: a minted credential, exchanged (contract §4).
     async fn session(&self) -> Result<Secret, Unknown> {
         let _turn = ONE.acquire().await;
-        let minted = self.mint.mint(&self.label, Instant::now() + MINT_TIMEOUT);
+        // A command that needs a person's name mints nothing here.
+        let (nobody, latest) = ("", Instant::now() + MINT_TIMEOUT);
+        let minted = self.mint.mint(&self.label, nobody, latest);
         let (credential, _) = minted.await?;
         let form = [
             (

@@ -1,66 +1,29 @@
-//! One run of the t3 CLI as a child process, with bounded output and nothing left behind.
+//! One run of the t3 CLI, or of a command in its place, as a child process, with bounded output and nothing left behind.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::Arc;
 
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use crate::config::cli_options::CliConfig;
-use crate::metrics::pairing::CliOutcome;
 use crate::pairing::cli_environment;
+use crate::pairing::cli_error::{CliError, OUTPUT_LIMIT, cause, spawn_error};
 use crate::pairing::secret::redacted;
-use crate::process::descriptors;
 use crate::process::own_thread::on_own_thread;
 use crate::process::process_group::ProcessGroup;
+use crate::process::{descriptors, operator_command};
 
-/// The maximum that a run may print on either output. It prints about 400 bytes (contract §1).
-const OUTPUT_LIMIT: usize = 64 * 1024;
-
-/// Why a run of the t3 CLI gave nothing.
-#[derive(Debug, Error)]
-pub enum CliError {
-    /// Too many runs wait: its turn would not come in time, or did not.
-    #[error("too many runs of the t3 CLI wait")]
-    Busy,
-    /// It cannot be started: its path, and why.
-    #[error("the t3 CLI cannot be started: {0}")]
-    Spawn(String),
-    /// This process has no descriptor left for its output.
-    #[error("the t3 CLI was not started, no descriptors left here: {0}")]
-    NoDescriptors(io::Error),
-    /// It did not end in time and was killed.
-    #[error("the t3 CLI did not end in time")]
-    Timeout,
-    /// It printed more than `OUTPUT_LIMIT` and was killed.
-    #[error("the t3 CLI printed over {} KiB", OUTPUT_LIMIT / 1024)]
-    OutputTooLong,
-    /// Its output could not be read.
-    #[error("the t3 CLI's output cannot be read: {0}")]
-    Output(io::Error),
-    /// It exited with an error, which this line of its output describes.
-    #[error("the t3 CLI failed ({0}): {1}")]
-    Failed(ExitStatus, String),
-    /// It succeeded, but did not print what was asked for.
-    #[error("the t3 CLI printed nothing usable")]
-    Unusable,
-}
-
-impl CliError {
-    /// The outcome that it is counted under.
-    pub(super) fn outcome(&self) -> CliOutcome {
-        match self {
-            Self::Spawn(_) => CliOutcome::Missing,
-            Self::Timeout => CliOutcome::Timeout,
-            Self::Busy | Self::NoDescriptors(_) | Self::Failed(..) => CliOutcome::Failed,
-            Self::OutputTooLong | Self::Output(_) | Self::Unusable => CliOutcome::Unusable,
-        }
-    }
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Run<'a> {
+    /// The t3 CLI with these arguments and its base directory.
+    Cli(&'a [&'a str]),
+    /// The program that the first of these words names, with the others as its arguments.
+    Command(&'a [String]),
 }
 
 /// Starts the CLI of the t3 that listens on a port.
@@ -83,28 +46,46 @@ impl CliProgram {
         }
     }
 
-    /// Runs it with `args` and the base directory; returns its standard output. Dropping the future kills
-    /// it and all processes that it started.
-    pub(super) async fn run(&self, args: &[&str]) -> Result<Vec<u8>, CliError> {
-        let args: Vec<_> = args.iter().copied().map(OsString::from).collect();
-        let config = self.config.clone();
-        self.finish(move |program| {
-            let mut command = Command::new(program);
-            command.args(args);
-            if let Some(base_dir) = config.base_dir() {
-                command.arg("--base-dir").arg(base_dir);
+    /// Makes a run of it; returns its standard output. Dropping the future kills it and all processes that
+    /// it started.
+    pub(super) async fn run(&self, run: Run<'_>) -> Result<Vec<u8>, CliError> {
+        let t3_port = self.t3_port;
+        match run {
+            Run::Cli(args) => {
+                let args: Vec<_> = args.iter().copied().map(OsString::from).collect();
+                self.finish(move |config| {
+                    let program = config.program();
+                    let mut command = Command::new(&program);
+                    command.args(args);
+                    cli_environment::set(&mut command, &program, t3_port);
+                    if let Some(base_dir) = config.base_dir() {
+                        command.arg("--base-dir").arg(base_dir);
+                        command.env_remove("T3CODE_HOME");
+                    }
+                    (command, program)
+                })
+                .await
             }
-            command
-        })
-        .await
+            Run::Command(words) => {
+                let words = words.to_vec();
+                self.finish(move |_| {
+                    let program = words.first().map(PathBuf::from).unwrap_or_default();
+                    (operator_command::command(&words), program)
+                })
+                .await
+            }
+        }
     }
 
     /// The first line that `--version` prints. It needs no base directory.
     pub(super) async fn version(&self) -> Result<String, CliError> {
-        let asked = self.finish(|program| {
-            let mut command = Command::new(program);
+        let t3_port = self.t3_port;
+        let asked = self.finish(move |config| {
+            let program = config.program();
+            let mut command = Command::new(&program);
             command.arg("--version");
-            command
+            cli_environment::set(&mut command, &program, t3_port);
+            (command, program)
         });
         let printed = asked.await?;
         let first = String::from_utf8_lossy(&printed);
@@ -121,16 +102,13 @@ impl CliProgram {
             .await
     }
 
-    /// Starts what `command` makes for the program's path, and waits for its end.
+    /// Starts what `command` makes, a program of that path, and waits for its end.
     async fn finish(
         &self,
-        command: impl FnOnce(&Path) -> Command + Send + 'static,
+        command: impl FnOnce(&CliConfig) -> (Command, PathBuf) + Send + 'static,
     ) -> Result<Vec<u8>, CliError> {
-        let t3_port = self.t3_port;
         let started = self.on_own_thread(move |config| {
-            let program = config.program();
-            let mut command = command(&program);
-            cli_environment::set(&mut command, &program, t3_port);
+            let (mut command, program) = command(config);
             let group = ProcessGroup::start(&mut command);
             let group = group.map_err(|error| match descriptors::are_out(&error) {
                 true => CliError::NoDescriptors(error),
@@ -170,18 +148,6 @@ impl CliProgram {
         let done = on_own_thread(work).await;
         done.map_err(|error| CliError::Spawn(error.to_string()))
     }
-}
-
-/// Why `program` cannot be started.
-fn spawn_error(program: &Path, error: &io::Error) -> CliError {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound if program.is_relative() => ", and nowhere on PATH",
-        io::ErrorKind::NotFound if program.exists() => {
-            ": it is there, but not what is to run it (node, or the C library of its system)"
-        }
-        _ => "",
-    };
-    CliError::Spawn(format!("{}: {error}{hint}", program.display()))
 }
 
 /// Is it an ELF file for another kind of processor than that of this process?
@@ -231,15 +197,4 @@ async fn read_bounded(output: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>,
         true => Err(CliError::OutputTooLong),
         false => Ok(bytes),
     }
-}
-
-/// The line of output that names the cause. t3 prints it on standard output (contract §1).
-fn cause(stdout: &[u8], stderr: &[u8]) -> String {
-    let text = [stdout, stderr].map(String::from_utf8_lossy);
-    let lines = || text.iter().flat_map(|text| text.lines());
-    let line = lines()
-        .find(|line| line.contains("database is locked"))
-        .or_else(|| lines().find(|line| line.contains("ERROR")))
-        .or_else(|| lines().find(|line| !line.trim().is_empty()));
-    redacted(line.unwrap_or("no output").trim())
 }

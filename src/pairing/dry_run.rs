@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::access::identity::Browser;
-use crate::config::cli_options::CliConfig;
+use crate::config::options::PairingConfig;
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::admin_api::{AdminApiError, AdminCall};
-use crate::pairing::cli_process::CliError;
+use crate::pairing::cli_error::CliError;
 use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
@@ -41,11 +41,11 @@ pub struct AdminToken(Secret);
 pub struct Credential(Secret);
 
 impl DryRun {
-    /// A dry run on the t3 of `upstream`, whose CLI `cli` names.
-    pub fn new(cli: CliConfig, upstream: Arc<Upstream>, timing: Timing) -> Self {
+    /// A dry run on the t3 of `upstream`, whose sessions are made as `pairing` says.
+    pub fn new(pairing: &PairingConfig, upstream: Arc<Upstream>, timing: Timing) -> Self {
         Self {
             cli: T3Cli::new(
-                cli,
+                pairing,
                 upstream.port(),
                 timing.cli_run,
                 Arc::<Metrics>::default(),
@@ -83,6 +83,12 @@ impl DryRun {
     /// Mints a credential by the t3 CLI.
     pub async fn mint_by_cli(&self) -> Result<Credential, CliError> {
         let minted = self.cli.create_pairing(LABEL, self.deadline()).await;
+        minted.map(Credential)
+    }
+
+    /// Mints a credential by the command in the t3 CLI's place.
+    pub async fn mint_by_command(&self) -> Result<Credential, CliError> {
+        let minted = self.cli.run_mint_command("", self.deadline()).await;
         minted.map(Credential)
     }
 

@@ -1,4 +1,4 @@
-//! One-time credentials: minted by t3's API or, if that gives none, by the t3 CLI.
+//! One-time credentials: minted by t3's API or, if that gives none, by the t3 CLI or a command in its place.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tracing::debug;
 use crate::config::options::MintMode;
 use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
-use crate::pairing::cli_process::CliError;
+use crate::pairing::cli_error::CliError;
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
 
@@ -29,7 +29,10 @@ pub enum MintError {
     Api(#[from] AdminApiError),
     /// The t3 CLI gave none.
     #[error(transparent)]
-    Cli(#[from] CliError),
+    Cli(CliError),
+    /// The command gave none.
+    #[error("{}", .0.of("the mint command"))]
+    Command(CliError),
 }
 
 impl Mint {
@@ -52,11 +55,12 @@ impl Mint {
         &self.cli
     }
 
-    /// Mints one credential, whose session t3's client list will name `label`. A run of the t3 CLI
-    /// ends by `deadline`.
+    /// Mints one credential, whose session t3's client list will name `label`, unless a command mints it:
+    /// that is run for the person whom single sign-on calls `user`. A run ends by `deadline`.
     pub(super) async fn mint(
         &self,
         label: &str,
+        user: &str,
         deadline: Instant,
     ) -> Result<(Secret, Way), MintError> {
         if self.uses_api() {
@@ -65,10 +69,14 @@ impl Mint {
                 // A t3 that does not respond would not respond to the exchange either.
                 Err(error @ AdminApiError::Upstream(_)) => return Err(error.into()),
                 Err(error) if self.mode == MintMode::Api => return Err(error.into()),
-                Err(error) => debug!(%error, "t3's API mints no credential, running the t3 CLI"),
+                Err(error) => debug!(%error, "t3's API mints no credential, another way is tried"),
             }
         }
-        let credential = self.cli.create_pairing(label, deadline).await?;
-        Ok((credential, Way::Cli))
+        if self.cli.command_program().is_some() {
+            let minted = self.cli.run_mint_command(user, deadline).await;
+            return Ok((minted.map_err(MintError::Command)?, Way::Command));
+        }
+        let credential = self.cli.create_pairing(label, deadline).await;
+        Ok((credential.map_err(MintError::Cli)?, Way::Cli))
     }
 }

@@ -6,6 +6,7 @@ pub mod admin_upkeep;
 pub mod admission;
 pub mod agent_turns;
 mod cli_environment;
+pub mod cli_error;
 pub mod cli_process;
 pub mod client_list;
 pub mod dry_run;
@@ -16,6 +17,7 @@ mod leavers;
 pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
+mod mint_command;
 pub mod offboarding;
 pub mod pair_error;
 pub mod policy;
@@ -78,6 +80,8 @@ pub struct Pairing {
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
+    /// Has another person another t3?
+    is_one_of_several: bool,
 }
 
 impl Pairing {
@@ -91,15 +95,17 @@ impl Pairing {
         tasks: Tasks,
         port: u16,
     ) -> Self {
-        let mode = config.mint_mode();
+        let (mode, is_one_of_several) = (config.mint_mode(), config.cli.is_of_row());
+        let has_issued = config.has_issued_session();
         let cli = Arc::new(T3Cli::new(
-            config.cli,
+            &config,
             upstream.port(),
             timing.cli_run,
             Arc::clone(&metrics),
             tasks.large_programs().clone(),
         ));
-        let session = AdminSession::new(config.token_file, &cli, timing, port);
+        let issuer = has_issued.then_some(&cli);
+        let session = AdminSession::new(config.token_file, issuer, timing, port);
         let admin_api = Arc::new(AdminApi::new(
             Arc::clone(&upstream),
             session,
@@ -128,6 +134,7 @@ impl Pairing {
             metrics,
             tasks,
             patience: timing.pairing_patience,
+            is_one_of_several,
         }
     }
 
@@ -247,7 +254,9 @@ impl Pairing {
 
     async fn make_session(&self, attempt: &PairingAttempt) -> Result<Session, PairError> {
         let (start, browser) = (Instant::now(), &attempt.browser);
-        let (credential, way) = self.mint.mint(&browser.label(), attempt.deadline).await?;
+        let (label, user) = (browser.label(), browser.identity.as_deref());
+        let minted = (self.mint).mint(&label, user.unwrap_or_default(), attempt.deadline);
+        let (credential, way) = minted.await?;
         let expected = self.readiness.cookie_name();
         let replaced = attempt.replaced.as_ref();
         let (exchange, t3) = (&self.exchange, &self.upstream);

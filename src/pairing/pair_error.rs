@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::metrics::pairing::PairingFailure;
 use crate::pairing::admin_api::AdminApiError;
-use crate::pairing::cli_process::CliError;
+use crate::pairing::cli_error::CliError;
 use crate::pairing::exchange::ExchangeError;
 use crate::pairing::mint::MintError;
 use crate::upstream::error::Failure;
@@ -39,6 +39,7 @@ impl PairError {
             Self::Late => PairingFailure::Late,
             Self::Mint(MintError::Api(AdminApiError::Upstream(Failure::NoDescriptors(_))))
             | Self::Mint(MintError::Cli(CliError::NoDescriptors(_)))
+            | Self::Mint(MintError::Command(CliError::NoDescriptors(_)))
             | Self::Exchange(ExchangeError::Upstream(Failure::NoDescriptors(_))) => {
                 PairingFailure::Descriptors
             }
@@ -48,11 +49,11 @@ impl PairError {
                 AdminApiError::Status(_) => PairingFailure::ApiRefused,
                 AdminApiError::Unusable => PairingFailure::ApiUnusable,
             },
-            Self::Mint(MintError::Cli(error)) => match error {
+            Self::Mint(MintError::Cli(error) | MintError::Command(error)) => match error {
                 CliError::Busy => PairingFailure::CliBusy,
                 CliError::Spawn(_) | CliError::NoDescriptors(_) => PairingFailure::CliMissing,
                 CliError::Timeout => PairingFailure::CliTimeout,
-                CliError::Failed(..) => PairingFailure::CliFailed,
+                CliError::Failed(..) | CliError::Unfilled(_) => PairingFailure::CliFailed,
                 CliError::OutputTooLong | CliError::Output(_) | CliError::Unusable => {
                     PairingFailure::CliUnusable
                 }

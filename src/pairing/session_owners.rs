@@ -116,7 +116,7 @@ impl SessionOwners {
                 let is_own = match cookies.get(value) {
                     Some(owner) => owner.is(identity),
                     // Nothing is bound then.
-                    None => self.list.lock().has_just_failed(),
+                    None => self.has_no_list() || self.list.lock().has_just_failed(),
                 };
                 is_own && key == name.as_bytes()
             }
@@ -182,6 +182,11 @@ impl SessionOwners {
         }
     }
 
+    /// Is there never a session that may fetch it? That is told at the start.
+    fn has_no_list(&self) -> bool {
+        self.admin.session().is_absent()
+    }
+
     /// The fetch under way or a new one, and when it began or will begin.
     fn fetching(self: &Arc<Self>) -> Result<(Shared<BoxFuture<'static, ()>>, Instant), NoList> {
         let mut list = self.list.lock();
@@ -190,7 +195,7 @@ impl SessionOwners {
         if let (Some(fetching), Some(began)) = (under_way, list.began) {
             return Ok((fetching, began));
         }
-        if list.has_just_failed() {
+        if self.has_no_list() || list.has_just_failed() {
             return Err(NoList);
         }
         let begins = list.next.map_or(now, |next| now.max(next));

@@ -10,10 +10,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
 
-use crate::config::cli_options::CliConfig;
+use crate::config::options::PairingConfig;
 use crate::metrics::Metrics;
 use crate::metrics::pairing::{CliCommand, CliOutcome};
-use crate::pairing::cli_process::{CliError, CliProgram};
+use crate::pairing::cli_error::CliError;
+use crate::pairing::cli_process::{CliProgram, Run};
+use crate::pairing::mint_command::MintCommand;
 use crate::pairing::secret::Secret;
 use crate::process::large_programs::{LargeProgram, LargePrograms};
 
@@ -29,10 +31,11 @@ const CREDENTIAL_TTL: &str = "5m";
 /// The lifetime of the admin session.
 pub(super) const ADMIN_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Runs the t3 CLI, and counts the runs.
+/// Runs the t3 CLI, or the command that mints in its place, and counts the runs.
 #[derive(Debug)]
 pub(super) struct T3Cli {
     program: CliProgram,
+    mint: Option<MintCommand>,
     run_limit: Duration,
     metrics: Arc<Metrics>,
     /// A run takes most of the memory that a container has (contract §1).
@@ -56,14 +59,15 @@ impl T3Cli {
     /// Runs the program that `config` names, each time for at most `run_limit`, repetitions included.
     /// `t3_port` is the port of t3.
     pub(super) fn new(
-        config: CliConfig,
+        config: &PairingConfig,
         t3_port: u16,
         run_limit: Duration,
         metrics: Arc<Metrics>,
         large_programs: LargePrograms,
     ) -> Self {
         Self {
-            program: CliProgram::new(config, t3_port),
+            program: CliProgram::new(config.cli.clone(), t3_port),
+            mint: MintCommand::of(config),
             run_limit,
             metrics,
             large_programs,
@@ -86,7 +90,30 @@ impl T3Cli {
         let args = [
             "auth", "pairing", "create", "--ttl", ttl, "--label", label, "--json",
         ];
-        self.secret_of(CliCommand::PairingCreate, &args, "credential", deadline)
+        let run = Run::Cli(&args);
+        self.secret_of(CliCommand::PairingCreate, run, "credential", deadline)
+            .await
+    }
+
+    /// The program of the command that mints in the CLI's place, if there is one.
+    pub(super) fn command_program(&self) -> Option<&str> {
+        self.mint.as_ref().map(MintCommand::program)
+    }
+
+    /// Mints a one-time credential by that command, for the person whom single sign-on calls `user`. It
+    /// prints what `t3 auth pairing create --json` does (contract §1).
+    ///
+    /// # Errors
+    /// As [`Self::create_pairing`].
+    pub(super) async fn run_mint_command(
+        &self,
+        user: &str,
+        deadline: Instant,
+    ) -> Result<Secret, CliError> {
+        let words = self.mint.as_ref().map(|mint| mint.words(user));
+        let words = words.transpose()?.unwrap_or_default();
+        let run = Run::Command(&words);
+        self.secret_of(CliCommand::MintCommand, run, "credential", deadline)
             .await
     }
 
@@ -94,7 +121,7 @@ impl T3Cli {
     pub(super) async fn revoke_session(&self, id: &str, deadline: Instant) -> Result<(), CliError> {
         let args = ["auth", "session", "revoke", id];
         let _turn = self.take_turn(deadline).await?;
-        let run = self.run_until_unlocked(None, &args);
+        let run = self.run_until_unlocked(None, Run::Cli(&args));
         let start = Instant::now();
         let revoked = timeout_at(deadline.min(start + self.run_limit), run).await;
         revoked.unwrap_or(Err(CliError::Timeout)).map(drop)
@@ -148,21 +175,22 @@ impl T3Cli {
         let args = [
             "auth", "session", "issue", "--ttl", &ttl, "--label", label, "--json",
         ];
-        self.secret_of(CliCommand::SessionIssue, &args, "token", deadline)
+        let run = Run::Cli(&args);
+        self.secret_of(CliCommand::SessionIssue, run, "token", deadline)
             .await
     }
 
     async fn secret_of(
         &self,
         command: CliCommand,
-        args: &[&str],
+        run: Run<'_>,
         field: &str,
         deadline: Instant,
     ) -> Result<Secret, CliError> {
         let _turn = self.take_turn(deadline).await?;
         let start = Instant::now();
         let latest = deadline.min(start + self.run_limit);
-        let printed = timeout_at(latest, self.run_until_unlocked(Some(command), args)).await;
+        let printed = timeout_at(latest, self.run_until_unlocked(Some(command), run)).await;
         let took = start.elapsed();
         self.last_took
             .store(took.as_millis() as u64, Ordering::Relaxed);
@@ -185,24 +213,26 @@ impl T3Cli {
         if before >= MAX_WAITING || (before > 0 && ends > deadline) {
             return Err(CliError::Busy);
         }
-        match timeout_at(deadline, self.turn.acquire()).await {
-            Ok(Ok(turn)) => Ok(Turn {
-                _turn: turn,
-                _program: self.large_programs.begin(),
-            }),
-            _ => Err(CliError::Busy),
-        }
+        // None that waits for its own turn keeps those of other t3s waiting.
+        let turns = async {
+            Some(Turn {
+                _turn: self.turn.acquire().await.ok()?,
+                _program: self.large_programs.begin().await?,
+            })
+        };
+        let turns = timeout_at(deadline, turns).await;
+        turns.ok().flatten().ok_or(CliError::Busy)
     }
 
     /// Repeats a run that finds the database locked, and counts that for a `command` with a metric.
     async fn run_until_unlocked(
         &self,
         command: Option<CliCommand>,
-        args: &[&str],
+        run: Run<'_>,
     ) -> Result<Vec<u8>, CliError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.program.run(args).await {
+            match self.program.run(run).await {
                 Err(CliError::Failed(_, cause)) if cause.contains("database is locked") => {
                     if let Some(command) = command {
                         self.metrics.cli_locked(command);

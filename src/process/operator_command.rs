@@ -1,5 +1,6 @@
 //! One run of a command that the operator has set, with bounds on its time and on what is kept of its output.
 
+use std::ffi::OsString;
 use std::io;
 use std::pin::pin;
 use std::process::ExitStatus;
@@ -23,8 +24,9 @@ const LINE_LENGTH: usize = 200;
 /// How long outputs are read after the command's end: what it has left running may hold them open.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 
-/// The variables that are the dispatcher's own, and not the command's, begin so.
-const OWN_VARIABLES: &str = "DISPATCHER_";
+/// The variables that are the dispatcher's own, and not the command's, begin so: what they say of one t3 is not
+/// for a command that acts on another.
+const OWN_VARIABLES: [&str; 3] = ["DISPATCHER_", "T3_", "T3CODE_"];
 
 /// Why a command did not do what it is for.
 #[derive(Debug, Error)]
@@ -64,17 +66,19 @@ pub async fn run(
         .unwrap_or(Err(CommandError::Timeout))
 }
 
-fn command(words: &[String]) -> Command {
+/// What starts the command of `words`, without the dispatcher's own variables.
+pub fn command(words: &[String]) -> Command {
     let mut words = words.iter();
     let mut command = Command::new(words.next().map_or("", String::as_str));
     command.args(words);
-    for (name, _) in std::env::vars_os() {
-        if name
-            .as_encoded_bytes()
-            .starts_with(OWN_VARIABLES.as_bytes())
-        {
-            command.env_remove(name);
-        }
+    let is_own = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        OWN_VARIABLES
+            .iter()
+            .any(|own| name.starts_with(own.as_bytes()))
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_own(name)) {
+        command.env_remove(name);
     }
     command
 }

@@ -4,6 +4,7 @@ pub mod address;
 pub mod file;
 pub mod row;
 mod row_fields;
+pub mod row_options;
 mod stamp;
 pub mod table;
 pub mod table_file;

@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Table {
 }
 
 /// At most `length` characters of `text`, with what is not for a log line escaped.
-fn shown(text: &str, length: usize) -> String {
+pub(super) fn shown(text: &str, length: usize) -> String {
     let mut shown: String = text
         .chars()
         .take(length)

@@ -24,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use tracing::warn;
 
 use crate::access::AccessPolicy;
 use crate::assets::content_store::ContentStore;
@@ -40,6 +41,7 @@ use crate::process::client_memory::ClientMemory;
 use crate::pwa::Pwa;
 use crate::routes::file::RoutesFile;
 use crate::routes::row::Via;
+use crate::routes::row_options::lacks;
 use crate::state::connections::Connections;
 use crate::state::instance::SharedParts;
 use crate::state::instances::Instances;
@@ -91,6 +93,11 @@ impl Services {
         let access = Arc::new(AccessPolicy::new(config.access, config.timing, tasks)?);
         let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
         let routes = routes(&config.routes, config.timing, &metrics, tasks)?;
+        if let Some(Routes::Table(table)) = &routes {
+            for lack in lacks(&table.borrow(), &config.pairing) {
+                warn!("{lack}");
+            }
+        }
         let process_id = probe::process_id();
         let shared = Arc::new(SharedParts {
             limits: config.limits,
@@ -138,7 +145,7 @@ fn routes(
     tasks: &Tasks,
 ) -> io::Result<Option<Routes>> {
     if let Some(path) = &config.routes {
-        let file = RoutesFile::open(path, timing.file_reread, Arc::clone(metrics))?;
+        let file = RoutesFile::open(path, timing.routes_reread, Arc::clone(metrics))?;
         let table = file.changes();
         tasks.until_drained(async move { file.keep_current().await });
         return Ok(Some(Routes::Table(table)));

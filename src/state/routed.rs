@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::config::cli_options::CliConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::upstream_template::UpstreamTemplate;
 use crate::process::name_lookup::{is_no_such_name, look_up};
@@ -99,7 +98,8 @@ impl Routed {
                 // A table that comes meanwhile waits until this is kept, and looks at it then.
                 let mut held = self.held.write();
                 let row = table.borrow().row(identity).cloned()?;
-                Some(held.at_row(identity, row, self))
+                let is_somebody = row.pairing(&self.pairing).admits(identity);
+                is_somebody.then(|| held.at_row(identity, row, self))
             }),
             Routes::Template(template, via) => self.of_name(template, *via, identity).await,
         }
@@ -166,11 +166,7 @@ impl Routed {
             inner: self.shared.inner_of(row, identity),
             ..self.upstream.clone()
         };
-        let pairing = PairingConfig {
-            cli: CliConfig::of_row(row.t3_bin.clone(), row.base_dir.clone()),
-            token_file: row.token_file.clone(),
-            ..self.pairing.clone()
-        };
+        let pairing = row.pairing(&self.pairing);
         let row = Some(Arc::clone(row));
         let instance = Arc::new(Instance::new(
             upstream,

@@ -136,7 +136,7 @@ async fn nothing_is_sent_to_another_user_s_listener() {
     let own = std::process::Command::new("id").arg("-un").output();
     let own = String::from_utf8(own.expect("a program").stdout).expect("a name");
     let town = Town::timed(&["ada", "bob", "cyd"], &[], |timing| {
-        timing.file_reread = Duration::from_millis(50);
+        timing.routes_reread = Duration::from_millis(50);
         timing.page_patience = Duration::from_millis(300);
     })
     .await;

@@ -7,7 +7,7 @@ use crate::common::{PATIENCE, Scrape, request};
 use crate::town::Town;
 
 const QUICK: fn(&mut t3_dispatcher::config::timing::Timing) =
-    |timing| timing.file_reread = std::time::Duration::from_millis(50);
+    |timing| timing.routes_reread = std::time::Duration::from_millis(50);
 
 /// Waits until `name` gets `status` for a page.
 async fn until(town: &Town, name: &str, cookie: &str, status: u16) {

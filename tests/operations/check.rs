@@ -195,3 +195,28 @@ async fn with_a_token_file_no_step_runs_the_cli_and_the_token_is_kept() {
     let refused = check(&world, &[&args[..], &["--mint", "cli"]].concat()).await;
     assert_eq!(refused.status.code(), Some(2));
 }
+
+#[tokio::test]
+async fn a_mint_command_is_run_in_place_of_the_cli() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let (cli, base) = (cli_in(world.dir.path()), world.standin.base_dir());
+    let command = format!(
+        "{} auth pairing create --json --base-dir {}",
+        cli.display(),
+        base.display()
+    );
+    let (report, code) = json(&world, &["--mint-command", &command]).await;
+    assert_eq!((&report["well"], code), (&Value::Bool(true), Some(0)));
+    let skipped = ["t3 CLI", "base directory", "admin session", "clean-up"];
+    assert_eq!(steps(&report, "skipped"), skipped);
+    assert_eq!(live_sessions(&world), 1, "nothing here can revoke it");
+
+    let (report, code) = json(&world, &["--mint-command", "/nowhere/mint"]).await;
+    assert_eq!((&report["well"], code), (&Value::Bool(false), Some(1)));
+    assert_eq!(steps(&report, "failed"), ["credential"]);
+    let text = report.to_string();
+    assert!(
+        text.contains("the mint command cannot be started: /nowhere/mint"),
+        "{text}"
+    );
+}

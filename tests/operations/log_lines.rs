@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The lines that are written without a bound, by their file: how many there are, and why no client can
 /// cause as many as it wants.
-const OTHERS: [(&str, usize, &str); 24] = [
+const OTHERS: [(&str, usize, &str); 25] = [
     ("access/allow_list.rs", 1, "once, at the start"),
     ("access/jwt/key_source.rs", 1, "once, at the start"),
     (
@@ -21,7 +21,7 @@ const OTHERS: [(&str, usize, &str); 24] = [
         10,
         "at the start and the end, and for each signal",
     ),
-    ("pairing/admin_upkeep.rs", 3, "once, after the start"),
+    ("pairing/admin_upkeep.rs", 5, "once, after the start"),
     (
         "pairing/issued_session.rs",
         2,
@@ -52,6 +52,7 @@ const OTHERS: [(&str, usize, &str); 24] = [
     ("routes/file.rs", 2, "for each change of the file"),
     ("server/mod.rs", 1, "at the end"),
     ("state/instances.rs", 1, "once, at the start"),
+    ("state/mod.rs", 1, "three at most, at the start"),
     (
         "state/routed.rs",
         1,

@@ -9,6 +9,7 @@ mod failures;
 mod healing;
 mod labels;
 mod loops;
+mod mint_command;
 mod other_sockets;
 mod page_load;
 mod protocol_2;
