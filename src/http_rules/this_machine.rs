@@ -1,6 +1,6 @@
 //! Is a request the person's who sits at this machine: sent to a name of it, and by no proxy? Pure.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use http::HeaderMap;
 use http::header::HOST;
@@ -22,18 +22,26 @@ fn came_through_proxy(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Is `host`, with or without a port, `localhost`, a name below it (RFC 6761 §6.3), or an address of the
-/// loopback network? Any other name may be somebody's that has it resolve to this machine.
+/// Is `host`, with or without a port, a name or an address of this machine? Any other name may be somebody's
+/// that has it resolve to this machine.
 fn is_loopback_host(host: &[u8]) -> bool {
     let text = str::from_utf8(host).unwrap_or_default();
     if let Some((address, _)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        let address = address.parse::<Ipv6Addr>();
-        return address.is_ok_and(|address| address.to_canonical().is_loopback());
+        return address.contains(':') && is_loopback(address);
     }
-    let name = text.split(':').next().unwrap_or_default();
-    if let Ok(address) = name.parse::<Ipv4Addr>() {
-        return address.is_loopback();
+    is_loopback(text.split(':').next().unwrap_or_default())
+}
+
+/// Is `host`, an address without brackets or a name, an address of the loopback network or a name of it?
+pub fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => is_loopback_name(host),
     }
+}
+
+/// Is `name` `localhost`, or a name below it (RFC 6761 §6.3), absolute or not?
+pub fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
 }

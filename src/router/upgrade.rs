@@ -22,9 +22,10 @@ use crate::tunnel::registry::TunnelPermit;
 use crate::upstream::api_call::SessionCredential;
 use crate::upstream::descriptor::{Protocol, asked_protocol};
 use crate::upstream::error::Failure;
+use crate::upstream::forward;
 use crate::upstream::health_state::Doubt;
 use crate::upstream::request_body::Outbound;
-use crate::upstream::{Upgrade, forward};
+use crate::upstream::upgrade::Upgrade;
 
 /// t3's response to an upgrade, and its side of the tunnel where it switched.
 pub(super) type Upgraded = (ClientResponse, Option<Side>);

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::http_rules::this_machine::is_loopback_name;
+
 /// Where a t3 listens: two of them are equal if they may be the same one.
 ///
 /// `127.0.0.1`, `::1` and every name of the loopback address (RFC 6761 §6.3) are one machine, as a t3 may
@@ -16,12 +18,11 @@ impl Address {
     /// The address of `port` on `host`, as [`host_of`] gives it.
     pub(super) fn new(host: &str, port: u16) -> Self {
         let name = host.strip_suffix('.').unwrap_or(host);
-        let is_loopback_name = name == "localhost" || name.ends_with(".localhost");
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
         let is_loopback = host
             .parse()
             .is_ok_and(|address| loopback.contains(&address));
-        let machine = match is_loopback_name || is_loopback {
+        let machine = match is_loopback_name(host) || is_loopback {
             true => "localhost",
             false => name,
         };

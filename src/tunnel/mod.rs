@@ -3,6 +3,7 @@
 pub mod closing;
 pub mod direction;
 pub mod frames;
+pub mod record;
 pub mod registry;
 mod session_check;
 pub mod upstream_watch;

@@ -2,28 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::metrics::upstream::TunnelEnd;
+use crate::tunnel::record::{CUT, Ending, TunnelRecord};
 use crate::upstream::api_call::SessionCredential;
-
-/// The values of [`RegisteredTunnel::ending`] until the tunnel is to be closed, and once it is to end
-/// whatever is under way; in between are the causes by which it is to be closed. The highest counts.
-const STAYS_OPEN: u8 = 0;
-const CUT: u8 = u8::MAX;
-
-/// The causes by which the registry closes tunnels, the strictest first.
-const CLOSING: [TunnelEnd; 4] = [
-    TunnelEnd::AccessEnded,
-    TunnelEnd::SessionEnded,
-    TunnelEnd::Drained,
-    TunnelEnd::UpstreamClosed,
-];
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -41,29 +27,7 @@ struct RegistryState {
     /// How every tunnel is to end, also one that is registered from now on.
     ending: u8,
     owners: HashMap<Arc<str>, usize>,
-    registered: HashMap<u64, Arc<RegisteredTunnel>>,
-}
-
-/// What the registry knows of an open tunnel.
-#[derive(Debug)]
-struct RegisteredTunnel {
-    owner: Arc<str>,
-    /// Is the owner a person who is known? Otherwise it is an address.
-    is_person: bool,
-    /// The session that t3 admitted it with, if t3 can be asked about it.
-    proof: Option<SessionCredential>,
-    /// [`STAYS_OPEN`], [`CUT`], or the [`TunnelEnd`] by which it is to be closed.
-    ending: AtomicU8,
-    waker: AtomicWaker,
-}
-
-/// How a tunnel has to end although neither of its sides has ended it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// By a close at the next border of its frames.
-    Close(TunnelEnd),
-    /// At once.
-    Cut,
+    registered: HashMap<u64, Arc<TunnelRecord>>,
 }
 
 /// The permit for one tunnel of an owner, returned when it is dropped.
@@ -78,7 +42,7 @@ pub struct TunnelPermit {
 pub struct TunnelRegistration {
     permit: TunnelPermit,
     number: u64,
-    tunnel: Arc<RegisteredTunnel>,
+    tunnel: Arc<TunnelRecord>,
 }
 
 impl Tunnels {
@@ -152,9 +116,8 @@ impl Tunnels {
     /// The people who have tunnels, and may use this t3 as far as is known.
     pub fn people(&self) -> HashSet<Arc<str>> {
         let state = self.state.lock();
-        let may = |ending: &AtomicU8| ending.load(Ordering::Acquire) < TunnelEnd::AccessEnded as u8;
         let tunnels = state.registered.values();
-        let of_people = tunnels.filter(|tunnel| tunnel.is_person && may(&tunnel.ending));
+        let of_people = tunnels.filter(|tunnel| tunnel.is_person && !tunnel.has_no_access());
         of_people.map(|tunnel| Arc::clone(&tunnel.owner)).collect()
     }
 
@@ -185,7 +148,7 @@ impl Tunnels {
 
     /// Closes the tunnels of a session that has died; returns how many.
     pub(super) fn end_session(&self, proof: &SessionCredential) -> usize {
-        let is_its = |tunnel: &RegisteredTunnel| tunnel.proof.as_ref() == Some(proof);
+        let is_its = |tunnel: &TunnelRecord| tunnel.proof.as_ref() == Some(proof);
         self.end(TunnelEnd::SessionEnded, is_its)
     }
 
@@ -203,20 +166,11 @@ impl Tunnels {
         proofs.flatten().collect()
     }
 
-    fn end(&self, cause: TunnelEnd, is_meant: impl Fn(&RegisteredTunnel) -> bool) -> usize {
+    fn end(&self, cause: TunnelEnd, is_meant: impl Fn(&TunnelRecord) -> bool) -> usize {
         let state = self.state.lock();
         let tunnels = state.registered.values();
         let meant = tunnels.filter(|tunnel| is_meant(tunnel));
         meant.filter(|tunnel| tunnel.end(cause as u8)).count()
-    }
-}
-
-impl RegisteredTunnel {
-    /// Has it end so, or stricter. False if that was so already.
-    fn end(&self, ending: u8) -> bool {
-        let before = self.ending.fetch_max(ending, Ordering::Release);
-        self.waker.wake();
-        before < ending
     }
 }
 
@@ -226,13 +180,9 @@ impl TunnelPermit {
     pub fn register(self, proof: Option<SessionCredential>, is_person: bool) -> TunnelRegistration {
         let has_session = proof.is_some();
         let mut state = self.tunnels.state.lock();
-        let tunnel = Arc::new(RegisteredTunnel {
-            owner: Arc::clone(&self.owner),
-            is_person,
-            proof,
-            ending: AtomicU8::new(state.ending),
-            waker: AtomicWaker::new(),
-        });
+        let owner = Arc::clone(&self.owner);
+        let tunnel = TunnelRecord::new(owner, is_person, proof, state.ending);
+        let tunnel = Arc::new(tunnel);
         let number = state.next_number;
         state.next_number += 1;
         state.registered.insert(number, Arc::clone(&tunnel));
@@ -265,16 +215,7 @@ impl TunnelRegistration {
 
     /// Ready when the tunnel has to end although neither of its sides has ended it.
     pub fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.tunnel.waker.register(cx.waker());
-        match self.tunnel.ending.load(Ordering::Acquire) {
-            STAYS_OPEN => Poll::Pending,
-            CUT => Poll::Ready(Ending::Cut),
-            ending => {
-                let mut causes = CLOSING.into_iter();
-                let cause = causes.find(|cause| *cause as u8 == ending);
-                cause.map_or(Poll::Pending, |cause| Poll::Ready(Ending::Close(cause)))
-            }
-        }
+        self.tunnel.poll_ending(cx)
     }
 }
 

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 
 use crate::http_rules::{header_map, validation};
 use crate::process::client_memory::LONG_BYTES;
+use crate::upstream::Upstream;
 use crate::upstream::connection::Inform;
 use crate::upstream::error::Failure;
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
-use crate::upstream::{Upgrade, Upstream};
+use crate::upstream::upgrade::Upgrade;
 
 /// Sends `request`, from which the client's hop was removed, and returns t3's response without t3's
 /// hop. Its head must come within `limit` in which nothing of the request moves. One that `is_repeated`

@@ -18,22 +18,22 @@ pub mod request_body;
 pub mod response_body;
 pub mod turns;
 mod turns_of_one;
+pub mod upgrade;
 mod upstream_io;
 pub mod usage;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::config::options::UpstreamConfig;
 use crate::config::timing::Timing;
 use crate::http_rules::header_map;
+use crate::http_rules::this_machine::is_loopback;
 use crate::process::Tasks;
 use crate::process::client_memory::ClientMemory;
 use crate::upstream::connect::ExpectedUser;
@@ -59,15 +59,6 @@ pub struct Upstream {
     tasks: Tasks,
     /// What this process is called by its own probes.
     id: HeaderValue,
-}
-
-/// The outcome of an upgrade request.
-#[derive(Debug)]
-pub enum Upgrade {
-    /// t3 switched: the head of its 101, and the connection with the bytes that came after it.
-    Switched(Response<()>, TcpStream, bytes::Bytes),
-    /// t3 gave another response.
-    Refused(Response<Inbound>),
 }
 
 impl Upstream {
@@ -140,35 +131,6 @@ impl Upstream {
             HealthState::Up => self.send_anew(again, limit, inform).await,
             _ => Err(failure),
         }
-    }
-
-    /// Sends a request for a WebSocket on a connection of its own: after it, t3 ends that connection or
-    /// speaks another protocol on it (contract §5). One that t3 is known to have lost is sent once more.
-    pub async fn upgrade(
-        &self,
-        request: Request<Outbound>,
-        limit: Duration,
-    ) -> Result<Upgrade, Failure> {
-        let again = request_body::repeatable(&request);
-        let (connection, response) = match (self.ask_to_switch(request, limit).await, again) {
-            (Err(Failure::Lost), Some(again)) => self.ask_to_switch(again, limit).await?,
-            (asked, _) => asked?,
-        };
-        if !header_map::has_clear_end(response.version(), response.headers()) {
-            return Err(Failure::Unclear);
-        }
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let answer = response.map(|incoming| Inbound::last_of(connection, incoming));
-            return Ok(Upgrade::Refused(answer));
-        }
-        if !crate::http_rules::validation::switches_to_websocket(
-            response.status(),
-            response.headers(),
-        ) {
-            return Err(Failure::UnaskedSwitch);
-        }
-        let (stream, early) = connection.into_raw().await.map_err(Failure::Broken)?;
-        Ok(Upgrade::Switched(response.map(drop), stream, early))
     }
 
     /// What this process is called by its own probes.
@@ -247,21 +209,6 @@ impl Upstream {
         }
     }
 
-    /// The same for an upgrade, whose response comes with its connection.
-    async fn ask_to_switch(
-        &self,
-        request: Request<Outbound>,
-        limit: Duration,
-    ) -> Result<(Box<UpstreamConnection>, Response<Incoming>), Failure> {
-        let seen = self.readiness.silences();
-        let mut connection = self.connect().await?;
-        let response = tokio::select! {
-            response = connection.exchange(request, limit, None) => response?,
-            () = self.readiness.wait_until_lost(seen) => return Err(Failure::Lost),
-        };
-        Ok((connection, response))
-    }
-
     async fn exchange(
         &self,
         mut connection: Box<UpstreamConnection>,
@@ -290,15 +237,6 @@ impl Upstream {
         };
         Ok(Response::from_parts(head, body))
     }
-}
-
-/// Is `host` this machine alone?
-fn is_loopback(host: &str) -> bool {
-    let name = host.strip_suffix('.').unwrap_or(host);
-    let is_address = host
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.to_canonical().is_loopback());
-    is_address || name == "localhost" || name.ends_with(".localhost")
 }
 
 impl fmt::Display for Upstream {
