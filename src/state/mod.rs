@@ -6,6 +6,7 @@ pub mod connections;
 pub mod deadlines;
 pub mod failure;
 pub mod head_lines;
+mod held_instances;
 pub mod held_memory;
 pub mod instance;
 pub mod instances;

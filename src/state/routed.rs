@@ -1,6 +1,5 @@
 //! One t3 a person: made at the first request of its person, and ended when the table names it no more.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use tracing::info;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::upstream_template::UpstreamTemplate;
 use crate::process::name_lookup::{is_no_such_name, look_up};
-use crate::routes::address::Address;
 use crate::routes::row::{Row, Via};
 use crate::routes::table::Table;
+use crate::state::held_instances::{Held, Taken};
 use crate::state::instance::{Instance, SharedParts};
 
 /// How long a look-up of a name may take before its resolver is taken to fail.
@@ -40,22 +39,6 @@ pub struct Routed {
     held: RwLock<Held>,
 }
 
-/// The t3s that were asked for.
-#[derive(Debug, Default)]
-struct Held {
-    of_person: HashMap<Box<str>, Arc<Instance>>,
-    /// People may share one.
-    at: HashMap<Address, Arc<Instance>>,
-}
-
-/// What a new table takes.
-struct Taken {
-    /// People, each with the t3 of before.
-    people: Vec<(Box<str>, Arc<Instance>)>,
-    /// The t3s that nobody has any more.
-    instances: Vec<Arc<Instance>>,
-}
-
 impl Routed {
     /// None yet, of the people whom `routes` names.
     pub fn new(
@@ -74,21 +57,15 @@ impl Routed {
     }
 
     pub(super) fn known(&self, identity: &str) -> Option<Arc<Instance>> {
-        self.held.read().of_person.get(identity).cloned()
+        self.held.read().of(identity)
     }
 
     pub(super) fn people(&self) -> Vec<(Box<str>, Arc<Instance>)> {
-        let held = self.held.read();
-        let people = held.of_person.iter();
-        let mut people: Vec<_> = people
-            .map(|(person, instance)| (person.clone(), Arc::clone(instance)))
-            .collect();
-        people.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        people
+        self.held.read().people()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Instance>> {
-        self.held.read().at.values().cloned().collect()
+        self.held.read().all()
     }
 
     /// The t3 of the person of `identity`, made if this is the first request for it; `None` if there is none.
@@ -99,7 +76,7 @@ impl Routed {
                 let mut held = self.held.write();
                 let row = table.borrow().row(identity).cloned()?;
                 let is_somebody = row.pairing(&self.pairing).admits(identity);
-                is_somebody.then(|| held.at_row(identity, row, self))
+                is_somebody.then(|| held.at_row(identity, &row, || self.make(&row, identity)))
             }),
             Routes::Template(template, via) => self.of_name(template, *via, identity).await,
         }
@@ -122,13 +99,13 @@ impl Routed {
         let found = timeout(LOOKUP_LIMIT, look_up(row.host(), row.port())).await;
         let is_nobody_s = matches!(&found, Ok(Err(error)) if is_no_such_name(error));
         let mut held = self.held.write();
-        match is_nobody_s {
-            true => {
-                held.forget(identity);
-                None
-            }
-            false => Some(held.at_row(identity, row, self)),
+        if is_nobody_s {
+            held.forget(identity);
+            return None;
         }
+        // Another request of this person may have made it meanwhile.
+        let known = held.of(identity);
+        Some(known.unwrap_or_else(|| held.at_row(identity, &row, || self.make(&row, identity))))
     }
 
     /// Ends what a new table takes from its people, for ever.
@@ -177,53 +154,6 @@ impl Routed {
         ));
         instance.start();
         instance
-    }
-}
-
-impl Held {
-    /// The t3 of `row`, which is that of the person of `identity` from now on.
-    fn at_row(&mut self, identity: &str, row: Arc<Row>, routed: &Routed) -> Arc<Instance> {
-        let held = self.at.get(row.address());
-        let instance = match held.filter(|held| held.is_of(&row)) {
-            Some(instance) => Arc::clone(instance),
-            None => {
-                let instance = routed.make(&row, identity);
-                let replaced = self.at.insert(row.address().clone(), Arc::clone(&instance));
-                if let Some(replaced) = replaced {
-                    replaced.end();
-                }
-                instance
-            }
-        };
-        self.of_person
-            .insert(identity.into(), Arc::clone(&instance));
-        instance
-    }
-
-    /// The person of `identity` has no t3 any more.
-    fn forget(&mut self, identity: &str) {
-        if let Some(instance) = self.of_person.remove(identity) {
-            self.at.retain(|_, held| !Arc::ptr_eq(held, &instance));
-            instance.end();
-        }
-    }
-
-    /// Keeps what `table` leaves as it was.
-    fn follow(&mut self, table: &Table) -> Taken {
-        let is_moved = |identity: &str, instance: &Instance| {
-            let row = table.row(identity);
-            !row.is_some_and(|row| instance.is_of(row))
-        };
-        let people = self
-            .of_person
-            .extract_if(|identity, instance| is_moved(identity, instance));
-        let people = people.collect();
-        let ended = self.at.extract_if(|_, instance| {
-            let row = instance.row.as_ref();
-            !row.is_some_and(|row| table.contains(row))
-        });
-        let instances = ended.map(|(_, instance)| instance).collect();
-        Taken { people, instances }
     }
 }
 
