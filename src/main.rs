@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use clap_complete::Shell;
-use t3_dispatcher::check::check;
-use t3_dispatcher::config::options::{
-    ListenConfig, LogFormat, LogsConfig, PairingConfig, UpstreamConfig,
-};
-use t3_dispatcher::config::timing::Timing;
-use t3_dispatcher::config::{Command, CommandLine, Config};
+use t3_dispatcher::check::people::PeopleCheck;
+use t3_dispatcher::config::options::{ListenConfig, LogFormat, LogsConfig, UpstreamConfig};
+use t3_dispatcher::config::subcommands::Command;
+use t3_dispatcher::config::{CommandLine, Config};
 use t3_dispatcher::process::install::install;
 use t3_dispatcher::process::{allocator, forbid_inspection, orphans};
 use t3_dispatcher::server::{self, Listeners};
@@ -39,8 +37,21 @@ fn main() -> ExitCode {
         Some(Command::Check {
             upstream,
             pairing,
+            routes,
+            access,
+            user,
+            all,
             json,
-        }) => return exit_code(run_check(*upstream, *pairing, config.timing, json)),
+        }) => {
+            let check = PeopleCheck {
+                routes: *routes,
+                upstream: *upstream,
+                pairing: *pairing,
+                access: *access,
+                timing: config.timing,
+            };
+            return exit_code(run_check(check, user.as_deref(), all, json));
+        }
         Some(Command::Completions { shell }) => {
             print_completions(shell);
             return ExitCode::SUCCESS;
@@ -82,24 +93,42 @@ fn exit_code<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
     })
 }
 
-/// Runs a check and prints its report.
+/// Runs a check, of one t3, of `user` or of everybody, and prints its report.
 fn run_check(
-    upstream: UpstreamConfig,
-    pairing: PairingConfig,
-    timing: Timing,
+    check: PeopleCheck,
+    user: Option<&str>,
+    is_of_all: bool,
     json: bool,
 ) -> io::Result<ExitCode> {
     // Where the system does not allow it, the check is made all the same.
     let _ = forbid_inspection();
-    let report = runtime()?.block_on(check(upstream, pairing, timing));
+    let runtime = runtime()?;
+    if is_of_all {
+        let report = runtime.block_on(check.all())?;
+        return Ok(told(&report, || report.json(), report.is_well(), json));
+    }
+    let report = match user {
+        Some(user) => runtime.block_on(check.one(user))?,
+        None => runtime.block_on(check.only_t3()),
+    };
+    Ok(told(&report, || report.json(), report.is_well(), json))
+}
+
+/// Prints a report; returns the exit code for it.
+fn told(
+    report: &impl std::fmt::Display,
+    as_json: impl FnOnce() -> serde_json::Value,
+    is_well: bool,
+    json: bool,
+) -> ExitCode {
     match json {
-        true => print(format_args!("{:#}\n", report.json())),
+        true => print(format_args!("{:#}\n", as_json())),
         false => print(format_args!("{report}")),
     }
-    Ok(match report.is_well() {
+    match is_well {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    })
+    }
 }
 
 fn print_completions(shell: Shell) {

@@ -5,6 +5,9 @@
 //! revokes the sessions that it made. The dispatcher itself need not run.
 
 pub mod advice;
+mod clean_up;
+mod inner;
+pub mod people;
 pub mod report;
 pub mod steps;
 
@@ -28,6 +31,8 @@ use crate::upstream::probe;
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
 const MINT_COMMAND: &str = "DISPATCHER_MINT_COMMAND needs none";
+const NO_MINT: &str = "the person's row brings none";
+const NO_SESSION: &str = "not available: with a mint command alone no list, no scopes, no revoking";
 const NO_T3: &str = "t3 does not respond";
 
 /// One check, with the report of the steps that it has made.
@@ -37,31 +42,46 @@ struct Check {
     upstream: Arc<Upstream>,
     dry_run: DryRun,
     timing: Timing,
+    /// Whom single sign-on would name, where each person has another t3.
+    user: String,
     report: CheckReport,
 }
 
-/// Makes every step once. A step is skipped if it needs one that failed.
+/// Makes every step once, on the only t3.
 pub async fn check(
     upstream: UpstreamConfig,
     pairing: PairingConfig,
     timing: Timing,
 ) -> CheckReport {
-    let readiness = Arc::new(Readiness::new(Arc::default()));
-    let upstream = Upstream::new(
+    check_t3(bare_upstream(upstream, timing), pairing, timing, "").await
+}
+
+/// The next hop of `upstream` with nothing around it.
+fn bare_upstream(upstream: UpstreamConfig, timing: Timing) -> Arc<Upstream> {
+    Arc::new(Upstream::new(
         upstream,
         HEADER_LIMIT_BYTES,
         timing,
-        readiness,
+        Arc::new(Readiness::new(Arc::default())),
         Arc::default(),
         Tasks::default(),
         probe::process_id(),
-    );
-    let upstream = Arc::new(upstream);
+    ))
+}
+
+/// Makes every step once, on the t3 of `upstream`; one is skipped if it needs one that failed. It is that of `user` where each person has another one.
+async fn check_t3(
+    upstream: Arc<Upstream>,
+    pairing: PairingConfig,
+    timing: Timing,
+    user: &str,
+) -> CheckReport {
     let check = Check {
         dry_run: DryRun::new(&pairing, Arc::clone(&upstream), timing),
         timing,
         pairing,
         upstream,
+        user: user.to_owned(),
         report: CheckReport::default(),
     };
     check.run().await
@@ -123,9 +143,11 @@ impl Check {
 
     /// What needs no t3 CLI, if it is not run.
     fn without_cli(&self) -> Option<&'static str> {
-        let (file, command) = (&self.pairing.token_file, self.pairing.mint_command());
-        let of_file = file.as_ref().map(|_| TOKEN_FILE);
-        of_file.or_else(|| command.map(|_| MINT_COMMAND))
+        let has_command = self.pairing.mint_command().is_some();
+        let file = self.pairing.token_file.is_some().then_some(TOKEN_FILE);
+        let command = has_command.then_some(MINT_COMMAND);
+        let no_mint = (!self.pairing.cli.may_run()).then_some(NO_MINT);
+        file.or(command).or(no_mint)
     }
 
     async fn cli(&mut self) -> bool {
@@ -186,8 +208,10 @@ impl Check {
         if self.pairing.mint == MintMode::Cli {
             return self.skip("admin session", "DISPATCHER_MINT=cli needs none");
         }
-        if self.without_cli() == Some(MINT_COMMAND) {
-            return self.skip("admin session", MINT_COMMAND);
+        match self.without_cli() {
+            Some(MINT_COMMAND) => return self.skip("admin session", NO_SESSION),
+            Some(NO_MINT) => return self.skip("admin session", NO_MINT),
+            _ => {}
         }
         let start = Instant::now();
         if let Some(path) = &self.pairing.token_file {
@@ -208,6 +232,11 @@ impl Check {
     /// reported.
     async fn credential(&mut self, admin: Option<&AdminToken>) -> Option<Credential> {
         let mode = self.pairing.mint_mode();
+        if self.without_cli() == Some(NO_MINT) {
+            let advice = "the person sees t3's own pairing screen: give the row `mint`, `token_file` or `base_dir`, or `os_user` for DISPATCHER_MINT_COMMAND";
+            let found = Err(finding("the row has nothing that mints", advice));
+            return self.done("credential", Instant::now(), found);
+        }
         if let Some(admin) = admin {
             let start = Instant::now();
             let minted = self.dry_run.mint_by_api(admin).await;
@@ -228,7 +257,7 @@ impl Check {
         let start = Instant::now();
         let (minted, by) = match self.pairing.mint_command() {
             Some(_) => {
-                let minted = self.dry_run.mint_by_command().await;
+                let minted = self.dry_run.mint_by_command(&self.user).await;
                 (
                     minted.map_err(|error| on_command(&error)),
                     "the mint command",
@@ -259,48 +288,5 @@ impl Check {
         let start = Instant::now();
         let found = steps::open_websocket(&self.upstream, session, protocol).await;
         self.report.add("websocket", found, start.elapsed());
-    }
-
-    /// Revokes what was made: the browser's session first, as the admin session revokes it. An admin
-    /// session that a file gives was not made here.
-    async fn clean_up(&mut self, session: Option<&Session>, admin: Option<&AdminToken>) {
-        let is_own = self.pairing.token_file.is_none();
-        if session.is_none() && (admin.is_none() || !is_own) {
-            return self.report.skip("clean-up", "nothing was made");
-        }
-        if admin.is_none() && self.without_cli().is_some() {
-            let why = "its session stays until it ends: a mint command revokes nothing";
-            return self.report.skip("clean-up", why);
-        }
-        let start = Instant::now();
-        let mut revoked = Ok(());
-        if let Some(session) = session {
-            revoked = self.revoke(session, admin).await;
-        }
-        if let Some(admin) = admin.filter(|_| is_own) {
-            let admin = self.dry_run.revoke_admin_session(admin).await;
-            revoked = revoked.and(admin.map_err(|error| error.to_string()));
-        }
-        let found = revoked
-            .map(|()| "its sessions are revoked".to_owned())
-            .map_err(|error| {
-                let advice =
-                    "revoke `t3-dispatcher check` in t3's settings, or by `t3 auth session revoke`";
-                finding(error, advice)
-            });
-        self.report.add("clean-up", found, start.elapsed());
-    }
-
-    /// Revokes the browser's session: by t3's API, else by the t3 CLI if it may run.
-    async fn revoke(&self, session: &Session, admin: Option<&AdminToken>) -> Result<(), String> {
-        if let Some(admin) = admin {
-            match self.dry_run.revoke_by_api(session, admin).await {
-                Ok(()) => return Ok(()),
-                Err(error) if self.pairing.token_file.is_some() => return Err(error.to_string()),
-                Err(_) => {}
-            }
-        }
-        let revoked = self.dry_run.revoke_by_cli(session).await;
-        revoked.map_err(|error| error.to_string())
     }
 }

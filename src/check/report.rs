@@ -63,6 +63,26 @@ impl CheckReport {
         });
     }
 
+    /// Adds the steps of `further`.
+    pub(super) fn append(&mut self, mut further: Self) {
+        self.0.append(&mut further.0);
+    }
+
+    /// The first step that failed, and what was wrong.
+    pub(super) fn first_failed(&self) -> Option<String> {
+        let failed = |step: &CheckStep| match &step.outcome {
+            StepOutcome::Failed(found) => Some(format!("{}: {}", step.name, found.what)),
+            _ => None,
+        };
+        self.0.iter().find_map(failed)
+    }
+
+    /// The steps that failed, as in [`Self::json`].
+    pub(super) fn failed_json(&self) -> Vec<Value> {
+        let failed = |step: &&CheckStep| matches!(step.outcome, StepOutcome::Failed(_));
+        self.0.iter().filter(failed).map(CheckStep::json).collect()
+    }
+
     /// Has no step failed?
     pub fn is_well(&self) -> bool {
         let failed = |step: &CheckStep| matches!(step.outcome, StepOutcome::Failed(_));

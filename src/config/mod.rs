@@ -13,14 +13,12 @@ pub mod placeholders;
 pub mod power_options;
 pub mod routes_options;
 pub mod signed_config;
+pub mod subcommands;
 pub mod timing;
 pub mod upstream_template;
 
-use std::path::PathBuf;
-
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::access_options::AccessConfig;
 use crate::config::options::{
@@ -28,6 +26,7 @@ use crate::config::options::{
 };
 use crate::config::power_options::PowerConfig;
 use crate::config::routes_options::RoutesConfig;
+use crate::config::subcommands::Command;
 use crate::config::timing::Timing;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 
@@ -67,40 +66,6 @@ pub struct CommandLine {
     /// The options of the server.
     #[command(flatten)]
     pub config: Config,
-}
-
-/// The subcommands.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Command {
-    /// Copy this binary to a file, for a container whose image does not hold it.
-    Install {
-        /// The file to write, completely or not at all; its folder must exist.
-        path: PathBuf,
-    },
-    /// Take each step to a live cockpit once, and report which ones fail, with the remedy.
-    ///
-    /// The steps: the t3 CLI, its base directory, t3, its protocol, its cookie, a session, a WebSocket.
-    /// The check revokes what it made. The exit code is 0 if all is well, else 1.
-    Check {
-        /// t3 as the next hop.
-        #[command(flatten)]
-        upstream: Box<UpstreamConfig>,
-
-        /// How sessions are made.
-        #[command(flatten)]
-        pairing: Box<PairingConfig>,
-
-        /// Write one JSON object instead of the table.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a shell completion script.
-    ///
-    /// For bash: t3-dispatcher completions bash >/etc/bash_completion.d/t3-dispatcher
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
 }
 
 /// The options of the server, by the parts that take them.
@@ -209,19 +174,46 @@ impl CommandLine {
     }
 
     fn without_contradiction(self) -> Result<Self, clap::Error> {
-        let pairing = match &self.command {
-            Some(Command::Check { pairing, .. }) => pairing,
-            _ => &self.config.pairing,
+        let Config {
+            pairing,
+            routes,
+            access,
+            ..
+        } = &self.config;
+        let (pairing, routes, access) = match &self.command {
+            Some(Command::Check {
+                pairing,
+                routes,
+                access,
+                ..
+            }) => (&**pairing, &**routes, &**access),
+            _ => (pairing, routes, access),
         };
-        let (routes, power) = (&self.config.routes, &self.config.power);
+        let power = &self.config.power;
         let contradiction = pairing.contradiction();
         let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
         let contradiction = contradiction.or_else(|| power.contradiction(routes));
         let contradiction = contradiction.map(str::to_owned);
-        match contradiction.or_else(|| self.config.access.contradiction()) {
+        let contradiction = contradiction.or_else(|| self.is_of_nobody(routes));
+        match contradiction.or_else(|| access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
             None => Ok(self),
         }
+    }
+
+    /// A check says whose way it is to go, where each person has another t3.
+    fn is_of_nobody(&self, routes: &RoutesConfig) -> Option<String> {
+        let Some(Command::Check { user, all, .. }) = &self.command else {
+            return None;
+        };
+        let why = match (routes.is_any_set(), user, all) {
+            (true, None, false) => "each person has another t3: --user NAME or --all is needed",
+            (_, _, true) if routes.routes.is_none() => {
+                "--all needs DISPATCHER_ROUTES: nothing else lists everybody"
+            }
+            _ => return None,
+        };
+        Some(why.to_owned())
     }
 }
 

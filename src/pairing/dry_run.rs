@@ -86,9 +86,9 @@ impl DryRun {
         minted.map(Credential)
     }
 
-    /// Mints a credential by the command in the t3 CLI's place.
-    pub async fn mint_by_command(&self) -> Result<Credential, CliError> {
-        let minted = self.cli.run_mint_command("", self.deadline()).await;
+    /// Mints a credential by the command in the t3 CLI's place, for the person called `user`.
+    pub async fn mint_by_command(&self, user: &str) -> Result<Credential, CliError> {
+        let minted = self.cli.run_mint_command(user, self.deadline()).await;
         minted.map(Credential)
     }
 

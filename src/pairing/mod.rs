@@ -18,7 +18,7 @@ pub mod liveness;
 pub mod loop_guard;
 pub mod mint;
 mod mint_command;
-pub mod offboarding;
+mod offboarding;
 pub mod pair_error;
 pub mod policy;
 pub mod secret;

@@ -30,7 +30,7 @@ const IDLE_FACTOR: u32 = 20;
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells what the person called `user` has lost, who is let in no more as `cause` shows.
-pub fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: usize) {
+fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: usize) {
     let cause = cause.text();
     info!(user, cause, websockets, sessions, "access ended");
 }
@@ -38,8 +38,12 @@ pub fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: u
 impl Pairing {
     /// Has the sessions revoked that were made for the person of `identity`, who is let in no more, as
     /// `cause` shows, and of whom so many `tunnels` have just been ended: once, until a session is made for
-    /// that person again. What fails is told, and tried again when this is called again.
+    /// that person again. What fails is told, and tried again when this is called again. Without an admin
+    /// session nothing can be revoked.
     pub fn offboard(self: &Arc<Self>, identity: &str, tunnels: usize, cause: AccessEnd) {
+        if self.admin_api.session().is_absent() {
+            return self.left(identity, tunnels, cause);
+        }
         let leaver = Leaver {
             identity: identity.into(),
             cause,
@@ -57,6 +61,15 @@ impl Pairing {
                     sleep((start.elapsed() * IDLE_FACTOR).min(MAX_PAUSE)).await;
                 }
             });
+        }
+    }
+
+    /// Tells that the person of `identity`, who is let in no more, has lost so many `tunnels`, where nothing can
+    /// be revoked here.
+    pub fn left(&self, identity: &str, tunnels: usize, cause: AccessEnd) {
+        if tunnels > 0 {
+            self.metrics.offboarded(cause);
+            access_ended(identity, cause, tunnels, 0);
         }
     }
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::config::cli_options::CliConfig;
 use crate::config::command_template::CommandTemplate;
-use crate::config::options::{MintMode, PairingConfig};
+use crate::config::options::{InnerConfig, MintMode, PairingConfig};
+use crate::config::path_template::PathTemplate;
 use crate::config::placeholders::{Placeholder, is_plain};
 use crate::routes::row::{Row, Via};
 use crate::routes::table::Table;
@@ -38,6 +39,17 @@ impl Row {
             mint_command,
             os_user: self.os_user.clone(),
         }
+    }
+}
+
+impl Row {
+    /// The dispatcher that its upstream is, if it is one, for the person of `identity`: known by the secret of
+    /// the row, or of `common`.
+    pub fn inner(&self, common: Option<&PathTemplate>, identity: &str) -> Option<InnerConfig> {
+        let of_all = || common.map(|path| path.fill(identity));
+        (self.via == Via::Dispatcher).then(|| InnerConfig {
+            secret_file: self.secret_file.clone().or_else(of_all),
+        })
     }
 }
 

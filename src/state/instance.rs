@@ -89,10 +89,7 @@ impl SharedParts {
     /// The dispatcher that listens where `row` says, if it is one, with the secret for the row, or for the
     /// person of `identity`.
     pub(super) fn inner_of(&self, row: &Row, identity: &str) -> Option<InnerConfig> {
-        let common = || Some(self.upstream_secret_file.as_ref()?.fill(identity));
-        (row.via == Via::Dispatcher).then(|| InnerConfig {
-            secret_file: row.secret_file.clone().or_else(common),
-        })
+        row.inner(self.upstream_secret_file.as_ref(), identity)
     }
 }
 

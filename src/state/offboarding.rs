@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::metrics::pairing::AccessEnd;
-use crate::pairing::offboarding::access_ended;
 use crate::routes::row::Row;
 use crate::state::instance::Instance;
 use crate::state::instances::Instances;
@@ -49,11 +48,7 @@ impl Instance {
         let tunnels = self.tunnels.end_of(identity);
         match self.inner {
             None => self.pairing.offboard(identity, tunnels, cause),
-            Some(_) if tunnels > 0 => {
-                self.shared.metrics.offboarded(cause);
-                access_ended(identity, cause, tunnels, 0);
-            }
-            Some(_) => {}
+            Some(_) => self.pairing.left(identity, tunnels, cause),
         }
     }
 

@@ -7,6 +7,7 @@ mod activity;
 mod audit;
 mod check;
 mod check_faults;
+mod check_people;
 mod cli;
 mod help;
 mod install;

@@ -1,0 +1,201 @@
+//! The check of one person's way among several, or of everybody's.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::time::timeout_at;
+
+use crate::check::advice::finding;
+use crate::check::inner::check_inner;
+use crate::check::report::CheckReport;
+use crate::check::{bare_upstream, check, check_t3};
+use crate::config::access_options::AccessConfig;
+use crate::config::options::{PairingConfig, UpstreamConfig};
+use crate::config::routes_options::RoutesConfig;
+use crate::config::timing::Timing;
+use crate::routes::file::RoutesFile;
+use crate::routes::row::{Row, Via};
+use crate::routes::row_options::lacks;
+
+/// How many people are checked at a time: each may need a run of the t3 CLI.
+const AT_ONCE: usize = 4;
+
+/// How long the check of everybody may take.
+const TOTAL: Duration = Duration::from_secs(10 * 60);
+
+/// The check of people who have a t3 each.
+#[derive(Debug)]
+pub struct PeopleCheck {
+    /// Where each person's t3 is.
+    pub routes: RoutesConfig,
+    /// What is the same for all of them; host and port are each one's own.
+    pub upstream: UpstreamConfig,
+    /// How sessions are made where a row does not say it.
+    pub pairing: PairingConfig,
+    /// How single sign-on names people.
+    pub access: AccessConfig,
+    /// Times that no option sets.
+    pub timing: Timing,
+}
+
+/// The report of everybody's check.
+#[derive(Debug)]
+pub struct PeopleReport {
+    people: Vec<(String, Option<CheckReport>)>,
+    lacks: Vec<String>,
+}
+
+impl PeopleCheck {
+    /// Makes every step of the only t3, which is everybody's.
+    pub async fn only_t3(&self) -> CheckReport {
+        check(self.upstream.clone(), self.pairing.clone(), self.timing).await
+    }
+
+    /// Makes every step of the way of the person whom single sign-on calls `name`, without a domain that is
+    /// taken off.
+    ///
+    /// # Errors
+    /// If the table of people cannot be used.
+    pub async fn one(&self, name: &str) -> io::Result<CheckReport> {
+        let (start, mut report) = (Instant::now(), CheckReport::default());
+        let (row, place) = match (&self.routes.routes, &self.routes.upstream_template) {
+            (Some(path), _) => {
+                let table = self.table(path)?.current();
+                (table.row(name).cloned(), path.display().to_string())
+            }
+            (None, Some(template)) => {
+                let secret = self.routes.upstream_secret_file.as_ref();
+                let via = secret.map_or(Via::T3, |_| Via::Dispatcher);
+                let place = "DISPATCHER_UPSTREAM_TEMPLATE".to_owned();
+                (Row::of_template(template, name, via).map(Arc::new), place)
+            }
+            (None, None) => (None, "no table".to_owned()),
+        };
+        let Some(row) = row.filter(|row| row.pairing(&self.pairing).admits(name)) else {
+            let advice = "a name counts exactly, as the line `refused: the user has no t3 here` of the log has it: without a domain of DISPATCHER_IDENTITY_DOMAINS, and where it stands for {user} of a to z, 0 to 9 and inner hyphens only";
+            let what = format!("{} leads to no t3 by {place}, 403", name.escape_debug());
+            report.add("person", Err(finding(what, advice)), start.elapsed());
+            return Ok(report);
+        };
+        let what = format!("{}:{} by {place}", row.host(), row.port());
+        report.add("person", Ok(what), start.elapsed());
+        report.append(self.steps(name, &row).await);
+        Ok(report)
+    }
+
+    /// Makes every step of everybody's way, some people at a time, and in 10 minutes at most: who is left
+    /// then is reported as not checked.
+    ///
+    /// # Errors
+    /// If the table of people cannot be used.
+    pub async fn all(&self) -> io::Result<PeopleReport> {
+        let path = self.routes.routes.as_deref();
+        let path = path.ok_or_else(|| io::Error::other("there is no table of people"))?;
+        let table = self.table(path)?.current();
+        let mut people: Vec<_> = table.people().collect();
+        people.sort_unstable_by_key(|(name, _)| *name);
+        let checks = people.iter().map(|(name, row)| self.steps(name, row));
+        let mut checks = stream::iter(checks).buffered(AT_ONCE);
+        let deadline = tokio::time::Instant::now() + TOTAL;
+        let mut reports = Vec::with_capacity(people.len());
+        while let Ok(Some(report)) = timeout_at(deadline, checks.next()).await {
+            reports.push(Some(report));
+        }
+        reports.resize_with(people.len(), || None);
+        let names = people.iter().map(|(name, _)| (*name).to_owned());
+        Ok(PeopleReport {
+            people: names.zip(reports).collect(),
+            lacks: lacks(&table, &self.pairing),
+        })
+    }
+
+    fn table(&self, path: &Path) -> io::Result<RoutesFile> {
+        RoutesFile::open(path, self.timing.file_reread, Arc::default())
+    }
+
+    /// Every step on the t3 of `row`, which is that of the person called `name`.
+    async fn steps(&self, name: &str, row: &Row) -> CheckReport {
+        let upstream = UpstreamConfig {
+            host: row.host().to_owned(),
+            port: row.port(),
+            os_user: row.os_user.clone(),
+            ..self.upstream.clone()
+        };
+        let upstream = bare_upstream(upstream, self.timing);
+        match row.via {
+            Via::T3 => check_t3(upstream, row.pairing(&self.pairing), self.timing, name).await,
+            Via::Dispatcher => {
+                let common = self.routes.upstream_secret_file.as_ref();
+                let inner = row.inner(common, name).unwrap_or_default();
+                check_inner(&upstream, &self.access, &inner, name, self.timing).await
+            }
+        }
+    }
+}
+
+impl PeopleReport {
+    /// Was everybody checked, and has no step failed?
+    pub fn is_well(&self) -> bool {
+        let is_well = |report: &CheckReport| report.is_well();
+        self.people
+            .iter()
+            .all(|(_, report)| report.as_ref().is_some_and(is_well))
+    }
+
+    /// One object: `well`, what people `lack` as the server says it at its start, and the `people`, each
+    /// with `name`, `outcome` (`well`, `failed`, `unchecked`) and the `steps` that failed.
+    pub fn json(&self) -> Value {
+        let people = self.people.iter().map(|(name, report)| {
+            let steps = report.as_ref().map(CheckReport::failed_json);
+            json!({
+                "name": name,
+                "outcome": outcome(report.as_ref()),
+                "steps": steps.unwrap_or_default(),
+            })
+        });
+        let people: Vec<_> = people.collect();
+        json!({ "well": self.is_well(), "lack": self.lacks, "people": people })
+    }
+}
+
+fn outcome(report: Option<&CheckReport>) -> &'static str {
+    match report.map(CheckReport::is_well) {
+        Some(true) => "well",
+        Some(false) => "failed",
+        None => "unchecked",
+    }
+}
+
+impl fmt::Display for PeopleReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, report) in &self.people {
+            let sign = match outcome(report.as_ref()) {
+                "well" => "ok",
+                "failed" => "FAILED",
+                _ => "-",
+            };
+            let what = match report {
+                Some(report) => report.first_failed().unwrap_or_default(),
+                None => format!("not checked: {} minutes are over", TOTAL.as_secs() / 60),
+            };
+            let line = format!("{sign:<7}{:<24}  {what}", name.escape_debug().to_string());
+            writeln!(formatter, "{}", line.trim_end())?;
+        }
+        for lack in &self.lacks {
+            writeln!(formatter, "not available: {lack}")?;
+        }
+        let well =
+            |(_, report): &&(String, Option<CheckReport>)| outcome(report.as_ref()) == "well";
+        let count = self.people.iter().filter(well).count();
+        writeln!(
+            formatter,
+            "all is well with {count} of {}",
+            self.people.len()
+        )
+    }
+}
