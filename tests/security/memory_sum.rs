@@ -13,8 +13,13 @@ use tokio::task::JoinSet;
 use crate::common::process::{Process, is_release, standin_and_command};
 use crate::common::{Client, HANDSHAKE, PAGE, request};
 
-/// The most that an attack may add, and the most that there may be in all: resident, and in the sockets.
-const MOST_ADDED_KIB: u64 = 32 * 1024;
+/// The most that an attack may add: resident, and in the sockets. The figure is that of the release build; the
+/// tasks of a debug build are larger.
+fn most_added_kib() -> u64 {
+    1024 * if is_release() { 32 } else { 36 }
+}
+
+/// The most that there may be in all.
 const MOST_KIB: u64 = 96 * 1024;
 
 /// The files of a full store, of 2 MiB each.
@@ -94,7 +99,7 @@ impl Attacked {
         let added = self.most_kib.saturating_sub(self.start_kib);
         let (most, slowest) = (self.most_kib, self.slowest);
         println!("{of}: {added} KiB more, {most} in all, others within {slowest:?}");
-        assert!(added < MOST_ADDED_KIB, "{of}: {added} KiB more");
+        assert!(added < most_added_kib(), "{of}: {added} KiB more");
         assert!(most < MOST_KIB, "{of}: {most} KiB");
         assert!(slowest < most_wait(), "{of}: others within {slowest:?}");
     }
