@@ -14,7 +14,7 @@ use crate::limited;
 use crate::metrics::Metrics;
 use crate::metrics::power::{PowerCommand, PowerOutcome};
 use crate::process::operator_command::{self, CommandError};
-use crate::state::sleep::Quiet;
+use crate::state::quiet::Quiet;
 
 /// How many commands of a kind run at a time, of all t3s. The others wait in order: one for each t3 at most.
 const AT_A_TIME: usize = 4;

@@ -28,7 +28,7 @@ pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// its own upstream, by whatever name and through whatever proxy.
 pub const PROBED_BY: HeaderName = HeaderName::from_static("x-t3-dispatcher-probe");
 
-/// Where a dispatcher says that it serves, whatever its t3 does: by 200 and [`SERVES`].
+/// Where a dispatcher says that it serves, whatever its t3 does: by 200 and `SERVES`.
 pub const HEALTH: &str = "/healthz";
 const SERVES: &[u8] = b"ok";
 
