@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use rustix::process::{Resource, getrlimit};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -164,7 +165,7 @@ async fn people(plan: &Plan, running: &Running, figures: &mut Figures) -> Result
     );
     let with_people = resident()?;
     figures.add("many_people_kib", OWN.name(), with_people);
-    let tunnels = plan.people * plan.tunnels_a_person;
+    let tunnels = (plan.people * plan.tunnels_a_person).min(most_tunnels());
     eprintln!("{tunnels} tunnels");
     let mut open: Vec<TcpStream> = Vec::with_capacity(tunnels);
     for number in 0..tunnels {
@@ -176,6 +177,12 @@ async fn people(plan: &Plan, running: &Running, figures: &mut Figures) -> Result
     figures.add("many_tunnel_kib", OWN.name(), each);
     drop(open);
     Ok(())
+}
+
+/// As many as the limit of open files allows, of which each takes two and the people's t3s one each.
+fn most_tunnels() -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files / 2).map_or(usize::MAX, |half| half.saturating_sub(1000))
 }
 
 /// A large table is read again, while somebody whom it leaves alone asks on.

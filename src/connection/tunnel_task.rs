@@ -21,7 +21,7 @@ use crate::upstream::receive_window::ReceiveWindow;
 use crate::upstream::usage::InUse;
 
 /// What the kernel may hold, at both sides, of a tunnel of which one takes nothing.
-const STALLED_BYTES: usize = 384 * 1024;
+const STALLED_BYTES: usize = 448 * 1024;
 
 /// Copies until a side ends, the session has died, t3 or the dispatcher stops, or the cut, and logs how
 /// the tunnel ended.
