@@ -7,6 +7,7 @@ use crate::routes::address::Address;
 use crate::routes::row::Row;
 use crate::routes::table::Table;
 use crate::state::instance::Instance;
+use crate::tunnel::registry::Tunnels;
 
 /// The t3s that were asked for.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(super) struct Held {
     of_person: HashMap<Box<str>, Arc<Instance>>,
     /// People may share one.
     at: HashMap<Address, Arc<Instance>>,
+    /// How the tunnels end of one that is made from now on, if they do.
+    ending: Option<fn(&Tunnels)>,
 }
 
 /// What a new table takes.
@@ -45,6 +48,12 @@ impl Held {
         self.at.values().cloned().collect()
     }
 
+    /// Has the tunnels of all of them end, and of those that are made from now on.
+    pub(super) fn end_tunnels(&mut self, end: fn(&Tunnels)) {
+        self.ending = Some(end);
+        self.at.values().for_each(|instance| end(&instance.tunnels));
+    }
+
     /// The t3 of `row`, which is that of the person of `identity` from now on; `make` makes it where it is
     /// not there.
     pub(super) fn at_row(
@@ -58,6 +67,9 @@ impl Held {
             Some(instance) => Arc::clone(instance),
             None => {
                 let instance = make();
+                if let Some(end) = self.ending {
+                    end(&instance.tunnels);
+                }
                 let replaced = self.at.insert(row.address().clone(), Arc::clone(&instance));
                 if let Some(replaced) = replaced {
                     replaced.end();

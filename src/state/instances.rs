@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::state::instance::{Instance, SharedParts};
 use crate::state::routed::{Routed, Routes};
+use crate::tunnel::registry::Tunnels;
 use crate::upstream::health_state::HealthState;
 
 /// What whoever runs several dispatchers has to know.
@@ -119,15 +120,18 @@ impl Instances {
 
     /// Closes the tunnels of all, also those that are registered from now on: the drain has begun.
     pub fn drain_tunnels(&self) {
-        self.all()
-            .iter()
-            .for_each(|instance| instance.tunnels.drain());
+        self.end_tunnels(Tunnels::drain);
     }
 
     /// Ends the tunnels of all at once.
     pub fn cut_tunnels(&self) {
-        self.all()
-            .iter()
-            .for_each(|instance| instance.tunnels.cut());
+        self.end_tunnels(Tunnels::cut);
+    }
+
+    fn end_tunnels(&self, end: fn(&Tunnels)) {
+        match self {
+            Self::One(only) => end(&only.tunnels),
+            Self::Routed(routed) => routed.end_tunnels(end),
+        }
     }
 }

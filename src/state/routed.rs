@@ -15,6 +15,7 @@ use crate::routes::row::{Row, Via};
 use crate::routes::table::Table;
 use crate::state::held_instances::{Held, Taken};
 use crate::state::instance::{Instance, SharedParts};
+use crate::tunnel::registry::Tunnels;
 
 /// How long a look-up of a name may take before its resolver is taken to fail.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(4);
@@ -66,6 +67,11 @@ impl Routed {
 
     pub(super) fn all(&self) -> Vec<Arc<Instance>> {
         self.held.read().all()
+    }
+
+    /// Has all tunnels end, also those of t3s that are made from now on.
+    pub(super) fn end_tunnels(&self, end: fn(&Tunnels)) {
+        self.held.write().end_tunnels(end);
     }
 
     /// The t3 of the person of `identity`, made if this is the first request for it; `None` if there is none.
@@ -159,8 +165,12 @@ impl Routed {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
+    use crate::metrics::upstream::TunnelEnd;
     use crate::state::instance::shared_parts;
+    use crate::tunnel::record::Ending;
 
     fn table(text: &str) -> Arc<Table> {
         Arc::new(Table::parse(text.as_bytes()).expect(text))
@@ -242,5 +252,17 @@ mod tests {
         assert!(routed.find("bob").await.is_none());
         assert!(bob.has_ended() && new.has_ended());
         assert_eq!(routed.all().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_t3_that_is_made_after_the_drain_has_begun_keeps_no_tunnel() {
+        let (_tables, routed) = routed(r#"{"ada": {"port": 1}}"#);
+        routed.end_tunnels(Tunnels::drain);
+        let ada = routed.find("ada").await.expect("hers");
+        let permit = ada.tunnels.permit("ada").expect("the first");
+        let registration = permit.register(None, true);
+        let ending = poll_fn(|cx| registration.poll_ending(cx));
+        let ending = timeout(Duration::from_secs(1), ending).await;
+        assert_eq!(ending, Ok(Ending::Close(TunnelEnd::Drained)));
     }
 }
