@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use t3_dispatcher::check::people::PeopleCheck;
 use t3_dispatcher::config::options::{ListenConfig, LogFormat, LogsConfig, UpstreamConfig};
 use t3_dispatcher::config::subcommands::Command;
+use t3_dispatcher::config::timing::Timing;
 use t3_dispatcher::config::{CommandLine, Config};
 use t3_dispatcher::process::install::install;
 use t3_dispatcher::process::{allocator, forbid_inspection, orphans};
@@ -30,11 +31,16 @@ fn main() -> ExitCode {
         Err(error) => return report_usage(&error),
     };
     match command {
-        None => {}
-        Some(Command::Install { path }) => {
-            return exit_code(install(&path).map(|()| ExitCode::SUCCESS));
-        }
-        Some(Command::Check {
+        None => run_server(config),
+        Some(command) => run_subcommand(command, config.timing),
+    }
+}
+
+/// Does another task than serving.
+fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
+    match command {
+        Command::Install { path } => exit_code(install(&path).map(|()| ExitCode::SUCCESS)),
+        Command::Check {
             upstream,
             pairing,
             routes,
@@ -42,21 +48,25 @@ fn main() -> ExitCode {
             user,
             all,
             json,
-        }) => {
+        } => {
             let check = PeopleCheck {
                 routes: *routes,
                 upstream: *upstream,
                 pairing: *pairing,
                 access: *access,
-                timing: config.timing,
+                timing,
             };
-            return exit_code(run_check(check, user.as_deref(), all, json));
+            exit_code(run_check(check, user.as_deref(), all, json))
         }
-        Some(Command::Completions { shell }) => {
+        Command::Completions { shell } => {
             print_completions(shell);
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
     }
+}
+
+/// Serves until the process is told to end.
+fn run_server(config: Config) -> ExitCode {
     allocator::restart_with_settings();
     init_logs(&config.logs);
     // After that restart, which would undo it, and before there is anything to read.

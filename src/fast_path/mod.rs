@@ -83,13 +83,8 @@ pub async fn serve(
         }
         let arrived = Instant::now();
         let mut to_upstream = buffers::take();
-        let eligible = eligible(
-            &connection.unread,
-            &rules,
-            services,
-            arrived,
-            &mut to_upstream,
-        );
+        let unread = &connection.unread;
+        let eligible = eligible(unread, &rules, services, arrived, &mut to_upstream);
         let upstream = match &eligible {
             Some((_, instance)) => ConnectionToT3::get(instance, arrived).await,
             None => None,

@@ -113,13 +113,10 @@ impl Pairing {
             timing,
         ));
         let mint = Arc::new(Mint::new(mode, Arc::clone(&admin_api), cli));
+        let label = issued_session::label(&host_name(), port);
+        let (t3, ready) = (Arc::clone(&upstream), Arc::clone(&readiness));
         Self {
-            agent_turns: AgentTurns::new(
-                Arc::clone(&upstream),
-                Arc::clone(&readiness),
-                Arc::clone(&mint),
-                issued_session::label(&host_name(), port),
-            ),
+            agent_turns: AgentTurns::new(t3, ready, Arc::clone(&mint), label),
             mint,
             owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api))),
             admin_api,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::ACCEPT_ENCODING;
+use http::{HeaderValue, Request};
 
 use crate::http_rules::paths;
 use crate::responses::body::ResponseBody;
@@ -59,13 +59,23 @@ impl InstanceRouter<'_> {
         body: Outbound,
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
-        let (upstream, interim) = (&self.instance.upstream, &context.client.interim);
         let mut request = context.request(body);
         if self.page_transform(context).is_some() {
             // Tags are inserted into what can be read.
             let identity = HeaderValue::from_static("identity");
             request.headers_mut().insert(ACCEPT_ENCODING, identity);
         }
+        self.send_on(context, request, limit).await
+    }
+
+    /// Sends `request`, which is that of `context`, as it is.
+    pub(super) async fn send_on(
+        &self,
+        context: &RequestContext<'_>,
+        request: Request<Outbound>,
+        limit: Duration,
+    ) -> Result<ClientResponse, Failure> {
+        let (upstream, interim) = (&self.instance.upstream, &context.client.interim);
         let is_repeated = context.is_repeated;
         let response = forward::forward(upstream, request, limit, interim, is_repeated).await?;
         Ok(response.map(ResponseBody::Relayed))

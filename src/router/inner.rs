@@ -1,22 +1,18 @@
 //! Requests for a dispatcher behind this one: they and their responses go on as they are.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use crate::access::inner::{InnerDispatcher, NotPassedOn};
 use crate::limited;
-use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
 use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::error_format;
 use crate::router::instance_router::InstanceRouter;
 use crate::router::route::Route;
 use crate::router::upgrade::too_many;
-use crate::upstream::error::Failure;
-use crate::upstream::forward;
 use crate::upstream::request_body::Outbound;
 
 impl InstanceRouter<'_> {
@@ -37,13 +33,14 @@ impl InstanceRouter<'_> {
             (Route::Upgrade, _) => return self.upgrade_on(&context).await,
             (Route::Page, Outbound::Empty) => {
                 let deadline = context.arrived + self.services.timing.page_patience;
-                let attempt = |limit| self.send_on(&context, Outbound::Empty, limit);
+                let attempt =
+                    |limit| self.send_on(&context, context.request(Outbound::Empty), limit);
                 self.ask_until(&context, deadline, ErrorFormat::Page, attempt)
                     .await
             }
             (_, body) => {
                 let error_format = error_format(&context.head.headers);
-                let attempt = |limit| self.send_on(&context, body, limit);
+                let attempt = |limit| self.send_on(&context, context.request(body), limit);
                 self.ask_once(&context, error_format, attempt).await
             }
         };
@@ -83,18 +80,6 @@ impl InstanceRouter<'_> {
                 refused(StatusCode::FORBIDDEN, why, &context.id)
             }
         }
-    }
-
-    async fn send_on(
-        &self,
-        context: &RequestContext<'_>,
-        body: Outbound,
-        limit: Duration,
-    ) -> Result<ClientResponse, Failure> {
-        let (upstream, interim) = (&self.instance.upstream, &context.client.interim);
-        let (request, is_repeated) = (context.request(body), context.is_repeated);
-        let response = forward::forward(upstream, request, limit, interim, is_repeated).await?;
-        Ok(response.map(ResponseBody::Relayed))
     }
 
     /// Asks for a WebSocket, which the other dispatcher heals or refuses.

@@ -106,15 +106,7 @@ impl Router<'_> {
         let named = context.id.value();
         let mut routed = self.route(route, context, body).await;
         routed.response.headers_mut().insert(X_REQUEST_ID, named);
-        if !routed.is_of_inner {
-            self.finish(&mut routed.response, is_kept);
-        }
-        let headers = routed.response.headers_mut();
-        if is_chunked && !headers.contains_key(UPGRADE) {
-            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
-            // sent both must not go on (RFC 9112 §6.1).
-            header_map::close(headers);
-        }
+        self.finish(&mut routed, is_kept, is_chunked);
         (kind, routed)
     }
 
@@ -179,13 +171,21 @@ impl Router<'_> {
         responses::refused(StatusCode::SERVICE_UNAVAILABLE, why, id)
     }
 
-    /// Sets what a browser is told of a response. An icon `is_kept` by it.
-    fn finish(&self, response: &mut ClientResponse, is_kept: bool) {
-        self.services
-            .frame_ancestors
-            .protect(response.headers_mut());
-        if is_kept {
-            icons::keep(response);
+    /// Sets what every response needs before it goes to the client. An icon `is_kept` by a browser, of which a
+    /// dispatcher behind this one tells it.
+    fn finish(&self, routed: &mut RoutedResponse, is_kept: bool, is_chunked: bool) {
+        if !routed.is_of_inner {
+            let headers = routed.response.headers_mut();
+            self.services.frame_ancestors.protect(headers);
+            if is_kept {
+                icons::keep(&mut routed.response);
+            }
+        }
+        let headers = routed.response.headers_mut();
+        if is_chunked && !headers.contains_key(UPGRADE) {
+            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
+            // sent both must not go on (RFC 9112 §6.1).
+            header_map::close(headers);
         }
     }
 }

@@ -86,7 +86,7 @@ impl Instance {
     /// The response while t3 is not up.
     pub fn not_up(&self, error_format: ErrorFormat, id: &RequestId) -> ClientResponse {
         let status = match error_format {
-            ErrorFormat::Page => self.shared.waiting_status,
+            ErrorFormat::Page => self.shared.access.waiting_status(),
             ErrorFormat::Json => http::StatusCode::SERVICE_UNAVAILABLE,
         };
         let state = match &self.power {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::AccessPolicy;
@@ -63,10 +63,6 @@ pub struct SharedParts {
     pub content: Option<Arc<ContentStore>>,
     /// Who may show t3's page in a frame.
     pub frame_ancestors: FrameAncestors,
-    /// The status of the page for a person who waits.
-    pub waiting_status: StatusCode,
-    /// Does single sign-on in front say who the person is?
-    pub is_behind_single_sign_on: bool,
     /// Who is let in.
     pub access: Arc<AccessPolicy>,
     /// The port that this dispatcher listens on.
@@ -103,53 +99,39 @@ impl Instance {
         row: Option<Arc<Row>>,
         user: &str,
     ) -> Self {
-        let SharedParts {
-            limits,
-            timing,
-            memory,
-            metrics,
-            tasks,
-            ..
-        } = &**shared;
         let power = power(shared, row.as_deref(), user);
+        let metrics = || Arc::clone(&shared.metrics);
         let readiness = Arc::new(match (&row, &power) {
-            (None, None) => Readiness::new(Arc::clone(metrics)),
-            _ => Readiness::on_demand(Arc::clone(metrics), power.is_some()),
+            (None, None) => Readiness::new(metrics()),
+            _ => Readiness::on_demand(metrics(), power.is_some()),
         });
         let inner = upstream.inner.as_ref();
-        let inner = inner.map(|inner| InnerDispatcher::new(inner, timing.file_reread));
+        let inner = inner.map(|inner| InnerDispatcher::new(inner, shared.timing.file_reread));
         let upstream = Arc::new(Upstream::new(
             upstream,
-            limits.header_limit,
-            *timing,
+            shared.limits.header_limit,
+            shared.timing,
             Arc::clone(&readiness),
-            Arc::clone(memory),
-            tasks.clone(),
+            Arc::clone(&shared.memory),
+            shared.tasks.clone(),
             shared.process_id.clone(),
         ));
         let pairing = Arc::new(Pairing::new(
             pairing,
-            *timing,
+            shared.timing,
             Arc::clone(&upstream),
             Arc::clone(&readiness),
-            Arc::clone(metrics),
-            tasks.clone(),
+            metrics(),
+            shared.tasks.clone(),
             shared.port,
         ));
-        let assets = StaticAssets::new(
-            shared.content.as_ref(),
-            shared.frame_ancestors.clone(),
-            &upstream,
-            tasks,
-            metrics,
-        );
         Self {
+            assets: assets(&upstream, shared),
             upstream,
             inner,
             readiness,
             pairing,
-            assets,
-            tunnels: Arc::new(Tunnels::new(limits.max_tunnels)),
+            tunnels: Arc::new(Tunnels::new(shared.limits.max_tunnels)),
             row,
             power,
             usage: Arc::default(),
@@ -219,7 +201,7 @@ impl Instance {
         Box::pin(self.pairing.tell_cli()).await;
         let seen = self.readiness.wait_until_up_again(0).await;
         Box::pin(self.pairing.warm_up()).await;
-        if self.shared.is_behind_single_sign_on {
+        if self.shared.access.is_behind_single_sign_on() {
             Box::pin(self.pairing.owners().warm_up()).await;
         }
         tokio::join!(
@@ -238,6 +220,17 @@ impl Instance {
             ended.run_until_cancelled(task).await;
         });
     }
+}
+
+/// The static files of the t3 of `upstream`.
+fn assets(upstream: &Arc<Upstream>, shared: &SharedParts) -> StaticAssets {
+    StaticAssets::new(
+        shared.content.as_ref(),
+        shared.frame_ancestors.clone(),
+        upstream,
+        &shared.tasks,
+        &shared.metrics,
+    )
 }
 
 /// The commands for the t3 of `row`, of the person called `user`. What the agents behind another dispatcher do
@@ -260,8 +253,6 @@ pub(super) fn shared_parts() -> Arc<SharedParts> {
         timing: config.timing,
         content: None,
         frame_ancestors: config.frame_ancestors,
-        waiting_status: StatusCode::OK,
-        is_behind_single_sign_on: true,
         port: 8080,
         upstream_secret_file: None,
         process_id: HeaderValue::from_static("1"),

@@ -106,8 +106,6 @@ impl Services {
             timing: config.timing,
             content: ContentStore::new(config.assets, tasks, &metrics),
             frame_ancestors: config.frame_ancestors.clone(),
-            waiting_status: access.waiting_status(),
-            is_behind_single_sign_on: access.is_behind_single_sign_on(),
             access: Arc::clone(&access),
             port: config.listen.port,
             upstream_secret_file: config.routes.upstream_secret_file,

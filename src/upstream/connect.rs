@@ -35,41 +35,39 @@ impl ExpectedUser {
         }
     }
 
-    /// Connects to `host`, the loopback address or a name of it, at `port`, where this user alone listens: by
-    /// the sockets that listen there before and after.
+    /// The connection that `connecting` makes to `port` of `host`, the loopback address or a name of it, where
+    /// this user alone listens: by the sockets that listen there before and after.
     ///
     /// # Errors
-    /// The same, and where another user listens, or that cannot be told.
-    pub(super) async fn connect(
+    /// Those of `connecting`, and where another user listens, or that cannot be told.
+    pub(super) async fn verify(
         &self,
         host: &str,
         port: u16,
-        silence: Duration,
-        unanswered: Duration,
+        connecting: impl Future<Output = Result<TcpStream, Failure>>,
     ) -> Result<TcpStream, Failure> {
-        let connected = self.connect_to_own(host, port, silence, unanswered).await;
+        let connected = self.verified(host, port, connecting).await;
         let failed = match &connected {
             Err(failure @ (Failure::ForeignListener | Failure::UnknownListener(_))) => {
                 Some(failure)
             }
             _ => None,
         };
-        if self.is_told.swap(failed.is_some(), Ordering::Relaxed) == failed.is_some() {
-            return connected;
-        }
-        if let Some(failure) = failed {
+        let was_told = self.is_told.swap(failed.is_some(), Ordering::Relaxed);
+        if let Some(failure) = failed
+            && !was_told
+        {
             let user = &*self.name;
             error!(user, host, port, %failure, "nothing is sent to a t3");
         }
         connected
     }
 
-    async fn connect_to_own(
+    async fn verified(
         &self,
         host: &str,
         port: u16,
-        silence: Duration,
-        unanswered: Duration,
+        connecting: impl Future<Output = Result<TcpStream, Failure>>,
     ) -> Result<TcpStream, Failure> {
         let uid = self.uid.get_or_try_init(|| uid_of(&self.name)).await;
         let uid = *uid.map_err(Failure::UnknownListener)?;
@@ -78,7 +76,7 @@ impl ExpectedUser {
         if !before.are_of(uid) {
             return Err(Failure::ForeignListener);
         }
-        let stream = connect(host, port, silence, unanswered).await?;
+        let stream = connecting.await?;
         match before == look()? {
             true => Ok(stream),
             false => Err(Failure::ForeignListener),

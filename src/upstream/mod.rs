@@ -187,9 +187,10 @@ impl Upstream {
     pub async fn connect_bare(&self) -> Result<TcpStream, Failure> {
         let UpstreamConfig { host, port, .. } = &self.config;
         let (silence, unanswered) = (self.silence, self.config.response_timeout);
+        let connecting = connect::connect(host, *port, silence, unanswered);
         match &self.user {
-            None => connect::connect(host, *port, silence, unanswered).await,
-            Some(user) => Box::pin(user.connect(host, *port, silence, unanswered)).await,
+            None => connecting.await,
+            Some(user) => Box::pin(user.verify(host, *port, connecting)).await,
         }
     }
 
