@@ -14,8 +14,8 @@ const FREE_BYTES: usize = 4 * 1024;
 const MOST_BYTES: usize = 512 * 1024;
 
 /// What a client that takes nothing holds of a response of the dispatcher's own: what the kernel keeps
-/// unsent.
-const OWN_BYTES: usize = 128 * 1024;
+/// unsent, and what it has sent and the client's kernel acknowledges up to 200 ms later.
+const OWN_BYTES: usize = 192 * 1024;
 
 /// What the kernel holds of a response of t3, at both sides. What this process holds of it is added.
 const RELAYED_BYTES: usize = 320 * 1024;
