@@ -11,6 +11,7 @@ mod jwt;
 pub mod passed_on;
 mod reread_file;
 mod secret_file;
+pub mod session_label;
 pub mod visitor;
 mod warnings;
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
-use crate::access::identity::label_of;
+use crate::access::session_label::label_of;
 use crate::limited;
 use crate::metrics::pairing::AccessEnd;
 use crate::pairing::Pairing;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use crate::access::identity::{SESSION_MARK, label_of};
+use crate::access::session_label::{SESSION_MARK, label_of};
 use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::token_claims;
