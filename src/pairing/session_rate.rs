@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::metrics::pairing::PairingRefusal;
 use crate::pairing::keys::PersonKey;
 use crate::pairing::loop_guard::GuardRefusal;
+use crate::process::cell_rate::CellRate;
 use crate::process::lru_cache::lru_cache;
 
 /// How many pairings a person may begin at once. Tabs of one browser share a pairing; ten restored
@@ -32,11 +33,10 @@ pub(super) struct SessionRate {
     people: Mutex<LruCache<PersonKey, Allowance>>,
 }
 
-/// What a person has left (a generic cell rate: ITU-T I.371).
+/// What a person has left.
 #[derive(Debug)]
 struct Allowance {
-    /// When all of [`BURST`] is there again.
-    full_at: Instant,
+    rate: CellRate,
     warned: Option<Instant>,
 }
 
@@ -58,12 +58,10 @@ impl SessionRate {
             people.pop_lru();
         }
         let allowance = people.get_or_insert_mut(person, || Allowance {
-            full_at: now,
+            rate: CellRate::new(now),
             warned: None,
         });
-        let full_at = allowance.full_at.max(now) + INTERVAL;
-        if full_at <= now + BURST * INTERVAL {
-            allowance.full_at = full_at;
+        if allowance.rate.take(now, BURST, INTERVAL) {
             return Ok(());
         }
         let is_news = allowance.warned.is_none_or(|at| now - at >= PERIOD);
@@ -79,14 +77,14 @@ impl SessionRate {
     /// Gives one back: the pairing could not even begin.
     pub(super) fn give_back(&self, person: &PersonKey) {
         if let Some(allowance) = self.people.lock().peek_mut(person) {
-            allowance.full_at -= INTERVAL;
+            allowance.rate.give_back(INTERVAL);
         }
     }
 }
 
 impl Allowance {
     fn is_over(&self, now: Instant) -> bool {
-        self.full_at <= now && self.warned.is_none_or(|at| now - at >= PERIOD)
+        self.rate.is_full(now) && self.warned.is_none_or(|at| now - at >= PERIOD)
     }
 }
 

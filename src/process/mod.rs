@@ -1,6 +1,7 @@
 //! The tasks of the process: started here, and awaited when the server drains.
 
 pub mod allocator;
+pub mod cell_rate;
 pub mod client_memory;
 pub mod descriptors;
 pub mod install;
