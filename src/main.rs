@@ -161,6 +161,7 @@ async fn serve(config: Config) -> io::Result<()> {
         false => None,
     };
     let public = TcpListener::bind(config.listen.address()).await?;
+    let devices = listen_for_devices(&config).await?;
     let metrics = listen_for_metrics(&config.listen).await;
     info!(
         "listening on http://{}, in front of {}",
@@ -182,9 +183,24 @@ async fn serve(config: Config) -> io::Result<()> {
             }
         }
     };
-    server::run(Listeners { public, metrics }, config, shutdown).await?;
+    let listeners = Listeners {
+        public,
+        devices,
+        metrics,
+    };
+    server::run(listeners, config, shutdown).await?;
     info!("drained");
     Ok(())
+}
+
+/// The listener for apps, if there is to be one.
+async fn listen_for_devices(config: &Config) -> io::Result<Option<TcpListener>> {
+    let Some(port) = config.devices.port else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind((config.listen.host, port)).await?;
+    info!("listening for apps on {}", listener.local_addr()?);
+    Ok(Some(listener))
 }
 
 /// What this dispatcher is in front of, for people to read.

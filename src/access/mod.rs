@@ -5,6 +5,7 @@ pub mod allow_list;
 mod assess;
 mod files;
 mod groups;
+pub mod guess_limit;
 pub mod identity;
 pub mod inner;
 mod jwt;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::access::allow_list::AllowList;
@@ -29,9 +31,10 @@ use crate::access::secret_file::SecretFile;
 use crate::access::visitor::{Assessment, Name, Standing, Visitor};
 use crate::config::access_options::AccessConfig;
 use crate::config::timing::Timing;
+use crate::http_rules::forwarded::Scheme;
 use crate::http_rules::header_policy::HeaderPolicy;
 use crate::http_rules::this_machine::is_asked_straight;
-use crate::http_rules::{browser_request, forwarded, withhold};
+use crate::http_rules::{browser_request, forwarded, header_map, withhold};
 use crate::process::Tasks;
 
 /// Decides who a request is from and what that one may have.
@@ -114,6 +117,32 @@ impl AccessPolicy {
         };
         withhold::withhold(headers, &self.header_policy, is_trusted);
         withhold::withhold_credentials(headers, gate_credentials);
+        forwarded::set(headers, is_trusted, peer);
+        visitor
+    }
+
+    /// Looks at who sent the `headers` of an app's request from `peer`, and leaves in them what may go on to t3: no
+    /// identity counts, no cookie stays, and forwarded fields are those of configured proxies only.
+    pub fn admit_app(&self, headers: &mut HeaderMap, peer: IpAddr) -> Visitor {
+        let trusted = self.config.trusted_proxies.as_deref().unwrap_or_default();
+        let own = peer.to_canonical();
+        let is_trusted = trusted.iter().any(|network| network.contains(&own));
+        let visitor = Visitor {
+            standing: Standing::Unidentified,
+            is_proxied: is_trusted,
+            is_https: is_trusted && forwarded::scheme(headers) == Some(Scheme::Https),
+            groups: None,
+            browser: Browser {
+                identity: None,
+                user_agent: browser_request::user_agent(headers),
+                address: match is_trusted {
+                    true => forwarded::client(headers, peer, trusted),
+                    false => peer,
+                },
+            },
+        };
+        withhold::withhold(headers, &self.header_policy, is_trusted);
+        header_map::retain(headers, |name| name != COOKIE);
         forwarded::set(headers, is_trusted, peer);
         visitor
     }

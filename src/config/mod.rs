@@ -4,6 +4,8 @@ pub mod access_options;
 pub mod allow_options;
 pub mod cli_options;
 pub mod command_template;
+pub mod device_host;
+pub mod device_options;
 pub mod gate_options;
 pub mod jwt_options;
 pub mod options;
@@ -21,6 +23,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::access_options::AccessConfig;
+use crate::config::device_options::DeviceConfig;
 use crate::config::options::{
     AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
 };
@@ -108,6 +111,10 @@ pub struct Config {
     #[command(flatten)]
     pub access: AccessConfig,
 
+    /// Where apps connect, which cannot pass single sign-on.
+    #[command(flatten)]
+    pub devices: DeviceConfig,
+
     /// Pages that may show t3's page in a frame: CSP sources separated by spaces, as `'self'
     /// https://dash.test`.
     #[arg(
@@ -178,6 +185,7 @@ impl CommandLine {
             pairing,
             routes,
             access,
+            devices,
             ..
         } = &self.config;
         let (pairing, routes, access) = match &self.command {
@@ -193,6 +201,7 @@ impl CommandLine {
         let contradiction = pairing.contradiction();
         let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
         let contradiction = contradiction.or_else(|| power.contradiction(routes));
+        let contradiction = contradiction.or_else(|| devices.contradiction(routes.is_any_set()));
         let contradiction = contradiction.map(str::to_owned);
         let contradiction = contradiction.or_else(|| self.is_of_nobody(routes));
         match contradiction.or_else(|| access.contradiction()) {

@@ -68,7 +68,7 @@ impl UpstreamTemplate {
 }
 
 /// Is it a label of a host name, or one of a service's, which may have an underscore?
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=MAX_LABEL).contains(&label.len())
         && label.bytes().all(is_of_label)

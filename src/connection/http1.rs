@@ -29,9 +29,10 @@ use crate::process::Tasks;
 use crate::responses::body::{BodyError, ResponseBody};
 use crate::responses::message::message;
 use crate::router::context::AfterSwitch;
+use crate::router::device::DeviceRouter;
 use crate::router::{self, Router};
 use crate::state::Services;
-use crate::state::client::Client;
+use crate::state::client::{Client, Door};
 use crate::state::deadlines::Deadlines;
 use crate::tunnel::Side;
 use crate::upstream::usage::InUse;
@@ -107,7 +108,10 @@ async fn refuse(stream: &mut TcpStream, client: &Client, services: &Services) {
         return;
     };
     let ids = &services.request_ids;
-    let response = router::refused(refusal, &ids.numbered(ids.number()));
+    let mut response = router::refused(refusal, &ids.numbered(ids.number()));
+    if client.door == Door::Device {
+        router::device::finish(&mut response);
+    }
     let message = message(response, is_head, false).unwrap_or_default();
     let _ = timeout(REFUSAL_TIME, stream.write_all(&message)).await;
 }
@@ -122,7 +126,10 @@ async fn answer(
     client: Arc<Client>,
     after: &AfterLast,
 ) -> Response<TimedBody> {
-    let mut routed = Router::new(services).respond(request, &client).await;
+    let mut routed = match client.door {
+        Door::Public => Router::new(services).respond(request, &client).await,
+        Door::Device => DeviceRouter::new(services).respond(request, &client).await,
+    };
     let headers = routed.response.headers_mut();
     let is_last = services.tasks.is_leaving() || client.is_on_spare_place;
     if is_last && !headers.contains_key(CONNECTION) {

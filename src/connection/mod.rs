@@ -23,7 +23,7 @@ use crate::fast_path::{self, ClientConnection, FastPathEnd};
 use crate::process::Tasks;
 use crate::router::context::AfterSwitch;
 use crate::state::Services;
-use crate::state::client::Client;
+use crate::state::client::{Client, Door};
 use crate::state::deadlines::Deadlines;
 use crate::state::places::Place;
 
@@ -36,11 +36,11 @@ const LINGER_BYTES: usize = 64 * 1024 * 1024;
 /// How much of that is read at a time.
 const DISCARDED_BYTES: usize = 16 * 1024;
 
-/// Serves `stream` until it has ended, and releases `place` then. A drain lets the request under way
+/// Serves `stream`, of a client at an address by a door, until it has ended, and releases `place` then. A drain lets the request under way
 /// finish; the cut ends whatever is left. A tunnel goes on in a smaller task.
 pub async fn serve(
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, door): (SocketAddr, Door),
     services: Arc<Services>,
     tasks: Tasks,
     place: Place,
@@ -48,7 +48,13 @@ pub async fn serve(
     let (silence, unanswered) = (services.timing.silent_peer, services.limits.body_timeout);
     client_io::prepare(&stream, silence, unanswered);
     // Boxed, as is what few connections need: the rest is what an idle connection holds.
-    let http = Box::pin(speak(stream, peer, &services, &tasks, place.is_spare()));
+    let http = Box::pin(speak(
+        stream,
+        (peer, door),
+        &services,
+        &tasks,
+        place.is_spare(),
+    ));
     match http.await {
         HttpEnd::TooSlow(stream) => reset(&stream),
         HttpEnd::Done(stream) => {
@@ -70,7 +76,7 @@ pub async fn serve(
 /// through hyper.
 async fn speak(
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, door): (SocketAddr, Door),
     services: &Arc<Services>,
     tasks: &Tasks,
     is_spare: bool,
@@ -79,7 +85,7 @@ async fn speak(
         true => services.limits.of_spare_place(),
         false => services.limits,
     };
-    let client = Arc::new(Client::new(peer, limits, &services.memory, is_spare));
+    let client = Arc::new(Client::new(peer, door, limits, &services.memory, is_spare));
     let _open = services.connections.open(&client.deadlines);
     let ended = speak_either_way(stream, &client, services, tasks).await;
     if !client.held.is_refused() {
@@ -102,7 +108,7 @@ async fn speak_either_way(
     let unread = Vec::new();
     let mut connection = ClientConnection { stream, unread };
     loop {
-        if services.fast_path && !client.is_on_spare_place {
+        if services.fast_path && !client.is_on_spare_place && client.door == Door::Public {
             match serve_eligible(&mut connection, client, services, tasks).await {
                 Watched::Cut => return HttpEnd::Cut,
                 Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),

@@ -9,10 +9,10 @@ use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::ByteSet;
 
 /// The proof of a token that is bound to a key (RFC 9449 §4).
-static DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(super) static DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// The characters of a token: two parts in base64url with a dot between (contract §4).
-static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"-_.");
+pub(super) static TOKEN: ByteSet = ByteSet::alphanumeric_and(b"-_.");
 
 /// The characters of a ticket as t3's clients write it (contract §4): none that a query may hide or
 /// encode.
@@ -87,15 +87,18 @@ fn states_browser_session(line: &[u8]) -> bool {
 /// Do the claims of `token` say that its session is of `method` (contract §4)? Whether it is genuine, t3
 /// knows.
 fn is_made_by(token: &[u8], method: &str) -> bool {
-    let Some(dot) = token.iter().position(|byte| *byte == b'.') else {
-        return false;
-    };
-    let claims = BASE64URL_NOPAD.decode(&token[..dot]).unwrap_or_default();
-    let claims = serde_json::from_slice::<Value>(&claims).unwrap_or_default();
-    claims["method"] == method
+    claims_of(token).is_some_and(|claims| claims["method"] == method)
 }
 
-fn scheme_and_rest(line: &[u8]) -> (&[u8], &[u8]) {
+/// The claims of `token`, before its signature (contract §4); none of what is no token of t3's.
+pub(super) fn claims_of(token: &[u8]) -> Option<Value> {
+    let dot = token.iter().position(|byte| *byte == b'.')?;
+    let claims = BASE64URL_NOPAD.decode(&token[..dot]).ok()?;
+    serde_json::from_slice(&claims).ok()
+}
+
+/// The scheme of an `Authorization`, and what follows it.
+pub(super) fn scheme_and_rest(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(u8::is_ascii_whitespace);
     let (scheme, rest) = line.split_at(end.unwrap_or(line.len()));
     (scheme, rest.trim_ascii())

@@ -1,5 +1,6 @@
 //! What HTTP lets a proxy hop keep, drop, replace or refuse: pure rules, the security surface.
 
+pub mod app_token;
 pub mod browser_request;
 pub mod chunks;
 pub mod cookies;

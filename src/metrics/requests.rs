@@ -28,6 +28,8 @@ label!(
         Upgrade = "upgrade",
         /// Anything else for t3.
         Fetch = "fetch",
+        /// Anything by the device door.
+        App = "app",
         /// A probe of the dispatcher itself, or what a tab asks it.
         Probe = "probe",
         /// No clean HTTP: refused before it was routed.

@@ -5,10 +5,12 @@ pub mod admin_session;
 pub mod admin_upkeep;
 pub mod admission;
 pub mod agent_turns;
+pub mod bearers;
 mod cli_environment;
 pub mod cli_error;
 pub mod cli_process;
 pub mod client_list;
+pub mod device_codes;
 pub mod dry_run;
 pub mod exchange;
 pub mod issued_session;
@@ -46,6 +48,8 @@ use crate::metrics::pairing::Way;
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::agent_turns::AgentTurns;
+use crate::pairing::bearers::Bearers;
+use crate::pairing::device_codes::DeviceCodes;
 use crate::pairing::exchange::{CredentialExchange, Session};
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
@@ -77,6 +81,8 @@ pub struct Pairing {
     liveness: LivenessCache,
     owners: Arc<SessionOwners>,
     leavers: leavers::Leavers,
+    device_codes: DeviceCodes,
+    bearers: Bearers,
     metrics: Arc<Metrics>,
     tasks: Tasks,
     patience: Duration,
@@ -115,6 +121,7 @@ impl Pairing {
         let mint = Arc::new(Mint::new(mode, Arc::clone(&admin_api), cli));
         let label = issued_session::label(&host_name(), port);
         let (t3, ready) = (Arc::clone(&upstream), Arc::clone(&readiness));
+        let bearers = Bearers::new(Arc::clone(&upstream));
         Self {
             agent_turns: AgentTurns::new(t3, ready, Arc::clone(&mint), label),
             mint,
@@ -128,6 +135,8 @@ impl Pairing {
             tabs: Tabs::default(),
             liveness: LivenessCache::new(timing.session_alive),
             leavers: Default::default(),
+            device_codes: DeviceCodes::default(),
+            bearers,
             metrics,
             tasks,
             patience: timing.pairing_patience,
@@ -143,6 +152,16 @@ impl Pairing {
     /// The owners of browsers' sessions.
     pub fn owners(&self) -> &Arc<SessionOwners> {
         &self.owners
+    }
+
+    /// The codes that were minted for devices.
+    pub fn device_codes(&self) -> &DeviceCodes {
+        &self.device_codes
+    }
+
+    /// The tokens of apps.
+    pub fn bearers(&self) -> &Bearers {
+        &self.bearers
     }
 
     /// What t3's agents do.

@@ -1,6 +1,7 @@
 //! The responses that the dispatcher writes itself.
 
 pub mod body;
+pub mod device;
 pub mod message;
 pub mod tab;
 pub mod unavailable;

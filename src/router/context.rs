@@ -33,6 +33,8 @@ pub(super) struct RequestContext<'a> {
     /// The value of a session cookie that was taken off, as the dispatcher made that session for somebody
     /// else: a new one replaces it in this browser.
     pub(super) replaced: Option<Box<[u8]>>,
+    /// Whose t3 an app's request is for, by its host name, where each person has another one.
+    pub(super) user: Option<Arc<str>>,
 }
 
 /// The response to a request, and what follows it.
@@ -78,6 +80,11 @@ impl RequestContext<'_> {
     /// The person, if one is known.
     pub(super) fn identity(&self) -> Option<&str> {
         self.visitor.browser.identity.as_deref()
+    }
+
+    /// The person whose t3 it is for, if that is not everybody's.
+    pub(super) fn whose(&self) -> Option<&str> {
+        self.user.as_deref().or(self.identity())
     }
 
     /// The request with `body` for t3, as often as it is needed.

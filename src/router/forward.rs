@@ -32,6 +32,7 @@ impl InstanceRouter<'_> {
         }
         let sent = self.ask_once(context, error_format, |limit| async move {
             let response = self.send(context, body, limit).await?;
+            let response = self.note_code(context, response).await;
             Ok(transformed(response, self.page_transform(context)))
         });
         sent.await.unwrap_or_else(|response| response)

@@ -1,6 +1,7 @@
 //! The router: decides which part responds to a request, and has it respond.
 
 pub mod context;
+pub mod device;
 pub mod forward;
 pub mod heal;
 pub mod inner;
@@ -102,6 +103,7 @@ impl Router<'_> {
             id,
             is_repeated: client.take_is_repeated(),
             replaced: None,
+            user: None,
         };
         let named = context.id.value();
         let mut routed = self.route(route, context, body).await;

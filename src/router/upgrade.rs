@@ -134,7 +134,7 @@ impl InstanceRouter<'_> {
             let is_person = context.identity().is_some();
             let registration = permit.register(self.credential(&context.head), is_person);
             let instances = &self.services.instances;
-            if !instances.is_of(context.identity(), self.instance) {
+            if !instances.is_of(context.whose(), self.instance) {
                 // It was taken from this person after the request had come.
                 registration.end_access();
             }

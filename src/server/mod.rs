@@ -4,7 +4,7 @@ mod activity;
 mod last_connections;
 pub mod metrics_endpoint;
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::limited;
 use crate::metrics::requests::NoAnswer;
 use crate::process::{Tasks, descriptors, log_limit};
 use crate::state::Services;
+use crate::state::client::Door;
 use crate::state::connections::Connections;
 use crate::state::places::{Place, Places};
 
@@ -45,6 +46,8 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 pub struct Listeners {
     /// For clients.
     pub public: TcpListener,
+    /// For apps, which cannot pass single sign-on, unless that is switched off.
+    pub devices: Option<TcpListener>,
     /// For /metrics and /dispatcher/activity, unless metrics are switched off.
     pub metrics: Option<TcpListener>,
 }
@@ -53,6 +56,7 @@ impl From<TcpListener> for Listeners {
     fn from(public: TcpListener) -> Self {
         Self {
             public,
+            devices: None,
             metrics: None,
         }
     }
@@ -68,7 +72,11 @@ pub async fn run(
     mut config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Listeners { public, metrics } = listeners.into();
+    let Listeners {
+        public,
+        devices,
+        metrics,
+    } = listeners.into();
     let tasks = Tasks::default();
     let (delay, drain_timeout) = (config.listen.drain_delay, config.listen.drain_timeout);
     let shows_people = config.listen.metrics_users;
@@ -95,12 +103,16 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = accept(&public, &services, &tasks, &places) => {}
+        () = accept(&public, Door::Public, &services, &tasks, &places) => {}
+        () = accept_devices(devices.as_ref(), &services, &tasks, &places) => {}
         () = leave => {}
     }
-    for (stream, peer) in last_connections::of(public) {
-        if let Some(Some(place)) = places.take().now_or_never() {
-            begin(stream, peer, place, &services, &tasks, &places);
+    let doors = [(Some(public), Door::Public), (devices, Door::Device)];
+    for (listener, door) in doors {
+        for (stream, peer) in listener.into_iter().flat_map(last_connections::of) {
+            if let Some(Some(place)) = places.take().now_or_never() {
+                begin(stream, (peer, door), place, &services, &tasks, &places);
+            }
         }
     }
     let _ = timeout(LAST_REQUEST_TIME, last_requests(&services.connections)).await;
@@ -119,10 +131,24 @@ async fn last_requests(connections: &Connections) {
     }
 }
 
+/// Accepts apps for ever, if they have a listener.
+async fn accept_devices(
+    listener: Option<&TcpListener>,
+    services: &Arc<Services>,
+    tasks: &Tasks,
+    places: &Arc<Places>,
+) {
+    match listener {
+        Some(listener) => accept(listener, Door::Device, services, tasks, places).await,
+        None => pending().await,
+    }
+}
+
 /// Accepts for ever. Where the maximum number of connections is open, one that is idle makes way; what comes
 /// beyond that and the spare places waits in the backlog.
 async fn accept(
     listener: &TcpListener,
+    door: Door,
     services: &Arc<Services>,
     tasks: &Tasks,
     places: &Arc<Places>,
@@ -133,7 +159,7 @@ async fn accept(
                 let Some(place) = places.take().await else {
                     return;
                 };
-                begin(stream, peer, place, services, tasks, places);
+                begin(stream, (peer, door), place, services, tasks, places);
             }
             Err(error) if is_of_one_connection(&error) => {}
             // The system looks for a descriptor before it looks for a connection.
@@ -155,7 +181,7 @@ async fn accept(
 /// Begins to serve a connection that was accepted, and has `place`.
 fn begin(
     stream: TcpStream,
-    peer: SocketAddr,
+    client: (SocketAddr, Door),
     place: Place,
     services: &Arc<Services>,
     tasks: &Tasks,
@@ -164,13 +190,13 @@ fn begin(
     services.connections.accepted();
     let (services, serving) = (Arc::clone(services), tasks.clone());
     if !place.is_spare() {
-        tasks.detach(connection::serve(stream, peer, services, serving, place));
+        tasks.detach(connection::serve(stream, client, services, serving, place));
         return;
     }
     let places = Arc::clone(places);
     tasks.detach(async move {
         let place = places.settle(place, &services.connections).await;
-        connection::serve(stream, peer, services, serving, place).await;
+        connection::serve(stream, client, services, serving, place).await;
     });
 }
 

@@ -23,11 +23,22 @@ pub const OVER_MEMORY: Refusal = Refusal {
     why: "the memory for clients is in use, try again",
 };
 
+/// The listener by which a client has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// For browsers, behind single sign-on.
+    Public,
+    /// For t3's apps, which cannot pass single sign-on: no identity counts, and nobody is paired.
+    Device,
+}
+
 /// Who is at the other end of a connection.
 #[derive(Debug)]
 pub struct Client {
     /// Its address.
     pub peer: SocketAddr,
+    /// The listener that it connected to.
+    pub door: Door,
     /// Where to say something before the answer.
     pub interim: Arc<Interim>,
     /// How long it may take for what.
@@ -52,15 +63,17 @@ pub struct Waiting<'a> {
 }
 
 impl Client {
-    /// The one at `peer`, for which nothing of `memory` is held.
+    /// The one at `peer` by `door`, for which nothing of `memory` is held.
     pub fn new(
         peer: SocketAddr,
+        door: Door,
         limits: LimitsConfig,
         memory: &Arc<ClientMemory>,
         is_on_spare_place: bool,
     ) -> Self {
         Self {
             peer,
+            door,
             interim: Arc::default(),
             deadlines: Arc::new(Deadlines::new(limits)),
             is_on_spare_place,

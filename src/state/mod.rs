@@ -29,8 +29,10 @@ use http::HeaderValue;
 use tracing::warn;
 
 use crate::access::AccessPolicy;
+use crate::access::guess_limit::GuessLimit;
 use crate::assets::content_store::ContentStore;
 use crate::config::Config;
+use crate::config::device_options::DeviceConfig;
 use crate::config::options::LimitsConfig;
 use crate::config::routes_options::RoutesConfig;
 use crate::config::timing::Timing;
@@ -72,6 +74,10 @@ pub struct Services {
     pub pwa: Pwa,
     /// The probes that are open.
     pub probes: Probes,
+    /// Where apps connect, if they may.
+    pub devices: DeviceConfig,
+    /// How many unknown codes and tokens may be shown there.
+    pub guesses: GuessLimit,
     /// Every task, and whether the process will end.
     pub tasks: Tasks,
     /// Their connections.
@@ -127,6 +133,8 @@ impl Services {
             frame_ancestors: config.frame_ancestors,
             pwa: Pwa::new(config.pwa, has_script),
             probes: Probes::default(),
+            devices: config.devices,
+            guesses: GuessLimit::default(),
             tasks: tasks.clone(),
             connections: Connections::default(),
             memory,

@@ -214,6 +214,7 @@ impl Dispatcher {
         let metrics = scraped.local_addr().expect("a bound socket");
         let listeners = Listeners {
             public,
+            devices: None,
             metrics: Some(scraped),
         };
         let (shutdown, stopped) = oneshot::channel();

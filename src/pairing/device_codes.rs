@@ -1,0 +1,134 @@
+//! The codes with which apps get a session: which of them this dispatcher has minted, for whom, each once and for
+//! five minutes.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::pairing::keys::ValueKey;
+use crate::process::lru_cache::lru_cache;
+
+/// How long t3 accepts a credential (contract §4).
+const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// The maximum of codes that are remembered: of more, the oldest is forgotten.
+const MAX_CODES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+
+/// The codes that were minted for devices and may be used still. Only their hashes are kept.
+#[derive(Debug)]
+pub struct DeviceCodes(Mutex<LruCache<ValueKey, Code>>);
+
+#[derive(Debug)]
+struct Code {
+    owner: Arc<str>,
+    expires: Instant,
+    is_in_use: bool,
+}
+
+/// A code that is being exchanged: nobody else can use it. It may be used again after this is dropped, unless it was
+/// [`spent`](Self::spent).
+#[derive(Debug)]
+pub struct CodeInUse<'a> {
+    codes: &'a DeviceCodes,
+    key: ValueKey,
+    owner: Arc<str>,
+}
+
+impl Default for DeviceCodes {
+    fn default() -> Self {
+        Self(Mutex::new(lru_cache(MAX_CODES)))
+    }
+}
+
+impl DeviceCodes {
+    /// Notes that `credential` was minted for the person of the identity `owner`.
+    pub fn add(&self, credential: &str, owner: Arc<str>) {
+        let code = Code {
+            owner,
+            expires: Instant::now() + LIFETIME,
+            is_in_use: false,
+        };
+        let key = ValueKey::of(credential.as_bytes());
+        self.0.lock().put(key, code);
+    }
+
+    /// Takes the code that is `credential`; none if there is no such code, or not any more, or it is in use.
+    pub fn take(&self, credential: &str) -> Option<CodeInUse<'_>> {
+        let key = ValueKey::of(credential.as_bytes());
+        let mut codes = self.0.lock();
+        let code = codes.peek_mut(&key)?;
+        if code.expires <= Instant::now() {
+            codes.pop(&key);
+            return None;
+        }
+        if std::mem::replace(&mut code.is_in_use, true) {
+            return None;
+        }
+        let owner = Arc::clone(&code.owner);
+        drop(codes);
+        Some(CodeInUse {
+            codes: self,
+            key,
+            owner,
+        })
+    }
+}
+
+impl CodeInUse<'_> {
+    /// The identity of its person.
+    pub fn owner(&self) -> &Arc<str> {
+        &self.owner
+    }
+
+    /// It has given a session, or never will.
+    pub fn spent(self) {
+        self.codes.0.lock().pop(&self.key);
+    }
+}
+
+impl Drop for CodeInUse<'_> {
+    fn drop(&mut self) {
+        if let Some(code) = self.codes.0.lock().peek_mut(&self.key) {
+            code.is_in_use = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alice() -> Arc<str> {
+        "alice".into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_is_used_once_at_a_time_and_for_five_minutes() {
+        let codes = DeviceCodes::default();
+        codes.add("CODE", alice());
+        assert!(codes.take("OTHER").is_none());
+        let used = codes.take("CODE").expect("it was minted");
+        assert_eq!(used.owner(), &alice());
+        assert!(codes.take("CODE").is_none(), "it is in use");
+        drop(used);
+        codes.take("CODE").expect("it gave nothing").spent();
+        assert!(codes.take("CODE").is_none(), "it is spent");
+        codes.add("LATE", alice());
+        tokio::time::advance(LIFETIME).await;
+        assert!(codes.take("LATE").is_none(), "its time is over");
+        assert!(codes.0.lock().is_empty());
+    }
+
+    #[test]
+    fn the_codes_are_bounded() {
+        let codes = DeviceCodes::default();
+        for number in 0..=MAX_CODES.get() {
+            codes.add(&number.to_string(), alice());
+        }
+        assert!(codes.take("0").is_none() && codes.take("1").is_some());
+    }
+}
