@@ -3,6 +3,7 @@
 //! It uses no other part of the dispatcher. An event costs a few atomic additions, as the series of
 //! every label value are looked up when [`Metrics`] is made.
 
+pub mod devices;
 pub mod labels;
 pub mod pairing;
 pub mod people;
@@ -15,6 +16,7 @@ mod upstream_info;
 
 use prometheus::{Registry, TextEncoder};
 
+use crate::metrics::devices::DeviceMetrics;
 use crate::metrics::labels::Maker;
 use crate::metrics::pairing::PairingMetrics;
 use crate::metrics::people::PeopleMetrics;
@@ -28,6 +30,7 @@ use crate::metrics::upstream::UpstreamMetrics;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    devices: DeviceMetrics,
     pairing: PairingMetrics,
     people: PeopleMetrics,
     power: PowerMetrics,
@@ -43,6 +46,7 @@ impl Default for Metrics {
         let make = Maker(&registry);
         make.build_info(env!("CARGO_PKG_VERSION"));
         Self {
+            devices: DeviceMetrics::new(&make),
             pairing: PairingMetrics::new(&make),
             people: PeopleMetrics::new(&make),
             power: PowerMetrics::new(&make),

@@ -1,4 +1,4 @@
-//! Offboarding: the sessions of people who are let in no more are revoked, in the background.
+//! Offboarding: the sessions of people who are let in no more, and of their devices, are revoked, in the background.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
-use crate::access::session_label::label_of;
+use crate::access::session_label::{SessionLabel, label_of};
 use crate::limited;
+use crate::metrics::devices::DeviceEvent;
 use crate::metrics::pairing::AccessEnd;
 use crate::pairing::Pairing;
 use crate::pairing::admin_api::AdminApiError;
@@ -36,8 +37,8 @@ fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: usize
 }
 
 impl Pairing {
-    /// Has the sessions revoked that were made for the person of `identity`, who is let in no more, as
-    /// `cause` shows, and of whom so many `tunnels` have just been ended: once, until a session is made for
+    /// Has the sessions revoked that were made for the person of `identity` and that one's devices, who is let
+    /// in no more, as `cause` shows, and of whom so many `tunnels` have just been ended: once, until a session is made for
     /// that person again. What fails is told, and tried again when this is called again. Without an admin
     /// session nothing can be revoked.
     pub fn offboard(self: &Arc<Self>, identity: &str, tunnels: usize, cause: AccessEnd) {
@@ -71,6 +72,12 @@ impl Pairing {
             self.metrics.offboarded(cause);
             access_ended(identity, cause, tunnels, 0);
         }
+    }
+
+    /// Tells and counts that the session of a device of the person called `user` was revoked.
+    pub fn device_revoked(&self, user: &str, device: &str) {
+        self.metrics.device(DeviceEvent::Revoked);
+        info!(user, device, "device revoked");
     }
 
     /// Was its person let in no more while `attempt` made a session? Then that is revoked, too.
@@ -112,7 +119,8 @@ impl Pairing {
         }
     }
 
-    /// Revokes the sessions of `leavers`, those of exactly their labels, and counts each one's.
+    /// Revokes the sessions of `leavers`, those of exactly their labels and of their devices', and counts each
+    /// one's. Each device is told and counted.
     async fn revoke_sessions(
         &self,
         leavers: &[Leaver],
@@ -126,9 +134,17 @@ impl Pairing {
             return Err(AdminApiError::Unusable);
         }
         for session in sessions.iter().filter(|session| !session.current) {
-            let label = session.label.as_deref();
-            if let Some(at) = label.and_then(|label| labels.get(label)) {
-                revoked[*at] += usize::from(self.admin_api.revoke(&session.id).await?);
+            let label = session.label.as_deref().and_then(SessionLabel::read);
+            let Some((label, at)) =
+                label.and_then(|label| Some((label, *labels.get(label.owner)?)))
+            else {
+                continue;
+            };
+            if self.admin_api.revoke(&session.id).await? {
+                revoked[at] += 1;
+                if let Some(device) = label.device {
+                    self.device_revoked(&leavers[at].identity, device);
+                }
             }
         }
         Ok(())

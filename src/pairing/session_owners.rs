@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use crate::access::session_label::{SESSION_MARK, label_of};
+use crate::access::session_label::{SessionLabel, label_of};
 use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
 use crate::pairing::token_claims;
@@ -60,7 +60,7 @@ pub struct SessionOwners {
 /// Whom a session was made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Owner {
-    /// The person of this label.
+    /// The person whose browsers have this label, and whose devices' begin with it.
     Person(Arc<str>),
     /// Whoever made it by hand: its label is none of the dispatcher's.
     Anyone,
@@ -245,8 +245,8 @@ impl ClientList {
 
 impl Owner {
     fn of_label(label: Option<&str>) -> Self {
-        match label.filter(|label| label.ends_with(SESSION_MARK)) {
-            Some(label) => Self::Person(label.into()),
+        match label.and_then(SessionLabel::read) {
+            Some(label) => Self::Person(label.owner.into()),
             None => Self::Anyone,
         }
     }
@@ -256,7 +256,7 @@ impl Owner {
         match self {
             Self::Anyone => true,
             Self::Nobody => false,
-            Self::Person(label) => **label == *label_of(identity),
+            Self::Person(owner) => **owner == *label_of(identity),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The table of people changes: who is unchanged notices nothing, who moved is moved, who is gone is out.
 
 use serde_json::json;
+use t3_dispatcher::access::session_label::device_label;
 use tokio::time::timeout;
 
 use crate::common::{PATIENCE, Scrape, request};
@@ -85,10 +86,19 @@ async fn whoever_is_led_elsewhere_has_no_session_left_where_it_was() {
     ];
     let (mut eve_s, opened) = town.websocket("eve", &eve).await;
     assert_eq!(opened.status, 101);
+    let device = |name| {
+        let session = town
+            .home("ada")
+            .issue_browser_session(&device_label(name, "Pixel 9"));
+        format!("t3_session={}", session.expect("writable"))
+    };
+    let (eve_s_phone, ada_s_phone) = (device("eve"), device("ada"));
     town.set_table(&json!({"ada": at_ada_s, "bob": at_bob_s}));
     timeout(PATIENCE, eve_s.rest()).await.expect("it ends");
     until_offboarded(&town, 1.0).await;
     assert!(!is_session(&town, "ada", &eve).await, "eve's is revoked");
+    assert!(!is_session(&town, "ada", &eve_s_phone).await);
+    assert!(is_session(&town, "ada", &ada_s_phone).await);
     assert!(is_session(&town, "ada", &ada).await, "ada's is not");
     assert!(is_session(&town, "bob", &bob).await);
     // Another row for the same t3 revokes nothing; another t3 does.

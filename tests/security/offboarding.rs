@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use t3_dispatcher::access::session_label::device_label;
 use tokio::time::timeout;
 
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
@@ -187,6 +188,63 @@ async fn a_session_of_before_the_start_is_revoked_and_who_had_none_is_not_counte
     for cookie in &cookies[2..] {
         assert!(is_session(&world, cookie).await, "another label");
     }
+}
+
+/// Tokens of devices: two of eve's, and what others' that look like hers are called.
+fn devices(world: &World) -> (Vec<String>, Vec<String>) {
+    let own = ["Pixel 9", "bob@sso"].map(|name| device_label("eve", name));
+    let mut others: Vec<_> = ["even", "eve@sso x", "ada", "Eve"]
+        .map(|identity| device_label(identity, "eve's phone"))
+        .into();
+    others.extend(["eve", "eve@ssophone", "my eve@sso.test"].map(str::to_owned));
+    let issue = |label: &String| {
+        let token = world.standin.issue_administrative_session(label);
+        token.expect("writable")
+    };
+    (
+        own.iter().map(issue).collect(),
+        others.iter().map(issue).collect(),
+    )
+}
+
+async fn is_token(world: &World, token: &str) -> bool {
+    let head = format!("GET /api/auth/session\nAuthorization: Bearer {token}");
+    let state = request(world.standin.addr(), &head).await.json();
+    state["authenticated"].as_bool().expect("a verdict")
+}
+
+async fn assert_devices_out(world: &World, (own, others): &(Vec<String>, Vec<String>)) {
+    for token in own {
+        let dies = async { while is_token(world, token).await {} };
+        timeout(PATIENCE, dies).await.expect("it is revoked");
+    }
+    let counted = async {
+        let series = "devices_total{event=\"revoked\"}";
+        while world.metrics().await.get(series) < own.len() as f64 {}
+    };
+    timeout(PATIENCE, counted).await.expect("each is counted");
+    for token in others {
+        assert!(is_token(world, token).await, "another's, or made by hand");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_let_in_no_more_loses_the_devices_too() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("users");
+    write(&file, "ada\neve\n");
+    let world = with_file(&file, &[]).await;
+    let mut eve = Guest::enter(&world, "eve").await;
+    let held = devices(&world);
+    write(&file, "ada\n");
+    eve.assert_out(&world).await;
+    assert_devices_out(&world, &held).await;
+
+    let world = World::with(&[&HEADER[..], &GROUPS].concat()).await;
+    let held = devices(&world);
+    let denied = "X-authentik-username: eve\nX-Groups: users\n";
+    assert_eq!(load(world.addr(), denied).await.status, 403);
+    assert_devices_out(&world, &held).await;
 }
 
 /// Somebody without an identity is no person of that name, though tunnels are counted by the address.

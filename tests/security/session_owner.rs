@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use data_encoding::BASE64URL_NOPAD;
+use t3_dispatcher::access::session_label::device_label;
 
 use crate::common::http::Response;
 use crate::common::process::{Process, standin_and_command};
@@ -108,6 +109,25 @@ async fn row_77_a_session_that_was_made_by_hand_is_left_alone() {
         assert_paired(&response, false, label);
         let seen = fetched(&world, world.addr(), ADA, &session).await;
         assert_eq!(seen, [format!("a=1; {session}; b=2")]);
+    }
+}
+
+#[tokio::test]
+async fn row_77_a_session_of_a_device_is_of_its_person() {
+    let world = World::with(&HEADER).await;
+    for (label, is_hers) in [
+        (device_label("ada", "Pixel 9"), true),
+        (device_label("ada", "bob@sso"), true),
+        (device_label("bob", "ada@sso"), false),
+        (device_label("ada@sso x", "Pixel 9"), false),
+    ] {
+        let session = world.standin.issue_browser_session(&label);
+        let session = format!("t3_session={}", session.expect("writable"));
+        let seen = fetched(&world, world.addr(), ADA, &session).await;
+        let is_passed = seen == [format!("a=1; {session}; b=2")];
+        assert_eq!(is_passed, is_hers, "{label}: {seen:?}");
+        let response = load_with(world.addr(), ADA, &session).await;
+        assert_paired(&response, !is_hers, &label);
     }
 }
 
