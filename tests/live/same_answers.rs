@@ -23,6 +23,11 @@ const FORM: &str = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange\
     &subject_token_type=urn:t3:params:oauth:token-type:environment-bootstrap\
     &requested_token_type=urn:ietf:params:oauth:token-type:access_token";
 
+/// A call of a method that there is not, and one that a guest may not make: a turn.
+const UNKNOWN_CALL: &str =
+    r#"{"_tag":"Request","id":"1","tag":"nosuch","payload":{},"headers":[]}"#;
+const TURN: &str = r#"{"_tag":"Request","id":"2","tag":"orchestration.dispatchCommand","payload":{"type":"thread.turn.start","commandId":"c","threadId":"t","message":{"messageId":"m","role":"user","text":"hi","attachments":[]},"runtimeMode":"full-access","interactionMode":"default","createdAt":"2026-11-29T00:00:00.000Z"},"headers":[]}"#;
+
 /// One of the two that are asked.
 struct Asked {
     addr: SocketAddr,
@@ -67,7 +72,35 @@ impl Asked {
             .send("POST /api/auth/websocket-ticket\nCookie: {cookie}", "")
             .await;
         asked.own.insert("ticket", text(&ticket.json()["ticket"]));
+        for (name, scope) in [
+            ("guest", "orchestration:read"),
+            ("stranger", "terminal:operate"),
+        ] {
+            let token = asked.token_of(scope).await;
+            asked.own.insert(name, token);
+        }
         asked
+    }
+
+    /// A Bearer token of that scope alone.
+    async fn token_of(&self, scope: &str) -> String {
+        let minted = self
+            .send(
+                "POST /api/auth/pairing-token\nAuthorization: Bearer {admin}",
+                &format!(r#"{{"scopes":["{scope}"]}}"#),
+            )
+            .await
+            .json();
+        let credential = minted["credential"].as_str().expect("text");
+        let exchanged = self
+            .send(
+                "POST /oauth/token\nContent-Type: application/x-www-form-urlencoded",
+                &format!("{FORM}&subject_token={credential}"),
+            )
+            .await
+            .json();
+        let token = exchanged["access_token"].as_str();
+        token.expect("a token").to_owned()
     }
 
     /// The answer in the words of [`described`].
@@ -112,10 +145,10 @@ impl Asked {
     }
 
     /// A WebSocket that is open.
-    async fn socket(&self) -> Client {
+    async fn socket(&self, token: &str) -> Client {
         let mut client = Client::connect(self.addr).await;
-        let upgrade = "GET /ws\n{handshake}\nAuthorization: Bearer {admin}";
-        assert_eq!(self.send_on(&mut client, upgrade, "").await.status, 101);
+        let upgrade = format!("GET /ws\n{{handshake}}\nAuthorization: Bearer {token}");
+        assert_eq!(self.send_on(&mut client, &upgrade, "").await.status, 101);
         client
     }
 
@@ -137,9 +170,11 @@ impl Asked {
     }
 }
 
-/// What its WebSocket says to a ping, to what is no message, and to both in binary frames.
+/// What the WebSocket of a guest says to a ping, to what is no message, to both in binary frames, and to calls.
 async fn said(asked: &Asked) -> String {
-    let client = asked.socket().await;
+    // The questions have revoked all but one.
+    let guest = asked.token_of("orchestration:read").await;
+    let client = asked.socket(&guest).await;
     let socket = WebSocketStream::from_raw_socket(client.stream, Role::Client, None);
     let mut socket = socket.await;
     let mut told = String::new();
@@ -149,6 +184,8 @@ async fn said(asked: &Asked) -> String {
         Message::text("no"),
         Message::binary(ping),
         Message::binary("no"),
+        Message::text(UNKNOWN_CALL),
+        Message::text(TURN),
     ] {
         socket.send(message).await.expect("an open socket");
         let said = tokio::time::timeout(PATIENCE, socket.next())
@@ -163,6 +200,8 @@ async fn said(asked: &Asked) -> String {
         }
         told.push_str(&format!("{said}\n"));
     }
+    let revoke = "POST /api/auth/clients/revoke-others\nAuthorization: Bearer {admin}";
+    asked.send(revoke, "").await;
     told
 }
 
@@ -269,9 +308,9 @@ async fn the_stand_in_answers_as_the_real_one() {
         );
     }
     // t3 waits for a client that does not close when it does (contract §11).
-    let real = tokio::spawn(last_words(real.socket().await));
+    let real = tokio::spawn(last_words(real.socket("{admin}").await));
     t3.finish().await;
-    let like = tokio::spawn(last_words(like.socket().await));
+    let like = tokio::spawn(last_words(like.socket("{admin}").await));
     standin.stop().await;
     let (real, like) = (real.await.expect("no panic"), like.await.expect("no panic"));
     differences.compare("SIGTERM with an open WebSocket", &real, &like);

@@ -1,6 +1,7 @@
 //! Routes each request to its handler.
 
 mod access;
+mod apps;
 mod errors;
 pub(crate) mod exchange;
 mod identity;
@@ -16,6 +17,7 @@ mod upgrade;
 use std::io;
 
 use crate::http::response::Response;
+pub(crate) use apps::{ASSET, UPLOAD};
 use exchange::{After, Exchange, Reply};
 
 /// Sends the response that t3 would send, or the one that a probe requests.
@@ -32,10 +34,9 @@ pub(crate) async fn respond(exchange: &mut Exchange<'_>) -> io::Result<After> {
     let response = match (exchange.head.method(), target.route()) {
         ("OPTIONS", _) => preflight(exchange.state.facts.preflight_headers),
         ("GET" | "HEAD", "/ws") => return upgrade::rpc(exchange).await,
-        ("GET", "/api/preview-stream/ws" | "/api/device-hub/ws")
-            if !exchange.state.facts.routes_of_june =>
-        {
-            return upgrade::socket(exchange).await;
+        ("GET", route) if apps::is_socket(exchange, route) => {
+            let session = apps::socket(exchange, route);
+            return upgrade::socket(exchange, session).await;
         }
         (method, route) => match api(exchange, method, route).await? {
             Some(Reply::Response(response)) => response,
@@ -74,12 +75,12 @@ async fn api(exchange: &mut Exchange<'_>, method: &str, route: &str) -> io::Resu
         ("GET", "/api/orchestration/snapshot") if facts.has_snapshot => {
             orchestration::shell(exchange).into()
         }
+        ("GET", route) if facts.has_shell && orchestration::is_thread(facts, route) => {
+            orchestration::thread(exchange, route).into()
+        }
         ("POST", "/api/observability/v1/traces") => access::traces(exchange).into(),
         (_, "/mcp") if !facts.routes_of_june => access::mcp().into(),
-        ("GET", route) if !facts.routes_of_june && route.starts_with("/api/assets/") => {
-            Response::text(404, "Not Found").into()
-        }
-        _ => return Ok(None),
+        (method, route) => return apps::respond(exchange, method, route).await,
     }))
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::http::wire::Wire;
 use crate::state::open::Counted;
 use crate::state::{Phase, State};
+use crate::store::sessions::SessionRow;
 use deflate::Deflate;
 use socket::Socket;
 
@@ -21,7 +22,7 @@ use socket::Socket;
 #[derive(Debug)]
 pub(crate) enum Upgrade {
     /// t3's RPC, on behalf of a session.
-    Rpc { session_id: String },
+    Rpc { session: Box<SessionRow> },
     /// WebSocket messages, echoed.
     Echo,
     /// Bytes, echoed.
@@ -37,10 +38,14 @@ pub(crate) async fn serve(
 ) {
     let _counted = Counted::websocket(&state.open);
     match upgrade {
-        Upgrade::Rpc { session_id } => {
-            state.connect(&session_id, 1);
-            let _connected = Connected { state, session_id };
-            rpc::serve(Socket::framed(wire, deflate).await, state).await;
+        Upgrade::Rpc { session } => {
+            let SessionRow { id, scopes, .. } = *session;
+            state.connect(&id, 1);
+            let _connected = Connected {
+                state,
+                session_id: id,
+            };
+            rpc::serve(Socket::framed(wire, deflate).await, scopes, state).await;
         }
         Upgrade::Echo => echo::serve(Socket::framed(wire, deflate).await, state).await,
         Upgrade::Raw => {

@@ -69,6 +69,17 @@ pub(super) fn operation_forbidden(reason: &str) -> Response {
     )
 }
 
+/// 404 for what a route of the API names.
+pub(super) fn not_found(reason: &str) -> Response {
+    tagged(
+        404,
+        "EnvironmentResourceNotFoundError",
+        "not_found",
+        "reason",
+        reason,
+    )
+}
+
 pub(super) fn internal(reason: &str) -> Response {
     tagged(
         500,

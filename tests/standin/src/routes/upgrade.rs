@@ -16,12 +16,17 @@ pub(super) async fn rpc(exchange: &mut Exchange<'_>) -> io::Result<After> {
         let refusal = errors::incompatible_protocol(number);
         return exchange.send(&refusal).await;
     }
-    socket(exchange).await
+    let session = session(exchange);
+    socket(exchange, session).await
 }
 
-/// The same without the query: t3's other sockets, too, such as the preview's stream (contract §5).
-pub(super) async fn socket(exchange: &mut Exchange<'_>) -> io::Result<After> {
-    let session = match session(exchange) {
+/// The same without the query: t3's other sockets, too, such as the preview's stream (contract §5). They are of
+/// `session`, or refused.
+pub(super) async fn socket(
+    exchange: &mut Exchange<'_>,
+    session: Result<SessionRow, Response>,
+) -> io::Result<After> {
+    let session = match session {
         Ok(session) => session,
         Err(refusal) => return exchange.send(&refusal).await,
     };
@@ -32,11 +37,8 @@ pub(super) async fn socket(exchange: &mut Exchange<'_>) -> io::Result<After> {
     match handshake::accept(exchange.head, exchange.state.facts.deflates_websocket) {
         Ok(accepted) => {
             exchange.wire.write(&accepted.response).await?;
-            let session_id = session.id;
-            Ok(After::Upgrade(
-                Upgrade::Rpc { session_id },
-                accepted.deflate,
-            ))
+            let session = Box::new(session);
+            Ok(After::Upgrade(Upgrade::Rpc { session }, accepted.deflate))
         }
         Err(refusal) => {
             exchange.state.wedge();
@@ -58,7 +60,7 @@ pub(super) async fn probe(exchange: &mut Exchange<'_>, upgrade: Upgrade) -> io::
 }
 
 /// A ticket, valid or not, has precedence over cookie and header; a blank one is none (contract §5).
-fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
+pub(super) fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
     let name = if exchange.faults.old_endpoint {
         "wsToken"
     } else {
@@ -71,6 +73,15 @@ fn session(exchange: &Exchange<'_>) -> Result<SessionRow, Response> {
             session.ok_or_else(|| errors::unauthorized(errors::INVALID))
         }
         None => identity::require(exchange),
+    }
+}
+
+/// That session, if it has the scope.
+pub(super) fn session_with(exchange: &Exchange<'_>, scope: &str) -> Result<SessionRow, Response> {
+    let session = session(exchange)?;
+    match session.may(scope) {
+        true => Ok(session),
+        false => Err(errors::insufficient_scope(exchange.state.facts, scope)),
     }
 }
 

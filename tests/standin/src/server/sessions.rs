@@ -43,6 +43,23 @@ impl Standin {
         )
     }
 
+    /// The signed path of a file, as t3 gives it over its WebSocket (contract §6).
+    #[must_use]
+    pub fn asset_path(&self, name: &str) -> String {
+        let token = self.state.store.sign(crate::routes::ASSET, name);
+        format!("/api/assets/{token}/{name}")
+    }
+
+    /// The signed path to which so many bytes are uploaded.
+    #[must_use]
+    pub fn upload_path(&self, bytes: usize) -> String {
+        let token = self
+            .state
+            .store
+            .sign(crate::routes::UPLOAD, &bytes.to_string());
+        format!("/api/attachments/upload/{token}")
+    }
+
     fn issue(&self, label: &str, method: &'static str, scopes: &[&str]) -> io::Result<String> {
         let new = NewSession {
             label: Some(label.to_owned()),

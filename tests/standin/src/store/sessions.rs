@@ -16,6 +16,9 @@ use crate::{base, clock, random};
 const SESSION: &str = "session";
 const TICKET: &str = "websocket";
 
+/// How long a signed path is good: 60 minutes (contract §6).
+const SIGNED_TTL_MS: u64 = 3_600_000;
+
 /// One session, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SessionRow {
@@ -153,6 +156,28 @@ impl Store {
         let claims = token::claims(&self.signing_key, TICKET, ticket)?;
         let session = (claims.exp > clock::now_ms()).then(|| self.session(&claims.sid))?;
         session.filter(SessionRow::is_live)
+    }
+
+    /// What proves that one may read the file of that name, or upload that many bytes, for an hour (contract §6).
+    pub(crate) fn sign(&self, kind: &str, what: &str) -> String {
+        let now = clock::now_ms();
+        let claims = Claims {
+            v: 1,
+            kind: kind.to_owned(),
+            sid: what.to_owned(),
+            sub: None,
+            scopes: None,
+            method: None,
+            iat: now,
+            exp: now + SIGNED_TTL_MS,
+        };
+        claims.sign(&self.signing_key)
+    }
+
+    /// What such a proof is for.
+    pub(crate) fn signed(&self, kind: &str, token: &str) -> Option<String> {
+        let claims = token::claims(&self.signing_key, kind, token)?;
+        (claims.exp > clock::now_ms()).then_some(claims.sid)
     }
 
     pub(crate) fn session(&self, id: &str) -> Option<SessionRow> {

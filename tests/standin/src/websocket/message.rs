@@ -47,9 +47,28 @@ struct Flood {
 #[derive(Default)]
 pub(super) struct Streams {
     waiting: HashMap<String, Flood>,
+    scopes: Vec<String>,
 }
 
+/// Methods of t3's with what each needs and its value here (contract §5).
+const METHODS: [(&str, &str, &str); 2] = [
+    (
+        "orchestration.dispatchCommand",
+        "orchestration:operate",
+        r#"{"sequence":1}"#,
+    ),
+    ("server.getConfig", "orchestration:read", "{}"),
+];
+
 impl Streams {
+    /// None yet, of a session with these scopes.
+    pub(super) fn of(scopes: Vec<String>) -> Streams {
+        Streams {
+            scopes,
+            ..Streams::default()
+        }
+    }
+
     /// The reply to a message, if any.
     pub(super) fn respond(&mut self, text: &str) -> Option<String> {
         match serde_json::from_str(text) {
@@ -81,7 +100,22 @@ impl Streams {
                 Ok(flood) => self.next(request.id.clone(), flood),
                 Err(error) => defect(&error.to_string()),
             },
-            tag => defect(&format!("Unknown request tag: {tag}")),
+            tag => exit(&request.id, &self.call(tag)),
+        }
+    }
+
+    /// How a call of t3's own method exits.
+    fn call(&self, tag: &str) -> String {
+        let mut methods = METHODS.iter();
+        let Some((_, scope, value)) = methods.find(|(name, ..)| *name == tag) else {
+            let defect = quoted(&format!("Unknown request tag: {tag}"));
+            return format!(r#"{{"_tag":"Failure","cause":[{{"_tag":"Die","defect":{defect}}}]}}"#);
+        };
+        match self.scopes.iter().any(|own| own == scope) {
+            true => success(value),
+            false => format!(
+                r#"{{"_tag":"Failure","cause":[{{"_tag":"Fail","error":{{"_tag":"EnvironmentAuthorizationError","message":"The authenticated token is missing required scope: {scope}.","requiredScope":"{scope}"}}}}]}}"#
+            ),
         }
     }
 
@@ -147,6 +181,18 @@ mod tests {
                 .respond("no")
                 .is_some_and(|said| said.starts_with(r#"{"_tag":"Defect""#))
         );
+    }
+
+    #[test]
+    fn a_method_needs_its_scope() {
+        let call =
+            r#"{"_tag":"Request","id":"1","tag":"orchestration.dispatchCommand","payload":{}}"#;
+        let mut guest = Streams::of(vec!["orchestration:read".to_owned()]);
+        let refused = r#"{"_tag":"Exit","requestId":"1","exit":{"_tag":"Failure","cause":[{"_tag":"Fail","error":{"_tag":"EnvironmentAuthorizationError","message":"The authenticated token is missing required scope: orchestration:operate.","requiredScope":"orchestration:operate"}}]}}"#;
+        assert_eq!(guest.respond(call).as_deref(), Some(refused));
+        let mut user = Streams::of(vec!["orchestration:operate".to_owned()]);
+        let said = user.respond(call);
+        assert!(said.is_some_and(|said| said.contains("Success")));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use super::message::Streams;
 use super::socket::Socket;
 use crate::state::{Phase, State};
 
-/// Revocation and expiry do not end an open socket (contract §4).
-pub(super) async fn serve(mut socket: Socket, state: &State) {
+/// Revocation and expiry do not end an open socket (contract §4), whose session has these scopes.
+pub(super) async fn serve(mut socket: Socket, scopes: Vec<String>, state: &State) {
     let mut cut_off = pin!(state.reached(Phase::Cut));
-    let mut streams = Streams::default();
+    let mut streams = Streams::of(scopes);
     loop {
         let message = tokio::select! {
             message = socket.next() => message,

@@ -1,5 +1,6 @@
 //! The stand-in against the contract, over real sockets and as a real process.
 
+mod apps;
 mod bundle;
 mod cli;
 mod cli_faults;
