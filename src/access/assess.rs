@@ -7,6 +7,7 @@ use http::HeaderMap;
 use ipnet::IpNet;
 
 use crate::access::groups::Membership;
+use crate::access::rights::Rights;
 use crate::access::visitor::{Assessment, Claimed, Name, Standing};
 use crate::access::{AccessPolicy, identity};
 use crate::http_rules::forwarded::Scheme;
@@ -22,13 +23,17 @@ impl AccessPolicy {
         peer: IpAddr,
     ) -> Assessment<'a> {
         let is_trusted = self.trusts(fields, peer);
+        let mut rights = Rights::Standard;
         let (standing, identity, is_unverified) = match self.claimed(fields, is_trusted) {
             Claimed::Stated(stated) => {
-                let (standing, name) = self.known(stated, fields);
+                let membership = Membership::Fields(fields);
+                rights = self.rights_of(&membership);
+                let (standing, name) = self.known(stated, &membership);
                 (standing, Some(Name::Stated(name)), false)
             }
             Claimed::Known(person) => {
                 let membership = Membership::<HeaderMap>::Token(&person.groups);
+                rights = self.rights_of(&membership);
                 let standing = self.standing(&person.stated, &person.name, &membership);
                 (standing, Some(Name::Verified(person)), false)
             }
@@ -43,6 +48,7 @@ impl AccessPolicy {
             identity,
             is_unverified,
             standing,
+            rights,
             is_https: is_trusted && forwarded::scheme(fields) == Some(Scheme::Https),
         }
     }
@@ -102,14 +108,17 @@ impl AccessPolicy {
     fn known<'a>(
         &self,
         stated: Cow<'a, str>,
-        fields: &(impl HeaderView + ?Sized),
+        membership: &Membership<'_, impl HeaderView + ?Sized>,
     ) -> (Standing, Cow<'a, str>) {
         let domains = self.config.allow.identity_domains.as_deref();
         let name = identity::without_domain(stated.clone(), domains.unwrap_or_default());
-        (
-            self.standing(&stated, &name, &Membership::Fields(fields)),
-            name,
-        )
+        (self.standing(&stated, &name, membership), name)
+    }
+
+    /// The rights of somebody of that membership.
+    fn rights_of(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> Rights {
+        let rights = self.rights.as_ref();
+        rights.map_or(Rights::Standard, |rights| rights.of_member(membership))
     }
 
     /// The standing of somebody whom single sign-on calls `stated`, and who is `name` here.

@@ -1,4 +1,4 @@
-//! Whose groups are let in: those that single sign-on states of a person. Pure.
+//! The groups that single sign-on states of a person, and whose are let in. Pure.
 
 use http::HeaderName;
 
@@ -9,11 +9,16 @@ use crate::http_rules::HeaderView;
 /// The character between two groups, where neither an option nor a gate says another.
 const GROUPS_SEPARATOR: u8 = b'|';
 
-/// The groups whose members are let in, and the field that states whose member a person is, where no token
-/// does.
+/// The groups whose members are let in.
 #[derive(Debug)]
 pub(super) struct Groups {
+    field: GroupsField,
     allowed: Vec<String>,
+}
+
+/// The field that states whose member a person is, where no token does.
+#[derive(Debug)]
+pub(super) struct GroupsField {
     header: Option<HeaderName>,
     separator: u8,
 }
@@ -31,25 +36,41 @@ impl Groups {
     /// The groups that `config` lets in, if it names any.
     pub(super) fn of(config: &AllowConfig) -> Option<Self> {
         let allowed = config.allowed_groups.clone()?;
-        Some(Self {
-            allowed,
-            header: config.groups_header.clone(),
-            separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
-        })
+        let field = GroupsField::of(config);
+        Some(Self { field, allowed })
     }
 
-    /// Does the token, or exactly one line of the field, state an allowed group? A line beside that of
-    /// single sign-on may be anybody's.
+    /// Is an allowed group stated of a person?
     pub(super) fn admits(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> bool {
-        let is_allowed = |group: &[u8]| self.allowed.iter().any(|held| held.as_bytes() == group);
+        self.field.states_any(membership, &self.allowed)
+    }
+}
+
+impl GroupsField {
+    /// The field that `config` names.
+    pub(super) fn of(config: &AllowConfig) -> Self {
+        Self {
+            header: config.groups_header.clone(),
+            separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
+        }
+    }
+
+    /// Does the token, or exactly one line of the field, state one of `groups`? A line beside that of single
+    /// sign-on may be anybody's.
+    pub(super) fn states_any(
+        &self,
+        membership: &Membership<'_, impl HeaderView + ?Sized>,
+        groups: &[String],
+    ) -> bool {
+        let is_one = |group: &[u8]| groups.iter().any(|held| held.as_bytes() == group);
         match membership {
-            Membership::Token(groups) => groups.iter().any(|group| is_allowed(group.as_bytes())),
+            Membership::Token(stated) => stated.iter().any(|group| is_one(group.as_bytes())),
             Membership::Fields(fields) => {
                 let header = self.header.as_ref();
                 let stated = header.and_then(|header| fields.single(header));
                 let stated = stated.unwrap_or_default();
-                let mut groups = stated.split(|byte| *byte == self.separator).map(trimmed);
-                groups.any(is_allowed)
+                let mut stated = stated.split(|byte| *byte == self.separator).map(trimmed);
+                stated.any(is_one)
             }
         }
     }
@@ -64,8 +85,10 @@ mod tests {
     fn a_group_is_one_member_of_one_line() {
         let groups = |separator, allowed: &[&str]| Groups {
             allowed: allowed.iter().map(|group| (*group).to_owned()).collect(),
-            header: Some(HeaderName::from_static("x-groups")),
-            separator,
+            field: GroupsField {
+                header: Some(HeaderName::from_static("x-groups")),
+                separator,
+            },
         };
         let admits =
             |groups: &Groups, fields: &http::HeaderMap| groups.admits(&Membership::Fields(fields));
@@ -114,8 +137,10 @@ mod tests {
     fn a_token_states_groups_one_by_one_and_no_field_does_beside_it() {
         let groups = Groups {
             allowed: vec!["dev".to_owned(), "a|b".to_owned()],
-            header: Some(HeaderName::from_static("x-groups")),
-            separator: b'|',
+            field: GroupsField {
+                header: Some(HeaderName::from_static("x-groups")),
+                separator: b'|',
+            },
         };
         for (stated, expected) in [("dev", true), ("a|b", true), ("x|dev", false), ("", false)] {
             let stated = ["x".into(), Box::from(stated)];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::access::rights::Rights;
 use crate::access::session_label::label_of;
 use crate::http_rules::HeaderView;
 use crate::http_rules::name_text::text_of;
@@ -64,6 +65,8 @@ pub(super) fn domain_of(name: &str) -> Option<&str> {
 pub struct Browser {
     /// Who the person is, where something in front of the dispatcher says so.
     pub identity: Option<Arc<str>>,
+    /// What that person's session may do.
+    pub rights: Rights,
     /// What the browser calls itself.
     pub user_agent: Option<HeaderValue>,
     /// Where it is.
@@ -176,6 +179,7 @@ mod tests {
     fn a_browser_without_an_identity_is_one_of_this_machine() {
         let browser = |identity: Option<&str>| Browser {
             identity: identity.map(Arc::from),
+            rights: Rights::Standard,
             user_agent: None,
             address: [127, 0, 0, 1].into(),
         };

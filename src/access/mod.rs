@@ -11,6 +11,7 @@ pub mod inner;
 mod jwt;
 pub mod passed_on;
 mod reread_file;
+pub mod rights;
 mod secret_file;
 pub mod session_label;
 pub mod visitor;
@@ -27,6 +28,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use crate::access::allow_list::AllowList;
 use crate::access::identity::Browser;
 use crate::access::jwt::SignedIdentity;
+use crate::access::rights::{GroupRights, Rights};
 use crate::access::secret_file::SecretFile;
 use crate::access::visitor::{Assessment, Name, Standing, Visitor};
 use crate::config::access_options::AccessConfig;
@@ -42,6 +44,7 @@ use crate::process::Tasks;
 pub struct AccessPolicy {
     config: AccessConfig,
     allow_list: Option<AllowList>,
+    rights: Option<GroupRights>,
     header_policy: Arc<HeaderPolicy>,
     secret: Option<SecretFile>,
     signed: Option<SignedIdentity>,
@@ -73,6 +76,7 @@ impl AccessPolicy {
         let names_persons = names_persons.chain(signed.as_ref().map(SignedIdentity::header));
         Ok(Self {
             allow_list: AllowList::new(&config.allow, timing),
+            rights: GroupRights::of(&config),
             header_policy: Arc::new(
                 HeaderPolicy::new(names_persons)
                     .withholding(&config.withhold_headers, &config.withhold_cookies),
@@ -90,6 +94,7 @@ impl AccessPolicy {
             is_trusted,
             identity,
             standing,
+            rights,
             is_https,
             gate_credentials,
             is_unverified: _,
@@ -108,6 +113,7 @@ impl AccessPolicy {
             groups: groups.map(|groups| groups.into()),
             browser: Browser {
                 identity: identity.as_ref().map(Name::to_shared),
+                rights,
                 user_agent: browser_request::user_agent(headers),
                 address: match is_trusted {
                     true => forwarded::client(headers, peer, trusted),
@@ -134,6 +140,7 @@ impl AccessPolicy {
             groups: None,
             browser: Browser {
                 identity: None,
+                rights: Rights::Standard,
                 user_agent: browser_request::user_agent(headers),
                 address: match is_trusted {
                     true => forwarded::client(headers, peer, trusted),
@@ -167,6 +174,13 @@ impl AccessPolicy {
     /// The status of the page for a person who waits.
     pub fn waiting_status(&self) -> StatusCode {
         self.config.waiting_status
+    }
+
+    /// Have people of some groups other rights than the standard? Then it is said which a guest has, by t3's
+    /// names of scopes.
+    pub fn guest_scopes(&self) -> Option<&[String]> {
+        let scopes = &self.config.rights.guest_scopes;
+        self.rights.is_some().then_some(scopes)
     }
 
     /// Where a person signs out of single sign-on.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::access::identity::Browser;
+use crate::access::rights::Rights;
 use crate::http_rules::gates::GateCredentials;
 
 /// Who a request is from.
@@ -32,6 +33,8 @@ pub struct Assessment<'a> {
     pub is_unverified: bool,
     /// What the visitor may have.
     pub standing: Standing,
+    /// What the person's session may do.
+    pub rights: Rights,
     /// Did the visitor speak https to the trusted proxy?
     pub is_https: bool,
     /// Which `Authorization` is that of the gate which named the person.

@@ -10,6 +10,7 @@ use crate::config::allow_options::AllowConfig;
 use crate::config::gate_options::Gate;
 use crate::config::jwt_options::JwtConfig;
 use crate::config::parse;
+use crate::config::rights_options::RightsConfig;
 use crate::config::signed_config::SignedConfig;
 use crate::http_rules::name_pattern::NamePattern;
 
@@ -37,6 +38,10 @@ pub struct AccessConfig {
     /// Which of the users are let in.
     #[command(flatten)]
     pub allow: AllowConfig,
+
+    /// Whose sessions may do more than the standard, and whose less.
+    #[command(flatten)]
+    pub rights: RightsConfig,
 
     /// File with a secret that the ingress adds as X-Dispatcher-Secret; an identity counts only
     /// with that secret. It may hold two, one a line, while one replaces the other.
@@ -123,18 +128,29 @@ impl AccessConfig {
             Ok(signed) => signed,
             Err(why) => return Some(why),
         };
+        let option = self.option_of_groups()?;
         let allow = &self.clone().with_gate().allow;
         let why = match signed {
-            _ if allow.allowed_groups.is_none() => return None,
             Some(signed) if signed.groups_claim.is_none() => {
-                "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_JWT_GROUPS_CLAIM: nothing signs the groups of a header"
+                "DISPATCHER_JWT_GROUPS_CLAIM: nothing signs the groups of a header"
             }
             None if allow.groups_header.is_none() => {
-                "DISPATCHER_ALLOWED_GROUPS needs DISPATCHER_GROUPS_HEADER: the gate of DISPATCHER_GATE states no groups"
+                "DISPATCHER_GROUPS_HEADER: the gate of DISPATCHER_GATE states no groups"
             }
-            _ => return None,
+            _ => return self.rights.contradiction(),
         };
-        Some(why.to_owned())
+        Some(format!("{option} needs {why}"))
+    }
+
+    /// The first option that is set and needs to know the groups of a person.
+    fn option_of_groups(&self) -> Option<&'static str> {
+        let options = [
+            (&self.allow.allowed_groups, "DISPATCHER_ALLOWED_GROUPS"),
+            (&self.rights.admin_groups, "DISPATCHER_ADMIN_GROUPS"),
+            (&self.rights.guest_groups, "DISPATCHER_GUEST_GROUPS"),
+        ];
+        let mut set = options.iter().filter(|(groups, _)| groups.is_some());
+        set.next().map(|(_, option)| *option)
     }
 }
 
@@ -224,5 +240,47 @@ mod tests {
             let with_field = [&named[..], &["--groups-header", "X-Groups"]].concat();
             assert_eq!(access(&with_field).contradiction(), None, "{gate}");
         }
+        for option in ["--admin-groups", "--guest-groups"] {
+            let why = access(&["--gate", "iap", option, "staff"]).contradiction();
+            let named = format!(
+                "DISPATCHER_{}",
+                option[2..].to_uppercase().replace('-', "_")
+            );
+            assert!(why.is_some_and(|why| why.starts_with(&named)), "{option}");
+        }
+    }
+
+    #[test]
+    fn a_group_has_one_kind_of_rights_and_a_scope_is_one_of_t3_s() {
+        let rights = |admins: &str, guests: &str| {
+            let groups = ["--admin-groups", admins, "--guest-groups", guests];
+            access(&[&["--gate", "authelia"], &groups[..]].concat()).contradiction()
+        };
+        assert_eq!(rights("staff, ops", "visitors"), None);
+        let both = rights("staff,ops", "visitors, ops").expect("a contradiction");
+        assert!(both.contains("\"ops\""), "{both}");
+        let gate = ["t3-dispatcher", "--gate", "authelia", "--guest-groups", "x"];
+        for (scopes, is_taken) in [
+            ("orchestration:read", true),
+            ("orchestration:read, source-control:write", true),
+            ("orchestration", false),
+            ("orchestration:", false),
+            (":read", false),
+            ("a:b:c", false),
+            ("Orchestration:read", false),
+            ("orchestration:read b", false),
+            ("--x:y", false),
+            ("access:read", false),
+            ("", false),
+        ] {
+            let args = [&gate[..], &["--guest-scopes", scopes]].concat();
+            assert_eq!(Config::try_parse_from(args).is_ok(), is_taken, "{scopes:?}");
+        }
+        assert_eq!(
+            access(&gate[1..]).rights.guest_scopes,
+            ["orchestration:read"]
+        );
+        let bare = ["t3-dispatcher", "--admin-groups", "x"];
+        assert!(Config::try_parse_from(bare).is_err(), "of nobody's");
     }
 }

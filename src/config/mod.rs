@@ -13,6 +13,7 @@ pub mod parse;
 pub mod path_template;
 pub mod placeholders;
 pub mod power_options;
+pub mod rights_options;
 pub mod routes_options;
 pub mod signed_config;
 pub mod subcommands;

@@ -69,6 +69,20 @@ pub(super) fn group(text: &str) -> Result<String, String> {
     }
 }
 
+/// A scope of t3's, as `orchestration:read`. Who holds one of `access:` may give all others (contract §4).
+pub(super) fn guest_scope(text: &str) -> Result<String, String> {
+    let is_word = |word: &str| {
+        let is_plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_plain)
+    };
+    match text.trim_matches([' ', '\t']).split_once(':') {
+        Some(("access", _)) => Err("a guest with access:… could take any rights".to_owned()),
+        Some((part, right)) if is_word(part) && is_word(right) => Ok(format!("{part}:{right}")),
+        _ => Err("a scope such as orchestration:read is needed".to_owned()),
+    }
+}
+
 pub(super) fn separator(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         [byte] if byte.is_ascii_graphic() => Ok(*byte),

@@ -62,6 +62,8 @@ label!(
         ApiRefused = "api_refused",
         /// The response of t3's API has no credential.
         ApiUnusable = "api_unusable",
+        /// No way that is left sets what an administrator's or a guest's session may do.
+        NoScopes = "no_scopes",
         /// Too many pairings wait for the t3 CLI.
         CliBusy = "cli_busy",
         /// The t3 CLI cannot be started.

@@ -12,6 +12,7 @@ use crate::config::timing::Timing;
 use crate::metrics::Metrics;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::client_list::{self, ClientSession};
+use crate::pairing::grants::Grants;
 use crate::pairing::secret::Secret;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, ApiCall, SessionCredential};
@@ -92,10 +93,14 @@ impl AdminApi {
         self.call(&AdminCall::revoke(id)).await
     }
 
-    /// Mints a credential, whose session the list of clients will name `label`:
-    /// `POST /api/auth/pairing-token`.
-    pub(super) async fn mint(&self, label: &str) -> Result<Secret, AdminApiError> {
-        self.call(&AdminCall::mint(label)).await
+    /// Mints a credential, whose session the list of clients will name `label`, and which may do what `grants`
+    /// say: `POST /api/auth/pairing-token`.
+    pub(super) async fn mint(
+        &self,
+        label: Option<&str>,
+        grants: Option<&Grants>,
+    ) -> Result<Secret, AdminApiError> {
+        self.call(&AdminCall::mint(label, grants)).await
     }
 
     /// The dispatcher's own session.
@@ -143,11 +148,17 @@ impl AdminApi {
 }
 
 impl AdminCall<Secret> {
-    /// Mints a credential. It names no scopes: t3's own default is the standard client's, whatever they are
-    /// called in its version, and a name that a t3 does not know is a 400 (contract §4).
-    pub(super) fn mint(label: &str) -> Self {
+    /// Mints a credential. Without `grants` it names no scopes: t3's own default is the standard client's,
+    /// whatever they are called in its version, and a name that a t3 does not know is a 400 (contract §4).
+    pub(super) fn mint(label: Option<&str>, grants: Option<&Grants>) -> Self {
+        let scopes = grants.map(|grants| grants.names().collect::<Vec<_>>());
+        let fields = [
+            label.map(|label| ("label".to_owned(), json!(label))),
+            scopes.map(|scopes| ("scopes".to_owned(), json!(scopes))),
+        ];
+        let body = fields.into_iter().flatten().collect();
         Self {
-            call: ApiCall::post("/api/auth/pairing-token", json!({ "label": label })),
+            call: ApiCall::post("/api/auth/pairing-token", Value::Object(body)),
             read: |body| json(body)?["credential"].as_str().and_then(Secret::new),
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::limited;
 use crate::pairing::admin_api::bearer;
-use crate::pairing::mint::{Mint, MintError};
+use crate::pairing::mint::{Mint, MintError, MintOrder};
 use crate::pairing::secret::Secret;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
@@ -181,9 +181,13 @@ impl AgentTurns {
     async fn session(&self) -> Result<Secret, Unknown> {
         let _turn = ONE.acquire().await;
         // A command that needs a person's name mints nothing here.
-        let (nobody, latest) = ("", Instant::now() + MINT_TIMEOUT);
-        let minted = self.mint.mint(&self.label, nobody, latest);
-        let (credential, _) = minted.await?;
+        let order = MintOrder {
+            label: Some(&self.label),
+            user: "",
+            grants: None,
+            deadline: Instant::now() + MINT_TIMEOUT,
+        };
+        let (credential, _) = self.mint.mint(&order).await?;
         let form = [
             (
                 "grant_type",

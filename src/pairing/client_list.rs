@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::pairing::grants::Grants;
+
 /// One session of t3's list of clients: of a browser, of an app, or an administrative one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "ListedSession")]
@@ -16,6 +18,8 @@ pub struct ClientSession {
     pub method: String,
     /// `one-time-token`, `cli-issued-session` or another; empty if t3 does not say.
     pub subject: String,
+    /// What it may do, if t3 says so.
+    pub grants: Option<Grants>,
     /// When it was made, if t3 says so.
     pub issued_at: Option<SystemTime>,
     /// When it will end, if t3 says so.
@@ -37,6 +41,11 @@ struct ListedSession {
     method: String,
     #[serde(default)]
     subject: String,
+    /// All that it may do, where `scopes` has the names of before only (contract §4).
+    #[serde(default, deserialize_with = "Grants::lenient")]
+    permissions: Option<Grants>,
+    #[serde(default, deserialize_with = "Grants::lenient")]
+    scopes: Option<Grants>,
     #[serde(default, deserialize_with = "time")]
     issued_at: Option<SystemTime>,
     #[serde(default, deserialize_with = "time")]
@@ -76,6 +85,7 @@ impl From<ListedSession> for ClientSession {
             label: listed.client.label,
             method: listed.method,
             subject: listed.subject,
+            grants: listed.permissions.or(listed.scopes),
             issued_at: listed.issued_at,
             expires_at: listed.expires_at,
             connected: listed.connected,
@@ -109,6 +119,7 @@ mod tests {
             label: Some("alice".to_owned()),
             method: "browser-session-cookie".to_owned(),
             subject: "one-time-token".to_owned(),
+            grants: Some(Grants::of(["orchestration:read"])),
             issued_at: Some(issued),
             expires_at: Some(issued + Duration::from_secs(30 * 24 * 3600)),
             connected: true,
@@ -122,6 +133,14 @@ mod tests {
         let rows = read(br#"[{"sessionId":"a","client":{},"issuedAt":"yesterday"}]"#);
         let row = rows.expect("a list").remove(0);
         assert_eq!((row.label, row.issued_at), (None, None));
+        let both = br#"[{"sessionId":"a","scopes":["a:b"],"permissions":["a:b","c:d"]}]"#;
+        let row = read(both).expect("a list").remove(0);
+        assert_eq!(row.grants, Some(Grants::of(["a:b", "c:d"])));
+        for odd in ["null", "7", r#"[7]"#, r#""a:b""#] {
+            let row = format!(r#"[{{"sessionId":"a","scopes":{odd}}}]"#);
+            let row = read(row.as_bytes()).expect("a list").remove(0);
+            assert_eq!(row.grants, None, "{odd}");
+        }
         assert_eq!(read(b"[]"), Some(Vec::new()));
         for none in ["", "<!doctype html>", "{}", r#"[{"client":{}}]"#] {
             assert_eq!(read(none.as_bytes()), None, "{none}");

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::pairing::admin_api::{AdminApiError, AdminCall};
 use crate::pairing::cli_error::CliError;
 use crate::pairing::exchange::{CredentialExchange, ExchangeError, Session};
+use crate::pairing::mint::MintOrder;
 use crate::pairing::secret::Secret;
 use crate::pairing::t3_cli::T3Cli;
 use crate::pairing::token_claims::session_id;
@@ -75,15 +76,20 @@ impl DryRun {
 
     /// Mints a credential by t3's API.
     pub async fn mint_by_api(&self, admin: &AdminToken) -> Result<Credential, AdminApiError> {
-        let (mint, limit) = (AdminCall::mint(LABEL), self.timing.api_response);
+        let (mint, limit) = (AdminCall::mint(Some(LABEL), None), self.timing.api_response);
         let minted = mint.send(&self.upstream, &admin.0, limit).await;
         minted.map(Credential)
     }
 
     /// Mints a credential by the t3 CLI.
     pub async fn mint_by_cli(&self) -> Result<Credential, CliError> {
-        let minted = self.cli.create_pairing(LABEL, self.deadline()).await;
-        minted.map(Credential)
+        let order = MintOrder {
+            label: Some(LABEL),
+            user: "",
+            grants: None,
+            deadline: self.deadline(),
+        };
+        self.cli.create_pairing(&order).await.map(Credential)
     }
 
     /// Mints a credential by the command in the t3 CLI's place, for the person called `user`.
@@ -101,6 +107,7 @@ impl DryRun {
     ) -> Result<(Session, &'static str), ExchangeError> {
         let browser = Browser {
             identity: Some(LABEL.into()),
+            rights: Default::default(),
             user_agent: None,
             address: Ipv4Addr::LOCALHOST.into(),
         };

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::access::identity::Browser;
 
-/// A browser: the same person, the same program, the same place.
+/// A browser: the same person with the same rights, the same program, the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct BrowserKey([u8; 32]);
 
@@ -30,6 +30,7 @@ impl BrowserKey {
             identity(browser),
             agent.map(http::HeaderValue::as_bytes),
             Some(&address),
+            Some(browser.rights.text().as_bytes()),
         ]))
     }
 }
@@ -64,10 +65,12 @@ fn hash(parts: &[Option<&[u8]>]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::rights::Rights;
 
     fn browser(identity: Option<&str>, agent: Option<&'static str>, address: [u8; 4]) -> Browser {
         Browser {
             identity: identity.map(Into::into),
+            rights: Rights::Standard,
             user_agent: agent.map(http::HeaderValue::from_static),
             address: address.into(),
         }
@@ -89,6 +92,14 @@ mod tests {
             assert_ne!(BrowserKey::of(&other), BrowserKey::of(&alice), "{other:?}");
             let is_same = PersonKey::of(&other) == PersonKey::of(&alice);
             assert_eq!(is_same, same_person, "{other:?}");
+        }
+        for rights in [Rights::Administrator, Rights::Guest] {
+            let moved = Browser {
+                rights,
+                ..alice.clone()
+            };
+            assert_ne!(BrowserKey::of(&moved), BrowserKey::of(&alice), "{rights:?}");
+            assert_eq!(PersonKey::of(&moved), PersonKey::of(&alice));
         }
         assert_eq!(BrowserKey::of(&alice.clone()), BrowserKey::of(&alice));
         let [one, other] = [HERE, [127, 9, 9, 9]].map(|at| browser(None, None, at));

@@ -171,6 +171,7 @@ mod tests {
     fn browser(identity: &str) -> BrowserKey {
         BrowserKey::of(&Browser {
             identity: Some(identity.into()),
+            rights: Default::default(),
             user_agent: None,
             address: [127, 0, 0, 1].into(),
         })

@@ -13,6 +13,7 @@ pub mod client_list;
 pub mod device_codes;
 pub mod dry_run;
 pub mod exchange;
+pub mod grants;
 pub mod issued_session;
 pub mod keys;
 mod leavers;
@@ -54,7 +55,7 @@ use crate::pairing::exchange::{CredentialExchange, Session};
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
-use crate::pairing::mint::Mint;
+use crate::pairing::mint::{Mint, MintOrder};
 use crate::pairing::pair_error::PairError;
 use crate::pairing::policy::Liveness;
 use crate::pairing::session_owners::SessionOwners;
@@ -118,7 +119,12 @@ impl Pairing {
             Arc::clone(&metrics),
             timing,
         ));
-        let mint = Arc::new(Mint::new(mode, Arc::clone(&admin_api), cli));
+        let mint = Arc::new(Mint::new(
+            mode,
+            Arc::clone(&admin_api),
+            cli,
+            Arc::clone(&readiness),
+        ));
         let label = issued_session::label(&host_name(), port);
         let (t3, ready) = (Arc::clone(&upstream), Arc::clone(&readiness));
         let bearers = Bearers::new(Arc::clone(&upstream));
@@ -271,8 +277,13 @@ impl Pairing {
     async fn make_session(&self, attempt: &PairingAttempt) -> Result<Session, PairError> {
         let (start, browser) = (Instant::now(), &attempt.browser);
         let (label, user) = (browser.label(), browser.identity.as_deref());
-        let minted = (self.mint).mint(&label, user.unwrap_or_default(), attempt.deadline);
-        let (credential, way) = minted.await?;
+        let order = MintOrder {
+            label: Some(&label),
+            user: user.unwrap_or_default(),
+            grants: None,
+            deadline: attempt.deadline,
+        };
+        let (credential, way) = self.mint.mint(&order).await?;
         let expected = self.readiness.cookie_name();
         let replaced = attempt.replaced.as_ref();
         let (exchange, t3) = (&self.exchange, &self.upstream);

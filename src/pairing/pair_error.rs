@@ -49,6 +49,7 @@ impl PairError {
                 AdminApiError::Status(_) => PairingFailure::ApiRefused,
                 AdminApiError::Unusable => PairingFailure::ApiUnusable,
             },
+            Self::Mint(MintError::NoScopes(_)) => PairingFailure::NoScopes,
             Self::Mint(MintError::Cli(error) | MintError::Command(error)) => match error {
                 CliError::Busy => PairingFailure::CliBusy,
                 CliError::Spawn(_) | CliError::NoDescriptors(_) => PairingFailure::CliMissing,

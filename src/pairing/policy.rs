@@ -263,6 +263,7 @@ pub(super) mod tests {
             let visitor = Visitor {
                 browser: Browser {
                     identity: None,
+                    rights: Default::default(),
                     user_agent: None,
                     address: [127, 0, 0, 1].into(),
                 },

@@ -96,6 +96,7 @@ mod tests {
     fn person(identity: &str) -> PersonKey {
         PersonKey::of(&Browser {
             identity: Some(identity.into()),
+            rights: Default::default(),
             user_agent: None,
             address: [127, 0, 0, 1].into(),
         })

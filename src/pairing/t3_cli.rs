@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::metrics::pairing::{CliCommand, CliOutcome};
 use crate::pairing::cli_error::CliError;
 use crate::pairing::cli_process::{CliProgram, Run};
+use crate::pairing::mint::MintOrder;
 use crate::pairing::mint_command::MintCommand;
 use crate::pairing::secret::Secret;
 use crate::process::large_programs::{LargeProgram, LargePrograms};
@@ -77,21 +78,19 @@ impl T3Cli {
         }
     }
 
-    /// Mints a one-time credential: `t3 auth pairing create` (contract §1).
+    /// Mints a one-time credential as `order` says: `t3 auth pairing create` (contract §1), which has `--scope`
+    /// only in protocol 2.
     ///
     /// # Errors
-    /// [`CliError::Busy`], at once, if its turn would not come early enough to end by `deadline`.
-    pub(super) async fn create_pairing(
-        &self,
-        label: &str,
-        deadline: Instant,
-    ) -> Result<Secret, CliError> {
-        let ttl = CREDENTIAL_TTL;
-        let args = [
-            "auth", "pairing", "create", "--ttl", ttl, "--label", label, "--json",
-        ];
+    /// [`CliError::Busy`], at once, if its turn would not come early enough to end by the order's deadline.
+    pub(super) async fn create_pairing(&self, order: &MintOrder<'_>) -> Result<Secret, CliError> {
+        let mut args = vec!["auth", "pairing", "create", "--ttl", CREDENTIAL_TTL];
+        args.extend(order.label.iter().flat_map(|label| ["--label", label]));
+        let scopes = order.grants.iter().flat_map(|grants| grants.names());
+        args.extend(scopes.flat_map(|scope| ["--scope", scope]));
+        args.push("--json");
         let run = Run::Cli(&args);
-        self.secret_of(CliCommand::PairingCreate, run, "credential", deadline)
+        self.secret_of(CliCommand::PairingCreate, run, "credential", order.deadline)
             .await
     }
 
