@@ -81,7 +81,7 @@ pub(super) async fn speak(
         .max_header_size(header_limit)
         .max_buf_size(header_limit)
         .serve_connection(TokioIo::new(io), service);
-    let hands_back = services.fast_path;
+    let hands_back = services.fast_path && client.may_be_fast();
     let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner().into_inner();

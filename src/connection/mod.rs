@@ -108,7 +108,7 @@ async fn speak_either_way(
     let unread = Vec::new();
     let mut connection = ClientConnection { stream, unread };
     loop {
-        if services.fast_path && !client.is_on_spare_place && client.door == Door::Public {
+        if services.fast_path && client.may_be_fast() {
             match serve_eligible(&mut connection, client, services, tasks).await {
                 Watched::Cut => return HttpEnd::Cut,
                 Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),

@@ -84,6 +84,11 @@ impl Client {
         }
     }
 
+    /// May its requests go by the fast path, if that is on? An app's never do.
+    pub fn may_be_fast(&self) -> bool {
+        self.door == Door::Public && !self.is_on_spare_place
+    }
+
     /// Bytes of a request came, of its head or of the body behind it.
     ///
     /// # Errors
