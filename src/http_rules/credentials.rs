@@ -36,13 +36,22 @@ pub enum Ticket {
 impl Ticket {
     /// The ticket of `query`, as it stands in the target.
     pub fn of(query: &str) -> Self {
+        Self::read(query).0
+    }
+
+    /// The value of the ticket of `query` if that is [`Self::Exact`].
+    pub fn exact(query: &str) -> Option<&str> {
+        Self::read(query).1
+    }
+
+    fn read(query: &str) -> (Self, Option<&str>) {
         let pairs = query.split('&');
         let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut tickets = pairs.filter(|(name, _)| is_ticket_name(name));
         match (tickets.next(), tickets.next()) {
-            (None, _) => Self::Absent,
-            (Some(("wsTicket", value)), None) if is_ticket(value) => Self::Exact,
-            _ => Self::Doubtful,
+            (None, _) => (Self::Absent, None),
+            (Some(("wsTicket", value)), None) if is_ticket(value) => (Self::Exact, Some(value)),
+            _ => (Self::Doubtful, None),
         }
     }
 }
@@ -60,6 +69,12 @@ pub fn has_token(headers: &HeaderMap) -> bool {
         let is_accepted = scheme.eq_ignore_ascii_case(b"bearer") || is_dpop(scheme);
         is_accepted && !token.is_empty()
     })
+}
+
+/// The token that it states in `Authorization`, by whatever scheme.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
+    let (_, token) = scheme_and_rest(headers.get(AUTHORIZATION)?.as_bytes());
+    str::from_utf8(token).ok()
 }
 
 /// The `Authorization` by which t3 can be asked again about the session of a request. A token that is
@@ -185,6 +200,7 @@ mod tests {
             ("wsTicke%", Absent),
         ] {
             assert_eq!(Ticket::of(query), expected, "{query}");
+            assert_eq!(Ticket::exact(query).is_some(), expected == Exact, "{query}");
         }
     }
 

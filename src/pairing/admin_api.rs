@@ -1,5 +1,6 @@
 //! t3's administrative endpoints, called with the dispatcher's own session (contract §4).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use crate::config::timing::Timing;
 use crate::metrics::Metrics;
@@ -14,6 +16,7 @@ use crate::pairing::admin_session::AdminSession;
 use crate::pairing::client_list::{self, ClientSession};
 use crate::pairing::grants::Grants;
 use crate::pairing::secret::Secret;
+use crate::tunnel::session::SessionKey;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, ApiCall, SessionCredential};
 use crate::upstream::error::Failure;
@@ -31,6 +34,8 @@ pub struct AdminApi {
     timing: Timing,
     /// Held while a list of clients is fetched: only one is buffered at a time.
     listing: tokio::sync::Mutex<()>,
+    /// A session was revoked.
+    revoked: Notify,
 }
 
 /// Why a call gave nothing.
@@ -72,6 +77,7 @@ impl AdminApi {
             metrics,
             timing,
             listing: tokio::sync::Mutex::default(),
+            revoked: Notify::new(),
         }
     }
 
@@ -90,7 +96,35 @@ impl AdminApi {
     /// # Errors
     /// If there is no admin session, or t3 does not respond with a yes or a no.
     pub async fn revoke(&self, id: &str) -> Result<bool, AdminApiError> {
-        self.call(&AdminCall::revoke(id)).await
+        let revoked = self.call(&AdminCall::revoke(id)).await;
+        if let Ok(true) = revoked {
+            self.revoked.notify_one();
+        }
+        revoked
+    }
+
+    /// Waits until a session is revoked, or was since the last wait.
+    pub async fn wait_until_revoked(&self) {
+        self.revoked.notified().await;
+    }
+
+    /// The living sessions, by t3's list of clients. An admin session is issued for it only if `may_issue`.
+    ///
+    /// # Errors
+    /// If there is no admin session, or t3 does not respond with a list that has it: it is always on it.
+    pub async fn living_sessions(
+        &self,
+        may_issue: bool,
+    ) -> Result<HashSet<SessionKey>, AdminApiError> {
+        if !may_issue && self.session.present().is_none() {
+            return Err(AdminApiError::NoSession);
+        }
+        let sessions = self.clients().await?;
+        if !sessions.iter().any(|session| session.current) {
+            return Err(AdminApiError::Unusable);
+        }
+        let keys = sessions.iter().map(|session| SessionKey::of(&session.id));
+        Ok(keys.collect())
     }
 
     /// Mints a credential, whose session the list of clients will name `label`, and which may do what `grants`

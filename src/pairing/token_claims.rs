@@ -9,7 +9,7 @@ const MAX_TOKEN_BYTES: usize = 4096;
 
 /// The id of a token's session: `sid` of its claims. Only a plain one, as it goes on a command line, and
 /// only of a token of no more than 4 KiB. The signature is t3's to verify: nothing here says that the token is genuine.
-pub(super) fn session_id(token: &str) -> Option<String> {
+pub fn session_id(token: &str) -> Option<String> {
     if token.len() > MAX_TOKEN_BYTES {
         return None;
     }

@@ -12,6 +12,7 @@ use crate::http_rules::{cookies, credentials};
 use crate::limited;
 use crate::metrics::upstream::UpgradeRefusal;
 use crate::pairing::policy::{Liveness, RequestFacts, RouteKind};
+use crate::pairing::token_claims;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, ErrorFormat, refused};
 use crate::router::context::{AfterSwitch, OpenTunnel, RequestContext, RoutedResponse};
@@ -19,6 +20,7 @@ use crate::router::heal::with_session;
 use crate::router::instance_router::InstanceRouter;
 use crate::tunnel::Side;
 use crate::tunnel::registry::TunnelPermit;
+use crate::tunnel::session::{SessionKey, TunnelSession};
 use crate::upstream::api_call::SessionCredential;
 use crate::upstream::descriptor::{Protocol, asked_protocol};
 use crate::upstream::error::Failure;
@@ -132,7 +134,7 @@ impl InstanceRouter<'_> {
     ) -> RoutedResponse {
         let after_switch = side.map(|upstream| {
             let is_person = context.identity().is_some();
-            let registration = permit.register(self.credential(&context.head), is_person);
+            let registration = permit.register(self.session(&context.head), is_person);
             let instances = &self.services.instances;
             if !instances.is_of(context.whose(), self.instance) {
                 // It was taken from this person after the request had come.
@@ -153,28 +155,37 @@ impl InstanceRouter<'_> {
         }
     }
 
-    /// The credential by which t3 admitted an upgrade (contract §3, §5), if t3 can be asked about it
-    /// again: not where it was a ticket, or bound by DPoP, or another dispatcher asks.
-    fn credential(&self, head: &Parts) -> Option<SessionCredential> {
-        let ticket = Ticket::of(head.uri.query().unwrap_or_default());
-        if ticket == Ticket::Exact || self.instance.inner.is_some() {
-            return None;
+    /// The session by which t3 admitted an upgrade (contract §3, §5), whose token or ticket it has verified by its
+    /// 101. t3 can be asked about it again by what is no ticket, and not bound by DPoP. Where another dispatcher
+    /// looks after it, nothing is known here.
+    fn session(&self, head: &Parts) -> TunnelSession {
+        if self.instance.inner.is_some() {
+            return TunnelSession::default();
         }
-        let name = self.instance.readiness.cookie_name();
-        let cookie = |name: &str| {
-            let value = cookies::session_cookie(&head.headers, name)?;
-            SessionCredential::cookie(name, value)
+        let session = |token: Option<&str>, proof| TunnelSession {
+            key: token
+                .and_then(token_claims::session_id)
+                .map(|id| SessionKey::of(&id)),
+            proof,
         };
-        if let Some(cookie) = cookie(&name) {
-            return Some(cookie);
+        if let Some(ticket) = Ticket::exact(head.uri.query().unwrap_or_default()) {
+            return session(Some(ticket), None);
         }
-        match credentials::are_stated(&head.headers) {
+        let of_cookie = |name: &str| {
+            let value = cookies::session_cookie(&head.headers, name)?;
+            let proof = SessionCredential::cookie(name, value)?;
+            Some(session(str::from_utf8(value).ok(), Some(proof)))
+        };
+        let name = self.instance.readiness.cookie_name();
+        of_cookie(&name).unwrap_or_else(|| match credentials::are_stated(&head.headers) {
             true => {
-                credentials::repeatable(&head.headers).and_then(SessionCredential::authorization)
+                let proof = credentials::repeatable(&head.headers);
+                let proof = proof.and_then(SessionCredential::authorization);
+                session(credentials::token(&head.headers), proof)
             }
             // The name of before, which a t3 of protocol 2 may take too (contract §2).
-            false => cookie(cookies::DEFAULT_COOKIE_NAME),
-        }
+            false => of_cookie(cookies::DEFAULT_COOKIE_NAME).unwrap_or_default(),
+        })
     }
 }
 

@@ -173,9 +173,7 @@ impl Instance {
         self.run(async move { instance.warm_up().await });
         let instance = Arc::clone(self);
         self.run(async move {
-            let interval = instance.shared.limits.session_check;
-            let upstream = &instance.upstream;
-            instance.tunnels.end_dead(upstream, interval).await;
+            instance.end_dead().await;
         });
     }
 

@@ -18,6 +18,7 @@ pub mod power;
 mod quiet;
 pub mod request_scan;
 pub mod routed;
+mod session_check;
 mod sleep;
 pub mod transfer_window;
 mod wake;

@@ -260,7 +260,7 @@ mod tests {
         routed.end_tunnels(Tunnels::drain);
         let ada = routed.find("ada").await.expect("hers");
         let permit = ada.tunnels.permit("ada").expect("the first");
-        let registration = permit.register(None, true);
+        let registration = permit.register(Default::default(), true);
         let ending = poll_fn(|cx| registration.poll_ending(cx));
         let ending = timeout(Duration::from_secs(1), ending).await;
         assert_eq!(ending, Ok(Ending::Close(TunnelEnd::Drained)));

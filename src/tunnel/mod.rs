@@ -5,7 +5,7 @@ pub mod direction;
 pub mod frames;
 pub mod record;
 pub mod registry;
-mod session_check;
+pub mod session;
 pub mod upstream_watch;
 
 use std::future::Future;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 
 use crate::metrics::upstream::TunnelEnd;
-use crate::upstream::api_call::SessionCredential;
+use crate::tunnel::session::TunnelSession;
 
 /// The values of [`TunnelRecord::ending`] until the tunnel is to be closed, and once it is to end
 /// whatever is under way; in between are the causes by which it is to be closed. The highest counts.
@@ -28,8 +28,8 @@ pub(super) struct TunnelRecord {
     pub(super) owner: Arc<str>,
     /// Is the owner a person who is known? Otherwise it is an address.
     pub(super) is_person: bool,
-    /// The session that t3 admitted it with, if t3 can be asked about it.
-    pub(super) proof: Option<SessionCredential>,
+    /// The session that t3 admitted it with.
+    pub(super) session: TunnelSession,
     /// [`STAYS_OPEN`], [`CUT`], or the [`TunnelEnd`] by which it is to be closed.
     ending: AtomicU8,
     waker: AtomicWaker,
@@ -45,18 +45,18 @@ pub enum Ending {
 }
 
 impl TunnelRecord {
-    /// One of `owner`, known by an identity if it `is_person`, which t3 admitted with `proof`, to end as
+    /// One of `owner`, known by an identity if it `is_person`, which t3 admitted with `session`, to end as
     /// `ending` says.
     pub(super) fn new(
         owner: Arc<str>,
         is_person: bool,
-        proof: Option<SessionCredential>,
+        session: TunnelSession,
         ending: u8,
     ) -> Self {
         Self {
             owner,
             is_person,
-            proof,
+            session,
             ending: AtomicU8::new(ending),
             waker: AtomicWaker::new(),
         }

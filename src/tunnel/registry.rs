@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::upstream::TunnelEnd;
 use crate::tunnel::record::{CUT, Ending, TunnelRecord};
-use crate::upstream::api_call::SessionCredential;
+use crate::tunnel::session::TunnelSession;
 
 /// Every open tunnel.
 #[derive(Debug)]
@@ -147,23 +147,26 @@ impl Tunnels {
     }
 
     /// Closes the tunnels of a session that has died; returns how many.
-    pub(super) fn end_session(&self, proof: &SessionCredential) -> usize {
-        let is_its = |tunnel: &TunnelRecord| tunnel.proof.as_ref() == Some(proof);
+    pub fn end_session(&self, session: &TunnelSession) -> usize {
+        let is_its = |tunnel: &TunnelRecord| tunnel.session == *session;
         self.end(TunnelEnd::SessionEnded, is_its)
     }
 
-    /// Waits until there is a tunnel with a session that t3 can be asked about.
-    pub(super) async fn wait_until_of_session(&self) {
+    /// Waits until there is a tunnel with a session that is known.
+    pub async fn wait_until_of_session(&self) {
         if self.sessions().is_empty() {
             self.session_registered.notified().await;
         }
     }
 
-    /// The sessions of all tunnels.
-    pub(super) fn sessions(&self) -> HashSet<SessionCredential> {
+    /// The sessions of all tunnels, as far as they are known.
+    pub fn sessions(&self) -> HashSet<TunnelSession> {
         let state = self.state.lock();
-        let proofs = state.registered.values().map(|tunnel| tunnel.proof.clone());
-        proofs.flatten().collect()
+        let sessions = state.registered.values().map(|tunnel| &tunnel.session);
+        sessions
+            .filter(|session| session.is_known())
+            .cloned()
+            .collect()
     }
 
     fn end(&self, cause: TunnelEnd, is_meant: impl Fn(&TunnelRecord) -> bool) -> usize {
@@ -175,13 +178,13 @@ impl Tunnels {
 }
 
 impl TunnelPermit {
-    /// Registers the tunnel as open. It ends with the session of `proof`, if there is one. `is_person` says
-    /// whether its owner is known by an identity.
-    pub fn register(self, proof: Option<SessionCredential>, is_person: bool) -> TunnelRegistration {
-        let has_session = proof.is_some();
+    /// Registers the tunnel as open. It ends with its `session`, if that is known. `is_person` says whether its
+    /// owner is known by an identity.
+    pub fn register(self, session: TunnelSession, is_person: bool) -> TunnelRegistration {
+        let has_session = session.is_known();
         let mut state = self.tunnels.state.lock();
         let owner = Arc::clone(&self.owner);
-        let tunnel = TunnelRecord::new(owner, is_person, proof, state.ending);
+        let tunnel = TunnelRecord::new(owner, is_person, session, state.ending);
         let tunnel = Arc::new(tunnel);
         let number = state.next_number;
         state.next_number += 1;

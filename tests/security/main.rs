@@ -86,6 +86,7 @@ mod signed_paths;
 mod signing;
 mod slow_clients;
 mod tab;
+mod ticket_sockets;
 mod trusted_proxies;
 mod tunnel_end;
 mod upgrades;

@@ -1,13 +1,16 @@
 //! A session that is revoked or expires ends its open tunnels.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use t3_standin::seen::Seen;
+use t3_standin::server::Standin;
 use t3_standin::store::sessions::SessionRow;
 
 use crate::common::{
-    Client, Edition, HANDSHAKE, PATIENCE, World, in_front_of_each_t3, request, websocket_of,
+    Client, Dispatcher, Edition, HANDSHAKE, PATIENCE, World, in_front_of_each_t3, request,
+    websocket_of,
 };
 use crate::harness::each;
 
@@ -21,11 +24,11 @@ pub(crate) const OPTIONS: [&str; 2] = ["--session-check", "300ms"];
 const SOON: Duration = Duration::from_secs(5);
 
 pub(crate) async fn open(world: &World, credential: &str) -> Client {
-    open_at(world, "/ws", credential).await
+    open_at(world.addr(), "/ws", credential).await
 }
 
-async fn open_at(world: &World, target: &str, credential: &str) -> Client {
-    let mut client = Client::connect(world.addr()).await;
+pub(crate) async fn open_at(to: SocketAddr, target: &str, credential: &str) -> Client {
+    let mut client = Client::connect(to).await;
     client
         .send_head(&format!("GET {target}\n{HANDSHAKE}\n{credential}"))
         .await;
@@ -43,15 +46,25 @@ pub(crate) async fn assert_alive(client: &mut Client) {
     assert!(pong.ends_with(br#"{"_tag":"Pong"}"#), "{pong:?}");
 }
 
-async fn assert_closed(client: &mut Client) {
+pub(crate) async fn assert_closed(client: &mut Client) {
     let end = tokio::time::timeout(SOON, client.rest()).await;
     let end = end.expect("closed soon after");
     assert!(end.ends_with(&[0x88, 2, 0x03, 0xf0]), "1008: {end:02x?}");
 }
 
-fn is_check(seen: &Seen) -> bool {
+/// Was t3 asked about one session?
+pub(crate) fn is_question(seen: &Seen) -> bool {
     let brings = |name| seen.header(name).is_some();
     seen.target.starts_with(b"/api/auth/session") && (brings("cookie") || brings("authorization"))
+}
+
+/// Was it asked for all sessions?
+pub(crate) fn is_list(seen: &Seen) -> bool {
+    seen.target == b"/api/auth/clients"
+}
+
+fn is_check(seen: &Seen) -> bool {
+    is_list(seen) || is_question(seen)
 }
 
 pub(crate) async fn wait_for_checks(world: &World, count: usize) {
@@ -61,11 +74,16 @@ pub(crate) async fn wait_for_checks(world: &World, count: usize) {
     assert!(done.await, "t3 is asked {count} times");
 }
 
-async fn revoke(world: &World, session_id: &str) {
-    let bearer = world.standin.issue_administrative_session("admin");
+/// Revokes the session that is called `label`.
+pub(crate) async fn revoke(standin: &Standin, label: &str) {
+    let sessions = standin.sessions();
+    let is_meant = |row: &&SessionRow| row.label.as_deref() == Some(label);
+    let row = sessions.iter().find(is_meant).expect("a session");
+    let session_id = &row.id;
+    let bearer = standin.issue_administrative_session("admin");
     let bearer = bearer.expect("writable");
     let body = format!(r#"{{"sessionId":"{session_id}"}}"#);
-    let mut client = Client::connect(world.standin.addr()).await;
+    let mut client = Client::connect(standin.addr()).await;
     let head = format!(
         "POST /api/auth/clients/revoke\nAuthorization: Bearer {bearer}\n\
          Content-Type: application/json\nContent-Length: {}",
@@ -89,19 +107,17 @@ async fn a_revoked_session_s_tunnels_are_closed_and_no_others(edition: Edition) 
         let target = websocket_of(edition);
         let issue = |name| world.standin.issue_browser_session(name).expect("writable");
         let (revoked, kept) = (issue("revoked"), issue("kept"));
+        let to = world.addr();
         let mut tunnels = vec![
-            open_at(&world, target, &format!("{carrier}{revoked}")).await,
-            open_at(&world, target, &format!("{carrier}{revoked}")).await,
+            open_at(to, target, &format!("{carrier}{revoked}")).await,
+            open_at(to, target, &format!("{carrier}{revoked}")).await,
         ];
-        let mut other = open_at(&world, target, &format!("{carrier}{kept}")).await;
+        let mut other = open_at(to, target, &format!("{carrier}{kept}")).await;
         wait_for_checks(&world, 3).await;
         for tunnel in tunnels.iter_mut().chain([&mut other]) {
             assert_alive(tunnel).await;
         }
-        let sessions = world.standin.sessions();
-        let of_that_name = |row: &&SessionRow| row.label.as_deref() == Some("revoked");
-        let row = sessions.iter().find(of_that_name).expect("made above");
-        revoke(&world, &row.id).await;
+        revoke(&world.standin, "revoked").await;
         for tunnel in &mut tunnels {
             assert_closed(tunnel).await;
         }
@@ -142,7 +158,7 @@ async fn row_74_a_cookie_s_socket_ends_with_its_session_whatever_its_query_says(
         let world = World::with(&OPTIONS).await;
         let session = world.standin.issue_browser_session("gone");
         let cookie = format!("Cookie: t3_session={}", session.expect("writable"));
-        let mut tunnel = open_at(&world, &format!("/ws{query}"), &cookie).await;
+        let mut tunnel = open_at(world.addr(), &format!("/ws{query}"), &cookie).await;
         assert_alive(&mut tunnel).await;
         world.standin.wipe_sessions();
         assert_closed(&mut tunnel).await;
@@ -169,14 +185,17 @@ async fn row_76_a_socket_bound_by_dpop_is_not_ended_by_a_question_that_cannot_be
     .await;
 }
 
+/// As it finds no t3 CLI, it has no administrative session, and no list.
 #[tokio::test]
-async fn t3_is_asked_once_for_each_session_whatever_the_number_of_tunnels() {
-    let world = World::with(&OPTIONS).await;
+async fn without_t3_s_list_it_is_asked_once_for_each_session_whatever_the_number_of_tunnels() {
+    let world = World::with(&[]).await;
+    let without = Dispatcher::in_front_of(world.standin.addr(), &OPTIONS).await;
     let issue = |name| world.standin.issue_browser_session(name).expect("writable");
     let sessions = [issue("one"), issue("two")];
     let mut tunnels = Vec::new();
     for session in sessions.iter().cycle().take(6) {
-        tunnels.push(open(&world, &format!("Cookie: x=1; t3_session={session}")).await);
+        let cookie = format!("Cookie: x=1; t3_session={session}");
+        tunnels.push(open_at(without.addr, "/ws", &cookie).await);
     }
     world.standin.clear_requests();
     wait_for_checks(&world, 8).await;
@@ -184,7 +203,7 @@ async fn t3_is_asked_once_for_each_session_whatever_the_number_of_tunnels() {
     for session in &sessions {
         let of_it = |seen: &&Seen| {
             let cookie = seen.header("cookie").unwrap_or_default();
-            is_check(seen) && String::from_utf8_lossy(cookie).contains(&**session)
+            is_question(seen) && String::from_utf8_lossy(cookie).contains(&**session)
         };
         let times: Vec<Instant> = seen.iter().filter(of_it).map(|seen| seen.at).collect();
         assert!(times.len() >= 3, "asked for {} times", times.len());

@@ -21,15 +21,16 @@ async fn a_check_that_fails_closes_nothing() {
         .expect("writable");
     let mut tunnel = open(&world, &format!("Cookie: t3_session={session}")).await;
     for status in [500, 503, 404, 302] {
-        world
-            .standin
-            .set_faults(|faults| faults.session_status = Some(status));
+        world.standin.set_faults(|faults| {
+            faults.session_status = Some(status);
+            faults.clients_status = Some(status);
+        });
         world.standin.clear_requests();
         wait_for_checks(&world, 3).await;
         assert_alive(&mut tunnel).await;
     }
     world.standin.set_faults(|faults| {
-        faults.session_status = None;
+        (faults.session_status, faults.clients_status) = (None, None);
         faults.hang_all = true;
     });
     tokio::time::sleep(EVERY * 4).await;

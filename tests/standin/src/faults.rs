@@ -67,6 +67,10 @@ pub struct Faults {
     pub pairing_token_status: Option<u16>,
     /// The status of the response to `GET /api/auth/session`.
     pub session_status: Option<u16>,
+    /// The status of the response to `GET /api/auth/clients`.
+    pub clients_status: Option<u16>,
+    /// The body of its 200, in the place of the list.
+    pub clients_body: Option<String>,
     /// v0.0.24: `bootstrap` in place of `browser-session`, roles in place of scopes (contract §8).
     pub old_endpoint: bool,
     /// How long an idle connection is kept (contract §7: 5 s and 1 s of grace).
@@ -117,6 +121,8 @@ impl Faults {
             exchange_lost: false,
             pairing_token_status: None,
             session_status: None,
+            clients_status: None,
+            clients_body: None,
             old_endpoint: false,
             keepalive_ms: 6_000,
             websocket_grace_ms: edition.facts().websocket_grace_ms,

@@ -67,6 +67,12 @@ pub(super) async fn revoke_pairing_link(exchange: &mut Exchange<'_>) -> io::Resu
 }
 
 pub(super) fn clients(exchange: &Exchange<'_>) -> Response {
+    if let Some(status) = exchange.faults.clients_status {
+        return Response::empty(status);
+    }
+    if let Some(body) = &exchange.faults.clients_body {
+        return Response::json(200, body.clone());
+    }
     or_refusal(identity::require_scope(exchange, "access:read").map(|own| {
         let mut rows = exchange.state.store.sessions();
         rows.retain(SessionRow::is_live);
