@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -109,13 +109,14 @@ impl RoutesFile {
 
 impl LookedAt {
     fn look(&self) {
+        let begun = Instant::now();
         let held = self.seen.lock().stamp;
         match read(&self.path, held) {
             Ok(None) => {}
             Ok(Some((stamp, content))) => {
                 self.seen.lock().stamp = stamp.is_settled().then_some(stamp);
                 match Table::parse(&content) {
-                    Ok(table) => self.accept(table),
+                    Ok(table) => self.accept(table, begun),
                     Err(error) => self.refuse(&error),
                 }
             }
@@ -128,7 +129,8 @@ impl LookedAt {
         }
     }
 
-    fn accept(&self, table: Table) {
+    /// Puts `table` into force, for which the look at the file began at `begun`.
+    fn accept(&self, table: Table, begun: Instant) {
         let was_refused = self.seen.lock().refused.take().is_some();
         let current = Arc::clone(&self.table.borrow());
         let table = table.keeping_rows_of(&current);
@@ -138,13 +140,14 @@ impl LookedAt {
         }
         self.metrics.routes_loaded(table.len());
         let (people, new, moved, gone) = (table.len(), changes.new, changes.moved, changes.gone);
-        info!(
-            people,
-            new, moved, gone, "the table of people is read again"
-        );
         if !changes.is_none() {
             self.table.send_replace(Arc::new(table));
         }
+        let ms = begun.elapsed().as_millis() as u64;
+        info!(
+            people,
+            new, moved, gone, ms, "the table of people is read again"
+        );
     }
 
     /// Tells once why the file cannot be used.

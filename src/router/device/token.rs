@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::access::session_label::device_label;
 use crate::limited;
+use crate::metrics::devices::DeviceEvent;
 use crate::pairing::device_codes::CodeInUse;
 use crate::responses::body::ResponseBody;
 use crate::responses::device::{self, Refused};
@@ -50,6 +51,7 @@ impl InstanceRouter<'_> {
         if let Some(code) = self.instance.pairing.device_codes().take(credential) {
             return self.exchange_known(context, code, &form).await;
         }
+        self.services.metrics.device(DeviceEvent::Refused);
         limited!(INFO, "refused: an app's code is not known"; ip = %address, request_id = %id);
         match self.services.guesses.take(address) {
             true => device::refused(Refused::Code, id),
@@ -86,6 +88,7 @@ impl InstanceRouter<'_> {
                 if let Some(token) = access_token(&body) {
                     self.instance.pairing.bearers().issued(&token);
                 }
+                self.services.metrics.device(DeviceEvent::Paired);
                 info!(user = &*owner, device = label, ip = %address, %request_id, "device paired");
             }
             status => {
@@ -93,6 +96,7 @@ impl InstanceRouter<'_> {
                     // t3 does not know it any more.
                     code.spent();
                 }
+                self.services.metrics.device(DeviceEvent::Refused);
                 info!(user = &*owner, ip = %address, %status, %request_id, "refused: t3 exchanges no code");
             }
         }
