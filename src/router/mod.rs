@@ -183,12 +183,16 @@ impl Router<'_> {
                 icons::keep(&mut routed.response);
             }
         }
-        let headers = routed.response.headers_mut();
-        if is_chunked && !headers.contains_key(UPGRADE) {
-            // hyper has dropped a Content-Length beside Transfer-Encoding silently: a client that
-            // sent both must not go on (RFC 9112 §6.1).
-            header_map::close(headers);
-        }
+        end_after_chunks(&mut routed.response, is_chunked);
+    }
+}
+
+/// Closes the connection behind the response to a request that was sent in chunks: hyper has dropped a
+/// Content-Length beside Transfer-Encoding silently, and a client that sent both must not go on (RFC 9112 §6.1).
+fn end_after_chunks(response: &mut ClientResponse, is_chunked: bool) {
+    let headers = response.headers_mut();
+    if is_chunked && !headers.contains_key(UPGRADE) {
+        header_map::close(headers);
     }
 }
 

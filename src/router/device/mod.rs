@@ -7,7 +7,7 @@ mod token;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, SET_COOKIE};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, SET_COOKIE, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -27,7 +27,7 @@ use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::device::allowed::Allowed;
 use crate::router::instance_router::InstanceRouter;
 use crate::router::upgrade::too_many;
-use crate::router::{Router, refused, validate};
+use crate::router::{Router, end_after_chunks, refused, validate};
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
@@ -69,6 +69,7 @@ impl<'a> DeviceRouter<'a> {
     ) -> (Kind, RoutedResponse) {
         let services = self.services;
         let id = services.request_ids.of(request.headers());
+        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
         let wants_websocket = match validate(&mut request, client) {
             Ok(wants_websocket) => wants_websocket,
             Err(refusal) => {
@@ -98,6 +99,7 @@ impl<'a> DeviceRouter<'a> {
         let named = context.id.value();
         let mut routed = self.route(allowed, wants_websocket, context, body).await;
         routed.response.headers_mut().insert(X_REQUEST_ID, named);
+        end_after_chunks(&mut routed.response, is_chunked);
         (Kind::App, routed)
     }
 
@@ -121,18 +123,19 @@ impl<'a> DeviceRouter<'a> {
             Ok(instance) => instance,
             Err(refused) => return device::refused(refused, &context.id).into(),
         };
-        let (instance, in_use) = (&instance, instance.usage.begin());
+        let instance = &instance;
         let router = InstanceRouter { services, instance };
-        let routed = match allowed {
+        let mut routed: RoutedResponse = match allowed {
             Allowed::Token => router.exchange_code(&context, body).await.into(),
             Allowed::Ticket if wants_websocket => router.upgrade_of_app(&context).await,
             Allowed::Bearer => router.with_token(&context, body).await.into(),
             _ => router.relay(&context, body).await.into(),
         };
-        RoutedResponse {
-            in_use: Some(in_use),
-            ..routed
-        }
+        // What anybody can ask for keeps no t3 from being put to sleep.
+        let is_of_session = matches!(allowed, Allowed::Bearer | Allowed::Ticket | Allowed::Signed);
+        let is_used = is_of_session && routed.response.status().is_success();
+        routed.in_use = is_used.then(|| instance.usage.begin());
+        routed
     }
 
     /// The t3 that a request is for: the only one, or that of the person whom the host name means.
