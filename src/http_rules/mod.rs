@@ -16,6 +16,7 @@ pub mod name_text;
 pub mod origin;
 pub mod path_secrets;
 pub mod paths;
+pub mod plain_path;
 pub mod representation;
 pub mod request_id;
 pub mod scan;

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::http_rules::credentials::Ticket;
-use crate::http_rules::grammar::ByteSet;
+use crate::http_rules::plain_path::{is_below, is_plain};
 
 /// What a request at the device door is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +40,6 @@ const BEARER_POST: [&str; 6] = [
     "/api/auth/websocket-ticket",
     "/api/pull-requests/diff",
 ];
-
-/// The characters of a segment that every reader reads alike, as t3's ids and tokens have them, and file names beside
-/// percent-encoded ones.
-static PLAIN: ByteSet = ByteSet::alphanumeric_and(b"-_.~!$&'()*+,=:@");
 
 impl Allowed {
     /// What a request of `method` for `path` and `query` is, which may ask for a WebSocket; `None` for what is not on
@@ -92,34 +88,6 @@ fn is_thread(path: &str) -> bool {
     };
     let (id, part) = rest.split_once('/').unwrap_or((rest, "bounded"));
     is_plain(id) && matches!(part, "bounded" | "history")
-}
-
-/// Is `path` `prefix` and one or several plain segments behind it?
-fn is_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.split('/').all(is_plain))
-}
-
-/// Is it a segment that is no other one in another spelling? What is percent-encoded in it is neither a delimiter nor
-/// a dot, so that the segments `.` and `..` are not hidden in it.
-fn is_plain(segment: &str) -> bool {
-    let mut parts = segment.split('%');
-    let first = parts.next().unwrap_or_default();
-    let is_encoded = |part: &str| {
-        let (Some(digits), Some(rest)) = (part.get(..2), part.get(2..)) else {
-            return false;
-        };
-        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let byte = u8::from_str_radix(digits, 16).unwrap_or_default();
-        is_hex
-            && byte > b' ' - 1
-            && !matches!(byte, b'/' | b'\\' | b'.' | b'%' | b';' | b'?' | b'#' | 0x7f)
-            && PLAIN.contains_all(rest.as_bytes())
-    };
-    !segment.is_empty()
-        && !segment.bytes().all(|byte| byte == b'.')
-        && PLAIN.contains_all(first.as_bytes())
-        && parts.all(is_encoded)
 }
 
 #[cfg(test)]
@@ -265,5 +233,63 @@ mod tests {
         ] {
             assert_eq!(of(request, true), None, "{request}");
         }
+    }
+
+    /// The segments of `path` as the most lenient reader has them: decoded until nothing changes, each cut at what
+    /// may end one, without empty ones and with those of dots resolved.
+    fn leniently(path: &str) -> Vec<String> {
+        let mut decoded = path.to_owned();
+        loop {
+            let once = form_urlencoded::parse(decoded.replace(['&', '=', '+'], "_").as_bytes())
+                .map(|(name, _)| name.into_owned())
+                .collect::<String>();
+            if once == decoded {
+                break;
+            }
+            decoded = once;
+        }
+        let mut read: Vec<String> = Vec::new();
+        for segment in decoded.split(['/', '\\']) {
+            let segment = segment
+                .split([';', '?', '#', '\0'])
+                .next()
+                .unwrap_or_default();
+            match segment {
+                "" | "." => {}
+                ".." => drop(read.pop()),
+                segment => read.push(segment.to_ascii_lowercase()),
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn what_is_allowed_leads_nowhere_else_however_it_is_read() {
+        const PARTS: &str = r"/ / / / // /api/ /api/assets/ /api/attachments/upload/ /api/device-hub/ \
+            /api/orchestration/threads/ /api/auth/session api auth assets clients oauth token a b.c .. . \
+            %2e %2E %2f %5c %25 %61 %20 %3b ; bounded";
+        let parts: Vec<_> = PARTS.split_ascii_whitespace().collect();
+        let mut seed = 1_u64;
+        let mut number = |below: usize| {
+            // Numbers of a linear congruential generator: the same in each run.
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % below
+        };
+        let mut allowed = 0;
+        for _ in 0..200_000 {
+            let path = (0..=number(6)).map(|_| parts[number(parts.len())]);
+            let path = path.collect::<String>();
+            let method = [Method::GET, Method::POST][number(2)].clone();
+            let Some(kind) = Allowed::of(&method, &path, "wsTicket=x", false) else {
+                continue;
+            };
+            allowed += 1;
+            let sent: Vec<_> = path[1..].split('/').collect();
+            let read = leniently(&path);
+            assert_eq!(read.len(), sent.len(), "{path}: {kind:?}");
+            let fixed = sent.len().min(2);
+            assert_eq!(read[..fixed], sent[..fixed], "{path}: {kind:?}");
+        }
+        assert!(allowed > 2000, "{allowed}");
     }
 }
