@@ -11,6 +11,7 @@ mod hop;
 mod load;
 mod machine;
 mod many;
+mod neighbours;
 mod page;
 mod peers;
 mod proc;

@@ -18,7 +18,7 @@ use crate::peers::Peer;
 use crate::roles::{Failure, address_of};
 use crate::running::Running;
 use crate::setup::Setup;
-use crate::{hop, proc};
+use crate::{hop, neighbours, proc};
 
 /// How many and how long.
 struct Plan {
@@ -86,6 +86,13 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     let path = setup.dir().join("routes.json");
     write(&path, &table(plan.people, plan.people, port))?;
     hops(&plan, &setup, &path, upstreams.addr, &mut figures).await?;
+    figures.save(file)?;
+    let beside = neighbours::Plan {
+        rounds: plan.rounds,
+        measured: plan.measured,
+    };
+    let others = setup.dir().join("neighbours.json");
+    neighbours::run(&beside, &setup, &others, upstreams.addr, &mut figures).await?;
     figures.save(file)?;
     let running = setup.many(&path).await?;
     people(&plan, &running, &mut figures).await?;

@@ -76,6 +76,16 @@ const MANY: &[Row] = &[
         1,
     ),
     row("reload_median_ms", "… the median, ms", 1),
+    row(
+        "neighbour_alone_p99_ms",
+        "one person's answers: 99th percentile, ms",
+        2,
+    ),
+    row(
+        "neighbour_beside_p99_ms",
+        "… beside t3s that hang, are slow and are gone",
+        2,
+    ),
 ];
 
 /// A hop with a table of 1,000 people beside one with one t3.
