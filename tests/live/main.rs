@@ -9,6 +9,7 @@ mod chromium;
 mod cockpit;
 mod demo;
 mod described;
+mod devices;
 mod handshakes;
 mod many;
 mod page_load;

@@ -78,17 +78,32 @@ impl Tab {
         opened.unwrap_or_else(|error| panic!("no 101: {error:?}"))
     }
 
+    /// The WebSocket of an app, which has a ticket and no cookie.
+    pub(crate) async fn open_by_ticket(dispatcher: SocketAddr, ticket: &str) -> Self {
+        let target = format!("/ws?wsTicket={ticket}&connectionMethod=direct");
+        let opened = Self::try_open_at(dispatcher, &target, &[]).await;
+        opened.unwrap_or_else(|error| panic!("no 101: {error:?}"))
+    }
+
     async fn try_open(
         dispatcher: SocketAddr,
         cookie: &str,
         fields: &[(&'static str, &str)],
     ) -> Result<Self, Error> {
-        let mut upgrade = format!("ws://{dispatcher}/ws")
-            .into_client_request()
-            .expect("a URL");
         let origin = format!("http://{dispatcher}");
         let own = [("cookie", cookie), ("origin", &origin)];
-        for &(name, value) in own.iter().chain(fields) {
+        Self::try_open_at(dispatcher, "/ws", &[&own, fields].concat()).await
+    }
+
+    async fn try_open_at(
+        dispatcher: SocketAddr,
+        target: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let mut upgrade = format!("ws://{dispatcher}{target}")
+            .into_client_request()
+            .expect("a URL");
+        for &(name, value) in fields {
             let value = value.parse().expect("a header value");
             upgrade.headers_mut().insert(name, value);
         }
