@@ -34,8 +34,8 @@ const OTHERS: [(&str, usize, &str); 25] = [
     ),
     (
         "pairing/offboarding.rs",
-        1,
-        "once for each person who loses what was had",
+        2,
+        "once for each person, and each device, who loses what was had",
     ),
     (
         "pairing/session_owners.rs",
