@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+pub mod app;
+pub mod app_way;
 pub mod browser;
 pub mod http;
 pub mod process;
@@ -103,6 +105,8 @@ pub struct Dispatcher {
     pub addr: SocketAddr,
     /// The address of `/metrics`.
     pub metrics: SocketAddr,
+    /// Where apps connect, if they may.
+    pub devices: Option<SocketAddr>,
     shutdown: Option<oneshot::Sender<()>>,
     running: JoinHandle<std::io::Result<()>>,
 }
@@ -212,9 +216,20 @@ impl Dispatcher {
         let addr = public.local_addr().expect("a bound socket");
         let scraped = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let metrics = scraped.local_addr().expect("a bound socket");
+        let devices = match config.devices.port {
+            Some(port) => Some(
+                TcpListener::bind(("127.0.0.1", port))
+                    .await
+                    .expect("its port"),
+            ),
+            None => None,
+        };
+        let at = devices
+            .as_ref()
+            .map(|devices| devices.local_addr().expect("a bound socket"));
         let listeners = Listeners {
             public,
-            devices: None,
+            devices,
             metrics: Some(scraped),
         };
         let (shutdown, stopped) = oneshot::channel();
@@ -224,6 +239,7 @@ impl Dispatcher {
         Self {
             addr,
             metrics,
+            devices: at,
             shutdown: Some(shutdown),
             running,
         }

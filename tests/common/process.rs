@@ -17,6 +17,8 @@ use super::{PATIENCE, cli_in};
 pub struct Process {
     pub child: Child,
     pub addr: SocketAddr,
+    /// Where apps connect, if they may.
+    pub devices: Option<SocketAddr>,
     lines: BufReader<Box<dyn Read + Send>>,
     pub first_line: String,
 }
@@ -91,6 +93,12 @@ impl Process {
         let mut lines = BufReader::new(stdout);
         let mut first_line = String::new();
         lines.read_line(&mut first_line).expect("a log line");
+        let of_apps = first_line.split("listening for apps on ").nth(1);
+        let devices = of_apps.and_then(|rest| rest.split(['"', '\n']).next()?.parse().ok());
+        if devices.is_some() {
+            first_line.clear();
+            lines.read_line(&mut first_line).expect("a log line");
+        }
         let addr = first_line
             .split("http://")
             .nth(1)
@@ -100,6 +108,7 @@ impl Process {
         Self {
             child,
             addr,
+            devices,
             lines,
             first_line,
         }
