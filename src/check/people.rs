@@ -199,3 +199,65 @@ impl fmt::Display for PeopleReport {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::Map;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_s_check_ends_in_time_and_says_who_is_left() {
+        // What connects to it is never answered.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = silent.local_addr().expect("a bound socket").port();
+        let rows = (0..2000).map(|number| {
+            let row = json!({ "port": port, "mint": [] });
+            (format!("person-{number:04}"), row)
+        });
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("routes.json");
+        let table = Value::Object(rows.collect::<Map<_, _>>());
+        std::fs::write(&path, table.to_string()).expect("written");
+        let path = path.to_str().expect("a UTF-8 path");
+        let args = [
+            "t3-dispatcher",
+            "--identity-header",
+            "X-User",
+            "--routes",
+            path,
+        ];
+        let config = Config::parse_from(args);
+        let check = PeopleCheck {
+            routes: config.routes,
+            upstream: config.upstream,
+            pairing: config.pairing,
+            access: config.access,
+            timing: config.timing,
+        };
+        let start = Instant::now();
+        let report = check.all().await.expect("a table");
+        let took = start.elapsed();
+        assert!(
+            took >= TOTAL && took < TOTAL + Duration::from_secs(1),
+            "{took:?}"
+        );
+        assert!(!report.is_well());
+        let json = report.json();
+        let outcomes = |outcome: &str| {
+            let people = json["people"].as_array().expect("people").iter();
+            people.filter(|person| person["outcome"] == outcome).count()
+        };
+        let (failed, left) = (outcomes("failed"), outcomes("unchecked"));
+        assert!(failed > 0 && left > 0, "{failed} failed, {left} left");
+        assert_eq!(failed + left, 2000);
+        let line = format!(
+            "{:<7}{:<24}  not checked: 10 minutes are over",
+            "-", "person-1999"
+        );
+        assert!(report.to_string().contains(&line), "{report}");
+    }
+}
