@@ -92,6 +92,13 @@ pub fn is_own_upgrade(headers: &HeaderMap, is_proxied: bool) -> bool {
     is_socket && origin_is_own(headers, is_proxied) && !is_from_elsewhere(headers)
 }
 
+/// A form that this origin's own page sent: `Origin` names it, and nothing says that another origin is behind it. A
+/// browser states `Origin` for every POST, as `null` where the page's own policy sends no `Referer` (Fetch standard,
+/// "append a request `Origin` header").
+pub fn is_own_form(headers: &HeaderMap, is_proxied: bool) -> bool {
+    origin_is_own(headers, is_proxied) && !is_from_elsewhere(headers)
+}
+
 /// A fetch by a script of this origin's own page. A same-origin GET carries no `Origin`; that a
 /// browser says where it came from is what tells it from everything else. One that sends no
 /// `Sec-Fetch-*`, as over plain http and where it is older than these, says it by `Referer`.

@@ -5,6 +5,7 @@ pub mod browser_request;
 pub mod chunks;
 pub mod cookies;
 pub mod credentials;
+pub mod form_token;
 pub mod forwarded;
 pub mod frame_ancestors;
 pub mod gates;

@@ -45,6 +45,7 @@ pub fn is_forwarded(path: &str) -> bool {
             | "/api/auth/session"
             | "/manifest.webmanifest"
             | "/dispatcher/alive"
+            | "/dispatcher/devices"
             | "/dispatcher/tab.js"
             | "/dispatcher/signed-in"
     )

@@ -6,6 +6,8 @@ use crate::metrics::labels::{Counters, Maker, label};
 label!(
     /// What became of a device.
     DeviceEvent, "event", {
+        /// A code was made for one.
+        Code = "code",
         /// It was given a session.
         Paired = "paired",
         /// It was given none: its code is unknown, spent or too old, or t3 refused it.
@@ -26,7 +28,7 @@ impl DeviceMetrics {
         Self {
             events: make.counters(
                 "devices_total",
-                "Devices of people that were paired, refused, or whose session was revoked here",
+                "Devices of people: codes made for one, and those that were paired, refused, or whose session was revoked here",
             ),
         }
     }

@@ -26,6 +26,12 @@ pub struct ClientSession {
     pub expires_at: Option<SystemTime>,
     /// Does it have an open WebSocket?
     pub connected: bool,
+    /// When it last asked for one, if it ever did.
+    pub last_connected_at: Option<SystemTime>,
+    /// The operating system of its device, if t3 knows it.
+    pub os: Option<String>,
+    /// The kind of its device, such as `mobile`; `unknown` or nothing if t3 does not know it.
+    pub device_type: Option<String>,
     /// Is it the admin session that the list was got with?
     pub current: bool,
 }
@@ -50,6 +56,8 @@ struct ListedSession {
     issued_at: Option<SystemTime>,
     #[serde(default, deserialize_with = "time")]
     expires_at: Option<SystemTime>,
+    #[serde(default, deserialize_with = "time")]
+    last_connected_at: Option<SystemTime>,
     #[serde(default)]
     connected: bool,
     #[serde(default)]
@@ -57,8 +65,13 @@ struct ListedSession {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ListedClient {
     label: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    os: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    device_type: Option<String>,
 }
 
 /// The rows of t3's list; `None` if `body` is none.
@@ -89,6 +102,9 @@ impl From<ListedSession> for ClientSession {
             issued_at: listed.issued_at,
             expires_at: listed.expires_at,
             connected: listed.connected,
+            last_connected_at: listed.last_connected_at,
+            os: listed.client.os,
+            device_type: listed.client.device_type,
             current: listed.current,
         }
     }
@@ -96,8 +112,14 @@ impl From<ListedSession> for ClientSession {
 
 /// A time as t3 writes it, `2026-11-22T14:36:11.379Z`; `None` if it is none.
 fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<SystemTime>, D::Error> {
-    let text = Option::<String>::deserialize(value)?;
+    let text = text(value)?;
     Ok(text.and_then(|text| humantime::parse_rfc3339(&text).ok()))
+}
+
+/// A text; what is none says nothing.
+fn text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(value)?;
+    Ok(value.as_str().map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -110,9 +132,9 @@ mod tests {
     fn a_row_of_t3_s_list_is_read() {
         let row = r#"[{"sessionId":"3f0c2a4e-0000-4000-8000-000000000000","subject":"one-time-token",
             "scopes":["orchestration:read"],"method":"browser-session-cookie",
-            "client":{"label":"alice","ipAddress":"127.0.0.1","deviceType":"desktop"},
+            "client":{"label":"alice","ipAddress":"127.0.0.1","deviceType":"desktop","os":"Linux"},
             "issuedAt":"2026-11-22T14:36:11.379Z","expiresAt":"2026-12-22T14:36:11.379Z",
-            "lastConnectedAt":null,"connected":true,"current":false}]"#;
+            "lastConnectedAt":"2026-11-22T14:36:12.379Z","connected":true,"current":false}]"#;
         let issued = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_358_171_379);
         let expected = ClientSession {
             id: "3f0c2a4e-0000-4000-8000-000000000000".to_owned(),
@@ -123,6 +145,9 @@ mod tests {
             issued_at: Some(issued),
             expires_at: Some(issued + Duration::from_secs(30 * 24 * 3600)),
             connected: true,
+            last_connected_at: Some(issued + Duration::from_secs(1)),
+            os: Some("Linux".to_owned()),
+            device_type: Some("desktop".to_owned()),
             current: false,
         };
         assert_eq!(read(row.as_bytes()), Some(vec![expected]));
@@ -130,9 +155,15 @@ mod tests {
 
     #[test]
     fn what_t3_does_not_say_is_left_open_and_what_is_no_list_is_none() {
-        let rows = read(br#"[{"sessionId":"a","client":{},"issuedAt":"yesterday"}]"#);
+        let rows = read(
+            br#"[{"sessionId":"a","client":{"os":7},"issuedAt":"yesterday","lastConnectedAt":7}]"#,
+        );
         let row = rows.expect("a list").remove(0);
         assert_eq!((row.label, row.issued_at), (None, None));
+        assert_eq!(
+            (row.os, row.device_type, row.last_connected_at),
+            (None, None, None)
+        );
         let both = br#"[{"sessionId":"a","scopes":["a:b"],"permissions":["a:b","c:d"]}]"#;
         let row = read(both).expect("a list").remove(0);
         assert_eq!(row.grants, Some(Grants::of(["a:b", "c:d"])));

@@ -11,6 +11,7 @@ pub mod cli_error;
 pub mod cli_process;
 pub mod client_list;
 pub mod device_codes;
+pub mod devices;
 pub mod dry_run;
 pub mod exchange;
 pub mod grants;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A one-time credential (contract §1), or a session's token (contract §4).
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
     /// A secret that t3 printed or sent; `None` if it cannot be one.
@@ -15,7 +15,7 @@ impl Secret {
     }
 
     /// The secret in plain, for the request that needs it.
-    pub(super) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

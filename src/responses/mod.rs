@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod device;
+pub mod devices;
 pub mod message;
 pub mod tab;
 pub mod unavailable;

@@ -17,7 +17,8 @@ const SCRIPT: &str = include_str!("tab.js");
 
 /// No page but those of the same origin gets to see these responses, not even as a script or an image
 /// (Fetch standard, "cross-origin resource policy check").
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub(super) const RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
 
 /// The address of the script: of each version another, which a browser may keep.
 static ADDRESS: LazyLock<String> = LazyLock::new(|| format!("/dispatcher/tab.js?{}", query()));

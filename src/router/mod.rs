@@ -2,6 +2,10 @@
 
 pub mod context;
 pub mod device;
+mod device_address;
+mod device_form;
+mod devices;
+mod form;
 pub mod forward;
 pub mod heal;
 pub mod inner;
@@ -115,6 +119,7 @@ impl Router<'_> {
     fn route_of(&self, request: &Request<Incoming>, is_upgrade: bool, is_proxied: bool) -> Route {
         match route::of(request, is_upgrade, is_proxied) {
             Route::Tab(_) if !self.services.pwa.has_script() => Route::Forward,
+            Route::Devices if self.services.devices.port.is_none() => Route::Forward,
             route => route,
         }
     }
@@ -161,6 +166,7 @@ impl Router<'_> {
                 }
             }
             (_, None, Route::Tab(part)) => self.tab(part, instance, &context).into(),
+            (Some(router), None, Route::Devices) => router.devices(&context, body).await.into(),
             (Some(router), None, route) => router.respond(route, context, body).await,
             (None, ..) => self.no_instance(route.kind(), &context).into(),
         }
@@ -212,7 +218,7 @@ fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Re
 fn kind(route: Route, path: &str) -> Kind {
     match route {
         Route::Health | Route::Ready | Route::Probe | Route::NoProbe | Route::Tab(_) => Kind::Probe,
-        Route::Page => Kind::Page,
+        Route::Page | Route::Devices => Kind::Page,
         Route::Upgrade => Kind::Upgrade,
         Route::Forward if path.starts_with(paths::HASHED) => Kind::Asset,
         Route::Forward | Route::Manifest | Route::OwnSession => Kind::Fetch,

@@ -4,6 +4,7 @@ use http::{Method, Request};
 use http_body::Body;
 
 use crate::pairing::policy::{self, RouteKind};
+use crate::responses::devices;
 
 /// The part that responds to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Route {
     Manifest,
     /// The dispatcher, for a tab that may have been signed out; t3 where no page has the script that asks.
     Tab(TabPart),
+    /// The dispatcher, with the page of a person's devices; t3 where no device can be paired.
+    Devices,
     /// t3.
     Forward,
 }
@@ -69,6 +72,7 @@ pub fn of<B: Body>(request: &Request<B>, wants_websocket: bool, is_proxied: bool
         "/dispatcher/alive" if is_get => Route::Tab(TabPart::Alive),
         "/dispatcher/tab.js" if is_get => Route::Tab(TabPart::Script),
         "/dispatcher/signed-in" if is_get => Route::Tab(TabPart::SignedIn),
+        devices::PATH => Route::Devices,
         path => match policy::route_kind(method, path, headers, !is_bodiless, is_proxied) {
             RouteKind::PageLoad => Route::Page,
             RouteKind::SessionQuery => Route::OwnSession,
@@ -100,7 +104,7 @@ mod tests {
         (request, wants)
     }
 
-    const ROUTES: [(&str, Route); 41] = [
+    const ROUTES: [(&str, Route); 47] = [
         ("GET /healthz", Route::Health),
         ("HEAD /healthz", Route::Health),
         ("GET /healthz?x", Route::Health),
@@ -148,6 +152,15 @@ mod tests {
         (
             "GET /dispatcher/alive\nconnection: upgrade\nupgrade: websocket",
             Route::Upgrade,
+        ),
+        ("GET /dispatcher/devices", Route::Devices),
+        ("POST /dispatcher/devices?x", Route::Devices),
+        ("DELETE /dispatcher/devices", Route::Devices),
+        ("GET /dispatcher/devices/", Route::Forward),
+        ("GET /dispatcher/%64evices", Route::Forward),
+        (
+            "GET /dispatcher/devices\nsec-fetch-dest: document\ncookie: t3_session=x",
+            Route::Devices,
         ),
         ("GET //healthz", Route::Forward),
         ("POST /healthz", Route::Forward),

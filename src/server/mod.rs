@@ -82,6 +82,9 @@ pub async fn run(
     let shows_people = config.listen.metrics_users;
     // It may have been 0, for a free one.
     config.listen.port = public.local_addr()?.port();
+    if let Some(devices) = &devices {
+        config.devices.port = Some(devices.local_addr()?.port());
+    }
     let services = Arc::new(Services::new(config, &tasks)?);
     if let Some(listener) = metrics {
         let telling = Arc::clone(&services);

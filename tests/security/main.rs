@@ -45,6 +45,7 @@ mod answer_shapes;
 mod borrowed_session;
 mod carve_outs;
 mod desync_corpus;
+mod devices_page;
 mod drain;
 mod early_answers;
 mod forwarded_fields;

@@ -1,13 +1,12 @@
 //! A code for a token: only a code that this dispatcher has minted reaches t3, and the device is named after its
 //! person.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use tracing::info;
 
@@ -19,17 +18,12 @@ use crate::responses::body::ResponseBody;
 use crate::responses::device::{self, Refused};
 use crate::responses::{ClientResponse, ErrorFormat};
 use crate::router::context::RequestContext;
+use crate::router::form::{self, Form, NoForm, single};
 use crate::router::instance_router::InstanceRouter;
 use crate::upstream::request_body::Outbound;
 
 /// How much of a form, or of t3's response to it, is read: they have less than 1 KiB (contract §4).
 const LIMIT_BYTES: usize = 16 * 1024;
-
-/// The content type of a form.
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// A form's names and values.
-type Form<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 impl InstanceRouter<'_> {
     /// The response to `POST /oauth/token` (RFC 8693 §2, contract §4).
@@ -39,9 +33,10 @@ impl InstanceRouter<'_> {
         body: Outbound,
     ) -> ClientResponse {
         let (id, address) = (&context.id, context.visitor.browser.address);
-        let body = match whole_form(&context.head.headers, body).await {
+        let body = match form::read(&context.head.headers, body, LIMIT_BYTES).await {
             Ok(body) => body,
-            Err(refused) => return device::refused(refused, id),
+            Err(NoForm::MediaType) => return device::refused(Refused::MediaType, id),
+            Err(NoForm::TooLong | NoForm::CutShort) => return device::refused(Refused::Form, id),
         };
         let form: Form<'_> = form_urlencoded::parse(&body).collect();
         let Some(credential) = single(&form, "subject_token").map(str::trim) else {
@@ -119,31 +114,6 @@ impl InstanceRouter<'_> {
         let mut request = context.request(Outbound::Whole(told));
         request.headers_mut().insert(CONTENT_LENGTH, length);
         request
-    }
-}
-
-/// The body of a request with `headers`, if it is a form, and a short one.
-///
-/// # Errors
-/// Why it is refused.
-async fn whole_form(headers: &HeaderMap, body: Outbound) -> Result<Bytes, Refused> {
-    let essence = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let essence = essence.and_then(|value| value.split(|byte| *byte == b';').next());
-    let is_form =
-        essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(FORM.as_bytes()));
-    if !is_form || headers.contains_key(CONTENT_ENCODING) {
-        return Err(Refused::MediaType);
-    }
-    let body = Limited::new(body, LIMIT_BYTES).collect().await;
-    Ok(body.map_err(|_| Refused::Form)?.to_bytes())
-}
-
-/// The only value of `name` in `form`.
-fn single<'a>(form: &'a Form<'_>, name: &str) -> Option<&'a str> {
-    let mut values = form.iter().filter(|(key, _)| key == name);
-    match (values.next(), values.next()) {
-        (Some((_, value)), None) => Some(value),
-        _ => None,
     }
 }
 
