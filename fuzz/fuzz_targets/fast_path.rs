@@ -123,7 +123,7 @@ fuzz_target!(|data: &[u8]| {
             &rules,
             locate,
             |inner| *inner,
-            &|_, _, _| true,
+            &|_, _, _, _| true,
             &mut onward,
         );
         let Some((plain, _)) = rewritten else {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum, value_parser};
@@ -119,6 +120,11 @@ pub struct PairingConfig {
     /// The user that `{os_user}` stands for; no option sets it.
     #[arg(skip)]
     pub os_user: Option<String>,
+
+    /// What a guest may do, where people of some groups have other rights than the standard; the options of
+    /// access say so.
+    #[arg(skip)]
+    pub guest_scopes: Option<Arc<[String]>>,
 }
 
 /// The source of pairing credentials.

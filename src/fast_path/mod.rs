@@ -126,10 +126,10 @@ fn eligible(
         let is_told = inner.is_none_or(|inner| inner.is_fresh(now));
         (is_told && instance.readiness.is_surely_up()).then_some(instance)
     };
-    let is_settled: &IsSettled<'_, Arc<Instance>> = &|instance, cookies, identity| {
+    let is_settled: &IsSettled<'_, Arc<Instance>> = &|instance, cookies, identity, rights| {
         let name = instance.readiness.cookie_name();
         let owners = instance.pairing.owners();
-        owners.is_settled(cookies, &name, identity)
+        owners.is_settled(cookies, &name, identity, rights)
     };
     let rewritten =
         is_known.then(|| rewrite(unread, rules, locate, inner_of, is_settled, to_upstream));

@@ -8,6 +8,7 @@ use memchr::memchr;
 
 use crate::access::inner::InnerDispatcher;
 use crate::access::passed_on::PassedOn;
+use crate::access::rights::Rights;
 use crate::access::visitor::{Assessment, Standing};
 use crate::fast_path::head_writer::HeadWriter;
 use crate::fast_path::header_lines::{HeaderLines, LineSpace};
@@ -68,9 +69,9 @@ impl EligibleRequest {
 }
 
 /// Whether `Cookie` lines are known to have at most one session of that t3, and only one that the person of
-/// an identity may use.
+/// an identity, who has those rights, may use.
 pub type IsSettled<'a, T> =
-    dyn Fn(&T, &mut dyn Iterator<Item = &[u8]>, Option<&str>) -> bool + Sync + 'a;
+    dyn Fn(&T, &mut dyn Iterator<Item = &[u8]>, Option<&str>, Rights) -> bool + Sync + 'a;
 
 /// Reads the request that `bytes` begin with; if it is eligible, writes to `to_upstream` what to send
 /// to t3. `locate` gives the t3 of a person, if it can be asked, and `inner_of` the dispatcher that stands
@@ -99,7 +100,7 @@ pub fn rewrite<T>(
     let inner = inner_of(&t3);
     let is_of_inner = inner.is_some();
     let is_settled = |lines: &mut dyn Iterator<Item = &[u8]>, identity: Option<&str>| {
-        is_settled(&t3, lines, identity)
+        is_settled(&t3, lines, identity, assessment.rights)
     };
     let is_kept_here = rules.files == Files::OfInner && paths::is_file_path(first.path());
     if !is_of_inner && (is_kept_here || is_screened(&lines, &assessment, rules, is_settled)) {

@@ -15,6 +15,7 @@ pub mod header_policy;
 pub mod name_pattern;
 pub mod name_text;
 pub mod origin;
+pub mod pair_link;
 pub mod path_secrets;
 pub mod paths;
 pub mod plain_path;

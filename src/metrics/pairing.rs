@@ -62,7 +62,7 @@ label!(
         ApiRefused = "api_refused",
         /// The response of t3's API has no credential.
         ApiUnusable = "api_unusable",
-        /// No way that is left sets what an administrator's or a guest's session may do.
+        /// What an administrator's or a guest's session may do is not known here, or cannot be set.
         NoScopes = "no_scopes",
         /// Too many pairings wait for the t3 CLI.
         CliBusy = "cli_busy",
@@ -82,6 +82,16 @@ label!(
         NoCookie = "no_cookie",
         /// It took longer than a person waits.
         Late = "late",
+    }
+);
+
+label!(
+    /// The rights of a session that are not the standard.
+    GivenRights, "rights", {
+        /// All that the dispatcher's own session has.
+        Administrator = "administrator",
+        /// What the configuration names.
+        Guest = "guest",
     }
 );
 
@@ -133,6 +143,7 @@ pub(super) struct PairingMetrics {
     paired: Counters<Way>,
     refused: Counters<PairingRefusal>,
     failed: Counters<PairingFailure>,
+    rights: Counters<GivenRights>,
     took: Histograms<Way>,
     exchanges: Counters<ExchangeEndpoint>,
     admin_session_refused: IntCounter,
@@ -155,6 +166,10 @@ impl PairingMetrics {
             failed: make.counters(
                 "pairings_failed_total",
                 "Pairings that failed, by cause; the page load was forwarded to t3",
+            ),
+            rights: make.counters(
+                "rights_given_total",
+                "Sessions with other rights than the standard, by whose they are",
             ),
             took: make.histograms(
                 "pairing_duration_seconds",
@@ -201,6 +216,11 @@ impl Metrics {
     /// A pairing failed.
     pub fn pairing_failed(&self, cause: PairingFailure) {
         self.pairing.failed.of(cause).inc();
+    }
+
+    /// A session was made with other rights than the standard.
+    pub fn given_rights(&self, rights: GivenRights) {
+        self.pairing.rights.of(rights).inc();
     }
 
     /// t3 exchanged a credential.

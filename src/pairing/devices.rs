@@ -7,7 +7,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::access::identity::Browser;
-use crate::access::rights::Rights;
 use crate::access::session_label::{SessionLabel, label_of};
 use crate::http_rules::request_id::RequestId;
 use crate::metrics::devices::DeviceEvent;
@@ -33,9 +32,6 @@ pub enum NoCode {
     /// The person has had too many.
     #[error("too many codes and sessions in a minute")]
     TooMany,
-    /// The person has other rights than the standard, which nothing gives to a device yet.
-    #[error("these rights are not given to a device")]
-    Rights,
     /// It took longer than a person waits.
     #[error("no code in time")]
     Late,
@@ -73,8 +69,8 @@ impl Pairing {
         Ok(devices)
     }
 
-    /// A code by which a device gets a session of the person of `browser`, whose name is `identity`. It is minted by
-    /// `deadline`, or not at all.
+    /// A code by which a device gets a session of the person of `browser`, with that one's rights, whose name is
+    /// `identity`. It is minted by `deadline`, or not at all.
     ///
     /// # Errors
     /// Why there is none.
@@ -85,22 +81,24 @@ impl Pairing {
         deadline: Instant,
         request_id: &RequestId,
     ) -> Result<Secret, NoCode> {
-        if browser.rights != Rights::Standard {
-            return Err(NoCode::Rights);
-        }
         let person = PersonKey::of(browser);
         if let Err(refusal) = self.rate.take(person) {
             self.metrics.pairing_refused(refusal.cause);
             return Err(NoCode::TooMany);
         }
         // The device's name becomes its label, beside the person's, when the code is exchanged.
-        let order = MintOrder {
-            label: None,
-            user: identity,
-            grants: None,
-            deadline,
+        let minted = async {
+            // A device may do what its person may.
+            let grants = self.named_grants(browser.rights).await?;
+            let order = MintOrder {
+                label: None,
+                user: identity,
+                grants: grants.as_ref(),
+                deadline,
+            };
+            self.mint.mint(&order).await
         };
-        let minted = timeout_at(deadline, self.mint.mint(&order)).await;
+        let minted = timeout_at(deadline, minted).await;
         let (credential, _) = minted.map_err(|_| NoCode::Late)??;
         self.device_codes
             .add(credential.reveal(), Arc::clone(identity));

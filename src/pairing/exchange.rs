@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{COOKIE, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::access::identity::Browser;
 use crate::http_rules::cookies;
 use crate::metrics::pairing::ExchangeEndpoint;
+use crate::pairing::grants::Grants;
 use crate::pairing::secret::Secret;
 use crate::pairing::token_claims;
 use crate::upstream::Upstream;
@@ -46,6 +47,8 @@ pub struct Session {
     pub cookie_name: String,
     /// Its value.
     pub cookie_value: String,
+    /// What it may do, if t3 says so.
+    pub grants: Option<Grants>,
 }
 
 /// Why a credential gave no session.
@@ -87,7 +90,9 @@ impl CredentialExchange {
         let is_old = endpoint == ExchangeEndpoint::Bootstrap;
         self.is_old.store(is_old, Ordering::Relaxed);
         let session = session_in(response.headers(), expected);
-        Ok((session.ok_or(ExchangeError::NoCookie)?, endpoint))
+        let mut session = session.ok_or(ExchangeError::NoCookie)?;
+        session.grants = grants_in(response.body());
+        Ok((session, endpoint))
     }
 
     fn remembered(&self) -> ExchangeEndpoint {
@@ -184,5 +189,12 @@ fn session_in(headers: &HeaderMap, expected: &str) -> Option<Session> {
         set_cookies,
         cookie_name,
         cookie_value,
+        grants: None,
     })
+}
+
+/// What the session may do that t3's response tells of: `permissions`, where it has them (contract §2).
+fn grants_in(body: &[u8]) -> Option<Grants> {
+    let told: Value = serde_json::from_slice(body).ok()?;
+    Grants::read(&told["permissions"]).or_else(|| Grants::read(&told["scopes"]))
 }

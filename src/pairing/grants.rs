@@ -83,8 +83,15 @@ impl GrantRules<'_> {
         }
     }
 
-    /// What a session that has `grants` may do beside what `rights` say.
-    pub fn fit(&self, grants: &Grants, rights: Rights) -> Fit {
+    /// What a session that has `grants` may do beside what `rights` say. One of which t3 does not say what it
+    /// may do may do anything.
+    pub fn fit(&self, grants: Option<&Grants>, rights: Rights) -> Fit {
+        let Some(grants) = grants else {
+            return match rights {
+                Rights::Administrator => Fit::Narrow,
+                Rights::Standard | Rights::Guest => Fit::Wide,
+            };
+        };
         let is_administrative = || grants.names().any(|name| name.starts_with(ADMINISTRATIVE));
         match rights {
             Rights::Administrator if self.own.are_within(grants) => Fit::Exact,
@@ -240,7 +247,7 @@ mod tests {
         ] {
             let grants = Grants::of(grants.split(' '));
             let found = [Rights::Administrator, Rights::Standard, Rights::Guest];
-            let found = found.map(|rights| rules.fit(&grants, rights));
+            let found = found.map(|rights| rules.fit(Some(&grants), rights));
             assert_eq!(found, [administrator, standard, of_guest], "{grants:?}");
         }
     }
@@ -256,8 +263,11 @@ mod tests {
         };
         for rights in [Rights::Administrator, Rights::Guest] {
             let named = rules.named_for(rights).flatten().expect("some");
-            assert_eq!(rules.fit(&named, rights), Fit::Exact);
+            assert_eq!(rules.fit(Some(&named), rights), Fit::Exact);
             assert!(named.are_within(&own));
+        }
+        for rights in [Rights::Standard, Rights::Guest] {
+            assert_eq!(rules.fit(None, rights), Fit::Wide, "t3 does not say");
         }
         assert!(Grants::of(["a", "b"]).are_those_of(&Grants::of(["b", "a", "b"])));
         assert!(!Grants::of(["a"]).are_those_of(&Grants::of(["a", "b"])));

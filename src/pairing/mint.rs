@@ -51,6 +51,12 @@ pub enum MintError {
     /// The command gave none.
     #[error("{}", .0.of("the mint command"))]
     Command(CliError),
+    /// What the dispatcher's own session may do is not known.
+    #[error("t3's list of clients: {0}")]
+    List(AdminApiError),
+    /// This t3 knows no such rights.
+    #[error("t3 knows none of the scopes of {0} rights")]
+    UnknownScopes(&'static str),
     /// t3's API gave none, and no other way here sets what a session may do.
     #[error("only t3's API sets here what a session may do: {}", reason(.0.as_ref()))]
     NoScopes(Option<AdminApiError>),

@@ -5,6 +5,7 @@ pub mod admin_session;
 pub mod admin_upkeep;
 pub mod admission;
 pub mod agent_turns;
+mod attempt;
 pub mod bearers;
 mod cli_environment;
 pub mod cli_error;
@@ -26,9 +27,11 @@ mod offboarding;
 pub mod pair_error;
 pub mod policy;
 pub mod secret;
+mod session_owner;
 pub mod session_owners;
 pub mod session_rate;
 pub mod session_request;
+mod session_rights;
 pub mod t3_cli;
 pub mod tabs;
 pub mod token_claims;
@@ -38,32 +41,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info};
+use tokio::time::Instant;
+use tracing::debug;
 
 use crate::access::identity::Browser;
+use crate::access::rights::Rights;
 use crate::config::options::PairingConfig;
 use crate::config::timing::Timing;
-use crate::limited;
 use crate::metrics::Metrics;
-use crate::metrics::pairing::Way;
+use crate::metrics::pairing::{PairingRefusal, Way};
 use crate::pairing::admin_api::AdminApi;
 use crate::pairing::admin_session::AdminSession;
 use crate::pairing::agent_turns::AgentTurns;
 use crate::pairing::bearers::Bearers;
 use crate::pairing::device_codes::DeviceCodes;
-use crate::pairing::exchange::{CredentialExchange, Session};
+use crate::pairing::exchange::CredentialExchange;
 use crate::pairing::keys::{BrowserKey, PersonKey, ValueKey};
 use crate::pairing::liveness::LivenessCache;
 use crate::pairing::loop_guard::{GuardRefusal, LoopGuard};
-use crate::pairing::mint::{Mint, MintOrder};
-use crate::pairing::pair_error::PairError;
+use crate::pairing::mint::Mint;
 use crate::pairing::policy::Liveness;
 use crate::pairing::session_owners::SessionOwners;
 use crate::pairing::session_rate::SessionRate;
 use crate::pairing::session_request::{PairingAttempt, SessionRequest};
 use crate::pairing::t3_cli::T3Cli;
-use crate::pairing::tabs::{Paired, Tabs, Turn};
+use crate::pairing::tabs::{NotPaired, Paired, Tabs, Turn};
 use crate::process::{Tasks, host_name};
 use crate::upstream::Upstream;
 use crate::upstream::health::Readiness;
@@ -83,6 +85,7 @@ pub struct Pairing {
     liveness: LivenessCache,
     owners: Arc<SessionOwners>,
     leavers: leavers::Leavers,
+    outgrown: session_rights::Outgrown,
     device_codes: DeviceCodes,
     bearers: Bearers,
     metrics: Arc<Metrics>,
@@ -103,6 +106,7 @@ impl Pairing {
         tasks: Tasks,
         port: u16,
     ) -> Self {
+        let guest_scopes = config.guest_scopes.clone();
         let (mode, is_one_of_several) = (config.mint_mode(), config.cli.is_of_row());
         let has_issued = config.has_issued_session();
         let cli = Arc::new(T3Cli::new(
@@ -132,7 +136,7 @@ impl Pairing {
         Self {
             agent_turns: AgentTurns::new(t3, ready, Arc::clone(&mint), label),
             mint,
-            owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api))),
+            owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api), guest_scopes)),
             admin_api,
             upstream,
             readiness,
@@ -142,6 +146,7 @@ impl Pairing {
             tabs: Tabs::default(),
             liveness: LivenessCache::new(timing.session_alive),
             leavers: Default::default(),
+            outgrown: Default::default(),
             device_codes: DeviceCodes::default(),
             bearers,
             metrics,
@@ -176,7 +181,7 @@ impl Pairing {
         &self.agent_turns
     }
 
-    /// Gives `request` a session; `None` if its browser is in a loop, its person has had too many, or
+    /// Gives `request` a session; none if its browser is in a loop, its person has had too many, or
     /// the pairing fails, which is logged here. Tabs that one person's browser opens together share
     /// one session.
     pub async fn pair(self: &Arc<Self>, request: SessionRequest<'_>) -> Paired {
@@ -184,7 +189,7 @@ impl Pairing {
         let page = ValueKey::of(request.target.as_bytes());
         if let Some(session) = self.tabs.recently_issued(&key, page) {
             self.joined(&request, Duration::ZERO);
-            return Some(session);
+            return Ok(session);
         }
         if let Err(refusal) = self.guard.admit(&key, request.arrived) {
             return self.refused(refusal, &request);
@@ -202,10 +207,10 @@ impl Pairing {
         let (paired, is_shared) = match turn {
             Ok(Turn::Begun(pairing)) => (pairing.await, false),
             Ok(Turn::Joined(pairing)) => (pairing.await, true),
-            Ok(Turn::Issued(session)) => (Some(session), true),
+            Ok(Turn::Issued(session)) => (Ok(session), true),
             Err(refusal) => return self.refused(refusal, &request),
         };
-        if is_shared && paired.is_some() {
+        if is_shared && paired.is_ok() {
             self.joined(&request, start.elapsed());
         }
         paired
@@ -231,7 +236,13 @@ impl Pairing {
     fn refused(&self, refusal: GuardRefusal, request: &SessionRequest<'_>) -> Paired {
         self.metrics.pairing_refused(refusal.cause);
         refusal.log(request);
-        None
+        let is_standard = request.browser.rights == Rights::Standard;
+        Err(match refusal.cause {
+            PairingRefusal::Pause if !is_standard => {
+                NotPaired::Refused("the last attempt has just failed".into())
+            }
+            _ => NotPaired::Unpaired,
+        })
     }
 
     /// The pairing of another tab served this request too.
@@ -239,79 +250,5 @@ impl Pairing {
         self.metrics.paired(Way::Joined, took);
         let (user, request_id) = (request.browser.user(), request.request_id);
         debug!(user, %request_id, "paired with another tab");
-    }
-
-    /// Pairs once, and notes the outcome for the loop guard and for other tabs.
-    async fn run(self: Arc<Self>, attempt: PairingAttempt) -> Paired {
-        let (browser, key) = (&attempt.browser, &attempt.key);
-        let made = timeout_at(attempt.deadline, self.make_session(&attempt)).await;
-        let made = made.unwrap_or(Err(PairError::Late));
-        let is_away = match made.as_ref().err().and_then(PairError::failure) {
-            Some(failure) => self.readiness.explains(failure).await,
-            None => false,
-        };
-        let paired = match made {
-            Ok(_) if self.has_left(&attempt) => None,
-            Ok(session) => {
-                let value = session.cookie_value.as_bytes();
-                self.guard.record(key, Some(ValueKey::of(value)));
-                self.owners.learn(value, &browser.label());
-                Some(Arc::new(session))
-            }
-            // A t3 that has just gone, or is busy, is no failure of this browser's pairing.
-            Err(_) if is_away => {
-                self.rate.give_back(&PersonKey::of(browser));
-                None
-            }
-            Err(error) => {
-                self.metrics.pairing_failed(error.cause());
-                let (user, request_id) = (browser.user(), &attempt.request_id);
-                limited!(WARN, "pairing failed, forwarded unpaired"; user, %request_id, %error);
-                self.guard.record(key, None);
-                None
-            }
-        };
-        self.tabs.finish(key, paired.as_ref());
-        paired
-    }
-
-    async fn make_session(&self, attempt: &PairingAttempt) -> Result<Session, PairError> {
-        let (start, browser) = (Instant::now(), &attempt.browser);
-        let (label, user) = (browser.label(), browser.identity.as_deref());
-        let order = MintOrder {
-            label: Some(&label),
-            user: user.unwrap_or_default(),
-            grants: None,
-            deadline: attempt.deadline,
-        };
-        let (credential, way) = self.mint.mint(&order).await?;
-        let expected = self.readiness.cookie_name();
-        let replaced = attempt.replaced.as_ref();
-        let (exchange, t3) = (&self.exchange, &self.upstream);
-        let made = exchange.exchange(t3, &credential, browser, &expected, replaced);
-        let (session, endpoint) = made.await?;
-        if let Some(replaced) = replaced {
-            self.liveness.forget(replaced.value());
-        }
-        self.readiness.learn_cookie_name(&session.cookie_name);
-        let took = start.elapsed();
-        self.metrics.exchanged(endpoint);
-        self.metrics.paired(way, took);
-        info!(
-            user = browser.user(),
-            ip = %browser.address,
-            way = way.text(),
-            endpoint = endpoint.path(),
-            fallback = way == Way::Cli,
-            ms = took.as_millis() as u64,
-            request_id = %attempt.request_id,
-            "paired"
-        );
-        if let Some(session) = self.admin_api.session().issued()
-            && session.is_due()
-        {
-            self.tasks.until_drained(Arc::clone(session).renew());
-        }
-        Ok(session)
     }
 }

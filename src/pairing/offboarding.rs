@@ -18,10 +18,10 @@ use crate::pairing::leavers::Leaver;
 use crate::pairing::session_request::PairingAttempt;
 
 /// How many rounds run at a time in this process: each may need the t3 CLI for an admin session.
-static TURNS: Semaphore = Semaphore::const_new(4);
+pub(super) static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// How long one round may take: t3's client list, and some milliseconds for each session.
-const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The part of t3's time that rounds may take, however many people are denied: the pause after a round is
 /// its duration times this.

@@ -18,6 +18,9 @@ pub(super) enum PairError {
     /// The credential was not exchanged for a session.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    /// The session may do something else than was asked for.
+    #[error("t3 gave the session other scopes than it was asked for")]
+    OtherGrants,
     /// It took longer than a person waits.
     #[error("no session in time")]
     Late,
@@ -27,7 +30,10 @@ impl PairError {
     /// Why t3 gave no response, if that is why.
     pub(super) fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Mint(MintError::Api(AdminApiError::Upstream(failure))) => Some(failure),
+            Self::Mint(
+                MintError::Api(AdminApiError::Upstream(failure))
+                | MintError::List(AdminApiError::Upstream(failure)),
+            ) => Some(failure),
             Self::Exchange(ExchangeError::Upstream(failure)) => Some(failure),
             _ => None,
         }
@@ -43,13 +49,16 @@ impl PairError {
             | Self::Exchange(ExchangeError::Upstream(Failure::NoDescriptors(_))) => {
                 PairingFailure::Descriptors
             }
-            Self::Mint(MintError::Api(error)) => match error {
+            Self::Mint(MintError::Api(error) | MintError::List(error)) => match error {
                 AdminApiError::Upstream(_) => PairingFailure::NoAnswer,
                 AdminApiError::NoSession => PairingFailure::NoSession,
                 AdminApiError::Status(_) => PairingFailure::ApiRefused,
                 AdminApiError::Unusable => PairingFailure::ApiUnusable,
             },
-            Self::Mint(MintError::NoScopes(_)) => PairingFailure::NoScopes,
+            Self::OtherGrants
+            | Self::Mint(MintError::NoScopes(_) | MintError::UnknownScopes(_)) => {
+                PairingFailure::NoScopes
+            }
             Self::Mint(MintError::Cli(error) | MintError::Command(error)) => match error {
                 CliError::Busy => PairingFailure::CliBusy,
                 CliError::Spawn(_) | CliError::NoDescriptors(_) => PairingFailure::CliMissing,

@@ -1,4 +1,4 @@
-//! The owners of sessions: the person that each was made for, by its label in t3's client list.
+//! The owners of sessions: the person that each was made for, and what it may do, by t3's client list.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -12,9 +12,12 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
-use crate::access::session_label::{SessionLabel, label_of};
+use crate::access::rights::Rights;
 use crate::http_rules::cookies;
 use crate::pairing::admin_api::{AdminApi, AdminApiError};
+use crate::pairing::client_list::ClientSession;
+use crate::pairing::grants::{Fit, GrantRules};
+use crate::pairing::session_owner::{Fits, Owner};
 use crate::pairing::token_claims;
 use crate::process::lru_cache::lru_cache;
 
@@ -38,14 +41,16 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Whether a session is of the person who shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// It was made for this person, or by hand for whoever has it.
-    Own,
+    /// It was made for this person, or by hand for whoever has it; it may do what the rights say, or not.
+    Own(Fit),
     /// The dispatcher made it for somebody else.
     Foreign,
     /// It is no session: no token of t3's has this form.
     NoSession,
-    /// It cannot be told: t3's list cannot be had.
+    /// It cannot be told, as t3's list cannot be had, and it counts as the person's own.
     Unknown,
+    /// It cannot be told, and may do more than the rights say.
+    Doubtful,
 }
 
 /// Knows whose session is whose.
@@ -55,17 +60,8 @@ pub struct SessionOwners {
     /// By the whole cookie: what is known of one says nothing of a forged one with its id.
     cookies: Mutex<LruCache<Box<[u8]>, Owner>>,
     list: Mutex<ClientList>,
-}
-
-/// Whom a session was made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Owner {
-    /// The person whose browsers have this label, and whose devices' begin with it.
-    Person(Arc<str>),
-    /// Whoever made it by hand: its label is none of the dispatcher's.
-    Anyone,
-    /// Nobody: no token of t3's has this form.
-    Nobody,
+    /// What a guest may do, where people have different rights.
+    guest_scopes: Option<Arc<[String]>>,
 }
 
 /// t3's client list as it was last.
@@ -83,28 +79,49 @@ struct ClientList {
 }
 
 impl SessionOwners {
-    /// Knows nothing yet; will ask `admin` for t3's client list.
-    pub(super) fn new(admin: Arc<AdminApi>) -> Self {
+    /// Knows nothing yet; will ask `admin` for t3's client list. `guest_scopes` are what a guest may do, where
+    /// people have different rights.
+    pub(super) fn new(admin: Arc<AdminApi>, guest_scopes: Option<Arc<[String]>>) -> Self {
         Self {
             admin,
+            guest_scopes,
             cookies: Mutex::new(lru_cache(MAX_COOKIES)),
             list: Mutex::default(),
         }
     }
 
-    /// Notes that the session whose cookie has `value` was made with `label`.
-    pub(super) fn learn(&self, value: &[u8], label: &str) {
-        let owner = Owner::of_label(Some(label));
+    /// What a guest may do, where people have different rights.
+    pub(super) fn guest_scopes(&self) -> Option<&[String]> {
+        self.guest_scopes.as_deref()
+    }
+
+    /// Notes that the session whose cookie has `value` was made with `label` and `rights`.
+    pub(super) fn learn(&self, value: &[u8], label: &str, rights: Rights) {
+        let owner = Owner::of_label(Some(label), || match self.guest_scopes {
+            Some(_) => Fits::of_rights(rights),
+            None => Fits::of_all(),
+        });
         self.cookies.lock().put(value.into(), owner);
     }
 
-    /// Is it known, without asking t3, that `Cookie` lines have at most one session, and that the person
-    /// of `identity` may use it? `name` is that of t3's session cookie.
+    /// Is it known that the session whose cookie has `value` is one of the person of `identity`, and may do
+    /// something else than `rights` say?
+    pub(super) fn is_outdated(&self, value: &[u8], identity: &str, rights: Rights) -> bool {
+        let mut cookies = self.cookies.lock();
+        let fit = cookies
+            .get(value)
+            .and_then(|owner| owner.fit(identity, rights));
+        fit.is_some_and(|fit| fit != Fit::Exact)
+    }
+
+    /// Is it known, without asking t3, that `Cookie` lines have at most one session, and that the person of
+    /// `identity` may use it, who has `rights` and it no more? `name` is that of t3's session cookie.
     pub fn is_settled<'a>(
         &self,
         lines: impl Iterator<Item = &'a [u8]>,
         name: &str,
         identity: Option<&str>,
+        rights: Rights,
     ) -> bool {
         let is_session = |key: &[u8]| identity.is_some() || key == name.as_bytes();
         let sessions = lines.flat_map(|line| cookies::sessions_in(line, name));
@@ -114,9 +131,14 @@ impl SessionOwners {
             (Some((key, value)), None, Some(identity)) => {
                 let mut cookies = self.cookies.lock();
                 let is_own = match cookies.get(value) {
-                    Some(owner) => owner.is(identity),
+                    Some(owner) => owner
+                        .fit(identity, rights)
+                        .is_some_and(|fit| fit != Fit::Wide),
                     // Nothing is bound then.
-                    None => self.has_no_list() || self.list.lock().has_just_failed(),
+                    None => {
+                        let has_none = self.has_no_list() || self.list.lock().has_just_failed();
+                        has_none && !self.is_doubtful(rights)
+                    }
                 };
                 is_own && key == name.as_bytes()
             }
@@ -124,14 +146,15 @@ impl SessionOwners {
         }
     }
 
-    /// Whether the session whose cookie has `value` is one that the person of `identity` may use. t3 is
-    /// asked for its client list where that is not known.
-    pub async fn ask(self: &Arc<Self>, value: &[u8], identity: &str) -> Ownership {
+    /// Whether the session whose cookie has `value` is one that the person of `identity` may use, who has
+    /// `rights`. t3 is asked for its client list where that is not known.
+    pub async fn ask(self: &Arc<Self>, value: &[u8], identity: &str, rights: Rights) -> Ownership {
         let known = self.cookies.lock().get(value).cloned();
         let owner = match known {
             Some(owner) => owner,
             None => match timeout(PATIENCE, self.listed(value)).await {
                 Ok(Ok(owner)) => owner,
+                Ok(Err(NoList)) | Err(_) if self.is_doubtful(rights) => return Ownership::Doubtful,
                 Ok(Err(NoList)) | Err(_) => return Ownership::Unknown,
             },
         };
@@ -139,12 +162,31 @@ impl SessionOwners {
         if owner == Owner::Nobody {
             return Ownership::NoSession;
         }
-        let is_own = owner.is(identity);
+        let fit = owner.fit(identity, rights);
         self.cookies.lock().put(value.into(), owner);
-        match is_own {
-            true => Ownership::Own,
-            false => Ownership::Foreign,
-        }
+        fit.map_or(Ownership::Foreign, Ownership::Own)
+    }
+
+    /// May a session of which nothing is known do more than `rights` say? Not where there is never a list: then
+    /// nobody's was made with more than the standard.
+    fn is_doubtful(&self, rights: Rights) -> bool {
+        self.guest_scopes.is_some()
+            && match rights {
+                Rights::Administrator => false,
+                Rights::Standard => !self.has_no_list(),
+                Rights::Guest => true,
+            }
+    }
+
+    /// Whom `session` of t3's list was made for; `own` is the dispatcher's own there.
+    fn owner_of(&self, session: &ClientSession, own: Option<&ClientSession>) -> Owner {
+        Owner::of_label(session.label.as_deref(), || {
+            let Some(guest) = &self.guest_scopes else {
+                return Fits::of_all();
+            };
+            let own = own.and_then(|own| own.grants.clone()).unwrap_or_default();
+            Fits::of(session.grants.as_ref(), &GrantRules { own: &own, guest })
+        })
     }
 
     /// Fetches the list, so that what cannot be had is told at the start and no request waits for it.
@@ -215,9 +257,10 @@ impl SessionOwners {
         match fetched {
             // The admin session is always on it.
             Ok(sessions) if !sessions.is_empty() => {
-                let owners = sessions.into_iter();
+                let own = sessions.iter().find(|session| session.current);
+                let owners = sessions.iter();
                 let owners =
-                    owners.map(|session| (session.id, Owner::of_label(session.label.as_deref())));
+                    owners.map(|session| (session.id.clone(), self.owner_of(session, own)));
                 list.owners = owners.collect();
                 if list.failed.take().is_some() {
                     info!("t3's client list is there: sessions are bound to their persons");
@@ -240,24 +283,6 @@ struct NoList;
 impl ClientList {
     fn has_just_failed(&self) -> bool {
         self.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER)
-    }
-}
-
-impl Owner {
-    fn of_label(label: Option<&str>) -> Self {
-        match label.and_then(SessionLabel::read) {
-            Some(label) => Self::Person(label.owner.into()),
-            None => Self::Anyone,
-        }
-    }
-
-    /// May the person of `identity` use what was made for it?
-    fn is(&self, identity: &str) -> bool {
-        match self {
-            Self::Anyone => true,
-            Self::Nobody => false,
-            Self::Person(owner) => **owner == *label_of(identity),
-        }
     }
 }
 

@@ -20,7 +20,16 @@ const SHARED_FOR: Duration = Duration::from_secs(2);
 const MAX_TABS: usize = 256;
 
 /// The session that a pairing made, if it made one; why it did not is logged where it failed.
-pub(super) type Paired = Option<Arc<Session>>;
+pub(super) type Paired = Result<Arc<Session>, NotPaired>;
+
+/// What becomes of a request that got no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPaired {
+    /// It goes on to t3 without one.
+    Unpaired,
+    /// It is refused, for this reason: a session with the person's rights cannot be had, and there is no other.
+    Refused(Arc<str>),
+}
 
 /// A pairing that several tabs wait for. It is driven by those that wait, and ends when all of them
 /// have gone.

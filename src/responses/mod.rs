@@ -4,6 +4,7 @@ pub mod body;
 pub mod device;
 pub mod devices;
 pub mod message;
+pub mod pair_link;
 pub mod tab;
 pub mod unavailable;
 
@@ -134,6 +135,31 @@ pub fn no_instance(user: &str, error_format: ErrorFormat, id: &RequestId) -> Cli
     let json = serde_json::json!({
         "error": "no_instance",
         "signed_in_as": user,
+        "request_id": id.to_string(),
+    });
+    error(StatusCode::FORBIDDEN, page, json, error_format, id)
+}
+
+/// 403 for `user`, for whom no session with `rights` can be made, for the reason `why`; none is made with others.
+pub fn no_rights(
+    user: &str,
+    rights: &str,
+    why: &str,
+    error_format: ErrorFormat,
+    id: &RequestId,
+) -> ClientResponse {
+    let [user_text, why_text] = [user, why].map(escaped);
+    let text = format!(
+        "<p>You are signed in as <strong>{user_text}</strong>, with the rights of: {rights}. \
+         A session with these cannot be made now:\n<code>{why_text}</code></p>\n\
+         <p>Load the page again in a minute, or ask the administrator.</p>"
+    );
+    let page = error_page("No session for this account", &text, id);
+    let json = serde_json::json!({
+        "error": "no_session_with_these_rights",
+        "signed_in_as": user,
+        "rights": rights,
+        "message": why,
         "request_id": id.to_string(),
     });
     error(StatusCode::FORBIDDEN, page, json, error_format, id)

@@ -10,11 +10,13 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use crate::http_rules::cookies;
+use crate::http_rules::pair_link::PairLink;
 use crate::pairing::exchange::Session;
 use crate::pairing::policy::{self, Liveness, RequestFacts, RouteKind};
 use crate::pairing::session_request::SessionRequest;
+use crate::pairing::tabs::NotPaired;
 use crate::responses::body::ResponseBody;
-use crate::responses::{ClientResponse, ErrorFormat};
+use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::RequestContext;
 use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
@@ -37,8 +39,10 @@ impl InstanceRouter<'_> {
         }
         let mut facts = self.facts(RouteKind::SessionQuery, &context);
         facts.liveness = Liveness::Dead;
-        let Some(session) = self.heal(&mut context, &facts).await else {
-            return state.map(ResponseBody::Own);
+        let session = match self.heal(&mut context, &facts).await {
+            Ok(Some(session)) => session,
+            Ok(None) => return state.map(ResponseBody::Own),
+            Err(refusal) => return refusal,
         };
         let state = self.ask_session(&context).await.unwrap_or(state);
         with_session(state.map(ResponseBody::Own), &session)
@@ -53,16 +57,19 @@ impl InstanceRouter<'_> {
     }
 
     /// A new session for the browser whose request t3 refused; its cookie replaces the old one in the
-    /// request. `None` if the policy does not heal it, or pairing fails.
+    /// request. `None` if the policy does not heal it, or pairing fails. An error is the response to one whose
+    /// person cannot be given the rights that are that one's.
     pub(super) async fn heal(
         &self,
         context: &mut RequestContext<'_>,
         facts: &RequestFacts,
-    ) -> Option<Arc<Session>> {
-        if !policy::is_healed(facts) {
-            return None;
-        }
+    ) -> Result<Option<Arc<Session>>, ClientResponse> {
         let head = &mut context.head;
+        // t3's page for a link spends the credential only where there is no session yet (contract §6).
+        let is_of_link = PairLink::of_sender(&head.headers) == PairLink::Stated;
+        if is_of_link || !policy::is_healed(facts) {
+            return Ok(None);
+        }
         let old = self.session_cookie(&head.headers);
         if let Some(value) = old {
             self.instance.pairing.forget(value);
@@ -78,10 +85,28 @@ impl InstanceRouter<'_> {
         let waiting = context.client.waiting();
         let session = self.instance.pairing.pair(request).await;
         drop(waiting);
-        let session = session?;
+        let session = match session {
+            Ok(session) => session,
+            Err(NotPaired::Unpaired) => return Ok(None),
+            Err(NotPaired::Refused(why)) => {
+                return Err(self.no_rights(context, &why, ErrorFormat::Json));
+            }
+        };
         let (name, value) = (&session.cookie_name, &session.cookie_value);
         cookies::replace_session_cookie(&mut head.headers, name, value);
-        Some(session)
+        Ok(Some(session))
+    }
+
+    /// 403 where a session with the person's rights cannot be made, for the reason `why`.
+    pub(super) fn no_rights(
+        &self,
+        context: &RequestContext<'_>,
+        why: &str,
+        error_format: ErrorFormat,
+    ) -> ClientResponse {
+        let browser = &context.visitor.browser;
+        let (user, rights) = (browser.user(), browser.rights.text());
+        responses::no_rights(user, rights, why, error_format, &context.id)
     }
 
     async fn ask_session(

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::HOST;
 
+use crate::http_rules::pair_link::PairLink;
 use crate::pairing::policy::{self, PairingDecision, RouteKind};
 use crate::pairing::session_request::SessionRequest;
-use crate::responses::{self, ClientResponse, ErrorFormat};
+use crate::pairing::tabs::NotPaired;
+use crate::responses::{self, ClientResponse, ErrorFormat, pair_link};
 use crate::router::context::RequestContext;
 use crate::router::instance_router::InstanceRouter;
 use crate::upstream::error::Failure;
@@ -39,7 +40,7 @@ impl InstanceRouter<'_> {
         let session = self.new_session(context).await;
         drop(waiting);
         match session {
-            Some(set_cookies) => responses::paired(&context.head.uri, set_cookies),
+            Some(response) => response,
             None => self.forward(context, body).await,
         }
     }
@@ -50,13 +51,14 @@ impl InstanceRouter<'_> {
         limit: Duration,
     ) -> Result<ClientResponse, Failure> {
         match self.new_session(context).await {
-            Some(set_cookies) => Ok(responses::paired(&context.head.uri, set_cookies)),
+            Some(response) => Ok(response),
             None => self.fetch(context, limit).await,
         }
     }
 
-    /// The `Set-Cookie` lines of a new session, for a page load that has none or a dead one.
-    async fn new_session(&self, context: &RequestContext<'_>) -> Option<Vec<HeaderValue>> {
+    /// The response with a new session, to a page load that has none or a dead one; or that there is none to be
+    /// had with the person's rights. `None` where it goes on to t3.
+    async fn new_session(&self, context: &RequestContext<'_>) -> Option<ClientResponse> {
         let session = self.session_cookie(&context.head.headers);
         let mut facts = self.facts(RouteKind::PageLoad, context);
         let mut decision = policy::pairing_decision(&facts);
@@ -75,6 +77,21 @@ impl InstanceRouter<'_> {
         if decision != PairingDecision::Pair {
             return None;
         }
+        let uri = &context.head.uri;
+        match PairLink::of(uri.path(), uri.query()) {
+            PairLink::Elsewhere => self.paired(context, session).await,
+            // A new session would keep t3's page from spending the credential of an owner's own link (contract §6).
+            PairLink::Possible => Some(pair_link::look_for_credential()),
+            PairLink::Stated => None,
+        }
+    }
+
+    /// The same for one that gets a session in the place of the one whose cookie is `session`.
+    async fn paired(
+        &self,
+        context: &RequestContext<'_>,
+        session: Option<&[u8]>,
+    ) -> Option<ClientResponse> {
         let target = context.head.uri.path_and_query();
         let request = || SessionRequest {
             browser: &context.visitor.browser,
@@ -87,9 +104,15 @@ impl InstanceRouter<'_> {
         let deadline = context.arrived + self.services.timing.page_patience;
         let (pairing, readiness) = (&self.instance.pairing, &self.instance.readiness);
         loop {
-            let session = pairing.pair(request()).await;
-            if let Some(session) = session {
-                return Some(session.set_cookies.clone());
+            match pairing.pair(request()).await {
+                Ok(session) => {
+                    let set_cookies = session.set_cookies.clone();
+                    return Some(responses::paired(&context.head.uri, set_cookies));
+                }
+                Err(NotPaired::Refused(why)) => {
+                    return Some(self.no_rights(context, &why, ErrorFormat::Page));
+                }
+                Err(NotPaired::Unpaired) => {}
             }
             // A t3 that has become busy meanwhile has failed nothing: it is waited for.
             if readiness.is_surely_up() || !readiness.wait_until_up_by(deadline).await {

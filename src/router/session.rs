@@ -1,6 +1,9 @@
-//! The session that a request goes on with: of several the living one, and only the person's own.
+//! The session that a request goes on with: of several the living one, only the person's own, and with the
+//! person's rights.
 
-use crate::http_rules::{cookies, withhold};
+use crate::access::identity::Browser;
+use crate::http_rules::{cookies, paths, withhold};
+use crate::pairing::grants::Fit;
 use crate::pairing::policy::{Liveness, RouteKind};
 use crate::pairing::session_owners::Ownership;
 use crate::router::context::RequestContext;
@@ -13,7 +16,7 @@ const MAX_CANDIDATES: usize = 4;
 
 impl InstanceRouter<'_> {
     /// Leaves at most one session in a request: of several cookies the one that is alive, and none that
-    /// was made for another person. A page or an upgrade without one gets one of its own. Where t3
+    /// was made for another person, or may do more than the person's rights say. A page or an upgrade without one gets one of its own. Where t3
     /// cannot be asked, the request stays as it is.
     pub(super) async fn settle_session(&self, kind: RouteKind, context: &mut RequestContext<'_>) {
         let readiness = &self.instance.readiness;
@@ -24,9 +27,9 @@ impl InstanceRouter<'_> {
         if !self.may_ask(kind, context).await {
             return;
         }
-        let identity = context.visitor.browser.identity.as_deref();
-        let (name, headers) = (readiness.cookie_name(), &mut context.head.headers);
-        if identity.is_some() {
+        let name = readiness.cookie_name();
+        let headers = &mut context.head.headers;
+        if context.visitor.browser.identity.is_some() {
             withhold::take_other_sessions_off(headers, &name);
         }
         let values = cookies::session_values(headers, &name);
@@ -34,8 +37,10 @@ impl InstanceRouter<'_> {
             // A cookie of before is t3's to take or not (contract §2), as on the fast path.
             return;
         }
-        let (chosen, foreign) = self.choose(&values, identity).await;
-        context.replaced = foreign.map(Box::from);
+        let is_page = kind == RouteKind::PageLoad && paths::is_page_path(context.head.uri.path());
+        let browser = &context.visitor.browser;
+        let (chosen, replaced) = self.choose(&values, browser, is_page).await;
+        context.replaced = replaced.map(Box::from);
         match chosen {
             Some(_) if values.len() == 1 => {}
             Some(value) => cookies::replace_session_cookie(headers, &name, value),
@@ -56,34 +61,42 @@ impl InstanceRouter<'_> {
         self.state_by(context, deadline).await == HealthState::Up
     }
 
-    /// The first of `values` that is alive and not another person's; else a dead one, which t3 refuses
-    /// and the page load or upgrade replaces. Beside it the first that was made for another person.
+    /// The first of `values` that is alive, not another person's, and may do no more than the rights of the
+    /// person of `browser` say; else a dead one, which t3 refuses and the page load or upgrade replaces. A page
+    /// load `is_page` does not go on with one that may do less. Beside it the first that makes way for a new
+    /// one: it was made for another person, or with other rights.
     async fn choose<'a>(
         &self,
         values: &'a [Box<[u8]>],
-        identity: Option<&str>,
+        browser: &Browser,
+        is_page: bool,
     ) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
         let mut candidates: Vec<&[u8]> = values.iter().map(|value| &**value).collect();
         candidates.retain(|value| !value.is_empty());
         candidates.dedup();
         candidates.truncate(MAX_CANDIDATES);
         let pairing = &self.instance.pairing;
-        let (mut dead, mut foreign) = (None, None);
+        let (mut dead, mut replaced) = (None, None);
         for value in &candidates {
             if candidates.len() > 1 && pairing.liveness(value).await == Liveness::Dead {
                 dead = dead.or(Some(*value));
                 continue;
             }
-            let ownership = match identity {
-                Some(identity) => pairing.owners().ask(value, identity).await,
-                None => Ownership::Own,
+            let Some(identity) = &browser.identity else {
+                return (Some(value), replaced);
             };
+            let ownership = pairing.owners().ask(value, identity, browser.rights).await;
             match ownership {
-                Ownership::Own | Ownership::Unknown => return (Some(value), foreign),
-                Ownership::Foreign => foreign = foreign.or(Some(*value)),
-                Ownership::NoSession => {}
+                Ownership::Own(Fit::Narrow) if is_page => replaced = replaced.or(Some(*value)),
+                Ownership::Own(Fit::Wide) => {
+                    pairing.outgrown(identity, browser.rights, value);
+                    replaced = replaced.or(Some(*value));
+                }
+                Ownership::Own(_) | Ownership::Unknown => return (Some(value), replaced),
+                Ownership::Foreign => replaced = replaced.or(Some(*value)),
+                Ownership::NoSession | Ownership::Doubtful => {}
             }
         }
-        (dead, foreign)
+        (dead, replaced)
     }
 }

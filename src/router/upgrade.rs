@@ -112,8 +112,10 @@ impl InstanceRouter<'_> {
         refused: ClientResponse,
         permit: TunnelPermit,
     ) -> RoutedResponse {
-        let Some(session) = self.heal(&mut context, facts).await else {
-            return refused.into();
+        let session = match self.heal(&mut context, facts).await {
+            Ok(Some(session)) => session,
+            Ok(None) => return refused.into(),
+            Err(refusal) => return refusal.into(),
         };
         let attempt = |limit| self.try_upgrade(&context, limit);
         match self.ask_once(&context, ErrorFormat::Json, attempt).await {

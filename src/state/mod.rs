@@ -100,10 +100,12 @@ impl Services {
     /// Where the file with the shared secret or the table of people cannot be read.
     pub fn new(config: Config, tasks: &Tasks) -> io::Result<Self> {
         let access = Arc::new(AccessPolicy::new(config.access, config.timing, tasks)?);
+        let mut pairing = config.pairing;
+        pairing.guest_scopes = access.guest_scopes().map(Arc::from);
         let (metrics, memory) = (Arc::<Metrics>::default(), Arc::<ClientMemory>::default());
         let routes = routes(&config.routes, config.timing, &metrics, tasks)?;
         if let Some(Routes::Table(table)) = &routes {
-            for lack in lacks(&table.borrow(), &config.pairing) {
+            for lack in lacks(&table.borrow(), &pairing) {
                 warn!("{lack}");
             }
         }
@@ -130,7 +132,7 @@ impl Services {
             timing: config.timing,
             fast_path: config.fast_path,
             has_assets: config.assets.enabled,
-            instances: Instances::start(config.upstream, config.pairing, routes, &shared),
+            instances: Instances::start(config.upstream, pairing, routes, &shared),
             frame_ancestors: config.frame_ancestors,
             pwa: Pwa::new(config.pwa, has_script),
             probes: Probes::default(),

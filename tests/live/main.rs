@@ -13,6 +13,7 @@ mod devices;
 mod handshakes;
 mod many;
 mod page_load;
+mod pair_link;
 mod questions;
 mod restart;
 mod same_answers;

@@ -23,6 +23,11 @@ const OTHERS: [(&str, usize, &str); 27] = [
     ),
     ("pairing/admin_upkeep.rs", 5, "once, after the start"),
     (
+        "pairing/attempt.rs",
+        2,
+        "30 sessions a minute for a person: told in full",
+    ),
+    (
         "pairing/devices.rs",
         2,
         "30 codes a minute for a person, and each device once: told in full",
@@ -31,11 +36,6 @@ const OTHERS: [(&str, usize, &str); 27] = [
         "pairing/issued_session.rs",
         2,
         "a run of the t3 CLI each, and a pause of 60 s",
-    ),
-    (
-        "pairing/mod.rs",
-        1,
-        "30 sessions a minute for a person: told in full",
     ),
     (
         "pairing/offboarding.rs",

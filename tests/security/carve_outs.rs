@@ -58,7 +58,7 @@ async fn a_person_is_paired_at_each_of_t3_s_pages() {
     let pages = [
         "/",
         "/?a=b%20c",
-        "/pair?token=x",
+        "/welcome?token=x",
         "/settings/general",
         "/4f9d1c1e-8a55-4a3f-9a53-0d6f6d8f2a11/6b1e4c1b-0000-4000-8000-000000000000",
     ];
