@@ -29,7 +29,7 @@ impl Certificate {
         ));
         openssl(&format!(
             "req -x509 {key} -keyout key.pem -out cert.pem -subj /CN=t3.test -CA ca.pem -CAkey ca.key \
-            -addext subjectAltName=DNS:t3.test,DNS:auth.test -addext basicConstraints=critical,CA:FALSE"
+            -addext subjectAltName=DNS:t3.test,DNS:auth.test,DNS:devices.test -addext basicConstraints=critical,CA:FALSE"
         ));
         Self { dir }
     }

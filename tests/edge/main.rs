@@ -3,7 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bridge;
 mod certificate;
+mod devices;
 mod other_proxies;
 mod outpost;
 mod programs;

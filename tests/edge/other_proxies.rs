@@ -8,17 +8,30 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::certificate::Certificate;
 use crate::common::browser::{Browser, Page};
-use crate::outpost::{APPLICATION, Manner, SIGN_IN};
+use crate::outpost::{APPLICATION, Manner, Outpost, SIGN_IN};
 use crate::programs::{Program, free_address, named_by};
 use crate::stack::{CONNECTED, Door, OTHER_SECRET, PATIENCE, SECRET, sign_in};
 
 /// The page whose configurations are run.
 const PAGE: &str = include_str!("../../docs/gates.md");
 
+/// What a configuration of a page is filled in with.
+pub(crate) struct Parts<'a> {
+    pub(crate) certificate: &'a Certificate,
+    pub(crate) outpost: &'a Outpost,
+    pub(crate) dispatcher: SocketAddr,
+}
+
 /// The blocks of that page in `language`, in their order.
 fn blocks(language: &str) -> Vec<&'static str> {
-    let mut blocks = PAGE.split("\n```").skip(1).step_by(2);
+    blocks_of(PAGE, language)
+}
+
+/// The blocks of `page` in `language`, in their order.
+pub(crate) fn blocks_of(page: &'static str, language: &str) -> Vec<&'static str> {
+    let mut blocks = page.split("\n```").skip(1).step_by(2);
     let mut found = Vec::new();
     for block in &mut blocks {
         let (info, text) = block.split_once('\n').expect("a block has lines");
@@ -30,9 +43,9 @@ fn blocks(language: &str) -> Vec<&'static str> {
     found
 }
 
-/// A configuration of the page, with the test's addresses and files.
-fn filled_in(text: &str, door: &Door, listen: SocketAddr, dir: &Path) -> String {
-    let [certificate, key] = [door.certificate.certificate(), door.certificate.key()];
+/// A configuration of a page, with the test's addresses and files.
+pub(crate) fn filled_in(text: &str, parts: &Parts<'_>, listen: SocketAddr, dir: &Path) -> String {
+    let [certificate, key] = [parts.certificate.certificate(), parts.certificate.key()];
     let mut text = text.to_owned();
     for (placeholder, value) in [
         (
@@ -53,13 +66,13 @@ fn filled_in(text: &str, door: &Door, listen: SocketAddr, dir: &Path) -> String 
         ),
         ("/etc/ssl/example.org.key", key.display().to_string()),
         ("/etc/traefik", dir.display().to_string()),
-        ("127.0.0.1:9000", door.outpost.addr.to_string()),
-        ("127.0.0.1:8080", door.dispatcher.addr.to_string()),
+        ("127.0.0.1:9000", parts.outpost.addr.to_string()),
+        ("127.0.0.1:8080", parts.dispatcher.to_string()),
         ("the-secret-of-DISPATCHER_SECRET_FILE", SECRET.to_owned()),
     ] {
         text = text.replace(placeholder, &value);
     }
-    door.outpost.manner().names(&text)
+    parts.outpost.manner().names(&text)
 }
 
 /// A proxy that is to be run.
@@ -73,7 +86,12 @@ impl Proxy<'_> {
     /// Writes a file of its configuration.
     fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
         let file = self.dir.join(name);
-        let text = filled_in(text, self.door, self.listen, self.dir);
+        let parts = Parts {
+            certificate: &self.door.certificate,
+            outpost: &self.door.outpost,
+            dispatcher: self.door.dispatcher.addr,
+        };
+        let text = filled_in(text, &parts, self.listen, self.dir);
         std::fs::write(&file, text).expect("a writable directory");
         file
     }
