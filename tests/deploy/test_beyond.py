@@ -299,6 +299,48 @@ def test_a_carve_out_is_neither_gated_nor_signed_in(carved):
         assert path["backend"] == page["spec"]["rules"][0]["http"]["paths"][0]["backend"]
 
 
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory):
+    """The overlay with the door as an owner has it who wants the way for apps too."""
+    folder = with_secret(tmp_path_factory.mktemp("devices"), "0123abcd")
+    layer = folder / "kustomization.yaml"
+    layer.write_text(layer.read_text().replace("components:\n", "components:\n  - ../../components/devices\n"))
+    return folder
+
+
+def test_the_way_for_apps_is_the_owner_s_to_add(door, devices):
+    changed = {"Deployment/t3-afk", "Service/t3-afk", "NetworkPolicy/t3-afk"}
+    assert set(objects(devices)) - set(objects(door)) == {"Ingress/t3-afk-devices"}
+    for name, item in objects(door).items():
+        assert (objects(devices)[name] != item) == (name in changed), name
+    assert [one["name"] for one in pod(devices)["initContainers"]] == [one["name"] for one in pod(door)["initContainers"]]
+
+
+def test_the_way_for_apps_leads_to_the_device_door_alone(devices):
+    page, ingress = (objects(devices)[f"Ingress/{name}"] for name in ("t3-afk", "t3-afk-devices"))
+    # Neither the gate nor the door's secret: whatever a client claims there counts for nothing.
+    name = "traefik.ingress.kubernetes.io/router.middlewares"
+    assert name not in ingress["metadata"]["annotations"] and name in page["metadata"]["annotations"]
+    dispatcher = container("dispatcher", devices)
+    port = int(at(dispatcher["env"], ["DISPATCHER_DEVICE_PORT"])["value"])
+    assert {one["containerPort"] for one in dispatcher["ports"]} == {8080, 9464, port}
+    (rule,) = ingress["spec"]["rules"]
+    assert rule["host"] == at(dispatcher["env"], ["DISPATCHER_DEVICE_HOST"])["value"] != page["spec"]["rules"][0]["host"]
+    assert ingress["spec"]["tls"][0]["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    service = {one["port"]: one for one in objects(devices)["Service/t3-afk"]["spec"]["ports"]}
+    assert service[path["backend"]["service"]["port"]["number"]]["targetPort"] == port
+    assert service[3773]["targetPort"] == 8080 and all(one["name"] for one in service.values())
+
+
+def test_who_reaches_the_device_door(door, devices):
+    rules, before = (objects(one)["NetworkPolicy/t3-afk"]["spec"]["ingress"] for one in (devices, door))
+    assert rules[:-1] == before
+    (peer,), (port,) = rules[-1]["from"], rules[-1]["ports"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "traefik"}
+    assert port == {"protocol": "TCP", "port": 8081}
+
+
 def test_traefik_shows_the_first_of_two_secrets(tmp_path):
     assert shown_and_taken(with_secret(tmp_path, "0123abcd\nffff\n")) == ("0123abcd", "0123abcd\nffff\n")
 
