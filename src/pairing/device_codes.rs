@@ -56,6 +56,16 @@ impl DeviceCodes {
         self.0.lock().put(key, code);
     }
 
+    /// Forgets the codes of the person of the identity `owner`, who is let in no more.
+    pub(super) fn forget(&self, owner: &str) {
+        let mut codes = self.0.lock();
+        let owned = codes.iter().filter(|(_, code)| &*code.owner == owner);
+        let owned: Vec<_> = owned.map(|(key, _)| *key).collect();
+        for key in owned {
+            codes.pop(&key);
+        }
+    }
+
     /// Takes the code that is `credential`; none if there is no such code, or not any more, or it is in use.
     pub fn take(&self, credential: &str) -> Option<CodeInUse<'_>> {
         let key = ValueKey::of(credential.as_bytes());
@@ -84,9 +94,9 @@ impl CodeInUse<'_> {
         &self.owner
     }
 
-    /// It has given a session, or never will.
-    pub fn spent(self) {
-        self.codes.0.lock().pop(&self.key);
+    /// It has given a session, or never will. False if it was forgotten meanwhile.
+    pub fn spent(self) -> bool {
+        self.codes.0.lock().pop(&self.key).is_some()
     }
 }
 
@@ -115,12 +125,25 @@ mod tests {
         assert_eq!(used.owner(), &alice());
         assert!(codes.take("CODE").is_none(), "it is in use");
         drop(used);
-        codes.take("CODE").expect("it gave nothing").spent();
+        assert!(codes.take("CODE").expect("it gave nothing").spent());
         assert!(codes.take("CODE").is_none(), "it is spent");
         codes.add("LATE", alice());
         tokio::time::advance(LIFETIME).await;
         assert!(codes.take("LATE").is_none(), "its time is over");
         assert!(codes.0.lock().is_empty());
+    }
+
+    #[test]
+    fn the_codes_of_a_person_are_forgotten_also_while_they_are_used() {
+        let codes = DeviceCodes::default();
+        codes.add("CODE", alice());
+        codes.add("USED", alice());
+        codes.add("OTHER", "bob".into());
+        let used = codes.take("USED").expect("it was minted");
+        codes.forget("alice");
+        assert!(codes.take("CODE").is_none());
+        assert!(!used.spent(), "whoever has used it is told");
+        assert!(codes.take("OTHER").is_some());
     }
 
     #[test]

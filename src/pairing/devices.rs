@@ -32,6 +32,9 @@ pub enum NoCode {
     /// The person has had too many.
     #[error("too many codes and sessions in a minute")]
     TooMany,
+    /// The person was let in no more meanwhile.
+    #[error("access has ended")]
+    Left,
     /// It took longer than a person waits.
     #[error("no code in time")]
     Late,
@@ -75,7 +78,7 @@ impl Pairing {
     /// # Errors
     /// Why there is none.
     pub async fn device_code(
-        &self,
+        self: &Arc<Self>,
         browser: &Browser,
         identity: &Arc<str>,
         deadline: Instant,
@@ -100,6 +103,9 @@ impl Pairing {
         };
         let minted = timeout_at(deadline, minted).await;
         let (credential, _) = minted.map_err(|_| NoCode::Late)??;
+        if self.has_left_since(identity, deadline) {
+            return Err(NoCode::Left);
+        }
         self.device_codes
             .add(credential.reveal(), Arc::clone(identity));
         self.metrics.device(DeviceEvent::Code);
@@ -116,7 +122,6 @@ impl Pairing {
         &self,
         identity: &str,
         session: &str,
-        request_id: &RequestId,
     ) -> Result<bool, AdminApiError> {
         let mut devices = self.devices(identity).await?.into_iter();
         let Some(device) = devices.find(|device| device.session.id == session) else {
@@ -125,8 +130,7 @@ impl Pairing {
         if !self.admin_api.revoke(session).await? {
             return Ok(false);
         }
-        self.metrics.device(DeviceEvent::Revoked);
-        info!(user = identity, device = device.name, %request_id, "device revoked");
+        self.device_revoked(identity, &device.name);
         Ok(true)
     }
 }

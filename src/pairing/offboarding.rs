@@ -40,8 +40,9 @@ impl Pairing {
     /// Has the sessions revoked that were made for the person of `identity` and that one's devices, who is let
     /// in no more, as `cause` shows, and of whom so many `tunnels` have just been ended: once, until a session is made for
     /// that person again. What fails is told, and tried again when this is called again. Without an admin
-    /// session nothing can be revoked.
+    /// session nothing can be revoked. Codes for devices count no more.
     pub fn offboard(self: &Arc<Self>, identity: &str, tunnels: usize, cause: AccessEnd) {
+        self.device_codes.forget(identity);
         if self.admin_api.session().is_absent() {
             return self.left(identity, tunnels, cause);
         }
@@ -82,10 +83,13 @@ impl Pairing {
 
     /// Was its person let in no more while `attempt` made a session? Then that is revoked, too.
     pub(super) fn has_left(self: &Arc<Self>, attempt: &PairingAttempt) -> bool {
-        let Some(identity) = attempt.browser.identity.as_deref() else {
-            return false;
-        };
-        let began = attempt.deadline - self.patience;
+        let identity = attempt.browser.identity.as_deref();
+        identity.is_some_and(|identity| self.has_left_since(identity, attempt.deadline))
+    }
+
+    /// Was the person of `identity` let in no more since a pairing was begun that has to end by `deadline`?
+    pub(super) fn has_left_since(self: &Arc<Self>, identity: &str, deadline: Instant) -> bool {
+        let began = deadline - self.patience;
         let left = self.leavers.came(identity, began);
         left.inspect(|cause| self.offboard(identity, 0, *cause))
             .is_some()

@@ -149,7 +149,7 @@ impl InstanceRouter<'_> {
     async fn revoke_device(&self, asking: &Asking<'_>, session: &str) -> ClientResponse {
         let (context, pairing) = (asking.context, &self.instance.pairing);
         let id = &context.id;
-        match pairing.revoke_device(asking.identity, session, id).await {
+        match pairing.revoke_device(asking.identity, session).await {
             Ok(true) => devices::done(),
             Ok(false) => refused(StatusCode::NOT_FOUND, "You have no such device.", id),
             Err(error) => {

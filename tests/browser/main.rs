@@ -4,6 +4,7 @@
 mod common;
 
 mod cockpit;
+mod devices;
 mod framing;
 mod installability;
 mod sign_on_gate;

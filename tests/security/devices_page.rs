@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use clap::Parser;
+use serde_json::{Value, json};
 use t3_standin::edition::Edition;
+use tokio::net::TcpListener;
 
+use crate::common::app::App;
 use crate::common::http::Response;
-use crate::common::{Client, Dispatcher, PAGE, World, request};
+use crate::common::{Client, Config, Dispatcher, PAGE, World, cli_in, request};
 use crate::harness::{ADA, assert_paired, assert_untouched, each, load, refused};
 
 const PATH: &str = "/dispatcher/devices";
@@ -80,11 +83,16 @@ fn minted(world: &World) -> usize {
     requests.iter().filter(|seen| is_mint(&seen.target)).count()
 }
 
+/// The code in a page that shows one.
+fn code_of(page: &Response) -> String {
+    let html = page.text();
+    let (_, rest) = html.split_once("/pair#token=").expect("a link");
+    rest.split('"').next().expect("its end").to_owned()
+}
+
 /// A device that t3 lists by `label`, paired with a code that `who` had made; its token.
 async fn device(world: &World, who: &str, label: &str) -> String {
-    let page = pair(world.addr(), who).await.text();
-    let (_, rest) = page.split_once("/pair#token=").expect("a link");
-    let code = rest.split('"').next().expect("its end");
+    let code = code_of(&pair(world.addr(), who).await);
     let encoded: String = label.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let form = format!(
         "{EXCHANGE}&subject_token={code}&client_label={encoded}&client_os={encoded}&client_device_type=mobile"
@@ -511,4 +519,79 @@ async fn where_t3_s_list_cannot_be_had_it_says_what_is_needed() {
     assert_eq!(page.status, 503, "{}", page.text());
     assert_eq!(revoke(bare.addr, ADA, "x").await.status, 503);
     assert_eq!(minted(&world), 0);
+}
+
+#[tokio::test]
+async fn a_code_ends_with_the_access_of_its_person() {
+    let groups = ["--groups-header", "X-Groups", "--allowed-groups", "dev"];
+    let world = World::with(&[&ON[..], &groups].concat()).await;
+    let devices = world.dispatcher.devices.expect("a port for devices");
+    let ada = format!("{ADA}X-Groups: dev\n");
+    let first = code_of(&pair(world.addr(), &ada).await);
+    let second = code_of(&pair(world.addr(), &ada).await);
+    let mut app = App::connect(devices, "apps.test", None).await;
+    assert_eq!(app.pair(&first, "phone").await.status, 200);
+    // She is in the group no more, as a request of hers shows.
+    let denied = request(world.addr(), &format!("GET /\n{ADA}X-Groups: ops\n{PAGE}")).await;
+    assert_eq!(denied.status, 403);
+    assert_eq!(app.pair(&second, "tablet").await.status, 401);
+}
+
+#[tokio::test]
+async fn with_many_people_a_link_has_the_host_of_its_person_if_the_name_can_be_in_one() {
+    let world = World::start().await;
+    let row = json!({
+        "port": world.standin.addr().port(),
+        "base_dir": world.standin.base_dir(),
+        "t3_bin": cli_in(world.dir.path()),
+    });
+    let table = world.dir.path().join("routes.json");
+    let rows = json!({ "ada": row, "Ada Lovelace": row });
+    std::fs::write(&table, rows.to_string()).expect("a writable directory");
+    let table = table.to_str().expect("a UTF-8 path");
+    let own = [
+        "t3-dispatcher",
+        "--routes",
+        table,
+        "--device-host",
+        "{user}.apps.test:8443",
+    ];
+    let config = Config::try_parse_from(own.iter().chain(&ON)).expect("options that parse");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let dispatcher = Dispatcher::on(listener, config).await;
+    let to = dispatcher.addr;
+    let page = pair(to, ADA).await.text();
+    assert!(
+        page.contains("href=\"http://ada.apps.test:8443/pair#token="),
+        "{page}"
+    );
+    let before = minted(&world);
+    let lovelace = "X-authentik-username: Ada Lovelace\n";
+    let opened = request(to, &format!("GET {PATH}\n{lovelace}{PAGE}")).await;
+    let (cookie, html) = (format!("Cookie: {}\n", opened.cookie()), opened.text());
+    assert!(
+        html.contains("Your name cannot be part of a host name"),
+        "{html}"
+    );
+    assert!(!html.contains("value=\"pair\""), "no button: {html}");
+    let token = cookie
+        .trim_end()
+        .split('=')
+        .nth(1)
+        .expect("a value")
+        .to_owned();
+    let form = format!("token={token}&action=pair");
+    let page = post(to, &format!("{lovelace}{OWN}{cookie}"), &form).await;
+    assert_eq!(
+        (page.status, minted(&world)),
+        (409, before),
+        "{}",
+        page.text()
+    );
+    let nobody = request(
+        to,
+        &format!("GET {PATH}\nX-authentik-username: eve\n{PAGE}"),
+    )
+    .await;
+    assert_eq!(nobody.status, 403);
 }

@@ -14,6 +14,7 @@ use crate::access::session_label::device_label;
 use crate::limited;
 use crate::metrics::devices::DeviceEvent;
 use crate::pairing::device_codes::CodeInUse;
+use crate::pairing::token_claims::session_id;
 use crate::responses::body::ResponseBody;
 use crate::responses::device::{self, Refused};
 use crate::responses::{ClientResponse, ErrorFormat};
@@ -79,9 +80,17 @@ impl InstanceRouter<'_> {
         let (address, request_id) = (context.visitor.browser.address, &context.id);
         match head.status {
             StatusCode::OK => {
-                code.spent();
-                if let Some(token) = access_token(&body) {
-                    self.instance.pairing.bearers().issued(&token);
+                let (pairing, token) = (&self.instance.pairing, access_token(&body));
+                if !code.spent() {
+                    // Its person was let in no more meanwhile.
+                    if let Some(session) = token.as_deref().and_then(session_id) {
+                        let _ = pairing.admin_api().revoke(&session).await;
+                    }
+                    self.services.metrics.device(DeviceEvent::Refused);
+                    return device::refused(Refused::Code, &context.id);
+                }
+                if let Some(token) = token {
+                    pairing.bearers().issued(&token);
                 }
                 self.services.metrics.device(DeviceEvent::Paired);
                 info!(user = &*owner, device = label, ip = %address, %request_id, "device paired");
