@@ -121,6 +121,10 @@ pub struct PairingConfig {
     #[arg(skip)]
     pub os_user: Option<String>,
 
+    /// The person whom `{user}` stands for where a credential is for nobody's browser; no option sets it.
+    #[arg(skip)]
+    pub user: String,
+
     /// What a guest may do, where people of some groups have other rights than the standard; the options of
     /// access say so.
     #[arg(skip)]

@@ -180,7 +180,6 @@ impl AgentTurns {
     /// Makes a session that may read and no more: a minted credential, exchanged (contract §4).
     async fn session(&self) -> Result<Secret, Unknown> {
         let _turn = ONE.acquire().await;
-        // A command that needs a person's name mints nothing here.
         let order = MintOrder {
             label: Some(&self.label),
             user: "",

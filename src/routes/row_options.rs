@@ -38,6 +38,7 @@ impl Row {
             token_file: self.token_file.clone(),
             mint_command,
             os_user: self.os_user.clone(),
+            user: String::new(),
             guest_scopes: common.guest_scopes.clone(),
         }
     }

@@ -100,6 +100,10 @@ impl Instance {
         user: &str,
     ) -> Self {
         let power = power(shared, row.as_deref(), user);
+        let pairing = PairingConfig {
+            user: user.to_owned(),
+            ..pairing
+        };
         let metrics = || Arc::clone(&shared.metrics);
         let readiness = Arc::new(match (&row, &power) {
             (None, None) => Readiness::new(metrics()),
