@@ -20,6 +20,7 @@ pub mod request_scan;
 pub mod routed;
 mod session_check;
 mod sleep;
+mod table_changes;
 pub mod transfer_window;
 mod wake;
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::info;
 
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::upstream_template::UpstreamTemplate;
 use crate::process::name_lookup::{is_no_such_name, look_up};
 use crate::routes::row::{Row, Via};
 use crate::routes::table::Table;
-use crate::state::held_instances::{Held, Taken};
+use crate::state::held_instances::Held;
 use crate::state::instance::{Instance, SharedParts};
 use crate::tunnel::registry::Tunnels;
 
@@ -32,12 +31,12 @@ pub enum Routes {
 /// One t3 a person.
 #[derive(Debug)]
 pub struct Routed {
-    routes: Routes,
+    pub(super) routes: Routes,
     /// What is the same for all of them; host and port are each one's own.
     upstream: UpstreamConfig,
-    pairing: PairingConfig,
+    pub(super) pairing: PairingConfig,
     pub(super) shared: Arc<SharedParts>,
-    held: RwLock<Held>,
+    pub(super) held: RwLock<Held>,
 }
 
 impl Routed {
@@ -114,34 +113,8 @@ impl Routed {
         Some(known.unwrap_or_else(|| held.at_row(identity, &row, || self.make(&row, identity))))
     }
 
-    /// Ends what a new table takes from its people, for ever.
-    pub(super) async fn follow_table(&self) {
-        let Routes::Table(tables) = &self.routes else {
-            return;
-        };
-        let mut tables = tables.clone();
-        while tables.changed().await.is_ok() {
-            let table = Arc::clone(&tables.borrow_and_update());
-            self.apply(&table);
-        }
-    }
-
-    fn apply(&self, table: &Table) {
-        let Taken { people, instances } = self.held.write().follow(table);
-        for (identity, instance) in &people {
-            instance.leave_to(identity, table.row(identity));
-        }
-        for instance in &instances {
-            instance.end();
-        }
-        if !people.is_empty() {
-            let (people, instances) = (people.len(), instances.len());
-            info!(people, instances, "a new table takes t3s from people");
-        }
-    }
-
     /// The one of `row`, for the first time for the person of `identity`.
-    fn make(&self, row: &Arc<Row>, identity: &str) -> Arc<Instance> {
+    pub(super) fn make(&self, row: &Arc<Row>, identity: &str) -> Arc<Instance> {
         let upstream = UpstreamConfig {
             host: row.host().to_owned(),
             port: row.port(),

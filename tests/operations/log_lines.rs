@@ -64,7 +64,7 @@ const OTHERS: [(&str, usize, &str); 27] = [
     ("state/instances.rs", 1, "once, at the start"),
     ("state/mod.rs", 1, "three at most, at the start"),
     (
-        "state/routed.rs",
+        "state/table_changes.rs",
         1,
         "for each change of the table of people",
     ),
