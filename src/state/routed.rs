@@ -169,7 +169,7 @@ mod tests {
         let mut seen = tables.subscribe();
         tables.send_replace(Arc::new(later.keeping_rows_of(&earlier)));
         let _ = seen.changed().await;
-        routed.apply(&tables.borrow());
+        routed.apply(&earlier, &tables.borrow());
     }
 
     #[tokio::test]

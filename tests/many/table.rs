@@ -112,6 +112,34 @@ async fn whoever_is_led_elsewhere_has_no_session_left_where_it_was() {
     assert!(is_session(&town, "bob", &bob).await);
 }
 
+/// She shared a t3 with ada, and nobody has come since the start of the dispatcher.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_from_another_s_t3_without_having_come_loses_sessions_and_devices() {
+    let town = Town::timed(&["ada", "bob"], &[], QUICK).await;
+    let [at_ada_s, at_bob_s] = ["ada", "bob"].map(|name| town.row(name));
+    town.set_table(&json!({"ada": at_ada_s, "eve": at_ada_s, "cyd": at_ada_s, "bob": at_bob_s}));
+    until(&town, "bob", "", 302).await;
+    let reloaded = "routes_people";
+    Scrape::until(town.dispatcher.metrics, |scrape| {
+        scrape.get(reloaded) == 4.0
+    })
+    .await;
+    let issue = |label: &str| {
+        let session = town.home("ada").issue_browser_session(label);
+        format!("t3_session={}", session.expect("writable"))
+    };
+    let left = ["eve@sso", "eve@sso Pixel 9", "cyd@sso"].map(issue);
+    let kept = ["ada@sso", "ada@sso Pixel 9", "eve"].map(issue);
+    town.set_table(&json!({"ada": at_ada_s, "cyd": at_bob_s, "bob": at_bob_s}));
+    until_offboarded(&town, 2.0).await;
+    for cookie in &left {
+        assert!(!is_session(&town, "ada", cookie).await);
+    }
+    for cookie in &kept {
+        assert!(is_session(&town, "ada", cookie).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_moved_is_moved_and_names_may_share() {
     let town = Town::timed(&["ada", "bob"], &[], QUICK).await;
