@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use clap_complete::Shell;
+use t3_dispatcher::check::devices::DevicesCheck;
 use t3_dispatcher::check::people::PeopleCheck;
 use t3_dispatcher::config::options::{ListenConfig, LogFormat, LogsConfig, UpstreamConfig};
 use t3_dispatcher::config::subcommands::Command;
@@ -45,6 +46,8 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
             pairing,
             routes,
             access,
+            devices_config,
+            devices,
             user,
             all,
             json,
@@ -54,6 +57,10 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
                 upstream: *upstream,
                 pairing: *pairing,
                 access: *access,
+                devices: DevicesCheck {
+                    is_wanted: devices,
+                    port: devices_config.port,
+                },
                 timing,
             };
             exit_code(run_check(check, user.as_deref(), all, json))

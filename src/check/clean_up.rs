@@ -5,14 +5,14 @@ use std::time::Instant;
 use crate::check::Check;
 use crate::check::advice::finding;
 use crate::pairing::dry_run::AdminToken;
-use crate::pairing::exchange::Session;
 
 impl Check {
-    /// Revokes what was made: the browser's session first, as the admin session revokes it. An admin
+    /// Revokes what was made, the sessions of these tokens first, as the admin session revokes them. An admin
     /// session that a file gives was not made here.
-    pub(super) async fn clean_up(&mut self, session: Option<&Session>, admin: Option<&AdminToken>) {
+    pub(super) async fn clean_up(&mut self, made: &[Option<String>], admin: Option<&AdminToken>) {
         let is_own = self.pairing.token_file.is_none();
-        if session.is_none() && (admin.is_none() || !is_own) {
+        let mut made = made.iter().flatten().peekable();
+        if made.peek().is_none() && (admin.is_none() || !is_own) {
             return self.report.skip("clean-up", "nothing was made");
         }
         if admin.is_none() && self.without_cli().is_some() {
@@ -21,8 +21,8 @@ impl Check {
         }
         let start = Instant::now();
         let mut revoked = Ok(());
-        if let Some(session) = session {
-            revoked = self.revoke(session, admin).await;
+        for token in made {
+            revoked = revoked.and(self.revoke(token, admin).await);
         }
         if let Some(admin) = admin.filter(|_| is_own) {
             let admin = self.dry_run.revoke_admin_session(admin).await;
@@ -38,16 +38,16 @@ impl Check {
         self.report.add("clean-up", found, start.elapsed());
     }
 
-    /// Revokes the browser's session: by t3's API, else by the t3 CLI if it may run.
-    async fn revoke(&self, session: &Session, admin: Option<&AdminToken>) -> Result<(), String> {
+    /// Revokes the session of `token`: by t3's API, else by the t3 CLI if it may run.
+    async fn revoke(&self, token: &str, admin: Option<&AdminToken>) -> Result<(), String> {
         if let Some(admin) = admin {
-            match self.dry_run.revoke_by_api(session, admin).await {
+            match self.dry_run.revoke_by_api(token, admin).await {
                 Ok(()) => return Ok(()),
                 Err(error) if self.pairing.token_file.is_some() => return Err(error.to_string()),
                 Err(_) => {}
             }
         }
-        let revoked = self.dry_run.revoke_by_cli(session).await;
+        let revoked = self.dry_run.revoke_by_cli(token).await;
         revoked.map_err(|error| error.to_string())
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod advice;
 mod clean_up;
+pub mod devices;
 mod inner;
 pub mod people;
 pub mod report;
@@ -15,18 +16,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::check::advice::{finding, on_cli, on_command, on_exchange, on_mint, on_token_file};
+use crate::check::devices::DevicesCheck;
 use crate::check::report::{CheckReport, Finding};
-use crate::config::options::{HEADER_LIMIT_BYTES, MintMode, PairingConfig, UpstreamConfig};
+use crate::check::steps::{Proof, bare_upstream};
+use crate::config::options::{MintMode, PairingConfig, UpstreamConfig};
 use crate::config::timing::Timing;
 use crate::http_rules::cookies;
 use crate::pairing::cli_error::CliError;
 use crate::pairing::dry_run::{AdminToken, Credential, DryRun};
 use crate::pairing::exchange::Session;
-use crate::process::Tasks;
 use crate::upstream::Upstream;
 use crate::upstream::descriptor::Protocol;
-use crate::upstream::health::Readiness;
-use crate::upstream::probe;
 
 const NO_CLI: &str = "the t3 CLI cannot be run";
 const TOKEN_FILE: &str = "DISPATCHER_TOKEN_FILE needs none";
@@ -39,7 +39,9 @@ const NO_T3: &str = "t3 does not respond";
 #[derive(Debug)]
 struct Check {
     pairing: PairingConfig,
+    devices: DevicesCheck,
     upstream: Arc<Upstream>,
+    upstream_config: UpstreamConfig,
     dry_run: DryRun,
     timing: Timing,
     /// Whom single sign-on would name, where each person has another t3.
@@ -51,36 +53,27 @@ struct Check {
 pub async fn check(
     upstream: UpstreamConfig,
     pairing: PairingConfig,
+    devices: DevicesCheck,
     timing: Timing,
 ) -> CheckReport {
-    check_t3(bare_upstream(upstream, timing), pairing, timing, "").await
-}
-
-/// The next hop of `upstream` with nothing around it.
-fn bare_upstream(upstream: UpstreamConfig, timing: Timing) -> Arc<Upstream> {
-    Arc::new(Upstream::new(
-        upstream,
-        HEADER_LIMIT_BYTES,
-        timing,
-        Arc::new(Readiness::new(Arc::default())),
-        Arc::default(),
-        Tasks::default(),
-        probe::process_id(),
-    ))
+    check_t3(upstream, pairing, (devices, timing), "").await
 }
 
 /// Makes every step once, on the t3 of `upstream`; one is skipped if it needs one that failed. It is that of `user` where each person has another one.
 async fn check_t3(
-    upstream: Arc<Upstream>,
+    upstream_config: UpstreamConfig,
     pairing: PairingConfig,
-    timing: Timing,
+    (devices, timing): (DevicesCheck, Timing),
     user: &str,
 ) -> CheckReport {
+    let upstream = bare_upstream(upstream_config.clone(), timing);
     let check = Check {
         dry_run: DryRun::new(&pairing, Arc::clone(&upstream), timing),
         timing,
         pairing,
+        devices,
         upstream,
+        upstream_config,
         user: user.to_owned(),
         report: CheckReport::default(),
     };
@@ -117,7 +110,9 @@ impl Check {
             Some(session) => self.websocket(session, &protocol).await,
             None => self.report.skip("websocket", "there is no session"),
         }
-        self.clean_up(session.as_ref(), admin.as_ref()).await;
+        let device = self.devices(admin.as_ref(), &protocol, obstacle).await;
+        let made = [session.map(|session| session.cookie_value), device];
+        self.clean_up(&made, admin.as_ref()).await;
         self.report
     }
 
@@ -286,7 +281,8 @@ impl Check {
 
     async fn websocket(&mut self, session: &Session, protocol: &Protocol) {
         let start = Instant::now();
-        let found = steps::open_websocket(&self.upstream, session, protocol).await;
+        let proof = Proof::Session(session);
+        let found = steps::open_websocket(&self.upstream, proof, protocol).await;
         self.report.add("websocket", found, start.elapsed());
     }
 }

@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use tokio::time::timeout_at;
 
 use crate::check::advice::finding;
+use crate::check::devices::DevicesCheck;
 use crate::check::inner::check_inner;
 use crate::check::report::CheckReport;
-use crate::check::{bare_upstream, check, check_t3};
+use crate::check::steps::bare_upstream;
+use crate::check::{check, check_t3};
 use crate::config::access_options::AccessConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::routes_options::RoutesConfig;
@@ -39,6 +41,8 @@ pub struct PeopleCheck {
     pub pairing: PairingConfig,
     /// How single sign-on names people.
     pub access: AccessConfig,
+    /// Whether an app's way is gone, too.
+    pub devices: DevicesCheck,
     /// Times that no option sets.
     pub timing: Timing,
 }
@@ -53,7 +57,8 @@ pub struct PeopleReport {
 impl PeopleCheck {
     /// Makes every step of the only t3, which is everybody's.
     pub async fn only_t3(&self) -> CheckReport {
-        check(self.upstream.clone(), self.pairing.clone(), self.timing).await
+        let (upstream, pairing) = (self.upstream.clone(), self.pairing.clone());
+        check(upstream, pairing, self.devices, self.timing).await
     }
 
     /// Makes every step of the way of the person whom single sign-on calls `name`, without a domain that is
@@ -126,10 +131,13 @@ impl PeopleCheck {
             os_user: row.os_user.clone(),
             ..self.upstream.clone()
         };
-        let upstream = bare_upstream(upstream, self.timing);
         match row.via {
-            Via::T3 => check_t3(upstream, row.pairing(&self.pairing), self.timing, name).await,
+            Via::T3 => {
+                let how = (self.devices, self.timing);
+                check_t3(upstream, row.pairing(&self.pairing), how, name).await
+            }
             Via::Dispatcher => {
+                let upstream = bare_upstream(upstream, self.timing);
                 let common = self.routes.upstream_secret_file.as_ref();
                 let inner = row.inner(common, name).unwrap_or_default();
                 check_inner(&upstream, &self.access, &inner, name, self.timing).await
@@ -236,6 +244,7 @@ mod tests {
             upstream: config.upstream,
             pairing: config.pairing,
             access: config.access,
+            devices: DevicesCheck::default(),
             timing: config.timing,
         };
         let start = Instant::now();

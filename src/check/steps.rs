@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -17,17 +18,34 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::check::advice::{NOT_T3, finding, on_upstream};
 use crate::check::report::Finding;
+use crate::config::options::{HEADER_LIMIT_BYTES, UpstreamConfig};
+use crate::config::timing::Timing;
 use crate::http_rules::cookies;
 use crate::pairing::exchange::Session;
-use crate::upstream::Upstream;
+use crate::process::Tasks;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::descriptor::{DESCRIPTOR, Descriptor, Protocol};
+use crate::upstream::health::Readiness;
+use crate::upstream::{Upstream, probe};
 
 /// How long t3 may take for the handshake and its first message.
 const WEBSOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The cockpit's own ping, to which t3 replies at once (contract §5).
 const PING: &str = r#"{"_tag":"Ping"}"#;
+
+/// The next hop of `upstream` with nothing around it.
+pub(super) fn bare_upstream(upstream: UpstreamConfig, timing: Timing) -> Arc<Upstream> {
+    Arc::new(Upstream::new(
+        upstream,
+        HEADER_LIMIT_BYTES,
+        timing,
+        Arc::new(Readiness::new(Arc::default())),
+        Arc::default(),
+        Tasks::default(),
+        probe::process_id(),
+    ))
+}
 
 /// Checks that the base directory exists and belongs to the user of this process; `None` is t3's
 /// own default. The t3 CLI fails for any user but the owner (contract §1), and files that root
@@ -96,7 +114,12 @@ pub(super) async fn cookie_name(
     )
 }
 
-async fn get(upstream: &Upstream, path: &'static str, limit: Duration) -> Result<Value, Finding> {
+/// The JSON of t3's response to `GET path`.
+pub(super) async fn get(
+    upstream: &Upstream,
+    path: &'static str,
+    limit: Duration,
+) -> Result<Value, Finding> {
     let response = upstream.call(ApiCall::get(path), limit).await;
     let response = response.map_err(|failure| on_upstream(&failure, &upstream.to_string()))?;
     json(&response).ok_or_else(|| {
@@ -116,17 +139,26 @@ fn json(response: &Response<bytes::Bytes>) -> Option<Value> {
     value.filter(|value: &Value| response.status() == StatusCode::OK && value.is_object())
 }
 
-/// Opens `/ws` as `protocol` wants it, with the session's cookie, sends a ping and waits for t3's reply.
+/// What opens a WebSocket.
+#[derive(Clone, Copy)]
+pub(super) enum Proof<'a> {
+    /// A browser's session, by its cookie.
+    Session(&'a Session),
+    /// An app's ticket, in the query.
+    Ticket(&'a str),
+}
+
+/// Opens `/ws` as `protocol` wants it, with that proof, sends a ping and waits for t3's reply.
 pub(super) async fn open_websocket(
     upstream: &Upstream,
-    session: &Session,
+    proof: Proof<'_>,
     protocol: &Protocol,
 ) -> Result<String, Finding> {
     let target = protocol.websocket_target();
     let address = upstream.to_string();
     let stream = upstream.connect_bare().await;
     let stream = stream.map_err(|failure| on_upstream(&failure, &address))?;
-    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(stream, &address, session, &target)).await;
+    let spoken = timeout(WEBSOCKET_TIMEOUT, speak(stream, &address, proof, &target)).await;
     match spoken {
         Ok(Ok(())) => Ok(format!("{target} is open, and t3 replies to a ping")),
         Ok(Err(Error::Http(response))) => Err(finding(
@@ -159,14 +191,23 @@ fn on_refused_upgrade(status: StatusCode) -> &'static str {
 async fn speak(
     stream: TcpStream,
     address: &str,
-    session: &Session,
+    proof: Proof<'_>,
     target: &str,
 ) -> Result<(), Error> {
-    let mut request = format!("ws://{address}{target}").into_client_request()?;
-    let cookie = format!("{}={}", session.cookie_name, session.cookie_value);
-    let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::AttackAttempt)?;
-    cookie.set_sensitive(true);
-    request.headers_mut().insert(COOKIE, cookie);
+    let ticket = match proof {
+        Proof::Session(_) => String::new(),
+        Proof::Ticket(ticket) => {
+            let separator = if target.contains('?') { '&' } else { '?' };
+            format!("{separator}wsTicket={ticket}")
+        }
+    };
+    let mut request = format!("ws://{address}{target}{ticket}").into_client_request()?;
+    if let Proof::Session(session) = proof {
+        let cookie = format!("{}={}", session.cookie_name, session.cookie_value);
+        let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::AttackAttempt)?;
+        cookie.set_sensitive(true);
+        request.headers_mut().insert(COOKIE, cookie);
+    }
     let (mut socket, _) = client_async(request, stream).await?;
     socket.send(Message::text(PING)).await?;
     while let Some(message) = socket.next().await {

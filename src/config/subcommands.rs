@@ -6,6 +6,7 @@ use clap::Subcommand;
 use clap_complete::Shell;
 
 use crate::config::access_options::AccessConfig;
+use crate::config::device_options::DeviceConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::routes_options::RoutesConfig;
 
@@ -38,6 +39,15 @@ pub enum Command {
         /// How single sign-on names people.
         #[command(flatten)]
         access: Box<AccessConfig>,
+
+        /// Where apps connect.
+        #[command(flatten)]
+        devices_config: Box<DeviceConfig>,
+
+        /// Go an app's way, too: a code, a token, a ticket, a WebSocket, also by the device door if the dispatcher runs
+        /// here.
+        #[arg(long)]
+        devices: bool,
 
         /// Go the way of the person whom single sign-on calls NAME.
         #[arg(

@@ -20,6 +20,7 @@ use crate::pairing::token_claims::session_id;
 use crate::pairing::token_file::{self, TokenFileError};
 use crate::process::large_programs::LargePrograms;
 use crate::upstream::Upstream;
+use crate::upstream::api_call::ApiCall;
 
 /// The name of its sessions in t3's client list.
 const LABEL: &str = "t3-dispatcher check";
@@ -117,13 +118,35 @@ impl DryRun {
         Ok((session, endpoint.path()))
     }
 
-    /// Revokes a session by t3's API.
+    /// The call by which an app exchanges its code for a token (RFC 8693 §2.1, contract §4).
+    pub fn token_exchange(&self, code: &Credential) -> ApiCall {
+        let fields = [
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            ("subject_token", code.0.reveal()),
+            (
+                "subject_token_type",
+                "urn:t3:params:oauth:token-type:environment-bootstrap",
+            ),
+            (
+                "requested_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            ),
+            ("client_label", LABEL),
+            ("client_device_type", "bot"),
+        ];
+        ApiCall::post_form("/oauth/token", &fields)
+    }
+
+    /// Revokes the session of `token` by t3's API.
     pub async fn revoke_by_api(
         &self,
-        session: &Session,
+        token: &str,
         admin: &AdminToken,
     ) -> Result<(), AdminApiError> {
-        let id = session_id(&session.cookie_value).ok_or(AdminApiError::Unusable)?;
+        let id = session_id(token).ok_or(AdminApiError::Unusable)?;
         let (revoke, limit) = (AdminCall::revoke(&id), self.timing.api_response);
         match revoke.send(&self.upstream, &admin.0, limit).await? {
             true => Ok(()),
@@ -131,9 +154,9 @@ impl DryRun {
         }
     }
 
-    /// Revokes a session by the t3 CLI.
-    pub async fn revoke_by_cli(&self, session: &Session) -> Result<(), CliError> {
-        let id = session_id(&session.cookie_value).ok_or(CliError::Unusable)?;
+    /// Revokes the session of `token` by the t3 CLI.
+    pub async fn revoke_by_cli(&self, token: &str) -> Result<(), CliError> {
+        let id = session_id(token).ok_or(CliError::Unusable)?;
         self.cli.revoke_session(&id, self.deadline()).await
     }
 

@@ -24,7 +24,7 @@ async fn check(world: &World, args: &[&str]) -> Output {
     run.await.expect("no panic")
 }
 
-async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
+pub(crate) async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
     let run = check(world, &[&["--json"], args].concat()).await;
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     let value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
@@ -32,7 +32,7 @@ async fn json(world: &World, args: &[&str]) -> (Value, Option<i32>) {
 }
 
 /// The steps with this outcome.
-fn steps(report: &Value, outcome: &str) -> Vec<String> {
+pub(crate) fn steps(report: &Value, outcome: &str) -> Vec<String> {
     let steps = report["steps"].as_array().expect("steps").iter();
     steps
         .filter(|step| step["outcome"] == outcome)
@@ -40,7 +40,7 @@ fn steps(report: &Value, outcome: &str) -> Vec<String> {
         .collect()
 }
 
-fn live_sessions(world: &World) -> usize {
+pub(crate) fn live_sessions(world: &World) -> usize {
     let sessions = world.standin.sessions();
     sessions.iter().filter(|session| !session.revoked).count()
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use t3_dispatcher::check::check;
+use t3_dispatcher::check::devices::DevicesCheck;
 use t3_standin::faults::Faults;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -133,7 +134,13 @@ async fn each_fault_fails_its_step_and_its_advice_names_the_cause() {
             "t3 hangs" => config.timing.api_response = Duration::from_secs(1),
             _ => {}
         }
-        let report = check(config.upstream, config.pairing, config.timing).await;
+        let report = check(
+            config.upstream,
+            config.pairing,
+            DevicesCheck::default(),
+            config.timing,
+        )
+        .await;
         assert!(!report.is_well(), "{name}: {report}");
         let report = report.json();
         let mut steps = report["steps"].as_array().expect("steps").iter();
@@ -171,7 +178,13 @@ async fn relayed(standin: SocketAddr, target: &'static str, response: &'static s
 /// The steps that failed where `upstream` stands for `world`'s t3, and the whole report.
 async fn failed(world: &World, upstream: SocketAddr) -> (Vec<String>, String) {
     let config = config(upstream, world.dir.path(), &[]);
-    let report = check(config.upstream, config.pairing, config.timing).await;
+    let report = check(
+        config.upstream,
+        config.pairing,
+        DevicesCheck::default(),
+        config.timing,
+    )
+    .await;
     let json = report.json();
     let steps = json["steps"].as_array().expect("steps").iter();
     let failed = steps.filter(|step| step["outcome"] == "failed");

@@ -6,6 +6,7 @@ mod common;
 mod activity;
 mod audit;
 mod check;
+mod check_devices;
 mod check_faults;
 mod check_people;
 mod cli;
