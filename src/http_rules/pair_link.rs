@@ -23,7 +23,8 @@ pub enum PairLink {
 impl PairLink {
     /// That of the page of `path` and `query`.
     pub fn of(path: &str, query: Option<&str>) -> Self {
-        let names_one = |part: &str| part == UNPAIRED || part.starts_with("token=");
+        // t3's page puts a `=` behind a name that has none.
+        let names_one = |part: &str| matches!(part.split('=').next(), Some(UNPAIRED | "token"));
         match path {
             "/pair" | "/pair/" => {
                 match query.is_some_and(|query| query.split('&').any(names_one)) {
@@ -66,8 +67,10 @@ mod tests {
             ("/pair/", Possible),
             ("/pair?", Possible),
             ("/pair?label=x", Possible),
-            ("/pair?xtoken=x&unpaired=1", Possible),
+            ("/pair?xtoken=x&unpaired1", Possible),
+            ("/pair?a=unpaired", Possible),
             ("/pair?unpaired", Stated),
+            ("/pair?unpaired=", Stated),
             ("/pair?label=x&unpaired", Stated),
             ("/pair?token=X", Stated),
             ("/pairs?unpaired", Elsewhere),

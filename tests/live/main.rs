@@ -16,6 +16,7 @@ mod page_load;
 mod pair_link;
 mod questions;
 mod restart;
+mod rights;
 mod same_answers;
 mod sessions;
 #[path = "../browser/sign_on_gate.rs"]

@@ -26,7 +26,7 @@ const FORM: &str = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange\
 /// A call of a method that there is not, and one that a guest may not make: a turn.
 const UNKNOWN_CALL: &str =
     r#"{"_tag":"Request","id":"1","tag":"nosuch","payload":{},"headers":[]}"#;
-const TURN: &str = r#"{"_tag":"Request","id":"2","tag":"orchestration.dispatchCommand","payload":{"type":"thread.turn.start","commandId":"c","threadId":"t","message":{"messageId":"m","role":"user","text":"hi","attachments":[]},"runtimeMode":"full-access","interactionMode":"default","createdAt":"2026-11-29T00:00:00.000Z"},"headers":[]}"#;
+pub(crate) const TURN: &str = r#"{"_tag":"Request","id":"2","tag":"orchestration.dispatchCommand","payload":{"type":"thread.turn.start","commandId":"c","threadId":"t","message":{"messageId":"m","role":"user","text":"hi","attachments":[]},"runtimeMode":"full-access","interactionMode":"default","createdAt":"2026-11-29T00:00:00.000Z"},"headers":[]}"#;
 
 /// One of the two that are asked.
 struct Asked {

@@ -118,11 +118,16 @@ impl Tab {
 
     /// What t3 says to its page's heartbeat.
     pub(crate) async fn ping(&mut self) -> Value {
-        let ping = Message::text(r#"{"_tag":"Ping"}"#);
-        self.socket.send(ping).await.expect("an open socket");
-        let pong = tokio::time::timeout(PATIENCE, self.socket.next()).await;
-        let pong = pong.expect("in time").expect("open").expect("a frame");
-        serde_json::from_str(pong.to_text().expect("text")).expect("JSON")
+        self.ask(r#"{"_tag":"Ping"}"#).await
+    }
+
+    /// What t3 says next after `message`.
+    pub(crate) async fn ask(&mut self, message: &str) -> Value {
+        let message = Message::text(message);
+        self.socket.send(message).await.expect("an open socket");
+        let reply = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+        let reply = reply.expect("in time").expect("open").expect("a frame");
+        serde_json::from_str(reply.to_text().expect("text")).expect("JSON")
     }
 
     /// Waits until the other side has ended it, and ends this side too.

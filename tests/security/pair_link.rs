@@ -48,6 +48,7 @@ async fn the_session_query_of_t3_s_page_for_a_link_is_not_healed() {
     let to = world.addr();
     for (page, is_healed) in [
         ("/pair?unpaired", false),
+        ("/pair?unpaired=", false),
         ("/pair?token=X", false),
         ("/pair", true),
         ("/t/1?unpaired", true),
