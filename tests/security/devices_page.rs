@@ -537,6 +537,36 @@ async fn a_code_ends_with_the_access_of_its_person() {
     assert_eq!(app.pair(&second, "tablet").await.status, 401);
 }
 
+/// A phone is no way around the rights of its person.
+#[tokio::test]
+async fn a_device_may_do_what_its_person_may() {
+    each(
+        [Edition::June, Edition::September, Edition::Protocol2],
+        |edition| async move {
+            let groups = ["--groups-header", "X-Groups", "--guest-groups", "guests"];
+            let args = [&ON[..], &groups, &["--admin-groups", "admins"]].concat();
+            let world = World::of(edition, &args).await;
+            let devices = world.dispatcher.devices.expect("a port for devices");
+            let mut scopes = Vec::new();
+            for group in ["guests", "others", "admins"] {
+                let page = pair(world.addr(), &format!("{ADA}X-Groups: {group}\n")).await;
+                let mut app = App::connect(devices, "apps.test", None).await;
+                let token = app.pair(&code_of(&page), "phone").await.json();
+                let granted = token["scope"].as_str().expect("its scopes");
+                scopes.push(granted.split(' ').map(str::to_owned).collect::<Vec<_>>());
+            }
+            assert_eq!(scopes[0], ["orchestration:read"]);
+            let administrative =
+                |scopes: &[String]| scopes.iter().any(|scope| scope == "access:write");
+            assert!(
+                !administrative(&scopes[1]) && administrative(&scopes[2]),
+                "{scopes:?}"
+            );
+        },
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn with_many_people_a_link_has_the_host_of_its_person_if_the_name_can_be_in_one() {
     let world = World::start().await;
