@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod devices;
 mod isolation;
 mod table;
 mod town;
