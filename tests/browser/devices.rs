@@ -165,6 +165,7 @@ async fn a_phone_is_paired_by_the_code_that_it_reads_and_revoked_by_its_button()
     for told in ["Ada's phone", "iOS, mobile", "Connected now"] {
         assert!(row.contains(told), "{row}");
     }
+    assert_eq!(page.evaluate(FITS).await, true, "with a device, too");
     let revoked = Instant::now();
     tap(&page, "td button").await;
     page.wait_for("document.body.innerText.includes('None yet.')", PATIENCE)

@@ -165,7 +165,7 @@ fn write_code(code: &NewCode, html: &mut String) {
     let clock = until.get(11..16).unwrap_or_default();
     *html += &format!(
         "<p>Scan this with the app on the phone, or open the link there. It works once, \
-        until <time datetime=\"{until}\">{clock} UTC</time>, which is for five minutes.</p>\n"
+        within five minutes: until <time datetime=\"{until}\">{clock} UTC</time>.</p>\n"
     );
     *html += &qr_code::svg(&code.link, "QR code of the link below").unwrap_or_default();
     *html += &format!(
