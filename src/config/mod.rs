@@ -203,27 +203,13 @@ impl CommandLine {
         let contradiction = contradiction.or_else(|| routes.contradiction(pairing));
         let contradiction = contradiction.or_else(|| power.contradiction(routes));
         let contradiction = contradiction.or_else(|| devices.contradiction(routes.is_any_set()));
+        let command = self.command.as_ref();
+        let contradiction = contradiction.or_else(|| command?.is_of_nobody(routes));
         let contradiction = contradiction.map(str::to_owned);
-        let contradiction = contradiction.or_else(|| self.is_of_nobody(routes));
         match contradiction.or_else(|| access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),
             None => Ok(self),
         }
-    }
-
-    /// A check says whose way it is to go, where each person has another t3.
-    fn is_of_nobody(&self, routes: &RoutesConfig) -> Option<String> {
-        let Some(Command::Check { user, all, .. }) = &self.command else {
-            return None;
-        };
-        let why = match (routes.is_any_set(), user, all) {
-            (true, None, false) => "each person has another t3: --user NAME or --all is needed",
-            (_, _, true) if routes.routes.is_none() => {
-                "--all needs DISPATCHER_ROUTES: nothing else lists everybody"
-            }
-            _ => return None,
-        };
-        Some(why.to_owned())
     }
 }
 

@@ -74,3 +74,22 @@ pub enum Command {
         shell: Shell,
     },
 }
+
+impl Command {
+    /// What contradicts itself where a check does not say whose way it is to go, and each person has another t3 by
+    /// `routes`.
+    pub(super) fn is_of_nobody(&self, routes: &RoutesConfig) -> Option<&'static str> {
+        let Self::Check { user, all, .. } = self else {
+            return None;
+        };
+        match (routes.is_any_set(), user, all) {
+            (true, None, false) => {
+                Some("each person has another t3: --user NAME or --all is needed")
+            }
+            (_, _, true) if routes.routes.is_none() => {
+                Some("--all needs DISPATCHER_ROUTES: nothing else lists everybody")
+            }
+            _ => None,
+        }
+    }
+}

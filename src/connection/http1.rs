@@ -108,7 +108,7 @@ async fn refuse(stream: &mut TcpStream, client: &Client, services: &Services) {
         return;
     };
     let ids = &services.request_ids;
-    let mut response = router::refused(refusal, &ids.numbered(ids.number()));
+    let mut response = router::valid_request::refused(refusal, &ids.numbered(ids.number()));
     if client.door == Door::Device {
         router::device::finish(&mut response);
     }

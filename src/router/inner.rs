@@ -12,7 +12,6 @@ use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::error_format;
 use crate::router::instance_router::InstanceRouter;
 use crate::router::route::Route;
-use crate::router::upgrade::too_many;
 use crate::upstream::request_body::Outbound;
 
 impl InstanceRouter<'_> {
@@ -84,16 +83,10 @@ impl InstanceRouter<'_> {
 
     /// Asks for a WebSocket, which the other dispatcher heals or refuses.
     async fn upgrade_on(&self, context: &RequestContext<'_>) -> RoutedResponse {
-        let Some(permit) = self.tunnel_permit(context) else {
-            return too_many(context).into();
-        };
-        let deadline = context.arrived + self.services.timing.upgrade_patience;
-        let attempt = |limit| self.try_upgrade(context, limit);
-        let asked = self.ask_until(context, deadline, ErrorFormat::Json, attempt);
-        match asked.await {
-            Ok(upgraded) => RoutedResponse {
+        match self.upgrade_as_it_is(context).await {
+            Ok(routed) => RoutedResponse {
                 is_of_inner: true,
-                ..self.opened(context, upgraded, permit)
+                ..routed
             },
             Err(response) => response.into(),
         }

@@ -18,9 +18,9 @@ pub mod session;
 pub mod tab;
 pub mod upgrade;
 pub mod upstream_call;
+pub mod valid_request;
 
-use http::header::{ALLOW, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::debug;
@@ -29,8 +29,7 @@ use crate::access::visitor::Standing;
 use crate::assets::icons;
 use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::{RequestId, X_REQUEST_ID};
-use crate::http_rules::validation::{self, Refusal};
-use crate::http_rules::{browser_request, header_map, paths};
+use crate::http_rules::{browser_request, paths};
 use crate::limited;
 use crate::metrics::requests::{Answered, Class, Kind, NoAnswer, RequestWay};
 use crate::pairing::policy::RouteKind;
@@ -38,6 +37,7 @@ use crate::responses::{self, ClientResponse, ErrorFormat};
 use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::instance_router::InstanceRouter;
 use crate::router::route::Route;
+use crate::router::valid_request::{ValidRequest, end_after_chunks};
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::upstream::request_body::Outbound;
@@ -60,6 +60,12 @@ impl Router<'_> {
     pub async fn respond(&self, request: Request<Incoming>, client: &Client) -> RoutedResponse {
         let arrived = Instant::now();
         let (kind, routed) = self.admit(request, client, arrived).await;
+        self.count(kind, arrived, client, &routed);
+        routed
+    }
+
+    /// Counts the response to a request of that `kind`, which came at `arrived`.
+    fn count(&self, kind: Kind, arrived: Instant, client: &Client, routed: &RoutedResponse) {
         self.services.metrics.answered(Answered {
             way: RequestWay::Hyper,
             kind,
@@ -67,7 +73,6 @@ impl Router<'_> {
             took: arrived.elapsed(),
             waited: client.take_waited(),
         });
-        routed
     }
 
     /// Validates a request, and routes it if it is valid.
@@ -78,14 +83,13 @@ impl Router<'_> {
         arrived: Instant,
     ) -> (Kind, RoutedResponse) {
         let services = self.services;
-        let id = services.request_ids.of(request.headers());
-        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        let wants_websocket = match validate(&mut request, client) {
-            Ok(wants_websocket) => wants_websocket,
-            Err(refusal) => {
-                client.deadlines.exchange_began(None);
-                return (Kind::Invalid, refused(refusal, &id).into());
-            }
+        let ValidRequest {
+            id,
+            is_chunked,
+            wants_websocket,
+        } = match self.validate(&mut request, client) {
+            Ok(valid) => valid,
+            Err(refused) => return (Kind::Invalid, refused.into()),
         };
         let peer = client.peer.ip();
         services.access.refresh(request.headers(), peer).await;
@@ -193,27 +197,6 @@ impl Router<'_> {
     }
 }
 
-/// Closes the connection behind the response to a request that was sent in chunks: hyper has dropped a
-/// Content-Length beside Transfer-Encoding silently, and a client that sent both must not go on (RFC 9112 §6.1).
-fn end_after_chunks(response: &mut ClientResponse, is_chunked: bool) {
-    let headers = response.headers_mut();
-    if is_chunked && !headers.contains_key(UPGRADE) {
-        header_map::close(headers);
-    }
-}
-
-/// Validates a request and removes the client's hop from it. Does it ask for a WebSocket?
-fn validate(request: &mut Request<Incoming>, client: &Client) -> Result<bool, Refusal> {
-    client.scan.check()?;
-    validation::check(request)?;
-    let wants_websocket = validation::is_asked_for(request.headers());
-    header_map::strip_request(request.headers_mut());
-    if wants_websocket {
-        validation::check_handshake(request)?;
-    }
-    Ok(wants_websocket)
-}
-
 /// The kind of request that it is counted as.
 fn kind(route: Route, path: &str) -> Kind {
     match route {
@@ -258,24 +241,4 @@ fn error_format(headers: &HeaderMap) -> ErrorFormat {
         true => ErrorFormat::Page,
         false => ErrorFormat::Json,
     }
-}
-
-/// Refuses a request and closes the connection: the end of such a request is ambiguous.
-pub fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
-    debug!(why = refusal.why, request_id = %id, "request refused");
-    let mut response = responses::refused(refusal.status, refusal.why, id);
-    let headers = response.headers_mut();
-    header_map::close(headers);
-    match refusal.status {
-        // RFC 9110 §15.5.6, §15.5.22.
-        StatusCode::METHOD_NOT_ALLOWED => {
-            headers.insert(ALLOW, HeaderValue::from_static(validation::ALLOWED_METHODS));
-        }
-        StatusCode::UPGRADE_REQUIRED => {
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        }
-        _ => {}
-    }
-    response
 }

@@ -53,12 +53,29 @@ impl InstanceRouter<'_> {
         }
     }
 
+    /// The response to an upgrade that is not healed here, and the tunnel.
+    ///
+    /// # Errors
+    /// The response for a t3 that gave none, or a visitor who may have no more tunnels.
+    pub(super) async fn upgrade_as_it_is(
+        &self,
+        context: &RequestContext<'_>,
+    ) -> Result<RoutedResponse, ClientResponse> {
+        let permit = self
+            .tunnel_permit(context)
+            .ok_or_else(|| too_many(context))?;
+        let deadline = context.arrived + self.services.timing.upgrade_patience;
+        let attempt = |limit| self.try_upgrade(context, limit);
+        let asked = self.ask_until(context, deadline, ErrorFormat::Json, attempt);
+        Ok(self.opened(context, asked.await?, permit))
+    }
+
     /// A permit for one more tunnel of a visitor, who may have so many.
-    pub(super) fn tunnel_permit(&self, context: &RequestContext<'_>) -> Option<TunnelPermit> {
+    fn tunnel_permit(&self, context: &RequestContext<'_>) -> Option<TunnelPermit> {
         self.instance.tunnels.permit(&context.visitor.owner())
     }
 
-    pub(super) async fn try_upgrade(
+    async fn try_upgrade(
         &self,
         context: &RequestContext<'_>,
         limit: Duration,
@@ -128,7 +145,7 @@ impl InstanceRouter<'_> {
     }
 
     /// t3's response, and the tunnel where it switched.
-    pub(super) fn opened(
+    fn opened(
         &self,
         context: &RequestContext<'_>,
         (response, side): Upgraded,
@@ -192,7 +209,7 @@ impl InstanceRouter<'_> {
 }
 
 /// 429 for a visitor who has as many tunnels as one may.
-pub(super) fn too_many(context: &RequestContext<'_>) -> ClientResponse {
+fn too_many(context: &RequestContext<'_>) -> ClientResponse {
     let status = StatusCode::TOO_MANY_REQUESTS;
     refused(status, "too many WebSockets", &context.id)
 }

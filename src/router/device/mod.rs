@@ -7,7 +7,7 @@ mod token;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, SET_COOKIE};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -18,16 +18,16 @@ use crate::http_rules::header_map::retain;
 use crate::http_rules::path_secrets::shown;
 use crate::http_rules::request_id::X_REQUEST_ID;
 use crate::limited;
-use crate::metrics::requests::{Answered, Class, Kind, RequestWay};
+use crate::metrics::requests::Kind;
 use crate::pairing::bearers::Confirmation;
 use crate::responses::body::ResponseBody;
 use crate::responses::device::{self, Refused};
 use crate::responses::{ClientResponse, ErrorFormat};
+use crate::router::Router;
 use crate::router::context::{RequestContext, RoutedResponse};
 use crate::router::device::allowed::Allowed;
 use crate::router::instance_router::InstanceRouter;
-use crate::router::upgrade::too_many;
-use crate::router::{Router, end_after_chunks, refused, validate};
+use crate::router::valid_request::{ValidRequest, end_after_chunks};
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
@@ -50,13 +50,7 @@ impl<'a> DeviceRouter<'a> {
         let arrived = Instant::now();
         let (kind, mut routed) = self.admit(request, client, arrived).await;
         finish(&mut routed.response);
-        self.services.metrics.answered(Answered {
-            way: RequestWay::Hyper,
-            kind,
-            class: Class::of(routed.response.status().as_u16()),
-            took: arrived.elapsed(),
-            waited: client.take_waited(),
-        });
+        Router::new(self.services).count(kind, arrived, client, &routed);
         routed
     }
 
@@ -68,14 +62,13 @@ impl<'a> DeviceRouter<'a> {
         arrived: Instant,
     ) -> (Kind, RoutedResponse) {
         let services = self.services;
-        let id = services.request_ids.of(request.headers());
-        let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-        let wants_websocket = match validate(&mut request, client) {
-            Ok(wants_websocket) => wants_websocket,
-            Err(refusal) => {
-                client.deadlines.exchange_began(None);
-                return (Kind::Invalid, refused(refusal, &id).into());
-            }
+        let ValidRequest {
+            id,
+            is_chunked,
+            wants_websocket,
+        } = match Router::new(services).validate(&mut request, client) {
+            Ok(valid) => valid,
+            Err(refused) => return (Kind::Invalid, refused.into()),
         };
         let peer = client.peer.ip();
         let visitor = services.access.admit_app(request.headers_mut(), peer);
@@ -127,7 +120,10 @@ impl<'a> DeviceRouter<'a> {
         let router = InstanceRouter { services, instance };
         let mut routed: RoutedResponse = match allowed {
             Allowed::Token => router.exchange_code(&context, body).await.into(),
-            Allowed::Ticket if wants_websocket => router.upgrade_of_app(&context).await,
+            Allowed::Ticket if wants_websocket => {
+                let upgraded = router.upgrade_as_it_is(&context).await;
+                upgraded.unwrap_or_else(RoutedResponse::from)
+            }
             Allowed::Bearer => router.with_token(&context, body).await.into(),
             _ => router.relay(&context, body).await.into(),
         };
@@ -213,20 +209,6 @@ impl InstanceRouter<'_> {
                 limited!(WARN, "refused: too many unknown tokens of apps"; ip = %address, %request_id);
                 Err(Refused::TooMany)
             }
-        }
-    }
-
-    /// t3's response to a WebSocket that a ticket admits, and the tunnel.
-    async fn upgrade_of_app(&self, context: &RequestContext<'_>) -> RoutedResponse {
-        let Some(permit) = self.tunnel_permit(context) else {
-            return too_many(context).into();
-        };
-        let deadline = context.arrived + self.services.timing.upgrade_patience;
-        let attempt = |limit| self.try_upgrade(context, limit);
-        let asked = self.ask_until(context, deadline, ErrorFormat::Json, attempt);
-        match asked.await {
-            Ok(upgraded) => self.opened(context, upgraded, permit),
-            Err(response) => response.into(),
         }
     }
 }
