@@ -296,6 +296,12 @@ impl Socket {
         }
     }
 
+    /// Closes it, and waits for the end.
+    pub async fn close(mut self) {
+        let _ = self.0.close(None).await;
+        self.ended().await;
+    }
+
     /// Waits until the other side ends it.
     pub async fn ended(&mut self) {
         while self.next().await.is_some_and(|said| !said.is_close()) {}

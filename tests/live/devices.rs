@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use t3_dispatcher::access::session_label::device_label;
 
+use crate::common::app::{App, ORIGINS};
 use crate::common::process::{self, Process};
 use crate::common::{Client, request};
 use crate::t3::{CLI_RUNS, T3};
@@ -100,5 +101,65 @@ async fn a_ticket_s_socket_ends_within_fifteen_seconds_of_its_session() {
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     assert_eq!(other.ping().await["_tag"], "Pong");
     other.close().await;
+    t3.finish().await;
+}
+
+/// A code that an administrator has t3 mint in its settings, by the public door.
+async fn code(t3: &T3, to: SocketAddr, admin: &str) -> String {
+    let session = request(t3.addr, "GET /api/auth/session").await.json();
+    let name = session["auth"]["sessionCookieName"].as_str();
+    let name = name.expect("a name");
+    let head = format!("/api/auth/pairing-token\nX-User: ada\nCookie: {name}={admin}");
+    let minted = post(to, &head, "application/json", "{}").await;
+    minted["credential"].as_str().expect("a code").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
+async fn an_app_of_each_origin_goes_its_way_by_the_device_door() {
+    let t3 = T3::start().await;
+    let admin = cli(&t3, &["session", "issue", "--label", "ada@sso"]).await;
+    let admin = admin["token"].as_str().expect("a token");
+    let mut command = t3.dispatcher();
+    command
+        .env("DISPATCHER_DEVICE_PORT", "0")
+        .args(["--identity-header", "X-User"]);
+    let dispatcher = Process::start(&mut command);
+    let door = dispatcher.devices.expect("a door for apps");
+    for origin in ORIGINS {
+        let code = code(&t3, dispatcher.addr, admin).await;
+        let mut app = App::connect(door, "devices.test", origin).await;
+        let paired = app.pair(&code, "Phone").await;
+        assert_eq!(paired.status, 200, "{}", paired.text());
+        assert_eq!(app.clone().pair(&code, "Phone").await.status, 401);
+        let mut socket = app.connect_again().await.expect("a socket");
+        socket.ping().await;
+        let config = socket
+            .call("server.getConfig", &serde_json::json!({}))
+            .await;
+        assert_eq!(config["_tag"], "Success", "{config}");
+        for (target, status) in [
+            ("/api/auth/session", 200),
+            ("/api/orchestration/shell", 200),
+            // t3's own words.
+            ("/api/orchestration/threads/none", 404),
+            ("/api/auth/clients", 403),
+            ("/api/assets/none.none/a.png", 404),
+        ] {
+            let response = app.call(target).await;
+            assert_eq!(response.status, status, "{target}: {}", response.text());
+        }
+        let ticket = app.ticket().await.expect("a ticket");
+        let hub = format!("/api/device-hub/api/devices?wsTicket={ticket}");
+        let hub = app.get(&hub, &[]).await;
+        assert_eq!(hub.text(), "Device hub is not running");
+        assert_eq!(app.call("/mcp").await.json()["error"], "not_found");
+        socket.close().await;
+    }
+    let clients = cli(&t3, &["session", "list"]).await;
+    let clients = clients.as_array().expect("a list").iter();
+    let named = clients.filter(|client| client["client"]["label"] == "ada@sso Phone");
+    assert_eq!(named.count(), ORIGINS.len());
+    drop(dispatcher);
     t3.finish().await;
 }
