@@ -9,6 +9,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::access::rights::Rights;
 use crate::pairing::keys::ValueKey;
 use crate::process::lru_cache::lru_cache;
 
@@ -25,6 +26,8 @@ pub struct DeviceCodes(Mutex<LruCache<ValueKey, Code>>);
 #[derive(Debug)]
 struct Code {
     owner: Arc<str>,
+    /// What its person's rights were.
+    rights: Rights,
     expires: Instant,
     is_in_use: bool,
 }
@@ -45,10 +48,11 @@ impl Default for DeviceCodes {
 }
 
 impl DeviceCodes {
-    /// Notes that `credential` was minted for the person of the identity `owner`.
-    pub fn add(&self, credential: &str, owner: Arc<str>) {
+    /// Notes that `credential` was minted for the person of the identity `owner`, who had `rights` then.
+    pub fn add(&self, credential: &str, owner: Arc<str>, rights: Rights) {
         let code = Code {
             owner,
+            rights,
             expires: Instant::now() + LIFETIME,
             is_in_use: false,
         };
@@ -58,10 +62,19 @@ impl DeviceCodes {
 
     /// Forgets the codes of the person of the identity `owner`, who is let in no more.
     pub(super) fn forget(&self, owner: &str) {
+        self.forget_if(|code| &*code.owner == owner);
+    }
+
+    /// Forgets those of the person of the identity `owner` from before that one had `rights`.
+    pub(super) fn forget_outgrown(&self, owner: &str, rights: Rights) {
+        self.forget_if(|code| code.rights != rights && &*code.owner == owner);
+    }
+
+    fn forget_if(&self, is_over: impl Fn(&Code) -> bool) {
         let mut codes = self.0.lock();
-        let owned = codes.iter().filter(|(_, code)| &*code.owner == owner);
-        let owned: Vec<_> = owned.map(|(key, _)| *key).collect();
-        for key in owned {
+        let over = codes.iter().filter(|(_, code)| is_over(code));
+        let over: Vec<_> = over.map(|(key, _)| *key).collect();
+        for key in over {
             codes.pop(&key);
         }
     }
@@ -119,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_code_is_used_once_at_a_time_and_for_five_minutes() {
         let codes = DeviceCodes::default();
-        codes.add("CODE", alice());
+        codes.add("CODE", alice(), Rights::Standard);
         assert!(codes.take("OTHER").is_none());
         let used = codes.take("CODE").expect("it was minted");
         assert_eq!(used.owner(), &alice());
@@ -127,7 +140,7 @@ mod tests {
         drop(used);
         assert!(codes.take("CODE").expect("it gave nothing").spent());
         assert!(codes.take("CODE").is_none(), "it is spent");
-        codes.add("LATE", alice());
+        codes.add("LATE", alice(), Rights::Standard);
         tokio::time::advance(LIFETIME).await;
         assert!(codes.take("LATE").is_none(), "its time is over");
         assert!(codes.0.lock().is_empty());
@@ -136,9 +149,9 @@ mod tests {
     #[test]
     fn the_codes_of_a_person_are_forgotten_also_while_they_are_used() {
         let codes = DeviceCodes::default();
-        codes.add("CODE", alice());
-        codes.add("USED", alice());
-        codes.add("OTHER", "bob".into());
+        codes.add("CODE", alice(), Rights::Standard);
+        codes.add("USED", alice(), Rights::Standard);
+        codes.add("OTHER", "bob".into(), Rights::Standard);
         let used = codes.take("USED").expect("it was minted");
         codes.forget("alice");
         assert!(codes.take("CODE").is_none());
@@ -150,7 +163,7 @@ mod tests {
     fn the_codes_are_bounded() {
         let codes = DeviceCodes::default();
         for number in 0..=MAX_CODES.get() {
-            codes.add(&number.to_string(), alice());
+            codes.add(&number.to_string(), alice(), Rights::Standard);
         }
         assert!(codes.take("0").is_none() && codes.take("1").is_some());
     }

@@ -107,7 +107,7 @@ impl Pairing {
             return Err(NoCode::Left);
         }
         self.device_codes
-            .add(credential.reveal(), Arc::clone(identity));
+            .add(credential.reveal(), Arc::clone(identity), browser.rights);
         self.metrics.device(DeviceEvent::Code);
         info!(user = &**identity, ip = %browser.address, %request_id, "device code made");
         Ok(credential)

@@ -101,8 +101,9 @@ impl Pairing {
 
     /// The person of `identity`, who has `rights` now, shows the session whose cookie has `value`, which may do
     /// more: that one, and all others of the person and of the person's devices that may do more, are revoked, in
-    /// the background. What fails is told, and tried again at a later request.
+    /// the background, and codes for devices from before end. What fails is told, and tried again at a later request.
     pub fn outgrown(self: &Arc<Self>, identity: &Arc<str>, rights: Rights, value: &[u8]) {
+        self.device_codes.forget_outgrown(identity, rights);
         let id = str::from_utf8(value).ok().and_then(session_id);
         let Some(id) = id.filter(|_| !self.admin_api.session().is_absent()) else {
             return;
@@ -129,7 +130,11 @@ impl Pairing {
         let Some(identity) = &browser.identity else {
             return;
         };
-        if self.owners.guest_scopes().is_none() || self.admin_api.session().is_absent() {
+        if self.owners.guest_scopes().is_none() {
+            return;
+        }
+        self.device_codes.forget_outgrown(identity, browser.rights);
+        if self.admin_api.session().is_absent() {
             return;
         }
         let replaced = attempt.replaced.as_ref().map(|replaced| replaced.value());

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::common::app::App;
 use crate::common::http::Response;
 use crate::common::{Client, Config, Dispatcher, PAGE, World, cli_in, request};
-use crate::harness::{ADA, assert_paired, assert_untouched, each, load, refused};
+use crate::harness::{ADA, assert_paired, assert_untouched, each, load, refused, until};
 
 const PATH: &str = "/dispatcher/devices";
 
@@ -565,6 +565,35 @@ async fn a_device_may_do_what_its_person_may() {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_device_gets_the_rights_of_its_person_and_its_code_ends_with_them() {
+    let groups = ["--groups-header", "X-Groups", "--admin-groups", "staff"];
+    let guests = ["--guest-groups", "visitors"];
+    let world = World::with(&[&ON[..], &groups, &guests].concat()).await;
+    let devices = world.dispatcher.devices.expect("a port for devices");
+    let [admin, guest] = ["staff", "visitors"].map(|group| format!("{ADA}X-Groups: {group}\n"));
+    let [first, second] = [
+        code_of(&pair(world.addr(), &admin).await),
+        code_of(&pair(world.addr(), &admin).await),
+    ];
+    let mut app = App::connect(devices, "apps.test", None).await;
+    assert_eq!(app.pair(&first, "phone").await.status, 200);
+    let session = |label: &str| {
+        let mut rows = world.standin.sessions().into_iter();
+        rows.find(|row| row.label.as_deref() == Some(label))
+            .expect("a session")
+    };
+    let phone = session("ada@sso phone");
+    assert!(phone.scopes.iter().any(|scope| scope == "access:write"));
+    let page = request(world.addr(), &format!("GET /\n{guest}{PAGE}")).await;
+    assert_eq!(page.status, 302, "{}", page.text());
+    assert_eq!(app.pair(&second, "tablet").await.status, 401);
+    assert!(until(|| session("ada@sso phone").revoked).await);
+    let third = code_of(&pair(world.addr(), &guest).await);
+    assert_eq!(app.pair(&third, "watch").await.status, 200);
+    assert_eq!(session("ada@sso watch").scopes, ["orchestration:read"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 
+use crate::access::identity::Browser;
 use crate::responses::ClientResponse;
 use crate::responses::body::ResponseBody;
 use crate::responses::device::{self, Refused};
@@ -28,7 +29,11 @@ impl InstanceRouter<'_> {
         let is_mint = context.head.method == Method::POST && context.head.uri.path() == MINT;
         let is_readable = !response.headers().contains_key(CONTENT_ENCODING);
         let is_code = is_mint && is_readable && response.status() == StatusCode::OK;
-        let owner = &context.visitor.browser.identity;
+        let Browser {
+            identity: owner,
+            rights,
+            ..
+        } = &context.visitor.browser;
         let (true, true, Some(owner)) = (is_code, self.services.devices.port.is_some(), owner)
         else {
             return response;
@@ -41,7 +46,7 @@ impl InstanceRouter<'_> {
         let said = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
         if let Some(credential) = said["credential"].as_str() {
             let codes = self.instance.pairing.device_codes();
-            codes.add(credential, Arc::clone(owner));
+            codes.add(credential, Arc::clone(owner), *rights);
         }
         ClientResponse::from_parts(head, ResponseBody::Own(body))
     }
