@@ -67,6 +67,12 @@ impl AllowList {
         self.file.is_some() && self.groups.is_none()
     }
 
+    /// Does the name alone say who is let in, and is it known who is?
+    pub(super) fn is_by_name(&self) -> bool {
+        let is_read = |file: &RereadFile<Users>| file.with(|users| users.is_some());
+        self.groups.is_none() && self.file.as_ref().is_none_or(is_read)
+    }
+
     /// Is somebody let in who is `name` here, by the name alone? Single sign-on may have stated it with any
     /// of `domains`, which are taken off. Yes while the file cannot be looked at.
     pub(super) fn admits_name(&self, name: &str, domains: &[String]) -> bool {

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::access::AccessPolicy;
+use crate::access::allow_list::AllowList;
 
 impl AccessPolicy {
     /// Need no file be looked at, at `now`, before a request is judged? Where there is none to look at,
@@ -37,6 +38,30 @@ impl AccessPolicy {
             return Vec::new();
         };
         list.refresh().await;
+        self.not_on(list, people)
+    }
+
+    /// The same of any list of users, by which nobody has to make a request to be known as let in no more: none
+    /// where groups let people in too, or the file cannot be read.
+    pub async fn denied_by_name(
+        &self,
+        people: impl IntoIterator<Item = Arc<str>>,
+    ) -> Vec<Arc<str>> {
+        let Some(list) = &self.allow_list else {
+            return Vec::new();
+        };
+        list.refresh().await;
+        match list.is_by_name() {
+            true => self.not_on(list, people),
+            false => Vec::new(),
+        }
+    }
+
+    fn not_on(
+        &self,
+        list: &AllowList,
+        people: impl IntoIterator<Item = Arc<str>>,
+    ) -> Vec<Arc<str>> {
         let domains = self.config.allow.identity_domains.as_deref();
         let is_listed = |person: &Arc<str>| list.admits_name(person, domains.unwrap_or_default());
         let people = people.into_iter();

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::http_rules::name_text::push_encoded;
+use crate::http_rules::name_text::{bytes_of, push_encoded, text_of};
 
 /// What t3's client list has behind the name of a session that the dispatcher made.
 pub const SESSION_MARK: &str = "@sso";
@@ -42,6 +42,13 @@ impl<'a> SessionLabel<'a> {
             _ => Some(rest.strip_prefix(' ').filter(|name| !name.is_empty())?),
         };
         Some(Self { owner, device })
+    }
+
+    /// The identity of its owner; `None` where only a hash of that is in the label.
+    pub fn identity(&self) -> Option<String> {
+        let name = self.owner.strip_suffix(SESSION_MARK)?;
+        let identity = text_of(&bytes_of(name)).into_owned();
+        self.is_of(&identity).then_some(identity)
     }
 
     /// Is it a session of the person of `identity`?
@@ -108,7 +115,6 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::http_rules::name_text::text_of;
 
     /// What names may be made of to look like other people's labels.
     const PARTS: [&str; 14] = [
@@ -210,6 +216,9 @@ mod tests {
             };
             assert_eq!(SessionLabel::read(&owner), Some(own), "{identity:?}");
             assert!(own.is_of(&identity));
+            let is_hash = is_hash(&owner[..owner.len() - SESSION_MARK.len()]);
+            let expected = (!is_hash).then(|| identity.clone());
+            assert_eq!(own.identity(), expected, "{owner}");
             for name in &devices {
                 let label = format!("{owner} {name}");
                 let read = SessionLabel::read(&label).expect("a device's");

@@ -1,6 +1,5 @@
 //! t3's administrative endpoints, called with the dispatcher's own session (contract §4).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use crate::pairing::admin_session::AdminSession;
 use crate::pairing::client_list::{self, ClientSession};
 use crate::pairing::grants::Grants;
 use crate::pairing::secret::Secret;
-use crate::tunnel::session::SessionKey;
 use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, ApiCall, SessionCredential};
 use crate::upstream::error::Failure;
@@ -108,23 +106,22 @@ impl AdminApi {
         self.revoked.notified().await;
     }
 
-    /// The living sessions, by t3's list of clients. An admin session is issued for it only if `may_issue`.
+    /// All living sessions of t3, by a list that is surely whole. An admin session is issued for it only if `may_issue`.
     ///
     /// # Errors
     /// If there is no admin session, or t3 does not respond with a list that has it: it is always on it.
     pub async fn living_sessions(
         &self,
         may_issue: bool,
-    ) -> Result<HashSet<SessionKey>, AdminApiError> {
+    ) -> Result<Vec<ClientSession>, AdminApiError> {
         if !may_issue && self.session.present().is_none() {
             return Err(AdminApiError::NoSession);
         }
         let sessions = self.clients().await?;
-        if !sessions.iter().any(|session| session.current) {
-            return Err(AdminApiError::Unusable);
+        match sessions.iter().any(|session| session.current) {
+            true => Ok(sessions),
+            false => Err(AdminApiError::Unusable),
         }
-        let keys = sessions.iter().map(|session| SessionKey::of(&session.id));
-        Ok(keys.collect())
     }
 
     /// Mints a credential, whose session the list of clients will name `label`, and which may do what `grants`

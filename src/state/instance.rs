@@ -205,6 +205,7 @@ impl Instance {
         Box::pin(self.pairing.warm_up()).await;
         if self.shared.access.is_behind_single_sign_on() {
             Box::pin(self.pairing.owners().warm_up()).await;
+            Box::pin(self.end_denied_devices_of_before()).await;
         }
         tokio::join!(
             Box::pin(self.pairing.tell_cli_version()),

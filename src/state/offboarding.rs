@@ -1,10 +1,13 @@
 //! Offboarding: who is let in no more loses the tunnels that are open, and the sessions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::access::session_label::SessionLabel;
 use crate::metrics::pairing::AccessEnd;
+use crate::pairing::client_list::ClientSession;
 use crate::routes::row::Row;
 use crate::state::instance::Instance;
 use crate::state::instances::Instances;
@@ -61,6 +64,29 @@ impl Instance {
                 let _ = self.tunnels.end_of(identity);
             }
             _ => self.offboard(identity, AccessEnd::Table),
+        }
+    }
+
+    /// Ends what people have who have devices, by the `sessions` of t3's list, and whom no list of users names any
+    /// more: they need not come themselves to be noticed.
+    pub(super) async fn end_denied_devices(&self, sessions: &[ClientSession]) {
+        let owners = sessions.iter().filter_map(|session| {
+            let label = SessionLabel::read(session.label.as_deref()?)?;
+            label.device.and_then(|_| label.identity())
+        });
+        let owners: HashSet<Arc<str>> = owners.map(Arc::from).collect();
+        if owners.is_empty() {
+            return;
+        }
+        for identity in self.shared.access.denied_by_name(owners).await {
+            self.offboard(&identity, AccessEnd::Users);
+        }
+    }
+
+    /// The same at the start, as who was let in before may be no more.
+    pub(super) async fn end_denied_devices_of_before(&self) {
+        if let Ok(sessions) = self.pairing.admin_api().living_sessions(false).await {
+            self.end_denied_devices(&sessions).await;
         }
     }
 

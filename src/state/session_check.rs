@@ -53,6 +53,13 @@ impl Instance {
             limited!(WARN, "t3's client list cannot be had: WebSockets by tickets outlive their sessions"; %error);
         }
         let living = living.ok();
+        if let Some(living) = &living {
+            self.end_denied_devices(living).await;
+        }
+        let living = living.map(|living| {
+            let keys = living.iter().map(|session| SessionKey::of(&session.id));
+            keys.collect()
+        });
         for session in sessions {
             if self.is_dead(&session, living.as_ref()).await {
                 let ended = self.tunnels.end_session(&session);

@@ -9,5 +9,6 @@ mod door;
 mod guesses;
 mod identity;
 mod path_tricks;
+mod revoked;
 mod smuggling;
 mod tickets;

@@ -233,11 +233,12 @@ async fn assert_devices_out(world: &World, (own, others): &(Vec<String>, Vec<Str
 async fn who_is_let_in_no_more_loses_the_devices_too() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("users");
-    write(&file, "ada\neve\n");
+    let others = "ada\neven\neve@sso x\nEve\n";
+    write(&file, &format!("{others}eve\n"));
     let world = with_file(&file, &[]).await;
     let mut eve = Guest::enter(&world, "eve").await;
     let held = devices(&world);
-    write(&file, "ada\n");
+    write(&file, others);
     eve.assert_out(&world).await;
     assert_devices_out(&world, &held).await;
 

@@ -186,21 +186,16 @@ async fn t3_is_asked_one_question_for_fifty_tickets_sockets() {
 /// What this dispatcher revokes itself has its sockets ended long before the next check is due.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sockets_of_who_is_let_in_no_more_end_soon() {
-    let world = World::with(
-        &[
-            &HEADER[..],
-            &["--allowed-users", "ada", "--session-check", "1h"],
-        ]
-        .concat(),
-    )
-    .await;
+    let groups = ["--groups-header", "X-Groups", "--allowed-groups", "dev"];
+    let options = [&HEADER[..], &groups, &["--session-check", "1h"]].concat();
+    let world = World::with(&options).await;
     let (eve, ada) = (
         app(&world, "eve@sso Pixel 9"),
         app(&world, "ada@sso Pixel 9"),
     );
     let mut eve_s = open_by_ticket(world.addr(), Edition::June, &eve).await;
     let mut ada_s = open_by_ticket(world.addr(), Edition::June, &ada).await;
-    let denied = load(world.addr(), "X-authentik-username: eve\n").await;
+    let denied = load(world.addr(), "X-authentik-username: eve\nX-Groups: users\n").await;
     assert_eq!(denied.status, 403);
     assert_closed(&mut eve_s).await;
     assert_alive(&mut ada_s).await;
