@@ -11,8 +11,8 @@ pub fn is_below(prefix: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.split('/').all(is_plain))
 }
 
-/// Is it a segment that is no other one in another spelling? What is percent-encoded in it is neither a delimiter nor
-/// a dot, so that the segments `.` and `..` are not hidden in it.
+/// Is it a segment that is no other one in another spelling? What is percent-encoded in it is neither a
+/// delimiter of segments nor a dot nor encoded once more, so that the segments `.` and `..` are not hidden in it.
 pub fn is_plain(segment: &str) -> bool {
     let mut parts = segment.split('%');
     let first = parts.next().unwrap_or_default();
@@ -22,15 +22,15 @@ pub fn is_plain(segment: &str) -> bool {
         && parts.all(begins_with_encoded)
 }
 
-/// Does `part`, behind a `%`, begin with two digits for a byte that ends nothing, and is the rest plain?
+/// Does `part`, behind a `%`, begin with two digits for a byte that no path is made of, and is the rest plain?
 fn begins_with_encoded(part: &str) -> bool {
     let Some((digits, rest)) = part.split_at_checked(2) else {
         return false;
     };
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let byte = u8::from_str_radix(digits, 16).unwrap_or_default();
-    let ends_something = matches!(byte, b'/' | b'\\' | b'.' | b'%' | b';' | b'?' | b'#');
-    is_hex && !byte.is_ascii_control() && !ends_something && PLAIN.contains_all(rest.as_bytes())
+    let leads_elsewhere = matches!(byte, b'/' | b'\\' | b'.' | b'%');
+    is_hex && !byte.is_ascii_control() && !leads_elsewhere && PLAIN.contains_all(rest.as_bytes())
 }
 
 #[cfg(test)]
@@ -39,7 +39,9 @@ mod tests {
 
     #[test]
     fn a_plain_segment_is_no_other_one() {
-        for plain in ["a", "a.b", "...a", "a%20b", "%C3%AB", "a@b:c", "-"] {
+        for plain in [
+            "a", "a.b", "...a", "a%20b", "%C3%AB", "C%23.md", "a@b:c", "-",
+        ] {
             assert!(is_plain(plain), "{plain}");
         }
         for other in [
