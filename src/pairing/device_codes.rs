@@ -19,6 +19,9 @@ const LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// The maximum of codes that are remembered: of more, the oldest is forgotten.
 const MAX_CODES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
+/// How many codes of one person are remembered: of more, that person's oldest is forgotten, and nobody else's.
+const MAX_CODES_OF_ONE: usize = 8;
+
 /// The codes that were minted for devices and may be used still. Only their hashes are kept.
 #[derive(Debug)]
 pub struct DeviceCodes(Mutex<LruCache<ValueKey, Code>>);
@@ -57,7 +60,14 @@ impl DeviceCodes {
             is_in_use: false,
         };
         let key = ValueKey::of(credential.as_bytes());
-        self.0.lock().put(key, code);
+        let mut codes = self.0.lock();
+        // The oldest come last.
+        let own = codes.iter().filter(|(_, held)| held.owner == code.owner);
+        let over = own.map(|(key, _)| *key).nth(MAX_CODES_OF_ONE - 1);
+        if let Some(over) = over {
+            codes.pop(&over);
+        }
+        codes.put(key, code);
     }
 
     /// Forgets the codes of the person of the identity `owner`, who is let in no more.
@@ -160,11 +170,25 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_are_bounded() {
+    fn the_codes_are_bounded_and_one_person_s_push_out_nobody_else_s() {
         let codes = DeviceCodes::default();
-        for number in 0..=MAX_CODES.get() {
-            codes.add(&number.to_string(), alice(), Rights::Standard);
+        let add = |code: &str, owner: &str| codes.add(code, owner.into(), Rights::Standard);
+        add("BOB", "bob");
+        for number in 0..2 * MAX_CODES.get() {
+            add(&number.to_string(), "alice");
         }
-        assert!(codes.take("0").is_none() && codes.take("1").is_some());
+        let newest = 2 * MAX_CODES.get() - 1;
+        assert!(codes.take("BOB").is_some() && codes.take(&newest.to_string()).is_some());
+        assert!(
+            codes
+                .take(&(newest - MAX_CODES_OF_ONE).to_string())
+                .is_none()
+        );
+        assert_eq!(codes.0.lock().len(), 1 + MAX_CODES_OF_ONE);
+        for number in 0..MAX_CODES.get() {
+            add(&format!("OF{number}"), &number.to_string());
+        }
+        assert!(codes.take("BOB").is_none() && codes.take("OF0").is_some());
+        assert_eq!(codes.0.lock().len(), MAX_CODES.get());
     }
 }
