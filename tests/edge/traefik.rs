@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::certificate::Certificate;
@@ -61,12 +62,11 @@ impl Traefik {
         let mut command = Command::new(program);
         command.arg("--configfile").arg(file);
         let program = Program::start(&mut command, secure);
-        // It listens before it knows its routes.
+        // It listens at one address after the other, and before it knows its routes.
+        let ask = format!("GET /\nHost: {SIGN_IN}");
         let routed = async {
-            while request(plain, &format!("GET /\nHost: {SIGN_IN}"))
-                .await
-                .status
-                == 404
+            while TcpStream::connect(plain).await.is_err()
+                || request(plain, &ask).await.status == 404
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
