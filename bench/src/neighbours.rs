@@ -1,6 +1,8 @@
-//! What a person feels of another person's t3 that hangs, is slow or is gone: the slowest answers, beside it and alone.
+//! What a person feels of other people's t3s that hang, are slow or are gone: the slowest answers beside these, and beside
+//! as many clients of t3s that are well.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,7 +37,8 @@ pub(crate) struct Plan {
     pub(crate) measured: Duration,
 }
 
-/// Measures the first person, whose t3 is at `upstream`, alone and beside three others, one after the other in each round.
+/// Measures the first person, whose t3 is at `upstream`, beside three others that are well and three that are not, one after
+/// the other in each round.
 pub(crate) async fn run(
     plan: &Plan,
     setup: &Setup,
@@ -45,7 +48,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let (hangs, slow) = (silent().await?, late().await?);
     let gone = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let people = [upstream, hangs, slow, gone];
+    let people = [upstream, upstream, upstream, upstream, hangs, slow, gone];
     let rows = people.iter().enumerate().map(|(number, addr)| {
         let row = json!({ "host": addr.ip().to_string(), "port": addr.port(), "mint": [] });
         (format!("person-{number}@example.org"), row)
@@ -55,24 +58,29 @@ pub(crate) async fn run(
     let running = setup.many(path).await?;
     for round in 0..plan.rounds {
         eprintln!("neighbours: round {} of {}", round + 1, plan.rounds);
-        record(
-            figures,
-            "neighbour_alone",
-            &asked(&running, plan.measured).await?,
-        );
-        let others = (1..people.len()).flat_map(|person| std::iter::repeat_n(person, CLIENTS));
-        let others = join_all(others.map(|person| asks_on(running.addr, person)));
-        let beside = async {
-            sleep(PATIENCE).await;
-            asked(&running, plan.measured).await
-        };
-        let took = tokio::select! {
-            took = beside => took?,
-            _ = others => return Err("nobody asks any more".into()),
-        };
-        record(figures, "neighbour_beside", &took);
+        let beside = |others| beside(&running, others, plan.measured);
+        record(figures, "neighbour_well", &beside(1..4).await?);
+        record(figures, "neighbour_ill", &beside(4..7).await?);
     }
     Ok(())
+}
+
+/// How long each answer to the first person took, while each of the `others` has clients that ask.
+async fn beside(
+    running: &Running,
+    others: Range<usize>,
+    measured: Duration,
+) -> Result<Vec<f64>, Failure> {
+    let clients = others.flat_map(|person| std::iter::repeat_n(person, CLIENTS));
+    let clients = join_all(clients.map(|person| asks_on(running.addr, person)));
+    let first = async {
+        sleep(PATIENCE).await;
+        asked(running, measured).await
+    };
+    tokio::select! {
+        took = first => took,
+        _ = clients => Err("nobody asks any more".into()),
+    }
 }
 
 /// Asks for ever as that person, whatever comes.

@@ -77,13 +77,13 @@ const MANY: &[Row] = &[
     ),
     row("reload_median_ms", "… the median, ms", 1),
     row(
-        "neighbour_alone_p99_ms",
-        "one person's answers: 99th percentile, ms",
+        "neighbour_well_p99_ms",
+        "one person's answers beside 48 clients of others' t3s: 99th percentile, ms",
         2,
     ),
     row(
-        "neighbour_beside_p99_ms",
-        "… beside t3s that hang, are slow and are gone",
+        "neighbour_ill_p99_ms",
+        "… where these t3s hang, are slow and are gone",
         2,
     ),
 ];
