@@ -19,7 +19,7 @@ use crate::upstream::api_call::{self, SessionCredential};
 /// How long t3's word on a token counts.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
-/// The maximum of tokens that are remembered.
+/// The maximum of tokens that are remembered, of those that t3 confirms and of those that it refuses.
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 
 /// How many questions t3 is asked at a time.
@@ -29,15 +29,15 @@ const MAX_QUESTIONS: usize = 4;
 #[derive(Debug)]
 pub struct Bearers {
     upstream: Arc<Upstream>,
-    known: Mutex<LruCache<ValueKey, Known>>,
+    known: Mutex<Known>,
     questions: Semaphore,
 }
 
-/// What t3 said of a token when it was asked last.
-#[derive(Debug, Clone, Copy)]
+/// When t3 was asked last about which token. Whoever shows tokens of his own making has none forgotten that t3 confirms.
+#[derive(Debug)]
 struct Known {
-    is_alive: bool,
-    at: Instant,
+    confirmed: LruCache<ValueKey, Instant>,
+    refused: LruCache<ValueKey, Instant>,
 }
 
 /// Whether a token is that of a session.
@@ -58,7 +58,10 @@ impl Bearers {
     pub(super) fn new(upstream: Arc<Upstream>) -> Self {
         Self {
             upstream,
-            known: Mutex::new(lru_cache(MAX_TOKENS)),
+            known: Mutex::new(Known {
+                confirmed: lru_cache(MAX_TOKENS),
+                refused: lru_cache(MAX_TOKENS),
+            }),
             questions: Semaphore::new(MAX_QUESTIONS),
         }
     }
@@ -77,17 +80,16 @@ impl Bearers {
         may_ask: impl FnOnce() -> bool,
     ) -> Confirmation {
         let key = ValueKey::of(token.as_bytes());
-        if let Some(said) = self.said_lately(&key) {
+        if let Some(said) = self.known.lock().said_lately(&key) {
             return said;
         }
-        let was_alive =
-            |known: &mut LruCache<_, Known>| known.get(&key).is_some_and(|it| it.is_alive);
-        if !was_alive(&mut self.known.lock()) && !may_ask() {
+        let was_confirmed = self.known.lock().confirmed.contains(&key);
+        if !was_confirmed && !may_ask() {
             return Confirmation::NotAsked;
         }
         // It is never closed.
         let _turn = self.questions.acquire().await;
-        if let Some(said) = self.said_lately(&key) {
+        if let Some(said) = self.known.lock().said_lately(&key) {
             // Another request of the same app has asked meanwhile.
             return said;
         }
@@ -100,24 +102,46 @@ impl Bearers {
         }
     }
 
-    fn said_lately(&self, key: &ValueKey) -> Option<Confirmation> {
-        let mut known = self.known.lock();
-        let known = known.get(key).filter(|it| it.at.elapsed() < REMEMBERED)?;
-        Some(Confirmation::of(known.is_alive))
-    }
-
     fn note(&self, key: ValueKey, is_alive: bool) -> Confirmation {
-        let at = Instant::now();
-        self.known.lock().put(key, Known { is_alive, at });
-        Confirmation::of(is_alive)
+        let (now, mut known) = (Instant::now(), self.known.lock());
+        if is_alive {
+            known.confirmed.put(key, now);
+            Confirmation::Confirmed
+        } else {
+            known.confirmed.pop(&key);
+            known.refused.put(key, now);
+            Confirmation::Refused
+        }
     }
 }
 
-impl Confirmation {
-    fn of(is_alive: bool) -> Self {
-        match is_alive {
-            true => Self::Confirmed,
-            false => Self::Refused,
+impl Known {
+    fn said_lately(&mut self, key: &ValueKey) -> Option<Confirmation> {
+        let is_recent = |at: Option<&Instant>| at.is_some_and(|at| at.elapsed() < REMEMBERED);
+        if is_recent(self.confirmed.get(key)) {
+            return Some(Confirmation::Confirmed);
         }
+        is_recent(self.refused.get(key)).then_some(Confirmation::Refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_are_none_push_out_none_that_is_one() {
+        let mut known = Known {
+            confirmed: lru_cache(MAX_TOKENS),
+            refused: lru_cache(MAX_TOKENS),
+        };
+        let (own, now) = (ValueKey::of(b"own"), Instant::now());
+        known.confirmed.put(own, now);
+        for number in 0..2 * MAX_TOKENS.get() {
+            known.refused.put(ValueKey::of(&number.to_be_bytes()), now);
+        }
+        assert_eq!(known.said_lately(&own), Some(Confirmation::Confirmed));
+        assert_eq!(known.refused.len(), MAX_TOKENS.get());
+        assert_eq!(known.said_lately(&ValueKey::of(b"other")), None);
     }
 }
