@@ -1,11 +1,7 @@
 //! The host name at which apps reach a t3, and whose t3 is meant by one. Pure.
 
 use crate::config::placeholders::{Piece, Placeholder, is_plain, pieces};
-use crate::config::upstream_template::is_label;
-
-/// The limits of a label and of a whole name, in octets (RFC 1035 §2.3.4).
-const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 253;
+use crate::config::upstream_template::{MAX_LABEL, MAX_NAME, is_label};
 
 /// A host name, with `{user}` in its first label where each person has another t3, and with a port if that is
 /// not https' own.

@@ -4,8 +4,8 @@
 use crate::config::placeholders::{Piece, Placeholder, is_plain, pieces};
 
 /// The limits of a label and of a whole name, in octets (RFC 1035 §2.3.4).
-const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 253;
+pub(super) const MAX_LABEL: usize = 63;
+pub(super) const MAX_NAME: usize = 253;
 
 /// A host name with `{user}` in its first label, and a port.
 ///

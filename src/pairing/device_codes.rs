@@ -14,7 +14,7 @@ use crate::pairing::keys::ValueKey;
 use crate::process::lru_cache::lru_cache;
 
 /// How long t3 accepts a credential (contract §4).
-const LIFETIME: Duration = Duration::from_secs(5 * 60);
+pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// The maximum of codes that are remembered: of more, the oldest is forgotten.
 const MAX_CODES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");

@@ -106,6 +106,8 @@ impl Pairing {
         tasks: Tasks,
         port: u16,
     ) -> Self {
+        let (t3, counted) = (|| Arc::clone(&upstream), || Arc::clone(&metrics));
+        let ready = || Arc::clone(&readiness);
         let guest_scopes = config.guest_scopes.clone();
         let (mode, is_one_of_several) = (config.mint_mode(), config.cli.is_of_row());
         let has_issued = config.has_issued_session();
@@ -113,28 +115,17 @@ impl Pairing {
             &config,
             upstream.port(),
             timing.cli_run,
-            Arc::clone(&metrics),
+            counted(),
             tasks.large_programs().clone(),
         ));
         let issuer = has_issued.then_some(&cli);
         let session = AdminSession::new(config.token_file, issuer, timing, port);
-        let admin_api = Arc::new(AdminApi::new(
-            Arc::clone(&upstream),
-            session,
-            Arc::clone(&metrics),
-            timing,
-        ));
-        let mint = Arc::new(Mint::new(
-            mode,
-            Arc::clone(&admin_api),
-            cli,
-            Arc::clone(&readiness),
-        ));
+        let admin_api = Arc::new(AdminApi::new(t3(), session, counted(), timing));
+        let mint = Arc::new(Mint::new(mode, Arc::clone(&admin_api), cli, ready()));
         let label = issued_session::label(&host_name(), port);
-        let (t3, ready) = (Arc::clone(&upstream), Arc::clone(&readiness));
-        let bearers = Bearers::new(Arc::clone(&upstream));
         Self {
-            agent_turns: AgentTurns::new(t3, ready, Arc::clone(&mint), label),
+            agent_turns: AgentTurns::new(t3(), ready(), Arc::clone(&mint), label),
+            bearers: Bearers::new(t3()),
             mint,
             owners: Arc::new(SessionOwners::new(Arc::clone(&admin_api), guest_scopes)),
             admin_api,
@@ -148,7 +139,6 @@ impl Pairing {
             leavers: Default::default(),
             outgrown: Default::default(),
             device_codes: DeviceCodes::default(),
-            bearers,
             metrics,
             tasks,
             patience: timing.pairing_patience,

@@ -44,27 +44,7 @@ pub(super) async fn action(
     }
     let body = match form::read(headers, body, FORM_BYTES).await {
         Ok(body) => body,
-        Err(NoForm::MediaType) => {
-            return Err(refuse(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "A form is needed.",
-            ));
-        }
-        Err(NoForm::TooLong) => {
-            let mut response = refused(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The form is too long.",
-                &context.id,
-            );
-            header_map::close(response.headers_mut());
-            return Err(response);
-        }
-        Err(NoForm::CutShort) => {
-            return Err(refuse(
-                StatusCode::BAD_REQUEST,
-                "The form did not come whole.",
-            ));
-        }
+        Err(no_form) => return Err(unread(no_form, context)),
     };
     let form: Form<'_> = form_urlencoded::parse(&body).collect();
     let held = FormToken::of(headers, visitor.is_https);
@@ -80,6 +60,20 @@ pub(super) async fn action(
             "The form does not say what to do.",
         )),
     }
+}
+
+/// The response where there is no form.
+fn unread(no_form: NoForm, context: &RequestContext<'_>) -> ClientResponse {
+    let (status, why) = match no_form {
+        NoForm::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "A form is needed."),
+        NoForm::TooLong => (StatusCode::PAYLOAD_TOO_LARGE, "The form is too long."),
+        NoForm::CutShort => (StatusCode::BAD_REQUEST, "The form did not come whole."),
+    };
+    let mut response = refused(status, why, &context.id);
+    if no_form == NoForm::TooLong {
+        header_map::close(response.headers_mut());
+    }
+    response
 }
 
 impl Action {

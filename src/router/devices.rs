@@ -1,7 +1,7 @@
 //! The page of a person's devices: shows them, has a code made for another one, and revokes one.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{ALLOW, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
@@ -10,6 +10,7 @@ use crate::http_rules::form_token::FormToken;
 use crate::http_rules::{browser_request, origin};
 use crate::limited;
 use crate::pairing::admin_api::AdminApiError;
+use crate::pairing::device_codes::LIFETIME;
 use crate::pairing::devices::{Device, NoCode};
 use crate::pairing::policy::RouteKind;
 use crate::responses::devices::page::{DevicesPage, LastSeen, ListedDevice, NewCode};
@@ -21,9 +22,6 @@ use crate::router::device_form::{Action, action};
 use crate::router::instance_router::InstanceRouter;
 use crate::upstream::health_state::HealthState;
 use crate::upstream::request_body::Outbound;
-
-/// How long a code is valid (contract §4).
-const CODE_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// Who asks for the page, and how.
 struct Asking<'a> {
@@ -126,7 +124,7 @@ impl InstanceRouter<'_> {
             Ok(credential) => {
                 let code = NewCode {
                     link: format!("{base}/pair#token={}", credential.reveal()),
-                    expires: SystemTime::now() + CODE_LIFETIME,
+                    expires: SystemTime::now() + LIFETIME,
                 };
                 self.show(asking, StatusCode::OK, None, Some(code)).await
             }

@@ -111,13 +111,7 @@ pub async fn run(
         () = leave => {}
     }
     let doors = [(Some(public), Door::Public), (devices, Door::Device)];
-    for (listener, door) in doors {
-        for (stream, peer) in listener.into_iter().flat_map(last_connections::of) {
-            if let Some(Some(place)) = places.take().now_or_never() {
-                begin(stream, (peer, door), place, &services, &tasks, &places);
-            }
-        }
-    }
+    begin_last(doors, &services, &tasks, &places);
     let _ = timeout(LAST_REQUEST_TIME, last_requests(&services.connections)).await;
     let cut = || services.instances.cut_tunnels();
     if !tasks.finish(drain_timeout, CUT_GRACE, cut).await {
@@ -125,6 +119,22 @@ pub async fn run(
     }
     log_limit::tell_left_out();
     Ok(())
+}
+
+/// Begins to serve the connections that wait to be accepted at the listeners of `doors`, which are closed.
+fn begin_last(
+    doors: [(Option<TcpListener>, Door); 2],
+    services: &Arc<Services>,
+    tasks: &Tasks,
+    places: &Arc<Places>,
+) {
+    for (listener, door) in doors {
+        for (stream, peer) in listener.into_iter().flat_map(last_connections::of) {
+            if let Some(Some(place)) = places.take().now_or_never() {
+                begin(stream, (peer, door), place, services, tasks, places);
+            }
+        }
+    }
 }
 
 /// Waits until each connection has brought a request.

@@ -94,16 +94,13 @@ impl Instance {
     /// `user`. Nothing is asked of it before [`Self::start`].
     pub fn new(
         upstream: UpstreamConfig,
-        pairing: PairingConfig,
+        mut pairing: PairingConfig,
         shared: &Arc<SharedParts>,
         row: Option<Arc<Row>>,
         user: &str,
     ) -> Self {
         let power = power(shared, row.as_deref(), user);
-        let pairing = PairingConfig {
-            user: user.to_owned(),
-            ..pairing
-        };
+        user.clone_into(&mut pairing.user);
         let metrics = || Arc::clone(&shared.metrics);
         let readiness = Arc::new(match (&row, &power) {
             (None, None) => Readiness::new(metrics()),
