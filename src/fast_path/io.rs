@@ -209,7 +209,8 @@ impl ExchangeIo<'_> {
                 self.deadlines.response_started();
             }
             self.held.is_relayed(true);
-            if !self.held.write_blocked(RELAY_BYTES) {
+            // The share of a window that has grown covers what its client does not take.
+            if !self.window.is_grown() && !self.held.write_blocked(RELAY_BYTES) {
                 return Poll::Ready(Ok(0));
             }
         }
