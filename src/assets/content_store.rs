@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use crate::assets::compressor::{BackgroundEncoder, Compressor};
+use crate::assets::background_encoder::BackgroundEncoder;
+use crate::assets::compressor::Compressor;
 use crate::assets::encoder::{self, Coding, Form};
 use crate::assets::hashes::ContentHash;
 use crate::assets::names::KnownFile;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::store::{EncodedStore, StoredBody};
-use crate::config::options::AssetsConfig;
+use crate::config::asset_options::AssetsConfig;
 use crate::metrics::Metrics;
 use crate::process::Tasks;
 

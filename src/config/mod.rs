@@ -2,6 +2,7 @@
 
 pub mod access_options;
 pub mod allow_options;
+pub mod asset_options;
 pub mod cli_options;
 pub mod command_template;
 pub mod device_host;
@@ -24,9 +25,10 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::access_options::AccessConfig;
+use crate::config::asset_options::AssetsConfig;
 use crate::config::device_options::DeviceConfig;
 use crate::config::options::{
-    AssetsConfig, LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
+    LimitsConfig, ListenConfig, LogsConfig, PairingConfig, UpstreamConfig,
 };
 use crate::config::power_options::PowerConfig;
 use crate::config::routes_options::RoutesConfig;
