@@ -5,6 +5,7 @@
 //! here, and by the browser. Any other file is fetched for each request, and sent only if it has changed.
 //! The content coding is chosen here: t3 is asked for none.
 
+pub mod background_encoder;
 pub mod cacheability;
 pub mod caching_rules;
 pub mod compressor;
