@@ -47,6 +47,7 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
             routes,
             access,
             devices_config,
+            cache,
             devices,
             user,
             all,
@@ -57,6 +58,7 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
                 upstream: *upstream,
                 pairing: *pairing,
                 access: *access,
+                cache: *cache,
                 devices: DevicesCheck {
                     is_wanted: devices,
                     port: devices_config.port,

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::assets::background_encoder::BackgroundEncoder;
+use crate::assets::disk_cache::DiskCache;
 use crate::assets::encoder::Form;
 use crate::assets::hashes::ContentHash;
 use crate::assets::store::EncodedStore;
@@ -47,21 +48,27 @@ struct CompressorThread {
     jobs: mpsc::Receiver<CompressionJob>,
     pending: watch::Sender<Pending>,
     store: Arc<EncodedStore>,
+    on_disk: DiskCache,
     encoder: BackgroundEncoder,
 }
 
 impl Compressor {
-    /// Starts the thread, which puts what it has encoded into `store`. It ends with the last of
-    /// the jobs once this is dropped.
+    /// Starts the thread, which puts what it has encoded into `store`, and has it kept `on_disk`. It ends with
+    /// the last of the jobs once this is dropped.
     ///
     /// It is no thread of the runtime: those would keep its priority and serve others with it.
-    pub(super) fn start(store: Arc<EncodedStore>, encoder: BackgroundEncoder) -> Self {
+    pub(super) fn start(
+        store: Arc<EncodedStore>,
+        on_disk: DiskCache,
+        encoder: BackgroundEncoder,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel();
         let pending = watch::Sender::new(Pending::default());
         let worker = CompressorThread {
             jobs: queue,
             pending: pending.clone(),
             store,
+            on_disk,
             encoder,
         };
         let thread = thread::Builder::new().name("assets".to_owned());
@@ -133,6 +140,7 @@ impl CompressorThread {
         };
         debug!(?form, bytes = body.len(), "compressed");
         let length = job.length() as u64;
+        self.on_disk.keep(job.content, length, form, &body);
         self.store.put(job.content, length, form, body);
     }
 }
@@ -162,7 +170,7 @@ mod tests {
     async fn a_content_is_stored_in_gzip_and_brotli_unless_there_is_no_room() {
         let store = Arc::new(EncodedStore::new(100_000, Arc::default()));
         let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(|| false));
-        let compressor = Compressor::start(Arc::clone(&store), encoder);
+        let compressor = Compressor::start(Arc::clone(&store), DiskCache::default(), encoder);
         let (large, small) = (vec![7; QUEUE_LIMIT_BYTES + 1], vec![7; 10_000]);
         let contents = [&large, &small].map(|body| ContentHash::of(body));
         for (content, body) in contents.into_iter().zip([large, small]) {
@@ -188,7 +196,7 @@ mod tests {
         let held = Arc::clone(&is_held);
         let should_yield = move || held.load(Ordering::SeqCst) == 1;
         let encoder = BackgroundEncoder::new(CancellationToken::new(), Box::new(should_yield));
-        let compressor = Compressor::start(store, encoder);
+        let compressor = Compressor::start(store, DiskCache::default(), encoder);
         let body = Bytes::from_static(&[7; 1000]);
         for _ in 0..3 {
             let (content, body) = (ContentHash::of(&body), body.clone());

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::assets::background_encoder::BackgroundEncoder;
-use crate::assets::compressor::Compressor;
+use crate::assets::compressor::{CompressionJob, Compressor};
+use crate::assets::disk_cache::DiskCache;
 use crate::assets::encoder::{self, Coding, Form};
 use crate::assets::hashes::ContentHash;
 use crate::assets::names::KnownFile;
@@ -34,6 +35,7 @@ const MAX_WARM_UPS: usize = 2;
 pub struct ContentStore {
     pub(super) encoded: Arc<EncodedStore>,
     pub(super) compressor: Compressor,
+    on_disk: DiskCache,
     pub(super) warm_ups: Semaphore,
     fetches: Arc<Semaphore>,
     /// Held while something is encoded of what is at hand: one at a time, as the next may be the same.
@@ -45,9 +47,9 @@ pub struct ContentStore {
 pub(super) struct FetchRoom(#[allow(dead_code)] OwnedSemaphorePermit);
 
 impl ContentStore {
-    /// An empty store, with its thread; none if `config` switches static files off. Background compression
+    /// An empty store, with its threads; none if `config` switches static files off. Background compression
     /// pauses while a large program runs.
-    pub fn new(config: AssetsConfig, tasks: &Tasks, metrics: &Arc<Metrics>) -> Option<Arc<Self>> {
+    pub fn new(config: &AssetsConfig, tasks: &Tasks, metrics: &Arc<Metrics>) -> Option<Arc<Self>> {
         if !config.enabled {
             return None;
         }
@@ -55,9 +57,11 @@ impl ContentStore {
         let large_programs = tasks.large_programs().clone();
         let should_yield = Box::new(move || large_programs.are_running());
         let encoder = BackgroundEncoder::new(tasks.drain().clone(), should_yield);
+        let on_disk = DiskCache::start(&config.cache, metrics);
         Some(Arc::new(Self {
-            compressor: Compressor::start(Arc::clone(&encoded), encoder),
+            compressor: Compressor::start(Arc::clone(&encoded), on_disk.clone(), encoder),
             encoded,
+            on_disk,
             warm_ups: Semaphore::new(MAX_WARM_UPS),
             fetches: Arc::new(Semaphore::new(FETCHES_KIB)),
             encoding: Mutex::default(),
@@ -71,6 +75,32 @@ impl ContentStore {
         let kib = u32::try_from(length.div_ceil(1024) + encoder as u64).ok()?;
         let permit = Arc::clone(&self.fetches).try_acquire_many_owned(kib);
         permit.ok().map(FetchRoom)
+    }
+
+    /// May a content of `length` bytes be here, or have been kept over a restart?
+    pub(super) fn may_have_length(&self, length: u64) -> bool {
+        self.encoded.has_length(length) || self.on_disk.may_have_length(length)
+    }
+
+    /// Stores the best encodings of `content`, which is `original` as t3 has sent it: those that were kept over
+    /// a restart, or else what background compression makes. Until then the content is kept as it is, so that
+    /// codings are made of it without t3.
+    pub(super) async fn put_best(&self, content: ContentHash, original: Bytes) {
+        if self.encoded.is_complete(content) {
+            return;
+        }
+        let (length, body) = (original.len() as u64, original);
+        let kept = self.on_disk.restore(content, &body).await;
+        let has = |form| kept.iter().any(|(kept, _)| *kept == form);
+        let is_complete = has(Form::GZIP) && has(Form::BEST_BR);
+        for (form, body) in kept {
+            self.encoded.put(content, length, form, body);
+        }
+        if !is_complete {
+            self.encoded
+                .put(content, length, Form::IDENTITY, body.clone());
+            self.compressor.push(CompressionJob { content, body });
+        }
     }
 
     /// The body of `file` in the smallest coding of those that the client prefers, if it is stored.

@@ -42,6 +42,10 @@ pub(super) const PIECE_BYTES: usize = 32 * 1024;
 /// The size of brotli's output buffer.
 const BROTLI_BUFFER_BYTES: usize = 4096;
 
+/// The widest window of brotli. At the best setting it takes about 40 MiB with this one, of 2 MiB, and 70 MiB
+/// with one of 4 MiB, which would save another 0.4 % of a script of 5.4 MB.
+pub(super) const MAX_BROTLI_WINDOW_BITS: i32 = 21;
+
 /// Nearly as small as brotli's 5, in a quarter of its time and in 7 MiB.
 const ZSTD_LEVEL: i32 = 6;
 
@@ -200,14 +204,12 @@ pub(super) async fn decode_gzip(body: &[u8], length: u64) -> io::Result<Bytes> {
     }
 }
 
-/// At the best setting brotli takes about 40 MiB with a window of 2 MiB, and 70 MiB with one of
-/// 4 MiB, which would save another 0.4 % of a script of 5.4 MB.
 fn brotli_parameters(is_best: bool, length: u64) -> brotli::enc::BrotliEncoderParams {
-    let largest = if is_best { 21 } else { 20 };
-    let needed = u64::BITS - length.leading_zeros();
+    let largest = if is_best { MAX_BROTLI_WINDOW_BITS } else { 20 };
+    let needed = (u64::BITS - length.leading_zeros()) as i32;
     brotli::enc::BrotliEncoderParams {
         quality: if is_best { 11 } else { 5 },
-        lgwin: needed.clamp(16, largest) as i32,
+        lgwin: needed.clamp(16, largest),
         size_hint: usize::try_from(length).unwrap_or(0),
         ..Default::default()
     }

@@ -22,7 +22,7 @@ use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
 
 /// The longest compressible file that is stored.
-const MAX_COMPRESSIBLE_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_COMPRESSIBLE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The longest file that is stored without compression. t3's font has 1.2 MB (contract §11).
 const MAX_UNCOMPRESSED_BYTES: u64 = 2 * 1024 * 1024;
@@ -94,7 +94,8 @@ impl AssetRequest<'_> {
 impl AssetService {
     /// Asks t3 for `leader`'s file within `limit`, and starts a task that stores it, encoded for the
     /// client with those `preferred` codings, if one waits. Where a content of that length is stored already,
-    /// it may be this one, which is then not encoded again: that is known once it is whole.
+    /// or was kept over a restart, it may be this one, which is then not encoded again: that is known once it is
+    /// whole.
     pub(super) async fn fetch(
         self: &Arc<Self>,
         leader: FetchLeader,
@@ -114,7 +115,7 @@ impl AssetService {
         if !is_to_be_stored(file) {
             return Ok(FetchOutcome::NotStored(response));
         }
-        let may_be_known = || self.content.encoded.has_length(file.length);
+        let may_be_known = || self.content.may_have_length(file.length);
         let coding = match preferred {
             Some(preferred) if file.is_compressible && !may_be_known() => {
                 Some(preferred.fast_coding(file.length))
@@ -133,7 +134,7 @@ impl AssetService {
             service: Arc::clone(self),
             leader,
             file,
-            coding: coding.unwrap_or(Coding::Identity),
+            coding,
             upstream_fields: head.headers,
             _turn: turn,
         };

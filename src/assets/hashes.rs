@@ -21,6 +21,11 @@ impl ContentHash {
         Self(Sha256::digest(content).into())
     }
 
+    /// The hash that has those `bytes`.
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Its bytes.
     pub(super) fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -11,6 +11,7 @@ pub mod caching_rules;
 pub mod compressor;
 pub mod content_store;
 pub mod declined;
+pub mod disk_cache;
 pub mod encoder;
 pub mod etag;
 pub mod fetch;

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::assets::cacheability::StaticFile;
-use crate::assets::compressor::CompressionJob;
 use crate::assets::content_store::FetchRoom;
 use crate::assets::encoder::{Coding, Encoder, Form, PIECE_BYTES};
 use crate::assets::hashes::{ContentHash, ContentHasher};
@@ -41,7 +40,8 @@ pub(super) struct Transcoder {
     /// Its followers wait for the end of this.
     pub(super) leader: FetchLeader,
     pub(super) file: StaticFile,
-    pub(super) coding: Coding,
+    /// What it is encoded in as it comes; `None` if it is taken from the store once it is whole.
+    pub(super) coding: Option<Coding>,
     /// The fields of t3's response.
     pub(super) upstream_fields: HeaderMap,
     /// Given back at its end.
@@ -129,50 +129,57 @@ impl Transcoder {
         mut body: Inbound,
         client: &mpsc::UnboundedSender<EncodedPiece>,
     ) -> Result<(), TranscodeError> {
-        // Without a coding, what goes to the client is the original.
-        let keeps_original = self.file.is_compressible && self.coding != Coding::Identity;
+        let length = self.file.length;
         let (mut hasher, mut original) = (ContentHasher::default(), Vec::new());
-        if keeps_original {
-            original.reserve_exact(usize::try_from(self.file.length).unwrap_or(0));
+        if self.keeps_original() {
+            original.reserve_exact(usize::try_from(length).unwrap_or(0));
         }
-        let mut out = EncodedBody::new(self.coding, self.file.length, client)?;
-        while let Some(data) = next_data(&mut body, &mut out).await? {
+        let out = |coding| EncodedBody::new(coding, length, client);
+        let mut out = self.coding.map(out).transpose()?;
+        while let Some(data) = next_data(&mut body, out.as_mut()).await? {
             for piece in data.chunks(PIECE_BYTES) {
                 hasher.update(piece);
-                out.write(piece)?;
+                if let Some(out) = &mut out {
+                    out.write(piece)?;
+                }
                 // Other tasks run between two pieces.
                 yield_now().await;
             }
-            if keeps_original {
+            if self.keeps_original() {
                 original.extend_from_slice(&data);
             }
         }
-        let (last, whole) = out.finish()?;
-        let original = match keeps_original {
-            true => original.into(),
-            false => whole.clone(),
-        };
-        self.store(hasher.finish(), whole, original);
+        let (last, whole) = out.map(EncodedBody::finish).transpose()?.unzip();
+        self.store(hasher.finish(), whole, original.into()).await;
         // Sent last: a client that has the whole file finds it in the store.
-        send(client, last);
+        send(client, last.unwrap_or_default());
         let _ = client.send(EncodedPiece::End);
         Ok(())
     }
 
-    /// Stores the `content`, `encoded` for this client, and the name that this t3 has sent it under. What is
-    /// compressed is also kept as it is, so that other codings are made of it without t3, until background
-    /// compression has.
-    fn store(&self, content: ContentHash, encoded: Bytes, original: Bytes) {
+    /// Is the file held as t3 sends it, beside what goes to the client? What is sent without a coding is that.
+    fn keeps_original(&self) -> bool {
+        self.file.is_compressible && self.coding != Some(Coding::Identity)
+    }
+
+    /// Stores the `content`, `encoded` for this client if one waits, and the name that this t3 has sent it under.
+    /// `original` is the content as it is, if it is held.
+    async fn store(&self, content: ContentHash, encoded: Option<Bytes>, original: Bytes) {
         let (name, length, coding) = (self.leader.name(), self.file.length, self.coding);
-        debug!(name, ?coding, bytes = encoded.len(), "stored a static file");
+        debug!(name, ?coding, length, "a static file is whole");
         let (shared, is_compressible) = (&self.service.content, self.file.is_compressible);
+        let original = match self.keeps_original() {
+            true => original,
+            false => encoded.clone().unwrap_or_default(),
+        };
         if !is_compressible || !shared.encoded.is_complete(content) {
-            let store = |form, body| shared.encoded.put(content, length, form, body);
-            store(Form::fast(coding), encoded);
-            store(Form::IDENTITY, original.clone());
+            if let Some((coding, body)) = coding.zip(encoded) {
+                shared
+                    .encoded
+                    .put(content, length, Form::fast(coding), body);
+            }
             if is_compressible {
-                let body = original;
-                shared.compressor.push(CompressionJob { content, body });
+                shared.put_best(content, original).await;
             }
         }
         let fields = &self.upstream_fields;
@@ -200,13 +207,15 @@ pub(super) async fn ended(mut pieces: mpsc::UnboundedReceiver<EncodedPiece>) -> 
 /// The next bytes of t3's `body`; in a pause, what has come goes to the client.
 async fn next_data(
     body: &mut Inbound,
-    out: &mut EncodedBody<'_>,
+    mut out: Option<&mut EncodedBody<'_>>,
 ) -> Result<Option<Bytes>, TranscodeError> {
     loop {
         let frame = match timeout(FLUSH_PAUSE, body.frame()).await {
             Ok(frame) => frame,
             Err(_) => {
-                out.flush()?;
+                if let Some(out) = &mut out {
+                    out.flush()?;
+                }
                 let frame = timeout(STALL_TIMEOUT, body.frame()).await;
                 frame.map_err(|_| TranscodeError::Stalled)?
             }

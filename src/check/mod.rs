@@ -5,6 +5,7 @@
 //! revokes the sessions that it made. The dispatcher itself need not run.
 
 pub mod advice;
+mod cache;
 mod clean_up;
 pub mod devices;
 mod inner;

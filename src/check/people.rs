@@ -15,8 +15,9 @@ use crate::check::devices::DevicesCheck;
 use crate::check::inner::check_inner;
 use crate::check::report::CheckReport;
 use crate::check::steps::bare_upstream;
-use crate::check::{check, check_t3};
+use crate::check::{cache, check, check_t3};
 use crate::config::access_options::AccessConfig;
+use crate::config::asset_options::CacheConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::routes_options::RoutesConfig;
 use crate::config::timing::Timing;
@@ -41,6 +42,8 @@ pub struct PeopleCheck {
     pub pairing: PairingConfig,
     /// How single sign-on names people.
     pub access: AccessConfig,
+    /// What outlives a restart.
+    pub cache: CacheConfig,
     /// Whether an app's way is gone, too.
     pub devices: DevicesCheck,
     /// Times that no option sets.
@@ -58,7 +61,9 @@ impl PeopleCheck {
     /// Makes every step of the only t3, which is everybody's.
     pub async fn only_t3(&self) -> CheckReport {
         let (upstream, pairing) = (self.upstream.clone(), self.pairing.clone());
-        check(upstream, pairing, self.devices, self.timing).await
+        let mut report = check(upstream, pairing, self.devices, self.timing).await;
+        cache::add_step(&self.cache, &mut report).await;
+        report
     }
 
     /// Makes every step of the way of the person whom single sign-on calls `name`, without a domain that is
@@ -90,6 +95,7 @@ impl PeopleCheck {
         let what = format!("{}:{} by {place}", row.host(), row.port());
         report.add("person", Ok(what), start.elapsed());
         report.append(self.steps(name, &row).await);
+        cache::add_step(&self.cache, &mut report).await;
         Ok(report)
     }
 
@@ -113,9 +119,11 @@ impl PeopleCheck {
         }
         reports.resize_with(people.len(), || None);
         let names = people.iter().map(|(name, _)| (*name).to_owned());
+        let mut lacks = lacks(&table, &self.pairing);
+        lacks.extend(cache::lack(&self.cache).await);
         Ok(PeopleReport {
             people: names.zip(reports).collect(),
-            lacks: lacks(&table, &self.pairing),
+            lacks,
         })
     }
 
@@ -244,6 +252,7 @@ mod tests {
             upstream: config.upstream,
             pairing: config.pairing,
             access: config.access,
+            cache: config.assets.cache,
             devices: DevicesCheck::default(),
             timing: config.timing,
         };

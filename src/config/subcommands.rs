@@ -6,6 +6,7 @@ use clap::Subcommand;
 use clap_complete::Shell;
 
 use crate::config::access_options::AccessConfig;
+use crate::config::asset_options::CacheConfig;
 use crate::config::device_options::DeviceConfig;
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::config::routes_options::RoutesConfig;
@@ -43,6 +44,10 @@ pub enum Command {
         /// Where apps connect.
         #[command(flatten)]
         devices_config: Box<DeviceConfig>,
+
+        /// What outlives a restart.
+        #[command(flatten)]
+        cache: Box<CacheConfig>,
 
         /// Go an app's way, too: a code, a token, a ticket, a WebSocket, also by the device door if the dispatcher runs
         /// here.

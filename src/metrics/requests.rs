@@ -107,6 +107,20 @@ label!(
     }
 );
 
+label!(
+    /// What became of a file in the directory that keeps static files over a restart.
+    CacheEvent, "outcome", {
+        /// It decoded to what t3 sends, and is served.
+        Restored = "restored",
+        /// It did not, and was removed.
+        Refused = "refused",
+        /// It was written.
+        Written = "written",
+        /// It could not be written, or the directory not be used.
+        Failed = "failed",
+    }
+);
+
 /// A request whose response head is ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered {
@@ -136,6 +150,7 @@ pub(super) struct RequestMetrics {
     assets: Counters<Asset>,
     asset_bytes_saved: IntCounter,
     asset_bytes_stored: IntGauge,
+    asset_cache: Counters<CacheEvent>,
 }
 
 impl Class {
@@ -198,6 +213,10 @@ impl RequestMetrics {
                 "Bytes of static files that were not sent: compressed, or in the browser already",
             ),
             asset_bytes_stored: make.gauge("asset_store_bytes", "Bytes of static files in memory"),
+            asset_cache: make.counters(
+                "asset_cache_files_total",
+                "Compressed files in DISPATCHER_CACHE_DIR, by what became of them",
+            ),
         }
     }
 }
@@ -244,5 +263,10 @@ impl Metrics {
     pub fn asset_store(&self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.requests.asset_bytes_stored.set(bytes);
+    }
+
+    /// Something became of a file in the directory that keeps static files over a restart.
+    pub fn asset_cache(&self, event: CacheEvent) {
+        self.requests.asset_cache.of(event).inc();
     }
 }

@@ -114,7 +114,7 @@ impl Services {
         let shared = Arc::new(SharedParts {
             limits: config.limits,
             timing: config.timing,
-            content: ContentStore::new(config.assets, tasks, &metrics),
+            content: ContentStore::new(&config.assets, tasks, &metrics),
             frame_ancestors: config.frame_ancestors.clone(),
             access: Arc::clone(&access),
             port: config.listen.port,

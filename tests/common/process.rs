@@ -157,6 +157,16 @@ impl Process {
         self.kib("VmHWM:")
     }
 
+    /// Processor time so far, in steps of 10 ms.
+    pub fn cpu(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("procfs");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        let times = fields.split(' ').skip(11).take(2);
+        let ticks: u64 = times.map(|ticks| ticks.parse().unwrap_or(0)).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
     fn kib(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("procfs");

@@ -11,6 +11,7 @@ mod demo;
 mod described;
 mod devices;
 mod handshakes;
+mod kept_files;
 mod many;
 mod page_load;
 mod pair_link;

@@ -220,3 +220,19 @@ async fn a_mint_command_is_run_in_place_of_the_cli() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn the_directory_that_keeps_files_is_looked_at_if_one_is_set() {
+    let world = World::with(&["--mint", "cli"]).await;
+    let (file, cache) = (world.dir.path().join("file"), world.dir.path().join("made"));
+    std::fs::write(&file, "x").expect("written");
+    for (path, outcome, expected) in [(cache, "well", 0), (file, "failed", 1)] {
+        let path = path.to_str().expect("a UTF-8 path");
+        let (report, code) = json(&world, &["--cache-dir", path]).await;
+        assert_eq!(code, Some(expected), "{report:#}");
+        let found = steps(&report, outcome);
+        assert!(found.contains(&"cache".to_owned()), "{report:#}");
+    }
+    let (report, _) = json(&world, &[]).await;
+    assert!(!report.to_string().contains("\"cache\""), "{report:#}");
+}

@@ -3,6 +3,7 @@
 mod content_coding;
 pub(crate) mod files;
 mod ineligible;
+mod kept;
 mod revalidation;
 mod shared;
 pub(crate) mod site;

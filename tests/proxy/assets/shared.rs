@@ -49,7 +49,7 @@ impl Shared {
         let (tasks, metrics) = (Tasks::default(), Arc::<Metrics>::default());
         let assets = config(([127, 0, 0, 1], 1).into(), dir.path(), args).assets;
         Self {
-            content: ContentStore::new(assets, &tasks, &metrics),
+            content: ContentStore::new(&assets, &tasks, &metrics),
             tasks,
             metrics,
             dir,

@@ -1,9 +1,11 @@
-//! The memory that the warm-up takes.
+//! What the warm-up takes: memory, and processor time where the files were kept over a restart.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::assets::files::{file, script};
 use crate::assets::site::{COMPRESSION_BOUND, started};
+use crate::common::process::Process;
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::request;
 
@@ -13,6 +15,9 @@ const MOST_KIB: u64 = 72 * 1024;
 /// The most that may be left of it: an allocator that keeps what was freed keeps 45 MiB
 /// (`process::allocator`).
 const MOST_KEPT_KIB: u64 = 20 * 1024;
+
+/// The most that a start with kept files may take.
+const MOST_KEPT_FILES: (u64, Duration) = (20 * 1024, Duration::from_millis(500));
 
 #[tokio::test]
 #[ignore = "takes minutes in a debug build: the release figures of .ci/run include it"]
@@ -53,4 +58,51 @@ async fn the_warm_up_takes_little_memory() {
     );
     assert!(peak - before < MOST_KIB, "{peak} KiB");
     assert!(after - before < MOST_KEPT_KIB, "{after} KiB are kept");
+}
+
+/// Reads the log of `process` until its warm-up is done, and `cache` has `count` files.
+async fn warm(mut process: Process, cache: &Path, count: usize) -> Process {
+    request(process.addr, "GET /api/x").await;
+    let warm = tokio::task::spawn_blocking(move || {
+        while !process.line().contains("warm-up done") {}
+        process
+    });
+    let process = warm.await.expect("the log's reader");
+    let begun = Instant::now();
+    while std::fs::read_dir(cache).expect("a directory").count() < count {
+        assert!(begun.elapsed() < COMPRESSION_BOUND, "never written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    process
+}
+
+#[tokio::test]
+#[ignore = "takes minutes in a debug build: the release figures of .ci/run include it"]
+async fn a_restart_with_kept_files_takes_little_memory_and_time() {
+    let body = script(5_390_126);
+    let page = b"<script src=\"/assets/a.js\"></script>";
+    let t3 = RawUpstream::serving(vec![
+        ("/", file("text/html", page)),
+        ("/assets/a.js", file("text/javascript", &body)),
+    ])
+    .await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let cache = dir.path().join("cache");
+    let args = ["--cache-dir", cache.to_str().expect("a UTF-8 path")];
+    let head = "GET /assets/a.js\nAccept-Encoding: br, zstd, gzip";
+    let mut lengths = Vec::new();
+    for start in ["first", "second"] {
+        let process = warm(started(&t3, dir.path(), &args), &cache, 2).await;
+        let (peak, cpu) = (process.peak_resident(), process.cpu());
+        println!("{start} start: {cpu:?}, peak {peak} KiB");
+        if start == "second" {
+            let (most_kib, most_cpu) = MOST_KEPT_FILES;
+            assert!(peak < most_kib, "{peak} KiB");
+            assert!(cpu < most_cpu, "{cpu:?}");
+        }
+        let response = request(process.addr, head).await;
+        lengths.push((response.header("content-encoding"), response.body.len()));
+    }
+    assert_eq!(lengths[0], lengths[1]);
+    assert_eq!(t3.count_of("/assets/a.js"), 2);
 }

@@ -1,0 +1,70 @@
+//! A restart with DISPATCHER_CACHE_DIR in front of the real t3: what it takes, and that nothing is compressed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::common::process::{Process, is_release};
+use crate::common::request;
+use crate::t3::T3;
+
+/// Brotli at its best setting takes minutes in a debug build.
+const WARM_UP: Duration = Duration::from_secs(600);
+
+/// The most that a start takes with all files of the page kept, in the release build.
+const MOST_CPU: Duration = Duration::from_millis(500);
+const MOST_KIB: u64 = 20 * 1024;
+
+async fn warm(mut process: Process) -> Process {
+    let waiting = tokio::task::spawn_blocking(move || {
+        loop {
+            let line = process.line();
+            assert!(!line.is_empty(), "it has ended");
+            if line.contains("warm-up done") {
+                print!("{line}");
+                return process;
+            }
+        }
+    });
+    let warm = tokio::time::timeout(WARM_UP, waiting).await;
+    warm.expect("in time").expect("no panic")
+}
+
+fn count(dir: &Path) -> usize {
+    std::fs::read_dir(dir).map_or(0, Iterator::count)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
+async fn a_restart_serves_what_was_kept_of_all_files_of_the_page() {
+    let t3 = T3::start().await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let cache = dir.path().join("cache");
+    let page = request(t3.addr, "GET /").await.text();
+    let mut entry = page.split('"');
+    let entry = entry.find(|text| text.starts_with("/assets/index-"));
+    let head = format!(
+        "GET {}\nAccept-Encoding: gzip, deflate, br, zstd",
+        entry.expect("a script")
+    );
+    let (mut counts, mut lengths) = (Vec::new(), Vec::new());
+    for start in ["first", "second"] {
+        let begun = Instant::now();
+        let mut command = t3.dispatcher();
+        let process = Process::start(command.env("DISPATCHER_CACHE_DIR", &cache));
+        let process = warm(process).await;
+        let (cpu, peak, took) = (process.cpu(), process.peak_resident(), begun.elapsed());
+        let sent = request(process.addr, &head).await;
+        assert_eq!(sent.header("content-encoding"), "br");
+        lengths.push(sent.body.len());
+        counts.push(count(&cache));
+        println!("{start} start: {cpu:?} of CPU, {peak} KiB at its peak, warm after {took:?}");
+        if start == "second" && is_release() {
+            assert!(cpu < MOST_CPU, "{cpu:?}");
+            assert!(peak < MOST_KIB, "{peak} KiB");
+        }
+    }
+    println!("{counts:?} files");
+    assert!(counts[0] > 200 && counts[0] == counts[1], "{counts:?}");
+    assert_eq!(lengths[0], lengths[1]);
+    t3.finish().await;
+}
