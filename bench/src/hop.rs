@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use crate::figures::{Figures, percentile};
 use crate::footprint;
-use crate::load::{Load, Window};
+use crate::load::{Clients, Load, Window};
 use crate::machine::{self, Cores};
 use crate::peers::Peer;
 use crate::roles::Failure;
 use crate::running::Running;
 use crate::setup::Setup;
+use crate::tools;
 
 /// How long and how often.
 struct Plan {
     rounds: usize,
     warm: Duration,
     measured: Duration,
+    tools: tools::Plan,
     footprint: footprint::Plan,
 }
 
@@ -26,12 +28,13 @@ impl Plan {
         let ms = Duration::from_millis;
         let (rounds, warm, measured) = match is_smoke {
             true => (1, ms(100), ms(300)),
-            false => (5, ms(500), ms(2500)),
+            false => (5, ms(300), ms(1200)),
         };
         Self {
             rounds,
             warm,
             measured,
+            tools: tools::Plan::new(is_smoke),
             footprint: footprint::Plan::new(is_smoke),
         }
     }
@@ -56,12 +59,14 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     }
     eprintln!("idle");
     footprint::idle(&plan.footprint, &peers, &mut figures).await?;
-    for load in [Load::Kibibyte, Load::WebSocket, Load::Body] {
+    for load in [Load::Kibibyte(Clients::Many), Load::WebSocket, Load::Body] {
         rounds(&plan, load, &mut peers, upstream.addr, &mut figures).await?;
         figures.save(file)?;
     }
     footprint::loaded(&peers, &mut figures)?;
     drop(peers);
+    tools::run(&plan.tools, &setup, port, &mut figures).await?;
+    figures.save(file)?;
     footprint::tunnels(&plan.footprint, &setup, port, &mut figures).await?;
     eprintln!("starts");
     footprint::starts(&plan.footprint, &setup, port, &mut figures).await?;
@@ -98,10 +103,10 @@ async fn rounds(
 fn note(load: Load, peer: Peer, window: &Window, figures: &mut Figures) {
     let mut add = |row: &str, value: f64| figures.add(row, peer.name(), value);
     let seconds = window.elapsed.as_secs_f64();
-    let each_us = window.cpu.total.as_secs_f64() * 1e6 / window.done as f64;
+    let each_us = window.each_us();
     let has_cost = peer != Peer::Direct;
     match load {
-        Load::Kibibyte => {
+        Load::Kibibyte(_) => {
             let latencies: Vec<f64> = window
                 .latencies
                 .iter()

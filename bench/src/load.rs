@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod websocket;
+pub(crate) mod wrk;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -10,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::sleep;
+use tokio::time::{Interval, interval_at, sleep};
 
 use crate::proc::{self, Cpu};
 use crate::roles::Failure;
@@ -22,12 +23,52 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What is asked, and by how many at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Load {
-    /// 1 KiB of JSON, over 32 kept connections.
-    Kibibyte,
+    /// 1 KiB of JSON, over kept connections.
+    Kibibyte(Clients),
     /// 10 MB with a Content-Length, over 8.
     Body,
     /// A message of 64 B and the answer to it, over 32 tunnels.
     WebSocket,
+}
+
+/// Who asks for a kibibyte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// One, again as soon as it is answered.
+    One,
+    /// 32 of one person.
+    Many,
+    /// 32, each another person.
+    People,
+    /// Ten of one person, together [`PACED_A_SECOND`] times a second, evenly.
+    Paced,
+}
+
+/// What a busy cockpit asks, and more.
+const PACED_A_SECOND: usize = 1000;
+
+impl Clients {
+    fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Many | Self::People => 32,
+            Self::Paced => 10,
+        }
+    }
+
+    fn person(self, client: usize) -> usize {
+        match self {
+            Self::People => client,
+            Self::One | Self::Many | Self::Paced => 0,
+        }
+    }
+
+    /// When that client asks; none where it does as soon as it is answered.
+    fn pace(self, client: usize) -> Option<Interval> {
+        let slot = Duration::from_secs(1) / PACED_A_SECOND as u32;
+        let first = tokio::time::Instant::now() + slot * client as u32;
+        (self == Self::Paced).then(|| interval_at(first, slot * self.count() as u32))
+    }
 }
 
 /// What happened within the measured time.
@@ -42,6 +83,44 @@ pub(crate) struct Window {
     pub(crate) latencies: Vec<Duration>,
     /// What the processes under test spent.
     pub(crate) cpu: Cpu,
+    /// How often they were woken.
+    pub(crate) wakeups: u64,
+}
+
+impl Window {
+    /// Processor time an answer, in microseconds.
+    pub(crate) fn each_us(&self) -> f64 {
+        self.cpu.total.as_secs_f64() * 1e6 / self.done as f64
+    }
+}
+
+/// What processes have spent, and how often they were woken, until now.
+struct Spent {
+    cpu: Cpu,
+    wakeups: u64,
+    at: Instant,
+}
+
+impl Spent {
+    fn now(tree: &[u32]) -> io::Result<Self> {
+        Ok(Self {
+            cpu: proc::cpu(tree)?,
+            wakeups: proc::wakeups(tree)?,
+            at: Instant::now(),
+        })
+    }
+
+    /// The window from `before` to this, with what answers took.
+    fn since(self, before: &Self, latencies: Vec<Duration>) -> Window {
+        Window {
+            elapsed: self.at - before.at,
+            done: latencies.len() as u64,
+            bytes: 0,
+            latencies,
+            cpu: self.cpu.since(before.cpu),
+            wakeups: self.wakeups.saturating_sub(before.wakeups),
+        }
+    }
 }
 
 /// What all clients of one measurement share.
@@ -70,15 +149,19 @@ impl Meter {
 impl Load {
     fn clients(self) -> usize {
         match self {
-            Self::Kibibyte | Self::WebSocket => 32,
+            Self::Kibibyte(clients) => clients.count(),
+            Self::WebSocket => 32,
             Self::Body => 8,
         }
     }
 
-    async fn client(self, addr: SocketAddr, meter: Rc<Meter>) -> io::Result<()> {
+    async fn client(self, number: usize, addr: SocketAddr, meter: Rc<Meter>) -> io::Result<()> {
         match self {
-            Self::Kibibyte => http::client(addr, http::KIBIBYTE, &meter).await,
-            Self::Body => http::client(addr, http::BODY, &meter).await,
+            Self::Kibibyte(clients) => {
+                let (person, pace) = (clients.person(number), clients.pace(number));
+                http::client(addr, http::KIBIBYTE, person, pace, &meter).await
+            }
+            Self::Body => http::client(addr, http::BODY, 0, None, &meter).await,
             Self::WebSocket => websocket::client(addr, &meter).await,
         }
     }
@@ -97,18 +180,18 @@ impl Load {
         let meter = Rc::new(Meter::default());
         let measuring = async {
             let mut clients = JoinSet::new();
-            for _ in 0..self.clients() {
-                clients.spawn_local(self.client(addr, meter.clone()));
+            for number in 0..self.clients() {
+                clients.spawn_local(self.client(number, addr, meter.clone()));
             }
             sleep(warm).await;
             meter.is_counting.set(true);
-            let (before, start) = (proc::cpu(tree)?, Instant::now());
+            let before = Spent::now(tree)?;
             sleep(measured).await;
             // On a busy machine a proxy may hardly have run by now.
-            while meter.latencies.borrow().len() < LEAST_ANSWERS && start.elapsed() < PATIENCE {
+            while meter.latencies.borrow().len() < LEAST_ANSWERS && before.at.elapsed() < PATIENCE {
                 sleep(measured).await;
             }
-            let (after, elapsed) = (proc::cpu(tree)?, start.elapsed());
+            let after = Spent::now(tree)?;
             meter.is_counting.set(false);
             meter.is_over.set(true);
             while let Some(client) = clients.join_next().await {
@@ -116,11 +199,8 @@ impl Load {
             }
             let latencies = meter.latencies.take();
             Ok(Window {
-                elapsed,
-                done: latencies.len() as u64,
                 bytes: meter.bytes.get(),
-                latencies,
-                cpu: after.since(before),
+                ..after.since(&before, latencies)
             })
         };
         LocalSet::new().run_until(measuring).await

@@ -19,6 +19,7 @@ mod report;
 mod roles;
 mod running;
 mod setup;
+mod tools;
 
 use std::io;
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::figures::{Figures, percentile};
-use crate::load::{Load, http, websocket};
+use crate::load::{Clients, Load, http, websocket};
 use crate::machine::{self, Cores};
 use crate::peers::Peer;
 use crate::roles::{Failure, address_of};
@@ -56,8 +56,8 @@ impl Plan {
                 rows: 10_000,
                 reloads: 5,
                 rounds: 5,
-                warm: ms(500),
-                measured: ms(2500),
+                warm: ms(300),
+                measured: ms(1200),
                 open: ms(17_000),
                 idle: ms(10_000),
             },
@@ -70,8 +70,8 @@ const OWN: Peer = Peer::Dispatcher;
 /// The name of the same without a table.
 const ONE: &str = "one t3, no table";
 
-/// The names of the hop's rows.
-pub(crate) const HOP_NAMES: [&str; 2] = [ONE, "t3-dispatcher"];
+/// The names of the hop's rows. nginx leads to one t3 too.
+pub(crate) const HOP_NAMES: [&str; 3] = [ONE, "nginx", "t3-dispatcher"];
 
 /// Writes the figures to `file`.
 pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     figures.save(file)?;
     let beside = neighbours::Plan {
         rounds: plan.rounds,
-        measured: plan.measured,
+        measured: 2 * plan.measured,
     };
     let others = setup.dir().join("neighbours.json");
     neighbours::run(&beside, &setup, &others, upstreams.addr, &mut figures).await?;
@@ -120,7 +120,7 @@ fn write(path: &Path, table: &Value) -> Result<(), Failure> {
     Ok(fs::rename(&new, path)?)
 }
 
-/// A hop with a table and without one, one after the other in each round.
+/// A hop with a table and without one, one after the other in each round: for one person, and for 32 with a t3 each.
 async fn hops(
     plan: &Plan,
     setup: &Setup,
@@ -131,21 +131,29 @@ async fn hops(
     let routed = setup.many(path).await?;
     let single = setup.start(OWN, upstream.port()).await?;
     let single = single.ok_or("the dispatcher is not started")?;
-    let mut both = [(OWN.name(), routed), (ONE, single)];
+    let nginx = setup.start(Peer::Nginx, upstream.port()).await?;
+    let nginx = nginx.ok_or("nginx is not started")?;
+    let mut all = [
+        (OWN.name(), routed),
+        (ONE, single),
+        (Peer::Nginx.name(), nginx),
+    ];
     for round in 0..plan.rounds {
         eprintln!("hop: round {} of {}", round + 1, plan.rounds);
-        for (name, running) in &both {
+        for (name, running) in &all {
             let tree = running.tree()?;
-            let load = Load::Kibibyte;
-            let window = load
-                .measure(running.addr, &tree, plan.warm, plan.measured)
-                .await?;
-            let each_us = window.cpu.total.as_secs_f64() * 1e6 / window.done as f64;
-            figures.add("routes_get_cpu_us", name, each_us);
-            let per_second = window.done as f64 / window.elapsed.as_secs_f64();
-            figures.add("routes_get_per_second", name, per_second);
+            for (clients, key) in [(Clients::Many, "get"), (Clients::People, "people_get")] {
+                let load = Load::Kibibyte(clients);
+                let window = load
+                    .measure(running.addr, &tree, plan.warm, plan.measured)
+                    .await?;
+                let each_us = window.each_us();
+                figures.add(&format!("routes_{key}_cpu_us"), name, each_us);
+                let per_second = window.done as f64 / window.elapsed.as_secs_f64();
+                figures.add(&format!("routes_{key}_per_second"), name, per_second);
+            }
         }
-        both.rotate_left(1);
+        all.rotate_left(1);
     }
     Ok(())
 }

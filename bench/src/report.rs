@@ -1,6 +1,7 @@
 //! The report: which rows there are, and the files that show them.
 
 mod check;
+mod loads;
 mod plot;
 mod table;
 
@@ -90,8 +91,18 @@ const MANY: &[Row] = &[
 
 /// A hop with a table of 1,000 people beside one with one t3.
 const ROUTES: &[Row] = &[
-    row("routes_get_cpu_us", "1 KiB GET: CPU, µs a request", 1),
+    row(
+        "routes_get_cpu_us",
+        "1 KiB GET, one person: CPU, µs a request",
+        1,
+    ),
     row("routes_get_per_second", "… requests a second", 0),
+    row(
+        "routes_people_get_cpu_us",
+        "1 KiB GET, 32 people, each with a t3: CPU, µs a request",
+        1,
+    ),
+    row("routes_people_get_per_second", "… requests a second", 0),
 ];
 
 const HOP: &[Row] = &[
@@ -158,6 +169,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
         .replace("@others@", &format!("{:.1}", others.unwrap_or_default()))
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
         .replace("@hop@", &table::of(HOP, &hop_names(), &hop))
+        .replace("@loads@", &table::of(loads::LOADS, &loads::names(), &hop))
         .replace("@many@", &table::of(MANY, &many_names(), &many))
         .replace("@routes@", &table::of(ROUTES, &many::HOP_NAMES, &many));
     fs::write(docs.join("bench.md"), text)?;
@@ -172,6 +184,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let tables = [
         short(PAGE, &page_names(), &page),
         short(HOP, &hop_names(), &hop),
+        table::of(loads::short(), &loads::names(), &hop),
     ];
     let readme = root.join("README.md");
     let text = between_marks(&fs::read_to_string(&readme)?, &tables.join("\n\n"));
@@ -196,6 +209,7 @@ pub(crate) fn print(file: &Path) -> Result<(), Failure> {
     let halves = [
         (PAGE, page_names()),
         (HOP, hop_names()),
+        (loads::LOADS, loads::names()),
         (ROUTES, many::HOP_NAMES.to_vec()),
         (MANY, many_names()),
     ];

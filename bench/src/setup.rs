@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::machine::Cores;
 use crate::peers::Peer;
-use crate::roles::Failure;
+use crate::roles::{Failure, upstream};
 use crate::running::Running;
 
 /// A variable of the environment, and its value.
@@ -60,6 +60,21 @@ impl Setup {
         running.serving().await
     }
 
+    /// nginx that answers as that one does, on this process's processor too.
+    pub(crate) async fn nginx_upstream(&self) -> Result<Running, Failure> {
+        let listen = free_port()?;
+        let path = self.configure("nginx-upstream.conf", listen, listen)?;
+        let fixed = upstream::FIXED
+            .iter()
+            .map(|(target, body)| format!("    location = {target} {{ return 200 '{body}'; }}\n"));
+        let text = fs::read_to_string(&path)?
+            .replace("@fixed@", fixed.collect::<String>().trim())
+            .replace("@kibibyte@", &upstream::kibibyte());
+        fs::write(&path, text)?;
+        let mut command = nginx(&path);
+        Running::spawn(&mut command, listen)?.serving().await
+    }
+
     /// The same at `count` addresses.
     pub(crate) async fn upstreams(&self, count: usize) -> Result<Running, Failure> {
         let listen = free_port()?;
@@ -87,6 +102,11 @@ impl Setup {
             None => Running::spawn(command, listen),
         };
         running?.serving().await
+    }
+
+    /// `bench/peers`.
+    pub(crate) fn peers(&self) -> &Path {
+        &self.peers
     }
 
     /// Where the bench writes.
@@ -134,19 +154,13 @@ impl Setup {
     fn command(&self, peer: Peer, listen: u16, upstream: u16) -> Result<Option<Command>, Failure> {
         let ports = [listen.to_string(), upstream.to_string()];
         let script = |name: &str| self.peers.join(name).into_os_string();
-        let mut args = match peer {
+        let mut args: Vec<OsString> = match peer {
             Peer::Direct => return Ok(None),
             Peer::Relay => vec![self.own.clone().into(), "relay".into()],
             Peer::Hyper => vec![self.own.clone().into(), "hyper".into()],
             Peer::Nginx => {
                 let file = self.configure("nginx.conf", listen, upstream)?;
-                vec![
-                    "nginx".into(),
-                    "-e".into(),
-                    "stderr".into(),
-                    "-c".into(),
-                    file.into(),
-                ]
+                return Ok(Some(nginx(&file)));
             }
             Peer::Haproxy => {
                 let file = self.configure("haproxy.cfg", listen, upstream)?;
@@ -204,6 +218,13 @@ impl Setup {
         fs::write(&path, text)?;
         Ok(path)
     }
+}
+
+/// nginx with that configuration, in the foreground.
+fn nginx(configuration: &Path) -> Command {
+    let mut command = Command::new("nginx");
+    command.args(["-e", "stderr", "-c"]).arg(configuration);
+    command
 }
 
 /// A port that nobody listens on, for now.

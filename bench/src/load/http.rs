@@ -9,6 +9,7 @@ use memchr::memmem;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Interval;
 
 use super::Meter;
 
@@ -17,23 +18,66 @@ pub(crate) const BODY: &str = "/api/bytes/10000000";
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// As Chromium's `fetch` sends it, once the proxy in front has said who it let through.
-pub(crate) fn fetch(target: &str, person: usize) -> String {
-    format!(
-        "GET {target} HTTP/1.1\r\n\
-         Host: t3.example.org\r\n\
-         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36\r\n\
-         Accept: */*\r\n\
-         Accept-Encoding: gzip, deflate, br, zstd\r\n\
-         Accept-Language: en-US,en;q=0.9\r\n\
-         Cookie: t3_session={}\r\n\
-         Sec-Fetch-Dest: empty\r\n\
-         Sec-Fetch-Mode: cors\r\n\
-         Sec-Fetch-Site: same-origin\r\n\
-         Referer: https://t3.example.org/\r\n\
-         X-authentik-username: person-{person}@example.org\r\n",
-        token(person)
-    )
+/// What a person's browser does with a connection, as `Connection` says it.
+pub(crate) const KEPT: &str = "keep-alive";
+
+/// The fields of Chromium's `fetch` in its order, and behind them those that Traefik and Authentik add in front of the proxy.
+pub(crate) fn fields(person: usize, connection: &str) -> Vec<(&'static str, String)> {
+    const BEFORE_CONNECTION: [(&str, &str); 1] = [("Host", "t3.example.org")];
+    const BEFORE_COOKIE: [(&str, &str); 11] = [
+        ("sec-ch-ua-platform", "\"Linux\""),
+        (
+            "User-Agent",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+        ),
+        (
+            "sec-ch-ua",
+            "\"Chromium\";v=\"156\", \"Not)A;Brand\";v=\"24\", \"Google Chrome\";v=\"156\"",
+        ),
+        ("sec-ch-ua-mobile", "?0"),
+        ("Accept", "*/*"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("Referer", "https://t3.example.org/"),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Accept-Language", "en-US,en;q=0.9"),
+    ];
+    const OF_TRAEFIK: [(&str, &str); 6] = [
+        ("X-Forwarded-For", "192.0.2.7"),
+        ("X-Forwarded-Host", "t3.example.org"),
+        ("X-Forwarded-Port", "443"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Server", "traefik-7d9f4c6b5d-x2x7q"),
+        ("X-Real-Ip", "192.0.2.7"),
+    ];
+    let fixed = |fields: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+        let fields = fields.iter();
+        fields
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect()
+    };
+    [
+        fixed(&BEFORE_CONNECTION),
+        vec![("Connection", connection.to_owned())],
+        fixed(&BEFORE_COOKIE),
+        vec![("Cookie", format!("t3_session={}", token(person)))],
+        fixed(&OF_TRAEFIK),
+        vec![(
+            "X-authentik-username",
+            format!("person-{person}@example.org"),
+        )],
+    ]
+    .concat()
+}
+
+/// A request's head, without its last empty line.
+pub(crate) fn fetch(target: &str, person: usize, connection: &str) -> String {
+    let fields = fields(person, connection);
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    format!("GET {target} HTTP/1.1\r\n{}", fields.collect::<String>())
 }
 
 /// A session token with the claims and the length of a real one (contract §2, §4), another one for each
@@ -59,10 +103,20 @@ fn token(person: usize) -> String {
     format!("{claims}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBi")
 }
 
-pub(super) async fn client(addr: SocketAddr, target: &str, meter: &Meter) -> io::Result<()> {
-    let request = format!("{}\r\n", fetch(target, 0));
+/// Asks as that person: as soon as it is answered, or at each tick of `pace`.
+pub(super) async fn client(
+    addr: SocketAddr,
+    target: &str,
+    person: usize,
+    mut pace: Option<Interval>,
+    meter: &Meter,
+) -> io::Result<()> {
+    let request = format!("{}\r\n", fetch(target, person, KEPT));
     let mut connection = Connection::open(addr).await?;
     while !meter.is_over.get() {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let start = Instant::now();
         connection.stream.write_all(request.as_bytes()).await?;
         if !connection.answer(meter).await? {
@@ -80,7 +134,7 @@ pub(crate) async fn is_served(addr: SocketAddr) -> bool {
 
 /// The same for that person.
 pub(crate) async fn is_served_to(addr: SocketAddr, person: usize) -> bool {
-    let request = format!("{}\r\n", fetch(KIBIBYTE, person));
+    let request = format!("{}\r\n", fetch(KIBIBYTE, person, KEPT));
     let asked = async {
         let mut connection = Connection::open(addr).await?;
         connection.stream.write_all(request.as_bytes()).await?;

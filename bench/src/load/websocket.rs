@@ -34,9 +34,9 @@ pub(super) async fn client(addr: SocketAddr, meter: &Meter) -> io::Result<()> {
 /// An open tunnel of that person's.
 pub(crate) async fn open(addr: SocketAddr, person: usize) -> io::Result<TcpStream> {
     let request = format!(
-        "{}Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: https://t3.example.org\r\n\
+        "{}Upgrade: websocket\r\nOrigin: https://t3.example.org\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        http::fetch("/ws", person)
+        http::fetch("/ws", person, "Upgrade")
     );
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;

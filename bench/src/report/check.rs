@@ -2,26 +2,31 @@
 
 use std::path::Path;
 
-use super::{HOP, MANY, PAGE, ROUTES, Row, hop_names, is_spared, many_names, page_names};
+use super::{HOP, MANY, PAGE, ROUTES, Row, hop_names, is_spared, loads, many_names, page_names};
 use crate::figures::Figures;
 use crate::many;
 use crate::peers::Peer;
 use crate::roles::Failure;
 
 /// Nobody wakes up for nothing; and a short run spends less than the clock's hundredths in one half.
-const MAY_BE_ZERO: [&str; 6] = [
+const MAY_BE_ZERO: [&str; 8] = [
     "idle_wakeups",
     "many_wakeups",
     "many_tunnel_kib",
     "get_user_us",
     "get_system_us",
+    "wrk_one_system_us",
+    "wrk_many_system_us",
     "tunnel_kib",
 ];
 
 /// A row, whose figure is the measure, and how many times it the dispatcher's must stay under.
-const BOUNDS: [(&str, Peer, f64); 7] = [
+const BOUNDS: [(&str, Peer, f64); 10] = [
     ("get_cpu_us", Peer::Nginx, 6.0),
     ("get_cpu_us", Peer::HttpProxy, 1.0),
+    ("own_paced_cpu_us", Peer::Nginx, 6.0),
+    ("wrk_many_cpu_us", Peer::Nginx, 6.0),
+    ("wrk_paced_cpu_us", Peer::Nginx, 6.0),
     ("body_cpu_ms_per_gb", Peer::Haproxy, 3.0),
     ("ws_cpu_us", Peer::Haproxy, 3.0),
     ("idle_kib", Peer::HttpProxy, 0.5),
@@ -37,6 +42,7 @@ pub(crate) fn check(work: &Path) -> Result<(), Failure> {
     let hop = Figures::load(&work.join("hop.json"))?;
     let page = Figures::load(&work.join("page.json"))?;
     complete(HOP, &hop_names(), &hop)?;
+    complete(loads::LOADS, &loads::names(), &hop)?;
     complete(PAGE, &page_names(), &page)?;
     let many = Figures::load(&work.join("many.json"))?;
     complete(MANY, &many_names(), &many)?;

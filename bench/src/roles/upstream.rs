@@ -15,20 +15,26 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// What a large body is made of; it is written over and over.
 static BLOCK: [u8; 256 * 1024] = [b'b'; 256 * 1024];
 
-static KIBIBYTE: LazyLock<Vec<u8>> =
-    LazyLock::new(|| [head("application/json", 1024), vec![b'"'; 1024]].concat());
+static KIBIBYTE: LazyLock<Vec<u8>> = LazyLock::new(|| json(&kibibyte()));
 
 /// What the dispatcher asks before it calls t3 up, for each open tunnel's session, and for whose a session
 /// is (contract §3, §4, §6).
-static SESSION: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    json(
+pub(crate) const FIXED: [(&str, &str); 3] = [
+    (
+        "/api/auth/session",
         r#"{"authenticated":true,"auth":{"policy":"loopback-browser","sessionCookieName":"t3_session"}}"#,
-    )
-});
-static CLIENTS: LazyLock<Vec<u8>> =
-    LazyLock::new(|| json(r#"[{"sessionId":"7d3c1c52-0000-4000-8000-999999999999","client":{}}]"#));
-static ENVIRONMENT: LazyLock<Vec<u8>> =
-    LazyLock::new(|| json(r#"{"environmentId":"bench","label":"bench","serverVersion":"0.0.27"}"#));
+    ),
+    (
+        "/api/auth/clients",
+        r#"[{"sessionId":"7d3c1c52-0000-4000-8000-999999999999","client":{}}]"#,
+    ),
+    (
+        "/.well-known/t3/environment",
+        r#"{"environmentId":"bench","label":"bench","serverVersion":"0.0.27"}"#,
+    ),
+];
+static FIXED_ANSWERS: LazyLock<[(&str, Vec<u8>); 3]> =
+    LazyLock::new(|| FIXED.map(|(target, body)| (target, json(body))));
 
 const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -77,17 +83,27 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
             .unwrap_or_default();
         match target {
             b"/ws" => return echo(stream).await,
-            b"/.well-known/t3/environment" => stream.write_all(&ENVIRONMENT).await?,
-            b"/api/auth/clients" => stream.write_all(&CLIENTS).await?,
-            b"/api/auth/session" => stream.write_all(&SESSION).await?,
-            _ => match length(target) {
-                Some(length) => bytes(&mut stream, length).await?,
-                None => stream.write_all(&KIBIBYTE).await?,
+            _ => match (length(target), fixed(target)) {
+                (Some(length), _) => bytes(&mut stream, length).await?,
+                (None, Some(answer)) => stream.write_all(answer).await?,
+                (None, None) => stream.write_all(&KIBIBYTE).await?,
             },
         }
         // The requests of the bench have no body.
         buffer.drain(..end);
     }
+}
+
+/// The body of every other answer.
+pub(crate) fn kibibyte() -> String {
+    "\"".repeat(1024)
+}
+
+/// What is answered to one of those targets.
+fn fixed(target: &[u8]) -> Option<&'static [u8]> {
+    let mut all = FIXED_ANSWERS.iter();
+    let (_, answer) = all.find(|(fixed, _)| fixed.as_bytes() == target)?;
+    Some(answer)
 }
 
 /// `/api/bytes/N`: how many.
