@@ -139,7 +139,8 @@ const HOP: &[Row] = &[
 fn is_spared(row: &Row, peer: &str) -> bool {
     let is_tunnel = row.key.starts_with("ws_") || row.key.starts_with("tunnel");
     let is_seen_from_outside = row.key.ends_with("_per_second") || row.key == "get_p99_us";
-    (peer == Peer::Hyper.name() && is_tunnel)
+    (peer == many::ONE && row.key.starts_with("routes_people_"))
+        || (peer == Peer::Hyper.name() && is_tunnel)
         || (peer == Peer::Direct.name() && !is_seen_from_outside)
 }
 
