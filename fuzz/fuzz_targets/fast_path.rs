@@ -1,4 +1,5 @@
-//! What the fast path sends to t3 is what the other way would send.
+//! What the fast path sends to t3 is what the other way would send, and that by which it finds a kept file what the
+//! other way finds it by.
 
 #![no_main]
 
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::Parser;
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use libfuzzer_sys::fuzz_target;
 use t3_dispatcher::access::AccessPolicy;
@@ -16,7 +18,7 @@ use t3_dispatcher::access::inner::InnerDispatcher;
 use t3_dispatcher::access::visitor::Standing;
 use t3_dispatcher::config::Config;
 use t3_dispatcher::config::options::InnerConfig;
-use t3_dispatcher::fast_path::request::rewrite;
+use t3_dispatcher::fast_path::request::{EligibleRequest, rewrite, rewrite_for_kept};
 use t3_dispatcher::fast_path::request_writer::{Files, Rules};
 use t3_dispatcher::http_rules::request_id::{RequestIds, X_REQUEST_ID};
 use t3_dispatcher::http_rules::{cookies, header_map, validation, withhold};
@@ -126,53 +128,86 @@ fuzz_target!(|data: &[u8]| {
             &|_, _, _, _| true,
             &mut onward,
         );
-        let Some((plain, _)) = rewritten else {
-            continue;
-        };
-        let mut other = parsed(&data[..plain.length]);
-        validation::check(&mut other)
-            .map_err(|refusal| refusal.why)
-            .expect("clean");
-        assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
-        let wants_websocket = validation::is_asked_for(other.headers());
-        header_map::strip_request(other.headers_mut());
-        let visitor = policy.admit(other.headers_mut(), PEER);
-        assert_ne!(visitor.standing, Standing::Denied);
-        assert_eq!(visitor.is_https, plain.is_https);
-        let route = route::of(&other, wants_websocket, visitor.is_proxied);
-        assert_eq!(route, Route::Forward);
-        assert_eq!(other.method() == "HEAD", plain.is_head);
-        let (head, body) = other.into_parts();
-        let is_behind_sso = policy.is_behind_single_sign_on();
-        let facts = RequestFacts::of(route.kind(), &head, &visitor, true, is_behind_sso);
-        let mut other = Request::from_parts(head, body);
-        if let Some(inner) = inner {
-            let identity = visitor.browser.identity.as_deref().expect("somebody");
-            let groups = visitor.groups.as_deref().map(Cow::Borrowed);
-            let passed_on = policy.passed_on(inner, identity, groups).expect("told");
-            passed_on
-                .set(other.headers_mut())
-                .expect("no secret is needed");
+        if let Some((plain, _)) = rewritten {
+            compare(data, policy, inner, plain, &onward, Purpose::Sent);
         }
-        match admission(&facts) {
-            _ if inner.is_some() => {}
-            Admission::AsItIs => {}
-            Admission::WithoutSession => {
-                let name = cookies::DEFAULT_COOKIE_NAME;
-                withhold::take_session_off(other.headers_mut(), name);
-            }
-            refused => panic!("{refused:?} on the fast path"),
+        if inner.is_none()
+            && let Some((plain, ())) = rewrite_for_kept(data, &rules, |_| Some(()), &mut onward)
+        {
+            compare(data, policy, None, plain, &onward, Purpose::Kept);
         }
-
-        let mut sent = parsed(&onward);
-        let name = sent.headers().get(X_REQUEST_ID).expect("a name").clone();
-        assert_eq!(plain.id(data, &IDS).value(), name);
-        match other.headers().contains_key(X_REQUEST_ID) {
-            true => assert_eq!(IDS.of(other.headers()).value(), name),
-            false => drop(sent.headers_mut().remove(X_REQUEST_ID)),
-        }
-        assert_eq!(sent.method(), other.method());
-        assert_eq!(sent.uri(), other.uri());
-        assert_eq!(of_map(sent.headers()), of_map(other.headers()));
     }
 });
+
+/// What a head was written for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    /// To be sent to t3.
+    Sent,
+    /// To find a kept file by.
+    Kept,
+}
+
+/// Asserts that `onward` is the head that the other way has of the request `plain`, which `data` begins with.
+fn compare(
+    data: &[u8],
+    policy: &AccessPolicy,
+    inner: Option<&InnerDispatcher>,
+    plain: EligibleRequest,
+    onward: &[u8],
+    purpose: Purpose,
+) {
+    let mut other = parsed(&data[..plain.length]);
+    validation::check(&mut other)
+        .map_err(|refusal| refusal.why)
+        .expect("clean");
+    assert!(!data[..plain.length].starts_with(b"GET /#"), "no fragment");
+    let wants_websocket = validation::is_asked_for(other.headers());
+    header_map::strip_request(other.headers_mut());
+    let visitor = policy.admit(other.headers_mut(), PEER);
+    assert_ne!(visitor.standing, Standing::Denied);
+    assert_eq!(visitor.is_https, plain.is_https);
+    let route = route::of(&other, wants_websocket, visitor.is_proxied);
+    assert_eq!(route, Route::Forward);
+    assert_eq!(other.method() == "HEAD", plain.is_head);
+    let (head, body) = other.into_parts();
+    let is_behind_sso = policy.is_behind_single_sign_on();
+    let facts = RequestFacts::of(route.kind(), &head, &visitor, true, is_behind_sso);
+    let mut other = Request::from_parts(head, body);
+    if let Some(inner) = inner {
+        let identity = visitor.browser.identity.as_deref().expect("somebody");
+        let groups = visitor.groups.as_deref().map(Cow::Borrowed);
+        let passed_on = policy.passed_on(inner, identity, groups).expect("told");
+        passed_on
+            .set(other.headers_mut())
+            .expect("no secret is needed");
+    }
+    match admission(&facts) {
+        _ if inner.is_some() => {}
+        Admission::AsItIs => {}
+        Admission::WithoutSession => {
+            let name = cookies::DEFAULT_COOKIE_NAME;
+            withhold::take_session_off(other.headers_mut(), name);
+        }
+        // No kept file is sent to whoever sends `Authorization`.
+        Admission::SessionAsToken if purpose == Purpose::Kept => {}
+        refused => panic!("{refused:?} on the fast path"),
+    }
+
+    let mut sent = parsed(onward);
+    if purpose == Purpose::Kept {
+        // With and without a session it is the same file.
+        sent.headers_mut().remove(COOKIE);
+        other.headers_mut().remove(COOKIE);
+        assert!(other.uri().query().is_none() && other.uri().path().starts_with("/assets/"));
+    }
+    let name = sent.headers().get(X_REQUEST_ID).expect("a name").clone();
+    assert_eq!(plain.id(data, &IDS).value(), name);
+    match other.headers().contains_key(X_REQUEST_ID) {
+        true => assert_eq!(IDS.of(other.headers()).value(), name),
+        false => drop(sent.headers_mut().remove(X_REQUEST_ID)),
+    }
+    assert_eq!(sent.method(), other.method());
+    assert_eq!(sent.uri(), other.uri());
+    assert_eq!(of_map(sent.headers()), of_map(other.headers()));
+}

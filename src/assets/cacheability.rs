@@ -10,7 +10,7 @@ use crate::http_rules::paths::{HASHED, carries_hash, is_file_path, is_static_pat
 use crate::http_rules::representation::{
     SPECIAL_FILE, SPECIAL_REQUEST, has_any, is_transform_forbidden,
 };
-use crate::http_rules::{browser_request, header_map};
+use crate::http_rules::{HeaderView, browser_request, header_map};
 
 /// A smaller body is one packet either way.
 pub(super) const MIN_COMPRESSIBLE_BYTES: u64 = 1024;
@@ -47,16 +47,29 @@ pub(super) fn is_eligible(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
         && (is_file_path(head.uri.path())
             || (is_static_path(head.uri.path()) && browser_request::wants_document(&head.headers)))
-        && !has_any(&head.headers, &SPECIAL_REQUEST)
-        && !is_transform_forbidden(&head.headers)
+        && asks_for_a_file(&head.headers)
+}
+
+/// May the response to a request with `fields` be a whole static file, in whatever coding?
+fn asks_for_a_file(fields: &(impl HeaderView + ?Sized)) -> bool {
+    !has_any(fields, &SPECIAL_REQUEST) && !is_transform_forbidden(fields)
 }
 
 /// The path of a request, if it is below /assets/ and there is no query: the name under which the file
 /// is stored if it is immutable.
 pub(super) fn hashed_name(head: &Parts) -> Option<&str> {
     let path = head.uri.path();
-    let is_hashed = path.len() > HASHED.len() && path.starts_with(HASHED);
-    (is_hashed && head.uri.query().is_none()).then_some(path)
+    (is_hashed_name(path) && head.uri.query().is_none()).then_some(path)
+}
+
+/// Is `path` that of a file below /assets/?
+fn is_hashed_name(path: &str) -> bool {
+    path.len() > HASHED.len() && path.starts_with(HASHED)
+}
+
+/// May a GET or HEAD with `fields` for `path`, without a query, be for an immutable file?
+pub(super) fn is_for_immutable(path: &str, fields: &(impl HeaderView + ?Sized)) -> bool {
+    is_hashed_name(path) && is_static_path(path) && asks_for_a_file(fields)
 }
 
 /// The static file in `response`, if it is one and t3's caching rules for it are understood. t3 knows

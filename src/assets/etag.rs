@@ -1,14 +1,18 @@
 //! Entity tags of files, compared with `If-None-Match` (RFC 9110 §8.8.3, §13.1.2). Pure.
 
 use data_encoding::HEXLOWER;
+use http::HeaderValue;
 use http::header::IF_NONE_MATCH;
-use http::{HeaderMap, HeaderValue};
 
 use crate::assets::encoder::Coding;
 use crate::assets::hashes::{ContentHash, ContentHasher};
+use crate::http_rules::HeaderView;
 
 /// A tag's hexadecimal digits: 128 bits of the content's SHA-256.
 const HASH_DIGITS: usize = 32;
+
+/// The bytes of a kept file's tag: its digits between quotes, and `W/`.
+const KEPT_TAG_BYTES: usize = HASH_DIGITS + 4;
 
 /// A hash of a file's content, and of the policy that goes with a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +48,19 @@ impl ETag {
     }
 }
 
+/// The tag of a kept file of that content: weak, as its name stands for the content in any coding, and a
+/// better encoded body may replace the one that a client has (RFC 9110 §8.8.1).
+pub(super) fn of_kept(content: ContentHash) -> [u8; KEPT_TAG_BYTES] {
+    let mut tag = *b"W/\"................................\"";
+    let digits = &mut tag[3..3 + HASH_DIGITS];
+    HEXLOWER.encode_mut(&content.as_bytes()[..HASH_DIGITS / 2], digits);
+    tag
+}
+
 /// Does `If-None-Match` name `tag`? The comparison is weak (RFC 9110 §13.1.2).
-pub(super) fn matches(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let tag = tag.as_bytes();
+pub(super) fn matches(fields: &(impl HeaderView + ?Sized), tag: &[u8]) -> bool {
     let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-    any_entry(headers, |name| match name {
+    any_entry(fields, |name| match name {
         ETagEntry::Any => true,
         ETagEntry::Opaque(opaque) => opaque == tag,
     })
@@ -64,8 +76,8 @@ pub(super) fn weakened(tag: &HeaderValue) -> HeaderValue {
 }
 
 /// Does `If-None-Match` name a tag of this module, or `*`? t3 cannot evaluate either.
-pub(super) fn names_local_tag(headers: &HeaderMap) -> bool {
-    any_entry(headers, |name| match name {
+pub(super) fn names_local_tag(fields: &(impl HeaderView + ?Sized)) -> bool {
+    any_entry(fields, |name| match name {
         ETagEntry::Any => true,
         ETagEntry::Opaque(opaque) => is_local(opaque),
     })
@@ -79,9 +91,12 @@ enum ETagEntry<'a> {
     Opaque(&'a [u8]),
 }
 
-fn any_entry(headers: &HeaderMap, mut test: impl FnMut(ETagEntry<'_>) -> bool) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().any(|line| {
-        let line = line.as_bytes().trim_ascii();
+fn any_entry(
+    fields: &(impl HeaderView + ?Sized),
+    mut test: impl FnMut(ETagEntry<'_>) -> bool,
+) -> bool {
+    fields.lines(&IF_NONE_MATCH).any(|line| {
+        let line = line.trim_ascii();
         if line == b"*" {
             return test(ETagEntry::Any);
         }
@@ -121,6 +136,8 @@ fn is_local(opaque: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
     use crate::http_rules::header_map::from_lines;
 
@@ -150,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_client_s_list_is_compared_weakly() {
-        let tag = HeaderValue::from_static("\"x,y\"");
+        let tag = b"\"x,y\"";
         for (line, expected) in [
             ("\"x,y\"", true),
             ("W/\"x,y\"", true),
@@ -171,10 +188,10 @@ mod tests {
             ("\"*\"", false),
             ("", false),
         ] {
-            assert_eq!(matches(&request(&[line]), &tag), expected, "{line}");
+            assert_eq!(matches(&request(&[line]), tag), expected, "{line}");
         }
-        assert!(matches(&request(&["\"a\"", "\"x,y\""]), &tag));
-        assert!(!matches(&request(&[]), &tag));
+        assert!(matches(&request(&["\"a\"", "\"x,y\""]), tag));
+        assert!(!matches(&request(&[]), tag));
     }
 
     #[test]
@@ -182,10 +199,21 @@ mod tests {
         for tag in ["\"86a-1a\"", "W/\"86a-1a\""] {
             let weak = weakened(&HeaderValue::from_static(tag));
             assert_eq!(weak, "W/\"86a-1a\"");
-            assert!(matches(&request(&["\"x\", W/\"86a-1a\""]), &weak));
-            assert!(matches(&request(&["\"86a-1a\""]), &weak));
-            assert!(!matches(&request(&["W/\"86a-1b\""]), &weak));
+            let is_named = |line| matches(&request(&[line]), weak.as_bytes());
+            assert!(is_named("\"x\", W/\"86a-1a\""));
+            assert!(is_named("\"86a-1a\""));
+            assert!(!is_named("W/\"86a-1b\""));
         }
+    }
+
+    #[test]
+    fn a_kept_file_has_one_weak_tag_in_all_codings() {
+        let tag = of_kept(ContentHash::of(b"abc"));
+        assert_eq!(&tag, b"W/\"ba7816bf8f01cfea414140de5dae2223\"");
+        let text = str::from_utf8(&tag).expect("ASCII");
+        assert!(names_local_tag(&request(&[text])), "t3 never sees it");
+        assert!(matches(&request(&[&text[2..]]), &tag));
+        assert!(!matches(&request(&[&text.replace("\"", "-br\"")]), &tag));
     }
 
     #[test]

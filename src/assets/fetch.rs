@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::assets::cacheability::{self, StaticFile};
 use crate::assets::encoder::{self, Coding};
+use crate::assets::kept::KeptResponse;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::{FetchLeader, FetchRole};
 use crate::assets::transcode::{self, EncodedPiece, FetchTurn, Transcoder};
@@ -67,7 +68,7 @@ impl AssetRequest<'_> {
             .await
         {
             Ok(FetchOutcome::Stored(fields, pieces)) => {
-                Some(Ok(self.response(&fields, transcode::body(pieces))))
+                Some(Ok(self.response(fields, transcode::body(pieces))))
             }
             Ok(FetchOutcome::Whole(pieces)) => {
                 let _ = timeout(limit, transcode::ended(pieces)).await;
@@ -83,11 +84,18 @@ impl AssetRequest<'_> {
     }
 
     /// The response with the file `name`, if its content is stored, in a coding that the client accepts: made
-    /// of another if need be.
+    /// of another if need be. A 304 where the client has it.
     async fn recoded(&self, name: &str) -> Option<ClientResponse> {
         let file = self.service.names.get(name)?;
-        let stored = self.service.content.recoded(&file, self.preferred).await?;
-        Some(self.file_response(&file, stored))
+        let kept = match KeptResponse::unchanged(&file, &self.head.headers) {
+            Some(unchanged) => unchanged,
+            None => {
+                let stored = self.service.content.recoded(&file, self.preferred).await?;
+                KeptResponse::with(file, stored)
+            }
+        };
+        kept.count_saved(self.is_head(), &self.service.metrics);
+        Some(self.kept(&kept))
     }
 }
 

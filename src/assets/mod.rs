@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod hashes;
 pub mod icons;
 pub mod imports;
+pub mod kept;
 pub mod media_type;
 pub mod names;
 pub mod negotiation;
@@ -31,17 +32,17 @@ pub mod warmup;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use crate::assets::content_store::ContentStore;
 use crate::assets::declined::Declined;
-use crate::assets::names::{KnownFile, Names};
+use crate::assets::kept::KeptResponse;
+use crate::assets::names::Names;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::Fetches;
-use crate::assets::store::StoredBody;
+use crate::http_rules::HeaderView;
 use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::metrics::Metrics;
 use crate::metrics::requests::Asset;
@@ -131,6 +132,17 @@ impl StaticAssets {
         })
     }
 
+    /// The response to a GET or HEAD with `fields` and no body for `path`, without a query, if that is a kept
+    /// file and t3 need not be asked. It is not counted.
+    pub fn kept(&self, path: &str, fields: &(impl HeaderView + ?Sized)) -> Option<KeptResponse> {
+        let service = self.0.as_ref()?;
+        if !cacheability::is_for_immutable(path, fields) {
+            return None;
+        }
+        let preferred = negotiation::preferred_codings(fields);
+        KeptResponse::find(service, path, fields, preferred)
+    }
+
     /// Fetches and compresses the files of t3's page each time that t3 comes up; never returns
     /// unless switched off.
     pub async fn keep_warm(&self, readiness: &Readiness) {
@@ -141,11 +153,12 @@ impl StaticAssets {
 }
 
 impl AssetRequest<'_> {
-    /// The response, if the file is stored. It is counted.
+    /// The response, if the file is stored or the client has it. It is counted.
     pub fn stored(&self) -> Option<ClientResponse> {
-        let response = self.stored_response()?;
-        self.service.metrics.asset(Asset::Hit);
-        Some(response)
+        let (name, fields) = (self.immutable_name?, &self.head.headers);
+        let kept = KeptResponse::find(self.service, name, fields, self.preferred)?;
+        kept.count(self.is_head(), &self.service.metrics);
+        Some(self.kept(&kept))
     }
 
     /// The response, from t3 unless the file is stored. It is counted. Its head must come within
@@ -173,19 +186,9 @@ impl AssetRequest<'_> {
         Ok(response)
     }
 
-    fn stored_response(&self) -> Option<ClientResponse> {
-        let file = self.service.names.get(self.immutable_name?)?;
-        let stored = self.service.content.stored(&file, self.preferred)?;
-        Some(self.file_response(&file, stored))
-    }
-
-    fn file_response(&self, file: &KnownFile, stored: StoredBody) -> ClientResponse {
-        let StoredBody { coding, body } = stored;
-        self.count_saved(file.length, body.len());
-        let length = HeaderValue::from(body.len());
-        let mut response = self.response(&file.fields, ResponseBody::Own(body));
-        response_fields::set_coding(response.headers_mut(), coding);
-        response.headers_mut().insert(CONTENT_LENGTH, length);
+    fn kept(&self, kept: &KeptResponse) -> ClientResponse {
+        let mut response = self.response(kept.headers(), ResponseBody::Own(kept.body()));
+        *response.status_mut() = kept.status();
         response
     }
 
@@ -203,13 +206,13 @@ impl AssetRequest<'_> {
     }
 
     /// A 200 with `body`, which a response to HEAD has not.
-    fn response(&self, fields: &HeaderMap, body: ResponseBody) -> ClientResponse {
+    fn response(&self, headers: HeaderMap, body: ResponseBody) -> ClientResponse {
         let body = match self.is_head() {
             true => ResponseBody::empty(),
             false => body,
         };
         let mut response = Response::new(body);
-        *response.headers_mut() = fields.clone();
+        *response.headers_mut() = headers;
         response
     }
 }

@@ -1,9 +1,9 @@
 //! The content codings that a client prefers, from `Accept-Encoding` (RFC 9110 §12.5.3). Pure.
 
-use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use crate::assets::encoder::Coding;
+use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::list_members;
 
 /// The compressing codings with the client's highest weight; empty if it prefers identity.
@@ -24,15 +24,14 @@ struct CodingWeights {
     others: Option<u16>,
 }
 
-/// The codings that the client of a request with `headers` prefers: none, which means identity, if
+/// The codings that the client of a request with `fields` prefers: none, which means identity, if
 /// it names no coding that is known here, or refuses all.
-pub(super) fn preferred_codings(headers: &HeaderMap) -> PreferredCodings {
+pub(super) fn preferred_codings(fields: &(impl HeaderView + ?Sized)) -> PreferredCodings {
     let mut weights = CodingWeights::default();
-    for line in headers.get_all(ACCEPT_ENCODING) {
-        for member in list_members(line.as_bytes()) {
-            weights.note(member);
-        }
-    }
+    let lines = fields.lines(&ACCEPT_ENCODING);
+    lines
+        .flat_map(list_members)
+        .for_each(|member| weights.note(member));
     weights.preferred()
 }
 
@@ -69,11 +68,12 @@ impl CodingWeights {
         let weight = parts
             .next()
             .map_or(1000, |weight| thousandths(weight).unwrap_or(0));
-        let held = match name.to_ascii_lowercase().as_slice() {
-            b"br" => &mut self.compressed[0],
-            b"zstd" => &mut self.compressed[1],
-            b"gzip" | b"x-gzip" => &mut self.compressed[2],
-            b"identity" => &mut self.identity,
+        let is = |coding: &[u8]| name.eq_ignore_ascii_case(coding);
+        let held = match name {
+            _ if is(b"br") => &mut self.compressed[0],
+            _ if is(b"zstd") => &mut self.compressed[1],
+            _ if is(b"gzip") || is(b"x-gzip") => &mut self.compressed[2],
+            _ if is(b"identity") => &mut self.identity,
             b"*" => &mut self.others,
             _ => return,
         };

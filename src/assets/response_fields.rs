@@ -1,10 +1,10 @@
 //! The header fields of a static file's response: caching, validation and content coding. Pure.
 
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::assets::encoder::Coding;
-use crate::http_rules::header_map::has_token;
+use crate::http_rules::header_map::{self, has_token};
 use crate::http_rules::representation::{OF_A_BODY, OF_ONE_RESPONSE, OF_THE_BYTES, remove_all};
 
 /// Lets the browser keep a file whose name carries its content's hash. A shared cache may not: it
@@ -54,10 +54,30 @@ pub(super) fn of_immutable(
     fields
 }
 
+/// Those of the fields of a kept file, of any coding, that stay true of its bytes in `coding`.
+pub(super) fn of_coded(
+    fields: &HeaderMap,
+    coding: Coding,
+) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let is_true =
+        move |name: &HeaderName| coding == Coding::Identity || !OF_THE_BYTES.contains(name);
+    fields.iter().filter(move |(name, _)| is_true(name))
+}
+
+/// Those of the fields of a file that a 304 has.
+pub(super) fn of_not_modified(
+    fields: &HeaderMap,
+) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    fields.iter().filter(|(name, _)| is_of_not_modified(name))
+}
+
 /// Drops the fields that describe a body, for a 304 (RFC 9110 §15.4.5).
 pub(super) fn strip_for_not_modified(headers: &mut HeaderMap) {
-    remove_all(headers, &OF_THE_BYTES);
-    remove_all(headers, &OF_A_BODY);
+    header_map::retain(headers, is_of_not_modified);
+}
+
+fn is_of_not_modified(name: &HeaderName) -> bool {
+    !OF_THE_BYTES.contains(name) && !OF_A_BODY.contains(name)
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl AssetRequest<'_> {
         let preferred = self.preferred.codings().next();
         let coding = preferred.filter(|_| file.is_compressible);
         let coding = coding.unwrap_or(Coding::Identity);
-        let is_unchanged = etag::matches(&self.head.headers, &tag(coding));
+        let is_unchanged = etag::matches(&self.head.headers, tag(coding).as_bytes());
         let original_length = content.len() as u64;
         let (coding, body) = match coding {
             _ if is_unchanged => (coding, Bytes::new()),
@@ -176,7 +176,7 @@ impl AssetRequest<'_> {
             return response;
         }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        self.response(&headers, ResponseBody::Own(body))
+        self.response(headers, ResponseBody::Own(body))
     }
 
     /// Sends the client's request with that `Accept-Encoding`.

@@ -11,6 +11,7 @@ pub(crate) mod framing;
 pub(crate) mod head_writer;
 pub(crate) mod header_lines;
 pub(crate) mod io;
+pub(crate) mod kept;
 pub(crate) mod normalized_head;
 pub mod request;
 pub(crate) mod request_id;
@@ -33,7 +34,6 @@ use crate::fast_path::exchange::{Exchange, ExchangeEnd};
 use crate::fast_path::request::{EligibleRequest, IsSettled, rewrite};
 use crate::fast_path::request_writer::{Files, Rules};
 use crate::http_rules::path_secrets;
-use crate::http_rules::request_id::RequestIds;
 use crate::metrics::requests::Stream;
 use crate::process::Tasks;
 use crate::state::Services;
@@ -66,14 +66,7 @@ pub async fn serve(
     services: &Services,
     tasks: &Tasks,
 ) -> FastPathEnd {
-    let (access, ids) = (&services.access, &services.request_ids);
-    // What may be a file is looked at on its way back, or is cached here.
-    let files = match services.has_assets {
-        false => Files::Eligible,
-        true if services.instances.may_have_inner() => Files::OfInner,
-        true => Files::Ineligible,
-    };
-    let rules = Rules::new(access, ids, client.peer.ip(), files);
+    let rules = rules_for(client, services);
     loop {
         if connection.unread.is_empty() {
             match connection.first_bytes(tasks).await {
@@ -84,6 +77,16 @@ pub async fn serve(
         let arrived = Instant::now();
         let mut to_upstream = buffers::take();
         let unread = &connection.unread;
+        if let Some(kept) = kept::find(unread, &rules, services, arrived, &mut to_upstream) {
+            log(&kept.request, unread, services);
+            match kept
+                .run(connection, client, services, arrived, to_upstream)
+                .await
+            {
+                true => continue,
+                false => return FastPathEnd::Closed,
+            }
+        }
         let eligible = eligible(unread, &rules, services, arrived, &mut to_upstream);
         let upstream = match &eligible {
             Some((_, instance)) => ConnectionToT3::get(instance, arrived).await,
@@ -94,7 +97,7 @@ pub async fn serve(
             client.deadlines.head_began(arrived);
             return FastPathEnd::Ineligible;
         };
-        log(request, &connection.unread, ids);
+        log(request, &connection.unread, services);
         let _in_use = instance.usage.begin();
         let exchange = Exchange::new(connection, upstream, client, services, instance, arrived);
         match exchange.run(*request, to_upstream).await {
@@ -108,6 +111,18 @@ pub async fn serve(
         connection.unread.drain(..request.length);
         client.deadlines.exchange_ended();
     }
+}
+
+/// The rules for the requests of `client`.
+fn rules_for<'a>(client: &Client, services: &'a Services) -> Rules<'a> {
+    // What may be a file is looked at on its way back, or is kept here.
+    let files = match services.has_assets {
+        false => Files::Eligible,
+        true if services.instances.may_have_inner() => Files::OfInner,
+        true => Files::Ineligible,
+    };
+    let (access, ids) = (&services.access, &services.request_ids);
+    Rules::new(access, ids, client.peer.ip(), files)
 }
 
 /// The request that `unread` begins with, whose head for t3 is written `to_upstream`, and the t3 that it is
@@ -167,12 +182,12 @@ impl<'a> ConnectionToT3<'a> {
 }
 
 /// Logs `request`, which `bytes` begin with, as hyper's way logs its own.
-fn log(request: &EligibleRequest, bytes: &[u8], ids: &RequestIds) {
+fn log(request: &EligibleRequest, bytes: &[u8], services: &Services) {
     debug!(
         method = request.method(),
         path = &*path_secrets::shown(request.path(bytes)),
         route = "fast path",
-        request_id = %request.id(bytes, ids),
+        request_id = %request.id(bytes, &services.request_ids),
         "request"
     );
 }

@@ -91,11 +91,7 @@ pub fn rewrite<T>(
     }
     let mut space = <LineSpace>::default();
     let lines = HeaderLines::read(bytes, first.length, &mut space)?;
-    let assessment = rules.access.assess(&lines, rules.peer);
-    let is_judged = !assessment.is_unverified && assessment.standing != Standing::Denied;
-    if !is_judged {
-        return None;
-    }
+    let assessment = admitted(&lines, rules)?;
     let t3 = locate(assessment.identity.as_deref())?;
     let inner = inner_of(&t3);
     let is_of_inner = inner.is_some();
@@ -110,20 +106,63 @@ pub fn rewrite<T>(
         Some(inner) => Some(passed_on(&lines, &assessment, rules, inner)?),
         None => None,
     };
-    to_upstream.reserve(lines.length + MOST_ADDED_BYTES);
-    let writer = HeadWriter::new(bytes, 0..first.length, to_upstream);
-    let mut sent = RequestWriter::new(rules, &assessment, writer);
+    let parts = (&first, &lines, &assessment);
+    let request = write(bytes, parts, rules, passed_on, to_upstream)?;
+    Some((request, t3))
+}
+
+/// Reads the request that `bytes` begin with, if it may be for a file that is kept here; writes to `as_asked`
+/// what t3 would be asked. `locate` gives the t3 of a person. t3's session in it is not looked at: a kept file is
+/// the same with and without one.
+pub fn rewrite_for_kept<T>(
+    bytes: &[u8],
+    rules: &Rules<'_>,
+    locate: impl FnOnce(Option<&str>) -> Option<T>,
+    as_asked: &mut Vec<u8>,
+) -> Option<(EligibleRequest, T)> {
+    as_asked.clear();
+    let first = StartLine::read(bytes)?;
+    if !first.target.starts_with(paths::HASHED) || first.path() != first.target {
+        return None;
+    }
+    let mut space = <LineSpace>::default();
+    let lines = HeaderLines::read(bytes, first.length, &mut space)?;
+    let assessment = admitted(&lines, rules)?;
+    let t3 = locate(assessment.identity.as_deref())?;
+    let parts = (&first, &lines, &assessment);
+    let request = write(bytes, parts, rules, None, as_asked)?;
+    Some((request, t3))
+}
+
+/// Who sent `lines`, if that one is known and let in.
+fn admitted<'a>(lines: &'a HeaderLines<'_>, rules: &'a Rules<'_>) -> Option<Assessment<'a>> {
+    let assessment = rules.access.assess(lines, rules.peer);
+    let is_denied = assessment.standing == Standing::Denied;
+    (!assessment.is_unverified && !is_denied).then_some(assessment)
+}
+
+/// Writes the head of a request for t3 to `to`: its first line, its other lines, and who sent it. None where
+/// a line makes it ineligible.
+fn write(
+    bytes: &[u8],
+    (first, lines, assessment): (&StartLine<'_>, &HeaderLines<'_>, &Assessment<'_>),
+    rules: &Rules<'_>,
+    passed_on: Option<PassedOn<'_>>,
+    to: &mut Vec<u8>,
+) -> Option<EligibleRequest> {
+    to.reserve(lines.length + MOST_ADDED_BYTES);
+    let writer = HeadWriter::new(bytes, 0..first.length, to);
+    let mut sent = RequestWriter::new(rules, assessment, writer);
     for line in lines.iter() {
         sent.field(&line)?;
     }
-    let request = EligibleRequest {
+    Some(EligibleRequest {
         length: lines.length,
         is_head: first.is_head,
         is_https: assessment.is_https,
         is_asset: first.target.starts_with(paths::HASHED),
         id: sent.finish(passed_on)?,
-    };
-    Some((request, t3))
+    })
 }
 
 /// Who a request is from, as `inner` is told it; none where it cannot be.

@@ -30,7 +30,7 @@ pub enum Files {
     Eligible,
     /// Another dispatcher has them, where one stands before t3.
     OfInner,
-    /// They are cached here.
+    /// They are kept here: those that t3 need not be asked for are answered before.
     Ineligible,
 }
 

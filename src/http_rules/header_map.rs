@@ -3,6 +3,7 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode, Version};
 
+use crate::http_rules::HeaderView;
 use crate::http_rules::grammar::{decimal, list_members, write_line};
 use crate::http_rules::header_policy::{Disposition, Field, HeaderPolicy};
 use crate::http_rules::name_pattern::canonical;
@@ -14,10 +15,17 @@ pub fn close(headers: &mut HeaderMap) {
 
 /// Writes the head of a response to the end of `to`, without the empty line that ends it.
 pub fn write_head(status: StatusCode, headers: &HeaderMap, to: &mut Vec<u8>) {
-    let reason = status.canonical_reason().unwrap_or_default();
-    to.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).as_bytes());
+    write_status(status, to);
     for (name, value) in headers {
         write_line(name.as_str().as_bytes(), value.as_bytes(), to);
+    }
+}
+
+/// Writes the first line of a response to the end of `to`.
+pub fn write_status(status: StatusCode, to: &mut Vec<u8>) {
+    let reason = status.canonical_reason().unwrap_or_default();
+    for part in ["HTTP/1.1 ", status.as_str(), " ", reason, "\r\n"] {
+        to.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -67,11 +75,10 @@ pub fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Has one of the lines of `name` the token, in a list, whatever its case?
-pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|line| list_members(line.as_bytes()))
+pub fn has_token(fields: &(impl HeaderView + ?Sized), name: &HeaderName, token: &str) -> bool {
+    fields
+        .lines(name)
+        .flat_map(list_members)
         .any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
 }
 

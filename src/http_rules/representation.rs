@@ -9,7 +9,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName};
 
+use crate::http_rules::HeaderView;
 use crate::http_rules::header_map::has_token;
+use crate::http_rules::request_id::X_REQUEST_ID;
 
 /// A request with one of these asks for something else than the whole file.
 pub const SPECIAL_REQUEST: [HeaderName; 5] = [
@@ -46,7 +48,8 @@ pub const OF_THE_BYTES: [HeaderName; 6] = [
 ];
 
 /// The fields that tell one response from the next with the same file: a stored file has none.
-pub const OF_ONE_RESPONSE: [HeaderName; 4] = [CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED];
+pub const OF_ONE_RESPONSE: [HeaderName; 5] =
+    [CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED, X_REQUEST_ID];
 
 /// The fields besides [`OF_THE_BYTES`] that describe a body: a 304 has none (RFC 9110 §15.4.5).
 pub const OF_A_BODY: [HeaderName; 4] = [
@@ -56,9 +59,9 @@ pub const OF_A_BODY: [HeaderName; 4] = [
     LAST_MODIFIED,
 ];
 
-/// Is one of `names` in `headers`?
-pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
-    names.iter().any(|name| headers.contains_key(name))
+/// Is one of `names` in `fields`?
+pub fn has_any(fields: &(impl HeaderView + ?Sized), names: &[HeaderName]) -> bool {
+    names.iter().any(|name| fields.lines(name).next().is_some())
 }
 
 /// Removes all of `names` from `headers`.
@@ -68,7 +71,7 @@ pub fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     }
 }
 
-/// Has the sender of `headers` forbidden to change the bytes (RFC 9111 §5.2.1.6, §5.2.2.6)?
-pub fn is_transform_forbidden(headers: &HeaderMap) -> bool {
-    has_token(headers, &CACHE_CONTROL, "no-transform")
+/// Has the sender of `fields` forbidden to change the bytes (RFC 9111 §5.2.1.6, §5.2.2.6)?
+pub fn is_transform_forbidden(fields: &(impl HeaderView + ?Sized)) -> bool {
+    has_token(fields, &CACHE_CONTROL, "no-transform")
 }

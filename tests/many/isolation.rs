@@ -57,6 +57,43 @@ async fn a_session_of_one_is_none_at_another_s() {
     }
 }
 
+/// A name stands for what the person's own t3 has sent under it, on both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_kept_of_one_is_nothing_at_another_s() {
+    let town = Town::of(&["ada", "bob"]).await;
+    let (addr, path) = (town.dispatcher.addr, "/assets/filler-00000001.woff2");
+    let asked_of = |name: &str| {
+        let requests = town.home(name).requests();
+        let is_this = |seen: &&t3_standin::seen::Seen| seen.target == path.as_bytes();
+        requests.iter().filter(is_this).count()
+    };
+    let mut tag = String::new();
+    for _ in 0..3 {
+        let response = request(addr, &format!("GET {path}\n{USER}: ada")).await;
+        assert_eq!(response.status, 200);
+        tag = response.header("etag");
+    }
+    assert_eq!(asked_of("ada"), 1, "it is kept");
+    let held = format!("GET {path}\nIf-None-Match: {tag}\n{USER}");
+    assert_eq!(request(addr, &format!("{held}: ada")).await.status, 304);
+    // bob's t3 has every file validated, and this name is no hash to it.
+    for turn in 1..=3 {
+        let before = asked_of("bob");
+        let response = request(addr, &format!("{held}: bob")).await;
+        assert_eq!(response.status, 200, "{turn}");
+        assert!(asked_of("bob") > before, "{turn}");
+    }
+    for nobody in ["eve", "Ada", "", "ada, bob"] {
+        for head in [&held, &format!("GET {path}\n{USER}")] {
+            let response = request(addr, &format!("{head}: {nobody}")).await;
+            assert_eq!(response.status, 403, "{nobody:?}");
+            assert_eq!(response.header("etag"), "");
+        }
+    }
+    assert_eq!(request(addr, &format!("GET {path}")).await.status, 403);
+    assert_eq!(asked_of("ada"), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_and_unknown_people_get_403() {
     let town = Town::of(&["ada"]).await;

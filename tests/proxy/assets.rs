@@ -1,5 +1,6 @@
 //! t3's static files: compression, caching, revalidation, warm-up.
 
+mod both_ways;
 mod content_coding;
 pub(crate) mod files;
 mod ineligible;

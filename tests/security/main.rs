@@ -58,6 +58,7 @@ mod head_size;
 mod hop_by_hop;
 mod host_and_target;
 mod identity;
+mod kept_files;
 mod key_server;
 mod limits;
 mod log_lines;

@@ -80,8 +80,10 @@ async fn hashed_names_are_immutable_and_others_are_not() {
                 "{path}"
             );
             assert_eq!(response.all("date").len(), 1, "{path} {turn}");
+            // What is sent while it is fetched has none: it is not known whole.
             let has_tag = !response.header("etag").is_empty();
-            assert_eq!(has_tag, caching == "no-cache", "{path} {turn}");
+            let expected = caching == "no-cache" || turn == "again";
+            assert_eq!(has_tag, expected, "{path} {turn}");
         }
     }
 }

@@ -119,7 +119,10 @@ async fn a_hashed_file_is_immutable_and_asked_of_t3_once_for_all_codings() {
                 let what = format!("{path} {codings} {caching}");
                 assert_eq!(response.status, 200, "{what}");
                 assert_eq!(response.all("cache-control"), [FOREVER], "{what}");
-                assert_eq!(response.header("etag"), "", "{what}");
+                // t3's own is that of its bytes: a kept file has the dispatcher's, once it is known whole.
+                let tag = response.header("etag");
+                let is_own = tag.len() == 36 && tag.starts_with("W/");
+                assert!(tag.is_empty() || is_own, "{what}: {tag}");
                 assert_eq!(response.all("vary"), ["Accept-Encoding"], "{what}");
                 let is_coded = *length == 300_000 && *codings != "identity";
                 assert_eq!(
