@@ -8,6 +8,7 @@ mod tests {
 mod figures;
 mod footprint;
 mod hop;
+mod kept;
 mod load;
 mod machine;
 mod many;
@@ -63,6 +64,7 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
             roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
         }
         ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
+        ["kept", file, how @ ..] => kept::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["many", file, how @ ..] => many::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["page", file, how @ ..] => page::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["print", file] => report::print(file.as_ref()),

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::figures::Figures;
 use crate::hop::OTHERS;
+use crate::kept;
 use crate::machine;
 use crate::many;
 use crate::page;
@@ -105,6 +106,16 @@ const ROUTES: &[Row] = &[
     row("routes_people_get_per_second", "… requests a second", 0),
 ];
 
+/// A file that is kept, beside nginx serving it from disk.
+const KEPT: &[Row] = &[
+    row("kept_304_cpu_us", "kept file, 304: CPU, µs a request", 1),
+    row("kept_304_user_us", "… of it in the program", 1),
+    row("kept_304_per_second", "… requests a second", 0),
+    row("kept_cpu_us", "kept file, 7 KiB: CPU, µs a request", 1),
+    row("kept_user_us", "… of it in the program", 1),
+    row("kept_per_second", "… requests a second", 0),
+];
+
 const HOP: &[Row] = &[
     plotted(
         row("get_cpu_us", "1 KiB GET: CPU, µs a request", 1),
@@ -162,6 +173,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let hop = Figures::load(&work.join("hop.json"))?;
     let page = Figures::load(&work.join("page.json"))?;
     let many = Figures::load(&work.join("many.json"))?;
+    let kept = Figures::load(&work.join("kept.json"))?;
     let others = hop.median(OTHERS, OTHERS);
     let binary = std::env::var("BENCH_CHECKSUM")?;
     let text = include_str!("report/bench.md")
@@ -171,6 +183,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
         .replace("@hop@", &table::of(HOP, &hop_names(), &hop))
         .replace("@loads@", &table::of(loads::LOADS, &loads::names(), &hop))
+        .replace("@kept@", &table::of(KEPT, &kept::NAMES, &kept))
         .replace("@many@", &table::of(MANY, &many_names(), &many))
         .replace("@routes@", &table::of(ROUTES, &many::HOP_NAMES, &many));
     fs::write(docs.join("bench.md"), text)?;
@@ -211,6 +224,7 @@ pub(crate) fn print(file: &Path) -> Result<(), Failure> {
         (PAGE, page_names()),
         (HOP, hop_names()),
         (loads::LOADS, loads::names()),
+        (KEPT, kept::NAMES.to_vec()),
         (ROUTES, many::HOP_NAMES.to_vec()),
         (MANY, many_names()),
     ];

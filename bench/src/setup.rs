@@ -179,6 +179,21 @@ impl Setup {
         Ok(Some(command))
     }
 
+    /// nginx with the files below `files` in [`Setup::dir`], with those lines for their fields and for its cache.
+    pub(crate) async fn nginx_with_files(
+        &self,
+        fields: &str,
+        cache: &str,
+    ) -> Result<Running, Failure> {
+        let listen = free_port()?;
+        let file = self.configure("nginx-files.conf", listen, listen)?;
+        let text = fs::read_to_string(&file)?.replace("@fields@", fields);
+        fs::write(&file, text.replace("@cache@", cache))?;
+        let mut command = Command::new("nginx");
+        command.args(["-e", "stderr", "-c"]).arg(file);
+        self.aside(&mut command, listen).await
+    }
+
     /// What both dispatchers are told; the others do not ask.
     fn environment(&self, command: &mut Command, listen: u16, upstream: u16) {
         command

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 
-use super::{HOP, MANY, PAGE, ROUTES, Row, hop_names, is_spared, loads, many_names, page_names};
+use super::{
+    HOP, KEPT, MANY, PAGE, ROUTES, Row, hop_names, is_spared, loads, many_names, page_names,
+};
 use crate::figures::Figures;
-use crate::many;
 use crate::peers::Peer;
 use crate::roles::Failure;
+use crate::{kept, many};
 
 /// Nobody wakes up for nothing; and a short run spends less than the clock's hundredths in one half.
-const MAY_BE_ZERO: [&str; 8] = [
+const MAY_BE_ZERO: [&str; 10] = [
+    "kept_304_user_us",
+    "kept_user_us",
     "idle_wakeups",
     "many_wakeups",
     "many_tunnel_kib",
@@ -47,6 +51,8 @@ pub(crate) fn check(work: &Path) -> Result<(), Failure> {
     let many = Figures::load(&work.join("many.json"))?;
     complete(MANY, &many_names(), &many)?;
     complete(ROUTES, &many::HOP_NAMES, &many)?;
+    let kept = Figures::load(&work.join("kept.json"))?;
+    complete(KEPT, &kept::NAMES, &kept)?;
     for (key, measure, most) in BOUNDS {
         let figures = if key.starts_with("page_") {
             &page
