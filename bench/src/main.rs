@@ -24,6 +24,7 @@ mod tools;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,7 +51,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// `upstream`, `upstreams`, `relay`, `hyper`: with the ports to listen on and to ask; the others are for `bench/run`.
+/// `upstream`, `upstreams`, `relay`, `hyper`, `line`: with the ports to listen on and to ask; the others are for
+/// `bench/run`.
 async fn run(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["upstream", listen] => roles::upstream::run(roles::port(listen)?).await,
@@ -62,6 +64,11 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
         }
         ["hyper", listen, upstream] => {
             roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
+        }
+        ["line", listen, upstream, round_trip_ms, bytes_a_second] => {
+            let round_trip = Duration::from_millis(round_trip_ms.parse()?);
+            let (listen, upstream) = (roles::port(listen)?, roles::port(upstream)?);
+            roles::line::run(listen, upstream, round_trip, bytes_a_second.parse()?).await
         }
         ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["kept", file, how @ ..] => kept::run(file.as_ref(), how.contains(&"--smoke")).await,

@@ -3,6 +3,7 @@
 mod check;
 mod loads;
 mod plot;
+mod real_page;
 mod table;
 
 use std::fs;
@@ -163,6 +164,10 @@ fn page_names() -> Vec<&'static str> {
     page::names().collect()
 }
 
+fn real_t3_names() -> Vec<&'static str> {
+    page::real_t3_names().collect()
+}
+
 fn many_names() -> Vec<&'static str> {
     vec![Peer::Dispatcher.name()]
 }
@@ -181,6 +186,10 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
         .replace("@machine@", &machine::describe())
         .replace("@others@", &format!("{:.1}", others.unwrap_or_default()))
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
+        .replace(
+            "@real_t3@",
+            &table::of(real_page::ROWS, &real_t3_names(), &page),
+        )
         .replace("@hop@", &table::of(HOP, &hop_names(), &hop))
         .replace("@loads@", &table::of(loads::LOADS, &loads::names(), &hop))
         .replace("@kept@", &table::of(KEPT, &kept::NAMES, &kept))
@@ -222,6 +231,7 @@ pub(crate) fn print(file: &Path) -> Result<(), Failure> {
     let figures = Figures::load(file)?;
     let halves = [
         (PAGE, page_names()),
+        (real_page::ROWS, real_t3_names()),
         (HOP, hop_names()),
         (loads::LOADS, loads::names()),
         (KEPT, kept::NAMES.to_vec()),

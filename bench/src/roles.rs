@@ -1,6 +1,7 @@
 //! What the bench itself brings: the upstream, and two proxies that show the floor.
 
 pub(crate) mod hyper;
+pub(crate) mod line;
 pub(crate) mod relay;
 pub(crate) mod upstream;
 

@@ -1,7 +1,7 @@
 //! A program that was started: when it serves, which processes it is, how it ends.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,14 +39,34 @@ impl Running {
     }
 
     /// Returns as soon as a fetch through it is answered.
-    pub(crate) async fn serving(mut self) -> Result<Self, Failure> {
-        while !http::is_served(self.addr).await {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(format!("it ended at its start: {status}").into());
-            }
-            if self.started.elapsed() > START {
-                return Err(format!("it serves nothing after {START:?}").into());
-            }
+    pub(crate) async fn serving(self) -> Result<Self, Failure> {
+        self.serving_at(http::KIBIBYTE).await
+    }
+
+    /// The same for a fetch of `target`.
+    pub(crate) async fn serving_at(mut self, target: &str) -> Result<Self, Failure> {
+        while !http::is_served_at(self.addr, target, 0).await {
+            self.check_start()?;
+        }
+        self.start = self.started.elapsed();
+        Ok(self)
+    }
+
+    /// An error where it has ended, or takes too long.
+    fn check_start(&mut self) -> Result<(), Failure> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(format!("it ended at its start: {status}").into());
+        }
+        match self.started.elapsed() > START {
+            true => Err(format!("it serves nothing after {START:?}").into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns as soon as it takes connections.
+    pub(crate) async fn listening(mut self) -> Result<Self, Failure> {
+        while TcpStream::connect(self.addr).is_err() {
+            self.check_start()?;
         }
         self.start = self.started.elapsed();
         Ok(self)

@@ -1,5 +1,7 @@
 //! How each peer is started: its command line, its configuration, its environment.
 
+mod real_t3;
+
 use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,6 +15,7 @@ use crate::machine::Cores;
 use crate::peers::Peer;
 use crate::roles::{Failure, upstream};
 use crate::running::Running;
+pub(crate) use real_t3::{Line, RealT3};
 
 /// A variable of the environment, and its value.
 pub(crate) type Variable = (&'static str, &'static str);

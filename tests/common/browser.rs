@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary drives its own part of it")]
 
 mod devtools;
+mod load;
 mod network;
 mod page;
 mod settings;
@@ -18,7 +19,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use devtools::DevTools;
 #[allow(unused_imports, reason = "named by the tests that keep one")]
-pub(crate) use {network::Response, page::Page};
+pub(crate) use {load::Begin, load::Load, network::Response, page::Page};
 
 const START: Duration = Duration::from_secs(30);
 const DEATH: Duration = Duration::from_secs(5);

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use crate::common::browser::{Browser, Page};
+use crate::common::browser::{Begin, Browser, Load, Page};
 use crate::common::process::{Process, is_release};
 use crate::sign_on_gate::Gate;
 use crate::t3::T3;
@@ -18,10 +17,6 @@ const LATENCY_MS: f64 = 40.0;
 
 const ROUNDS: usize = 3;
 
-/// A request was sent; a WebSocket is open.
-const ASKED: &str = "Network.requestWillBeSent";
-const OPENED: &str = "Network.webSocketHandshakeResponseReceived";
-
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How many tabs are tried for one visit.
@@ -32,16 +27,6 @@ const TAIL: Duration = Duration::from_secs(2);
 
 /// Brotli at its best setting takes minutes in a debug build.
 const WARM_UP: Duration = Duration::from_secs(600);
-
-/// One load of the page, from the address to the open WebSocket.
-#[derive(Debug, Clone, Copy, Default)]
-struct Load {
-    /// That reached the network, besides the WebSocket.
-    requests: usize,
-    /// Fields included.
-    bytes: u64,
-    ms: f64,
-}
 
 /// A dispatcher and a count of what it asks of t3.
 struct Side {
@@ -96,10 +81,9 @@ impl Side {
         let page = browser.page().await;
         page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
             .await;
-        let to = json!({ "url": self.url() });
-        let cold = self.load(&page, "Page.navigate", to).await;
+        let cold = self.load(&page, Begin::Navigate(&self.url())).await;
         let again = match cold {
-            Some(_) => self.load(&page, "Page.reload", json!({})).await,
+            Some(_) => self.load(&page, Begin::Reload).await,
             None => None,
         };
         page.close().await;
@@ -107,42 +91,16 @@ impl Side {
     }
 
     /// `None` if no WebSocket is open in time.
-    async fn load(&self, page: &Page, command: &str, parameters: Value) -> Option<Load> {
-        let (answers, opened) = (page.responses().len(), page.events(OPENED).len());
-        let asked = page.events(ASKED).len();
-        let begun = page.command(command, parameters).await;
-        begun.unwrap_or_else(|error| panic!("{command}: {error}"));
-        let deadline = Instant::now() + LIMIT;
-        while page.events(OPENED).len() == opened {
-            let finished = page.events("Network.loadingFinished").len();
-            let asked = page.events(ASKED).len();
-            if Instant::now() > deadline {
-                println!("{}: {finished} of {asked} and no WebSocket", self.url());
-                return None;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        sleep(TAIL).await;
-        let responses = page.responses();
-        let origin = self.process.addr.to_string();
-        let over_the_line = responses[answers..].iter().filter(|response| {
-            let is_of_t3 = response.url.starts_with("http:") && response.url.contains(&origin);
-            is_of_t3 && !response.from_cache
-        });
-        let at = |name: &str, index: usize| page.events(name)[index]["timestamp"].as_f64();
-        let took = at(OPENED, opened).zip(at(ASKED, asked));
-        Some(Load {
-            requests: over_the_line.clone().count(),
-            bytes: over_the_line.map(|response| response.encoded_bytes).sum(),
-            ms: took.map_or(f64::NAN, |(end, start)| (end - start) * 1e3),
-        })
+    async fn load(&self, page: &Page, begin: Begin<'_>) -> Option<Load> {
+        let host = self.process.addr.to_string();
+        page.load(begin, &host, LIMIT, TAIL).await
     }
 }
 
 fn median(loads: &[Load]) -> Load {
     let mut sorted = loads.to_vec();
-    sorted.sort_by(|one, other| one.ms.total_cmp(&other.ms));
-    sorted[sorted.len() / 2]
+    sorted.sort_by(|one, other| one.ms().total_cmp(&other.ms()));
+    sorted[sorted.len() / 2].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,17 +121,21 @@ async fn a_reload_asks_for_little_and_a_first_load_takes_no_longer() {
         }
     }
     for (what, loads) in &loads {
-        println!("{what:?}: {:?} of {loads:?}", median(loads));
+        let figures = |load: &Load| (load.asked.len(), load.bytes, load.ms().round());
+        let all: Vec<_> = loads.iter().map(figures).collect();
+        println!("{what:?}: {:?} of {all:?}", figures(&median(loads)));
     }
     let of = |name, load| median(&loads[&(name, load)]);
     let (cold, again) = (of("on", "cold"), of("on", "again"));
     let (cold_as_is, again_as_is) = (of("as is", "cold"), of("as is", "again"));
+    // The page, the session, the descriptor, and behind the socket the shell.
+    for load in &loads[&("on", "again")] {
+        assert!(load.asked.len() <= 4, "{:?}", load.asked);
+    }
     assert!(
-        loads[&("on", "again")]
-            .iter()
-            .all(|load| load.requests <= 6)
+        again_as_is.asked.len() > 100,
+        "as is, it asks for each file"
     );
-    assert!(again_as_is.requests > 100, "as is, it asks for each file");
     assert!(cold.bytes as f64 <= 0.9 * cold_as_is.bytes as f64);
     // A debug build on a busy machine shows the order only.
     let (faster, as_fast) = if is_release() {
@@ -181,8 +143,8 @@ async fn a_reload_asks_for_little_and_a_first_load_takes_no_longer() {
     } else {
         (1.0, 1.3)
     };
-    assert!(again.ms < faster * again_as_is.ms);
-    assert!(cold.ms < as_fast * cold_as_is.ms);
+    assert!(again.ms() < faster * again_as_is.ms());
+    assert!(cold.ms() < as_fast * cold_as_is.ms());
     let mut asked = on.tap.count_by_path();
     asked.retain(|path, _| path.starts_with("/assets/"));
     assert!(asked.len() > 100, "{}", asked.len());

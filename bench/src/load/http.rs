@@ -127,14 +127,14 @@ pub(super) async fn client(
     Ok(())
 }
 
-/// Asks once, on a connection of its own; is it answered with 200?
-pub(crate) async fn is_served(addr: SocketAddr) -> bool {
-    is_served_to(addr, 0).await
+/// Asks once, on a connection of its own, as that person; is it answered with 200?
+pub(crate) async fn is_served_to(addr: SocketAddr, person: usize) -> bool {
+    is_served_at(addr, KIBIBYTE, person).await
 }
 
-/// The same for that person.
-pub(crate) async fn is_served_to(addr: SocketAddr, person: usize) -> bool {
-    let request = format!("{}\r\n", fetch(KIBIBYTE, person, KEPT));
+/// The same for that `target`.
+pub(crate) async fn is_served_at(addr: SocketAddr, target: &str, person: usize) -> bool {
+    let request = format!("{}\r\n", fetch(target, person, KEPT));
     let asked = async {
         let mut connection = Connection::open(addr).await?;
         connection.stream.write_all(request.as_bytes()).await?;

@@ -1,0 +1,134 @@
+//! A line of a given delay and width in front of a server: what a browser far away waits for.
+//!
+//! All connections share the width, each way by itself, and take turns. Each begins with a round trip for its handshake,
+//! and with as many bytes on the way as Linux begins with; these double with each round trip. Nothing is lost.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep_until};
+
+use super::Failure;
+
+/// What one connection sends before the next one's turn.
+const TURN_BYTES: usize = 4 * 1024;
+
+/// Ten segments (RFC 6928), and what the window grows to at most.
+const FIRST_WINDOW_BYTES: usize = 10 * 1460;
+const MAX_WINDOW_BYTES: usize = 1024 * 1024;
+
+/// A timer may be so late: the line is not idle meanwhile.
+const SLACK: Duration = Duration::from_millis(2);
+
+/// One way of a line.
+struct Way {
+    bytes_a_second: f64,
+    round_trip: Duration,
+    /// Until when it is taken.
+    taken: Cell<Instant>,
+}
+
+impl Way {
+    fn new(bytes_a_second: f64, round_trip: Duration) -> Rc<Self> {
+        Rc::new(Self {
+            bytes_a_second,
+            round_trip,
+            taken: Cell::new(Instant::now()),
+        })
+    }
+
+    /// Sends so many bytes: when the last of them has left.
+    fn send(&self, bytes: usize, earliest: Instant) -> Instant {
+        let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_a_second);
+        let left = self.taken.get().max(earliest) + takes;
+        self.taken.set(left);
+        left
+    }
+}
+
+/// Carries every connection until the process ends; `bytes_a_second` each way.
+pub(crate) async fn run(
+    listen: u16,
+    upstream: u16,
+    round_trip: Duration,
+    bytes_a_second: f64,
+) -> Result<(), Failure> {
+    let listener = super::listen(listen)?;
+    let up = Way::new(bytes_a_second, round_trip);
+    let down = Way::new(bytes_a_second, round_trip);
+    let accept = async {
+        loop {
+            let (client, _) = listener.accept().await?;
+            let (up, down) = (Rc::clone(&up), Rc::clone(&down));
+            spawn_local(async move {
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", upstream)).await else {
+                    return;
+                };
+                let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
+                let (client_in, client_out) = client.into_split();
+                let (upstream_in, upstream_out) = upstream.into_split();
+                let connected = Instant::now() + up.round_trip;
+                spawn_local(carry(client_in, upstream_out, up, connected));
+                carry(upstream_in, client_out, down, connected).await;
+            });
+        }
+    };
+    LocalSet::new().run_until(accept).await
+}
+
+/// Carries one connection's bytes one way; nothing leaves before it is `connected`.
+async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, way: Rc<Way>, connected: Instant) {
+    let (on_the_way, arrivals) = mpsc::unbounded_channel();
+    spawn_local(deliver(to, arrivals));
+    let mut unconfirmed = VecDeque::<(Instant, usize)>::new();
+    let (mut in_flight, mut window) = (0, FIRST_WINDOW_BYTES);
+    let mut buffer = vec![0; TURN_BYTES];
+    loop {
+        while let Some((_, bytes)) = unconfirmed.pop_front_if(|(at, _)| *at <= Instant::now()) {
+            in_flight -= bytes;
+            window = (window + bytes).min(MAX_WINDOW_BYTES);
+        }
+        if in_flight >= window
+            && let Some((at, _)) = unconfirmed.front()
+        {
+            sleep_until(*at).await;
+            continue;
+        }
+        let most = TURN_BYTES.min(window - in_flight);
+        let Ok(bytes @ 1..) = from.read(&mut buffer[..most]).await else {
+            // The end goes the same way.
+            return;
+        };
+        let left = way.send(bytes, connected.max(Instant::now()));
+        in_flight += bytes;
+        unconfirmed.push_back((left + way.round_trip, bytes));
+        let arrives = left + way.round_trip / 2;
+        if on_the_way
+            .send((arrives, buffer[..bytes].to_vec()))
+            .is_err()
+        {
+            return;
+        }
+        sleep_until(left - SLACK).await;
+    }
+}
+
+async fn deliver(
+    mut to: OwnedWriteHalf,
+    mut arrivals: mpsc::UnboundedReceiver<(Instant, Vec<u8>)>,
+) {
+    while let Some((at, bytes)) = arrivals.recv().await {
+        sleep_until(at).await;
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
