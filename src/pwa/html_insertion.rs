@@ -34,6 +34,17 @@ pub(super) struct HeadInsertion {
     output: RewriterOutput,
 }
 
+/// What may be inserted into a page.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Insertions {
+    /// Makes the page an app, unless it is one.
+    pub(super) app: Option<&'static str>,
+    /// Asks ahead what the scripts of a page that is an app ask.
+    pub(super) ahead: Option<&'static str>,
+    /// Loads a script of this origin.
+    pub(super) script: Option<&'static str>,
+}
+
 /// What the parser has written, shared with its handlers.
 #[derive(Debug, Clone, Default)]
 struct RewriterOutput(Arc<Mutex<HeadState>>);
@@ -41,19 +52,21 @@ struct RewriterOutput(Arc<Mutex<HeadState>>);
 #[derive(Debug, Default)]
 struct HeadState {
     html: Vec<u8>,
-    /// What is to be inserted, as long as nothing speaks against it.
-    app: Option<&'static str>,
-    script: Option<&'static str>,
+    insertions: Insertions,
+    /// The page has a manifest of its own.
+    is_app: bool,
+    /// A policy in the head forbids scripts of this origin or their questions, or the page has another base.
+    is_restricted: bool,
     has_ended: bool,
 }
 
 impl HeadInsertion {
-    /// Inserts the tags of an `app` once, unless the head has a link to a manifest: that one is fetched with
-    /// cookies then. Inserts the tag of a `script` of this origin once, unless a policy in the head forbids it
-    /// or the page has another base.
-    pub(super) fn new(app: Option<&'static str>, script: Option<&'static str>) -> Self {
+    /// Inserts the tags of an app once, unless the head has a link to a manifest: that one is fetched with
+    /// cookies then, and what is asked ahead is inserted. That and the script are not inserted if a policy in
+    /// the head forbids it or the page has another base.
+    pub(super) fn new(insertions: Insertions) -> Self {
         let output = RewriterOutput::default();
-        (output.0.lock().app, output.0.lock().script) = (app, script);
+        output.0.lock().insertions = insertions;
         let (own, policy, base) = (output.clone(), output.clone(), output.clone());
         let (head, body) = (output.clone(), output.clone());
         let settings = Settings::new_send()
@@ -64,20 +77,22 @@ impl HeadInsertion {
                     .with_max_allowed_memory_usage(PARSER_MEMORY_BYTES)
                     .with_graceful_bail_out_on_memory_limit_exceeded(true),
             )
-            .append_element_content_handler(element!(OWN_MANIFEST, move |link| match app {
-                Some(_) => own.amend(link),
-                None => Ok(()),
+            .append_element_content_handler(element!(OWN_MANIFEST, move |link| {
+                match insertions.app {
+                    Some(_) => own.amend(link),
+                    None => Ok(()),
+                }
             }))
             .append_element_content_handler(element!(OWN_POLICY, move |meta| {
                 let held = meta.get_attribute("content").unwrap_or_default();
                 // What is written by references to characters is not read here.
                 if held.contains('&') || !script_policy::is_allowed_by(held.as_bytes()) {
-                    policy.0.lock().script = None;
+                    policy.0.lock().is_restricted = true;
                 }
                 Ok(())
             }))
             .append_element_content_handler(element!(OWN_BASE, move |_| {
-                base.0.lock().script = None;
+                base.0.lock().is_restricted = true;
                 Ok(())
             }))
             .append_element_content_handler(element!("head", move |element| {
@@ -142,7 +157,7 @@ impl RewriterOutput {
         if self.has_head_ended() {
             return Ok(());
         }
-        self.0.lock().app = None;
+        self.0.lock().is_app = true;
         let href = link.get_attribute("href").unwrap_or_default();
         if is_of_this_origin(&href) {
             link.set_attribute("crossorigin", "use-credentials")?;
@@ -157,9 +172,15 @@ impl RewriterOutput {
     /// Notes that the head has ended; returns what to insert here.
     fn end_head(&self) -> String {
         let mut head = self.0.lock();
-        head.has_ended = true;
-        let parts = [head.app.take(), head.script.take()];
-        parts.map(Option::unwrap_or_default).concat()
+        let is_first = !std::mem::replace(&mut head.has_ended, true);
+        let Insertions { app, ahead, script } = head.insertions;
+        let parts = [
+            app.filter(|_| !head.is_app),
+            ahead.filter(|_| head.is_app && !head.is_restricted),
+            script.filter(|_| !head.is_restricted),
+        ];
+        let parts = parts.map(|part| part.filter(|_| is_first).unwrap_or_default());
+        parts.concat()
     }
 }
 
@@ -174,7 +195,10 @@ mod tests {
     use super::*;
 
     fn inserted(chunks: &[&[u8]]) -> Vec<u8> {
-        let mut insertion = HeadInsertion::new(Some("<NEW>"), None);
+        let mut insertion = HeadInsertion::new(Insertions {
+            app: Some("<NEW>"),
+            ..Insertions::default()
+        });
         let mut out = Vec::new();
         for chunk in chunks {
             out.extend_from_slice(&insertion.push(Bytes::copy_from_slice(chunk)));
@@ -282,7 +306,10 @@ mod tests {
         let chunks: Vec<_> = page.chunks(10_000).collect();
         assert!(inserted(&chunks) == page);
         // Nor is an endless tag held back for ever.
-        let mut insertion = HeadInsertion::new(Some("<NEW>"), None);
+        let mut insertion = HeadInsertion::new(Insertions {
+            app: Some("<NEW>"),
+            ..Insertions::default()
+        });
         let mut out = Vec::new();
         for _ in 0..30 {
             out.push(insertion.push(Bytes::from(vec![b'a'; 10_000])).len());

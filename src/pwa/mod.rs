@@ -45,11 +45,14 @@ impl Pwa {
 
     /// The insertion of the tags into the response to the request with `head`, if it may be a page.
     pub fn page_transform(&self, head: &Parts) -> Option<PageTransform> {
-        let transform: PageTransform = match (self.is_on, self.has_script) {
-            (false, false) => return None,
-            (true, false) => tags::insert::<true, false>,
-            (false, true) => tags::insert::<false, true>,
-            (true, true) => tags::insert::<true, true>,
+        let asks_ahead = self.is_on && tags::may_ask_ahead(head);
+        let transform: PageTransform = match (self.is_on, asks_ahead, self.has_script) {
+            (false, _, false) => return None,
+            (false, _, true) => tags::insert::<false, false, true>,
+            (true, false, false) => tags::insert::<true, false, false>,
+            (true, false, true) => tags::insert::<true, false, true>,
+            (true, true, false) => tags::insert::<true, true, false>,
+            (true, true, true) => tags::insert::<true, true, true>,
         };
         tags::are_for(head).then_some(transform)
     }

@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
 
@@ -12,7 +12,7 @@ use crate::http_rules::representation::{
     OF_THE_BYTES, SPECIAL_PAGE, has_any, is_transform_forbidden, remove_all,
 };
 use crate::http_rules::script_policy;
-use crate::pwa::html_insertion::HeadInsertion;
+use crate::pwa::html_insertion::{HeadInsertion, Insertions};
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, tab};
 use crate::upstream::response_body::Inbound;
@@ -27,6 +27,17 @@ const TAGS: &str = concat!(
     "<meta name=\"apple-mobile-web-app-title\" content=\"T3 Code\">",
 );
 
+/// Asks ahead what t3's own script asks before it opens its WebSocket, the one after the other: with the
+/// script's own credentials modes, as it is asked twice otherwise (contract §11).
+const AHEAD: &str = concat!(
+    "<link rel=\"preload\" as=\"fetch\" href=\"/api/auth/session\" crossorigin>",
+    "<link rel=\"preload\" as=\"fetch\" href=\"/.well-known/t3/environment\" crossorigin=\"use-credentials\">",
+);
+
+/// What only browsers of Chromium's kind send: others may not use for a script's request what a link has
+/// asked ahead, if the script adds fields of its own, as t3's does.
+const CHROMIUM: HeaderName = HeaderName::from_static("sec-ch-ua");
+
 /// Would the response to the request with `head` be shown as a page?
 pub(super) fn are_for(head: &Parts) -> bool {
     matches!(head.method, Method::GET | Method::HEAD)
@@ -35,26 +46,34 @@ pub(super) fn are_for(head: &Parts) -> bool {
         && !is_transform_forbidden(&head.headers)
 }
 
+/// Does the browser that sent the request with `head` use what is asked ahead?
+pub(super) fn may_ask_ahead(head: &Parts) -> bool {
+    head.headers.contains_key(CHROMIUM)
+}
+
 /// If `response` is a page from t3, inserts the tags of the `APP` or has the manifest that the page brings
-/// fetched with cookies, and inserts the `SCRIPT` where the page's policy lets it run; any other is returned
-/// unchanged.
-pub(super) fn insert<const APP: bool, const SCRIPT: bool>(
+/// fetched with cookies, and inserts the `SCRIPT`, and into a page with such a manifest what is asked `AHEAD`,
+/// where the page's policy lets them; any other is returned unchanged.
+pub(super) fn insert<const APP: bool, const AHEAD: bool, const SCRIPT: bool>(
     response: ClientResponse,
 ) -> ClientResponse {
     if response.status() != StatusCode::OK || !is_page(response.headers()) {
         return response;
     }
-    let app = APP.then_some(TAGS);
-    let script = SCRIPT && script_policy::allows_own_script(response.headers());
-    let script = script.then(tab::script_tag);
-    if app.is_none() && script.is_none() {
+    let is_allowed = (AHEAD || SCRIPT) && script_policy::allows_own_script(response.headers());
+    let insertions = Insertions {
+        app: APP.then_some(TAGS),
+        ahead: (AHEAD && is_allowed).then_some(self::AHEAD),
+        script: (SCRIPT && is_allowed).then(tab::script_tag),
+    };
+    if insertions.app.is_none() && insertions.script.is_none() {
         return response;
     }
     let (mut head, body) = response.into_parts();
     let body = match body {
         ResponseBody::Relayed(page) => {
             drop_fields_of_original(&mut head.headers);
-            with_tags(page, HeadInsertion::new(app, script))
+            with_tags(page, HeadInsertion::new(insertions))
         }
         body => body,
     };
@@ -126,23 +145,36 @@ mod tests {
         let policy = |content: &str| {
             format!("<meta Http-Equiv='CONTENT-security-policy' content=\"{content}\">")
         };
+        let forbidden = policy("script-src 'none'");
         for (before, app, script) in [
             (String::new(), "<NEW>", "<JS>"),
             (manifest.to_owned(), "", "<JS>"),
             (policy("script-src 'self'"), "<NEW>", "<JS>"),
-            (policy("script-src 'none'"), "<NEW>", ""),
+            (forbidden.clone(), "<NEW>", ""),
+            (format!("{manifest}{forbidden}"), "", ""),
+            (format!("{forbidden}{manifest}"), "", ""),
             (policy("script-src &#39;self&#39;"), "<NEW>", ""),
             (policy("").replace("sec", "x"), "<NEW>", "<JS>"),
             ("<base href=https://other.test/>".to_owned(), "<NEW>", ""),
             ("<base target=_blank>".to_owned(), "<NEW>", "<JS>"),
         ] {
-            let expected = format!("<head>{before}{app}{script}</head><body><base href=/x>y");
-            let plain = expected.replace(&format!("{app}{script}</head>"), "</head>");
-            let both = HeadInsertion::new(Some("<NEW>"), Some("<JS>"));
-            let out = inserted(both, &plain);
+            // What is asked ahead is for a page with a manifest, where a script may ask it.
+            let ahead = match (app, script) {
+                ("", "<JS>") => "<ASK>",
+                _ => "",
+            };
+            let expected =
+                format!("<head>{before}{app}{ahead}{script}</head><body><base href=/x>y");
+            let plain = expected.replace(&format!("{app}{ahead}{script}</head>"), "</head>");
+            let all = Insertions {
+                app: Some("<NEW>"),
+                ahead: Some("<ASK>"),
+                script: Some("<JS>"),
+            };
+            let out = inserted(HeadInsertion::new(all), &plain);
             assert_eq!(out, expected);
-            let alone = HeadInsertion::new(None, Some("<JS>"));
-            let out = inserted(alone, &plain);
+            let alone = Insertions { app: None, ..all };
+            let out = inserted(HeadInsertion::new(alone), &plain);
             let expected = plain.replacen("</head>", &format!("{script}</head>"), 1);
             assert_eq!(out, expected);
         }

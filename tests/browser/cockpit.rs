@@ -9,6 +9,7 @@ use crate::common::{Edition, World, in_front_of_each_t3};
 
 in_front_of_each_t3!(
     a_first_visit_ends_on_a_live_websocket,
+    what_the_page_asks_ahead_its_script_uses,
     a_tab_left_open_heals,
 );
 
@@ -37,6 +38,31 @@ async fn a_first_visit_ends_on_a_live_websocket(edition: Edition) {
     if let Some(path) = std::env::var_os("SCREENSHOT") {
         page.set_viewport(1000, 560, 1.0, false).await;
         page.screenshot(path.as_ref()).await;
+    }
+}
+
+/// The session and the descriptor are asked for once in each load, before the script runs where the page is an app.
+async fn what_the_page_asks_ahead_its_script_uses(edition: Edition) {
+    let Some(browser) = Browser::launch().await else {
+        return;
+    };
+    let world = World::of(edition, &[]).await;
+    let page = browser.page().await;
+    let url = format!("http://{}/", world.addr());
+    for load in 1..=2 {
+        page.navigate(&url).await;
+        page.wait_for(LIVE, Duration::from_secs(30)).await;
+        for path in ["api/auth/session", ".well-known/t3/environment"] {
+            let asked = page.events("Network.requestWillBeSent");
+            let asked = asked
+                .iter()
+                .filter(|event| event["request"]["url"] == format!("{url}{path}"));
+            let ahead: Vec<_> = asked
+                .map(|event| event["request"]["isLinkPreload"] == true)
+                .collect();
+            let expected = vec![edition != Edition::June; load];
+            assert_eq!(ahead, expected, "{path} in load {load}");
+        }
     }
 }
 

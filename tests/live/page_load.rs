@@ -131,6 +131,10 @@ async fn a_reload_asks_for_little_and_a_first_load_takes_no_longer() {
     // The page, the session, the descriptor, and behind the socket the shell.
     for load in &loads[&("on", "again")] {
         assert!(load.asked.len() <= 4, "{:?}", load.asked);
+        for path in ["/api/auth/session", "/.well-known/t3/environment"] {
+            let times = load.asked.iter().filter(|url| url.ends_with(path));
+            assert_eq!(times.count(), 1, "{path}: {:?}", load.asked);
+        }
     }
     assert!(
         again_as_is.asked.len() > 100,

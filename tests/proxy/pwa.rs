@@ -1,5 +1,6 @@
 //! t3's page as an installable app: the manifest and the tags.
 
+mod ahead;
 mod ineligible;
 mod manifest;
 mod page;

@@ -45,7 +45,7 @@ async function session() {
 }
 
 async function environment() {
-  const environment = await (await patiently("/.well-known/t3/environment")).json();
+  const environment = await (await patiently("/.well-known/t3/environment", { credentials: "include" })).json();
   $("environment").textContent = environment.environmentId;
   $("label").textContent = environment.label;
   $("version").textContent = environment.serverVersion;
