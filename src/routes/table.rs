@@ -88,9 +88,8 @@ impl Table {
                 Some(_) => changes.moved += 1,
             }
         }
-        let earlier = earlier.rows.keys();
-        let gone = earlier.filter(|identity| !self.rows.contains_key(*identity));
-        changes.gone = gone.count();
+        // Whoever of the earlier table is not in this one, too.
+        changes.gone = earlier.len() - (self.len() - changes.new);
         changes
     }
 
