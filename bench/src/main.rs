@@ -74,6 +74,9 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
         ["kept", file, how @ ..] => kept::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["many", file, how @ ..] => many::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["page", file, how @ ..] => page::run(file.as_ref(), how.contains(&"--smoke")).await,
+        ["real_t3", file, how @ ..] => {
+            page::real_t3::run(file.as_ref(), how.contains(&"--smoke")).await
+        }
         ["print", file] => report::print(file.as_ref()),
         ["report", work, docs] => report::write(work.as_ref(), docs.as_ref()),
         ["check", work] => report::check(work.as_ref()),

@@ -1,6 +1,6 @@
 //! What a person waits for: a real browser on a slow line, from the address to a live WebSocket.
 
-mod real_t3;
+pub(crate) mod real_t3;
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,6 @@ use crate::roles::Failure;
 use crate::running::Running;
 use crate::setup::{Setup, Variable};
 use crate::tests::browser::{Browser, Page};
-pub(crate) use real_t3::names as real_t3_names;
 
 /// 10 Mbit/s and 40 ms.
 const BYTES_A_SECOND: f64 = 10e6 / 8.0;
@@ -85,10 +84,6 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
                 .await;
             visit(&page, &running, name, &mut figures).await;
         }
-    }
-    drop(standin);
-    if !is_smoke {
-        real_t3::run(&setup, rounds, &mut figures).await?;
     }
     figures.save(file)
 }

@@ -165,7 +165,7 @@ fn page_names() -> Vec<&'static str> {
 }
 
 fn real_t3_names() -> Vec<&'static str> {
-    page::real_t3_names().collect()
+    page::real_t3::names().collect()
 }
 
 fn many_names() -> Vec<&'static str> {
@@ -179,6 +179,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
     let page = Figures::load(&work.join("page.json"))?;
     let many = Figures::load(&work.join("many.json"))?;
     let kept = Figures::load(&work.join("kept.json"))?;
+    let real_t3 = Figures::load(&work.join("real_t3.json"))?;
     let others = hop.median(OTHERS, OTHERS);
     let binary = std::env::var("BENCH_CHECKSUM")?;
     let text = include_str!("report/bench.md")
@@ -188,7 +189,7 @@ pub(crate) fn write(work: &Path, root: &Path) -> Result<(), Failure> {
         .replace("@page@", &table::of(PAGE, &page_names(), &page))
         .replace(
             "@real_t3@",
-            &table::of(real_page::ROWS, &real_t3_names(), &page),
+            &table::of(real_page::ROWS, &real_t3_names(), &real_t3),
         )
         .replace("@hop@", &table::of(HOP, &hop_names(), &hop))
         .replace("@loads@", &table::of(loads::LOADS, &loads::names(), &hop))

@@ -1,5 +1,6 @@
 //! What a person waits for on the real t3: on a desk, on a phone, behind Traefik, and with ten tabs at once.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -142,20 +143,28 @@ async fn load(page: &Page, begin: Begin<'_>, url: &str) -> Option<Load> {
     page.load(begin, host, LIMIT, TAIL).await
 }
 
-/// Adds the figures of so many rounds; none where there is no real t3.
-pub(super) async fn run(
+/// Writes the figures to `file`; none where there is no real t3.
+pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
+    let rounds = if is_smoke { 1 } else { 5 };
+    let setup = Setup::from_environment(None)?;
+    let mut figures = Figures::default();
+    match setup.real_t3().await? {
+        Some(t3) => measure(&setup, &t3, rounds, &mut figures).await?,
+        None => eprintln!("skipped: the real t3, as BENCH_T3 names none"),
+    }
+    figures.save(file)
+}
+
+async fn measure(
     setup: &Setup,
+    t3: &RealT3,
     rounds: usize,
     figures: &mut Figures,
 ) -> Result<(), Failure> {
-    let Some(t3) = setup.real_t3().await? else {
-        eprintln!("skipped: the real t3, as BENCH_T3 names none");
-        return Ok(());
-    };
     let gate = setup.upstream().await?;
     let mut sides = Vec::new();
     for compared in COMPARED {
-        let side = Side::start(setup, &t3, &gate, compared).await?;
+        let side = Side::start(setup, t3, &gate, compared).await?;
         until_quiet(&side.dispatcher).await?;
         sides.push(side);
     }
