@@ -31,8 +31,8 @@ pub(crate) const NAMES: [&str; 3] = ["nginx", CACHED, "t3-dispatcher"];
 /// Kept connections.
 const CLIENTS: usize = 32;
 
-/// How long the dispatcher may take to compress the file as well as it can.
-const COMPRESSION: Duration = Duration::from_secs(60);
+/// How long the dispatcher may take to compress the file as well as it can, on a thread of the lowest priority.
+const COMPRESSION: Duration = Duration::from_secs(3);
 
 /// The fields that a server makes for each response itself.
 const OF_THE_SERVER: [&str; 7] = [
@@ -103,17 +103,14 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
 
 /// The file as the dispatcher sends it once it is compressed as well as it can be.
 async fn compressed(addr: SocketAddr) -> Result<Answer, Failure> {
-    let start = Instant::now();
-    let first = ask(addr, &request(None)).await?;
+    let mut before = ask(addr, &request(None)).await?;
     loop {
+        sleep(COMPRESSION).await;
         let answer = ask(addr, &request(None)).await?;
-        if answer.body.len() < first.body.len() {
+        if answer.body == before.body {
             return Ok(answer);
         }
-        if start.elapsed() > COMPRESSION {
-            return Err(format!("not compressed after {COMPRESSION:?}: {}", answer.head).into());
-        }
-        sleep(Duration::from_millis(50)).await;
+        before = answer;
     }
 }
 
