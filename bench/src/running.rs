@@ -32,8 +32,17 @@ pub(crate) struct Running {
 impl Running {
     /// Starts what will listen on that port.
     pub(crate) fn spawn(command: &mut Command, port: u16) -> Result<Self, Failure> {
+        Self::spawn_telling(command, port, Stdio::null())
+    }
+
+    /// The same; what it tells goes to `log`.
+    pub(crate) fn spawn_telling(
+        command: &mut Command,
+        port: u16,
+        log: Stdio,
+    ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let child = command.stdin(Stdio::null()).stdout(log).spawn();
         Ok(Self {
             child: child.map_err(|error| format!("{:?}: {error}", command.get_program()))?,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::{Setup, Variable, free_port};
 use crate::roles::Failure;
@@ -12,6 +14,8 @@ use crate::running::Running;
 
 /// Public, and the same for everybody (contract §6).
 const DESCRIPTOR: &str = "/.well-known/t3/environment";
+
+const WARM_UP: Duration = Duration::from_secs(300);
 
 /// A line between a browser and what it asks.
 #[derive(Debug, Clone, Copy)]
@@ -56,23 +60,36 @@ impl Setup {
         Ok(Some(RealT3 { running, bin, base }))
     }
 
-    /// The dispatcher in front of `t3`, told more by its environment.
+    /// The dispatcher in front of `t3`, told more by its environment; where it handles static files, once they are
+    /// compressed, which takes it long on a busy machine.
     pub(crate) async fn before_real(
         &self,
         t3: &RealT3,
         more: &[Variable],
     ) -> Result<Running, Failure> {
         let listen = free_port()?;
+        let log = self.dir().join(format!("{listen}-log"));
         let mut command = Command::new(&self.dispatcher);
         self.environment(&mut command, listen, t3.running.addr.port());
         command
             .env("T3_BIN", &t3.bin)
             .env("T3CODE_HOME", &t3.base)
             .env("T3CODE_TELEMETRY_ENABLED", "false")
+            .env("RUST_LOG", "info")
             .envs(more.iter().copied());
-        Running::spawn(&mut command, listen)?
-            .serving_at(DESCRIPTOR)
-            .await
+        let told = fs::File::create(&log)?.into();
+        let running = Running::spawn_telling(&mut command, listen, told)?;
+        let running = running.serving_at(DESCRIPTOR).await?;
+        let start = Instant::now();
+        while !more.contains(&("DISPATCHER_ASSETS", "off"))
+            && !fs::read_to_string(&log)?.contains("warm-up done")
+        {
+            if start.elapsed() > WARM_UP {
+                return Err(format!("nothing is compressed after {WARM_UP:?}").into());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(running)
     }
 
     /// Such a line in front of that port.
