@@ -1,14 +1,12 @@
 //! Inserts markup at the end of an HTML page's head, or amends what is there, while the page streams by. Pure.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use lol_html::html_content::ContentType;
-use lol_html::send::{Element, HtmlRewriter, Settings};
-use lol_html::{HandlerResult, MemorySettings, OutputSink, element, end_tag};
-use parking_lot::Mutex;
+use lol_html::send::{HtmlRewriter, Settings};
+use lol_html::{MemorySettings, element, end_tag};
 
 use crate::http_rules::script_policy;
+use crate::pwa::head_output::{HeadOutput, Insertions};
 
 /// How much of a page is searched for the end of its head. t3 after v0.0.28 has 20 KiB of script
 /// there.
@@ -29,35 +27,9 @@ const OWN_BASE: &str = "base[href]";
 /// One page on its way.
 pub(super) struct HeadInsertion {
     /// The parser, until the head has ended.
-    parser: Option<HtmlRewriter<'static, RewriterOutput>>,
+    parser: Option<HtmlRewriter<'static, HeadOutput>>,
     parsed_bytes: usize,
-    output: RewriterOutput,
-}
-
-/// What may be inserted into a page.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Insertions {
-    /// Makes the page an app, unless it is one.
-    pub(super) app: Option<&'static str>,
-    /// Asks ahead what the scripts of a page that is an app ask.
-    pub(super) ahead: Option<&'static str>,
-    /// Loads a script of this origin.
-    pub(super) script: Option<&'static str>,
-}
-
-/// What the parser has written, shared with its handlers.
-#[derive(Debug, Clone, Default)]
-struct RewriterOutput(Arc<Mutex<HeadState>>);
-
-#[derive(Debug, Default)]
-struct HeadState {
-    html: Vec<u8>,
-    insertions: Insertions,
-    /// The page has a manifest of its own.
-    is_app: bool,
-    /// A policy in the head forbids scripts of this origin or their questions, or the page has another base.
-    is_restricted: bool,
-    has_ended: bool,
+    output: HeadOutput,
 }
 
 impl HeadInsertion {
@@ -65,8 +37,7 @@ impl HeadInsertion {
     /// cookies then, and what is asked ahead is inserted. That and the script are not inserted if a policy in
     /// the head forbids it or the page has another base.
     pub(super) fn new(insertions: Insertions) -> Self {
-        let output = RewriterOutput::default();
-        output.0.lock().insertions = insertions;
+        let output = HeadOutput::new(insertions);
         let (own, policy, base) = (output.clone(), output.clone(), output.clone());
         let (head, body) = (output.clone(), output.clone());
         let settings = Settings::new_send()
@@ -87,12 +58,12 @@ impl HeadInsertion {
                 let held = meta.get_attribute("content").unwrap_or_default();
                 // What is written by references to characters is not read here.
                 if held.contains('&') || !script_policy::is_allowed_by(held.as_bytes()) {
-                    policy.0.lock().is_restricted = true;
+                    policy.restrict();
                 }
                 Ok(())
             }))
             .append_element_content_handler(element!(OWN_BASE, move |_| {
-                base.0.lock().is_restricted = true;
+                base.restrict();
                 Ok(())
             }))
             .append_element_content_handler(element!("head", move |element| {
@@ -137,56 +108,6 @@ impl HeadInsertion {
             let _ = parser.end();
         }
         self.output.take()
-    }
-}
-
-/// Is it a path? Another origin does not expect cookies.
-fn is_of_this_origin(href: &str) -> bool {
-    let href = href.trim();
-    href.starts_with('/') && !href[1..].starts_with(['/', '\\'])
-}
-
-impl RewriterOutput {
-    /// What was written since the last call.
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut self.0.lock().html).into()
-    }
-
-    /// Has the manifest of the page's own `link` fetched with cookies: then there is an app already.
-    fn amend(&self, link: &mut Element<'_, '_>) -> HandlerResult {
-        if self.has_head_ended() {
-            return Ok(());
-        }
-        self.0.lock().is_app = true;
-        let href = link.get_attribute("href").unwrap_or_default();
-        if is_of_this_origin(&href) {
-            link.set_attribute("crossorigin", "use-credentials")?;
-        }
-        Ok(())
-    }
-
-    fn has_head_ended(&self) -> bool {
-        self.0.lock().has_ended
-    }
-
-    /// Notes that the head has ended; returns what to insert here.
-    fn end_head(&self) -> String {
-        let mut head = self.0.lock();
-        let is_first = !std::mem::replace(&mut head.has_ended, true);
-        let Insertions { app, ahead, script } = head.insertions;
-        let parts = [
-            app.filter(|_| !head.is_app),
-            ahead.filter(|_| head.is_app && !head.is_restricted),
-            script.filter(|_| !head.is_restricted),
-        ];
-        let parts = parts.map(|part| part.filter(|_| is_first).unwrap_or_default());
-        parts.concat()
-    }
-}
-
-impl OutputSink for RewriterOutput {
-    fn handle_chunk(&mut self, chunk: &[u8]) {
-        self.0.lock().html.extend_from_slice(chunk);
     }
 }
 

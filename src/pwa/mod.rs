@@ -3,6 +3,7 @@
 //! t3 up to v0.0.28 has neither. A later version has its own manifest (contract §11): nothing is added,
 //! and its link has it fetched with cookies, as single sign-on lets nobody in without them.
 
+pub mod head_output;
 pub mod html_insertion;
 pub mod icon;
 pub mod tags;

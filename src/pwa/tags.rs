@@ -12,7 +12,8 @@ use crate::http_rules::representation::{
     OF_THE_BYTES, SPECIAL_PAGE, has_any, is_transform_forbidden, remove_all,
 };
 use crate::http_rules::script_policy;
-use crate::pwa::html_insertion::{HeadInsertion, Insertions};
+use crate::pwa::head_output::Insertions;
+use crate::pwa::html_insertion::HeadInsertion;
 use crate::responses::body::ResponseBody;
 use crate::responses::{ClientResponse, tab};
 use crate::upstream::response_body::Inbound;
