@@ -103,7 +103,7 @@ def test_the_image_is_the_binary_with_its_libraries_and_ca_roots_and_small():
     config = json.loads(podman("image", "inspect", os.environ["POD_IMAGE"]).stdout)[0]
     assert config["User"] == "1000:1000" and config["Config"]["Entrypoint"] == ["/t3-dispatcher"]
     print(f"the image: {config['Size']} bytes")
-    assert config["Size"] < 12_200_000, config["Size"]
+    assert config["Size"] < 12_400_000, config["Size"]
     libraries = {"lib64/ld-linux-x86-64.so.2"} | {f"lib/x86_64-linux-gnu/{name}" for name in ("libc.so.6", "libm.so.6")}
     assert files_of(os.environ["POD_IMAGE"]) == {"t3-dispatcher", "etc/ssl/certs/ca-certificates.crt"} | libraries
 
