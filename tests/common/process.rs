@@ -13,6 +13,9 @@ use t3_standin::server::{Options as StandinOptions, Standin};
 
 use super::{PATIENCE, cli_in};
 
+/// Brotli at its best setting takes minutes in a debug build.
+pub const WARM_UP: Duration = Duration::from_secs(600);
+
 /// A dispatcher in a process of its own; killed with the test.
 pub struct Process {
     pub child: Child,
@@ -132,6 +135,27 @@ impl Process {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("a log line");
         line
+    }
+
+    /// Reads its log until its static files are compressed.
+    pub fn read_until_warm(&mut self) {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "it has ended");
+            if line.contains("warm-up done") {
+                return print!("{line}");
+            }
+        }
+    }
+
+    /// The same, within [`WARM_UP`], while others go on.
+    pub async fn warm(mut self) -> Self {
+        let reading = tokio::task::spawn_blocking(move || {
+            self.read_until_warm();
+            self
+        });
+        let warm = tokio::time::timeout(WARM_UP, reading).await;
+        warm.expect("in time").expect("no panic")
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -69,7 +69,7 @@ impl Door {
 
     /// Waits until the static files are compressed.
     pub(crate) async fn warm(&mut self) {
-        while !self.dispatcher.line().contains("warm-up done") {}
+        self.dispatcher.read_until_warm();
     }
 
     /// What t3 calls its sessions.

@@ -3,31 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::common::process::{Process, is_release};
+use crate::common::process::{Process, WARM_UP, is_release};
 use crate::common::request;
 use crate::t3::T3;
-
-/// Brotli at its best setting takes minutes in a debug build.
-const WARM_UP: Duration = Duration::from_secs(600);
 
 /// The most that a start takes with all files of the page kept, in the release build.
 const MOST_CPU: Duration = Duration::from_millis(500);
 const MOST_KIB: u64 = 20 * 1024;
-
-async fn warm(mut process: Process) -> Process {
-    let waiting = tokio::task::spawn_blocking(move || {
-        loop {
-            let line = process.line();
-            assert!(!line.is_empty(), "it has ended");
-            if line.contains("warm-up done") {
-                print!("{line}");
-                return process;
-            }
-        }
-    });
-    let warm = tokio::time::timeout(WARM_UP, waiting).await;
-    warm.expect("in time").expect("no panic")
-}
 
 /// How many files `dir` has, once each content has one for both codings: the last is written after the warm-up.
 async fn count(dir: &Path) -> usize {
@@ -60,7 +42,7 @@ async fn a_restart_serves_what_was_kept_of_all_files_of_the_page() {
         let begun = Instant::now();
         let mut command = t3.dispatcher();
         let process = Process::start(command.env("DISPATCHER_CACHE_DIR", &cache));
-        let process = warm(process).await;
+        let process = process.warm().await;
         let (cpu, peak, took) = (process.cpu(), process.peak_resident(), begun.elapsed());
         let sent = request(process.addr, &head).await;
         assert_eq!(sent.header("content-encoding"), "br");

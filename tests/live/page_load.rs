@@ -25,9 +25,6 @@ const TABS: usize = 4;
 /// What trickles in behind the socket belongs to the load.
 const TAIL: Duration = Duration::from_secs(2);
 
-/// Brotli at its best setting takes minutes in a debug build.
-const WARM_UP: Duration = Duration::from_secs(600);
-
 /// A dispatcher and a count of what it asks of t3.
 struct Side {
     tap: Tap,
@@ -47,18 +44,8 @@ impl Side {
 
     /// Waits for the end of the warm-up.
     async fn warm(mut self) -> Self {
-        let waiting = tokio::task::spawn_blocking(move || {
-            loop {
-                let line = self.process.line();
-                assert!(!line.is_empty(), "it has ended");
-                if line.contains("warm-up done") {
-                    print!("{line}");
-                    return self;
-                }
-            }
-        });
-        let warm = tokio::time::timeout(WARM_UP, waiting).await;
-        warm.expect("in time").expect("no panic")
+        self.process = self.process.warm().await;
+        self
     }
 
     fn url(&self) -> String {

@@ -19,18 +19,23 @@ const MOST_KEPT_KIB: u64 = 20 * 1024;
 /// The most that a start with kept files may take.
 const MOST_KEPT_FILES: (u64, Duration) = (20 * 1024, Duration::from_millis(500));
 
-#[tokio::test]
-#[ignore = "takes minutes in a debug build: the release figures of .ci/run include it"]
-async fn the_warm_up_takes_little_memory() {
+/// A t3 with a page of one script, as long as v0.0.27's.
+async fn t3_with_a_script() -> RawUpstream {
     let body = script(5_390_126);
     let page = b"<script src=\"/assets/a.js\"></script>";
-    let t3 = RawUpstream::serving(vec![
+    RawUpstream::serving(vec![
         ("/", file("text/html", page)),
         ("/assets/a.js", file("text/javascript", &body)),
     ])
-    .await;
+    .await
+}
+
+#[tokio::test]
+#[ignore = "takes minutes in a debug build: the release figures of .ci/run include it"]
+async fn the_warm_up_takes_little_memory() {
+    let t3 = t3_with_a_script().await;
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut process = started(&t3, dir.path(), &[]);
+    let process = started(&t3, dir.path(), &[]);
     let before = process.resident();
     request(process.addr, "GET /api/x").await;
     t3.wait_for("/assets/a.js").await;
@@ -46,11 +51,7 @@ async fn the_warm_up_takes_little_memory() {
         assert!(begun.elapsed() < COMPRESSION_BOUND, "never at its best");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    let best = tokio::task::spawn_blocking(move || {
-        while !process.line().contains("warm-up done") {}
-        process
-    });
-    let process = best.await.expect("the log's reader");
+    let process = process.warm().await;
     let (peak, after) = (process.peak_resident(), process.resident());
     println!(
         "before {before} KiB, peak {peak}, after {after}; br {stored} bytes after {:?}",
@@ -60,14 +61,10 @@ async fn the_warm_up_takes_little_memory() {
     assert!(after - before < MOST_KEPT_KIB, "{after} KiB are kept");
 }
 
-/// Reads the log of `process` until its warm-up is done, and `cache` has `count` files.
-async fn warm(mut process: Process, cache: &Path, count: usize) -> Process {
+/// Waits until `process` has done its warm-up, and `cache` has `count` files.
+async fn warm_and_kept(process: Process, cache: &Path, count: usize) -> Process {
     request(process.addr, "GET /api/x").await;
-    let warm = tokio::task::spawn_blocking(move || {
-        while !process.line().contains("warm-up done") {}
-        process
-    });
-    let process = warm.await.expect("the log's reader");
+    let process = process.warm().await;
     let begun = Instant::now();
     while std::fs::read_dir(cache).expect("a directory").count() < count {
         assert!(begun.elapsed() < COMPRESSION_BOUND, "never written");
@@ -79,20 +76,14 @@ async fn warm(mut process: Process, cache: &Path, count: usize) -> Process {
 #[tokio::test]
 #[ignore = "takes minutes in a debug build: the release figures of .ci/run include it"]
 async fn a_restart_with_kept_files_takes_little_memory_and_time() {
-    let body = script(5_390_126);
-    let page = b"<script src=\"/assets/a.js\"></script>";
-    let t3 = RawUpstream::serving(vec![
-        ("/", file("text/html", page)),
-        ("/assets/a.js", file("text/javascript", &body)),
-    ])
-    .await;
+    let t3 = t3_with_a_script().await;
     let dir = tempfile::tempdir().expect("a temporary directory");
     let cache = dir.path().join("cache");
     let args = ["--cache-dir", cache.to_str().expect("a UTF-8 path")];
     let head = "GET /assets/a.js\nAccept-Encoding: br, zstd, gzip";
     let mut lengths = Vec::new();
     for start in ["first", "second"] {
-        let process = warm(started(&t3, dir.path(), &args), &cache, 2).await;
+        let process = warm_and_kept(started(&t3, dir.path(), &args), &cache, 2).await;
         let (peak, cpu) = (process.peak_resident(), process.cpu());
         println!("{start} start: {cpu:?}, peak {peak} KiB");
         if start == "second" {
