@@ -60,7 +60,7 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     eprintln!("idle");
     footprint::idle(&plan.footprint, &peers, &mut figures).await?;
     for load in [Load::Kibibyte(Clients::Many), Load::WebSocket, Load::Body] {
-        rounds(&plan, load, &mut peers, upstream.addr, &mut figures).await?;
+        rounds(&plan, &load, &mut peers, upstream.addr, &mut figures).await?;
         figures.save(file)?;
     }
     footprint::loaded(&peers, &mut figures)?;
@@ -75,7 +75,7 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
 
 async fn rounds(
     plan: &Plan,
-    load: Load,
+    load: &Load,
     peers: &mut [(Peer, Option<Running>)],
     upstream: SocketAddr,
     figures: &mut Figures,
@@ -100,28 +100,27 @@ async fn rounds(
     Ok(())
 }
 
-fn note(load: Load, peer: Peer, window: &Window, figures: &mut Figures) {
+fn note(load: &Load, peer: Peer, window: &Window, figures: &mut Figures) {
     let mut add = |row: &str, value: f64| figures.add(row, peer.name(), value);
     let seconds = window.elapsed.as_secs_f64();
     let each_us = window.each_us();
     let has_cost = peer != Peer::Direct;
     match load {
-        Load::Kibibyte(_) => {
+        Load::Kibibyte(_) | Load::Request(_) => {
             let latencies: Vec<f64> = window
                 .latencies
                 .iter()
                 .map(|time| time.as_secs_f64() * 1e6)
                 .collect();
-            add("get_per_second", window.done as f64 / seconds);
+            add("get_per_second", window.per_second());
             add(
                 "get_p99_us",
                 percentile(&latencies, 0.99).unwrap_or_default(),
             );
             if has_cost {
-                let user = each_us * window.cpu.user_share();
                 add("get_cpu_us", each_us);
-                add("get_user_us", user);
-                add("get_system_us", each_us - user);
+                add("get_user_us", window.each_user_us());
+                add("get_system_us", each_us - window.each_user_us());
             }
         }
         Load::Body => {
@@ -134,7 +133,7 @@ fn note(load: Load, peer: Peer, window: &Window, figures: &mut Figures) {
             }
         }
         Load::WebSocket => {
-            add("ws_per_second", window.done as f64 / seconds);
+            add("ws_per_second", window.per_second());
             if has_cost {
                 add("ws_cpu_us", each_us);
             }

@@ -1,8 +1,6 @@
 //! What a file costs that the dispatcher keeps, beside nginx, which serves the same bytes from disk with the same fields.
 
-use std::cell::Cell;
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -11,14 +9,13 @@ use std::time::Duration;
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::figures::Figures;
-use crate::load::http::{KIBIBYTE, fetch};
+use crate::load::Load;
+use crate::load::http::{self, KIBIBYTE, fetch};
 use crate::machine::Cores;
 use crate::peers::Peer;
-use crate::proc;
 use crate::roles::Failure;
 use crate::roles::upstream::KEPT;
 use crate::running::Running;
@@ -27,9 +24,6 @@ use crate::setup::Setup;
 /// The names in the figures: nginx opens the file for each request unless it is told otherwise.
 const CACHED: &str = "nginx, open_file_cache";
 pub(crate) const NAMES: [&str; 3] = ["nginx", CACHED, "t3-dispatcher"];
-
-/// Kept connections.
-const CLIENTS: usize = 32;
 
 /// How long the dispatcher may take to compress the file as well as it can, on a thread of the lowest priority.
 const COMPRESSION: Duration = Duration::from_secs(3);
@@ -103,10 +97,10 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
 
 /// The file as the dispatcher sends it once it is compressed as well as it can be.
 async fn compressed(addr: SocketAddr) -> Result<Answer, Failure> {
-    let mut before = ask(addr, &request(None)).await?;
+    let mut before = ask(addr, None).await?;
     loop {
         sleep(COMPRESSION).await;
-        let answer = ask(addr, &request(None)).await?;
+        let answer = ask(addr, None).await?;
         if answer.body == before.body {
             return Ok(answer);
         }
@@ -123,17 +117,18 @@ fn fields_of(answer: &Answer) -> String {
         .collect()
 }
 
-fn request(held: Option<&str>) -> String {
+/// A request for the file, by a client that has it under the tag `held`, if it has.
+fn request(held: Option<&str>, connection: &str) -> String {
     let condition = held.map(|tag| format!("If-None-Match: {tag}\r\n"));
     let fields =
-        fetch(KEPT, 0, "keep-alive").replace("Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: script");
+        fetch(KEPT, 0, connection).replace("Sec-Fetch-Dest: empty", "Sec-Fetch-Dest: script");
     format!("{fields}{}\r\n", condition.unwrap_or_default())
 }
 
 impl Served {
     /// By `running`, which must send what `expected` is.
     async fn by(name: &'static str, running: Running, expected: &Answer) -> Result<Self, Failure> {
-        let answer = ask(running.addr, &request(None)).await?;
+        let answer = ask(running.addr, None).await?;
         if answer.body != expected.body {
             return Err(format!("{name} sends another file: {}", answer.head).into());
         }
@@ -143,16 +138,16 @@ impl Served {
                 .strip_prefix("etag: ")
                 .map(|_| &line[6..])
         });
-        let held = request(Some(tag.ok_or("no ETag")?));
-        let unchanged = ask(running.addr, &held).await?;
+        let held = Some(tag.ok_or("no ETag")?);
+        let unchanged = ask(running.addr, held).await?;
         if !unchanged.head.starts_with("HTTP/1.1 304 ") {
             return Err(format!("{name} does not know its tag: {}", unchanged.head).into());
         }
         Ok(Self {
             name,
             running,
-            whole: request(None).into(),
-            held: held.into(),
+            whole: request(None, http::KEPT).into(),
+            held: request(held, http::KEPT).into(),
         })
     }
 }
@@ -165,112 +160,30 @@ async fn measure(
     (warm, measured): (Duration, Duration),
     figures: &mut Figures,
 ) -> Result<(), Failure> {
-    let tree = served.running.tree()?;
-    let (done, is_over) = (Rc::<Cell<u64>>::default(), Rc::<Cell<bool>>::default());
-    let loading = async {
-        let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
-            let (done, is_over) = (Rc::clone(&done), Rc::clone(&is_over));
-            clients.spawn_local(client(
-                served.running.addr,
-                Rc::clone(request),
-                done,
-                is_over,
-            ));
-        }
-        sleep(warm).await;
-        let (before, start, first) = (proc::cpu(&tree)?, Instant::now(), done.get());
-        sleep(measured).await;
-        let (after, elapsed, last) = (proc::cpu(&tree)?, start.elapsed(), done.get());
-        is_over.set(true);
-        while let Some(client) = clients.join_next().await {
-            client??;
-        }
-        let (cpu, answers) = (after.since(before), (last - first) as f64);
-        let each_us = cpu.total.as_secs_f64() * 1e6 / answers;
-        let user = each_us * cpu.user_share();
-        for (key, value) in [
-            ("cpu_us", each_us),
-            ("user_us", user),
-            ("system_us", each_us - user),
-            ("per_second", answers / elapsed.as_secs_f64()),
-        ] {
-            figures.add(&format!("{row}_{key}"), served.name, value);
-        }
-        Ok(())
-    };
-    LocalSet::new().run_until(loading).await
-}
-
-async fn client(
-    addr: SocketAddr,
-    request: Rc<str>,
-    done: Rc<Cell<u64>>,
-    is_over: Rc<Cell<bool>>,
-) -> io::Result<()> {
-    let mut stream = TcpStream::connect(addr).await?;
-    stream.set_nodelay(true)?;
-    let mut buffer = Vec::with_capacity(64 * 1024);
-    while !is_over.get() {
-        stream.write_all(request.as_bytes()).await?;
-        buffer.clear();
-        whole(&mut stream, &mut buffer).await?;
-        done.set(done.get() + 1);
+    let (load, tree) = (Load::Request(Rc::clone(request)), served.running.tree()?);
+    let window = load
+        .measure(served.running.addr, &tree, warm, measured)
+        .await?;
+    let (each_us, user_us) = (window.each_us(), window.each_user_us());
+    for (key, value) in [
+        ("cpu_us", each_us),
+        ("user_us", user_us),
+        ("system_us", each_us - user_us),
+        ("per_second", window.per_second()),
+    ] {
+        figures.add(&format!("{row}_{key}"), served.name, value);
     }
     Ok(())
 }
 
-/// Asks once, on a connection of its own.
-async fn ask(addr: SocketAddr, request: &str) -> io::Result<Answer> {
+/// Asks once, on a connection of its own that ends with the response.
+async fn ask(addr: SocketAddr, held: Option<&str>) -> Result<Answer, Failure> {
     let mut stream = TcpStream::connect(addr).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut buffer = Vec::new();
-    let end = whole(&mut stream, &mut buffer).await?;
-    Ok(Answer {
-        head: String::from_utf8_lossy(&buffer[..end]).into_owned(),
-        body: buffer.split_off(end),
-    })
-}
-
-/// Reads one response with a length to its end; returns where its body begins.
-async fn whole(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    let mut total = None;
-    loop {
-        if total.is_none() {
-            total =
-                memmem::find(buffer, b"\r\n\r\n").map(|end| (end + 4, length_of(&buffer[..end])));
-        }
-        if let Some((end, length)) = total
-            && buffer.len() >= end + length
-        {
-            return Ok(end);
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-}
-
-/// The length of the body behind `head`: none of a 304.
-fn length_of(head: &[u8]) -> usize {
-    let name = b"\r\ncontent-length: ";
-    let mut places = head.windows(name.len()).enumerate();
-    let at = places.find(|(_, window)| window.eq_ignore_ascii_case(name));
-    let digits = at.map_or(&b""[..], |(at, _)| &head[at + name.len()..]);
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_length_is_found_whatever_its_case() {
-        assert_eq!(
-            length_of(b"HTTP/1.1 200 OK\r\nA: b\r\nContent-LENGTH: 1024\r\nC: d"),
-            1024
-        );
-        assert_eq!(length_of(b"HTTP/1.1 304 Not Modified\r\nA: b"), 0);
-    }
+    stream.write_all(request(held, "close").as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let end = memmem::find(&answer, b"\r\n\r\n").ok_or("no response")? + 4;
+    let body = answer.split_off(end);
+    let head = String::from_utf8(answer)?;
+    Ok(Answer { head, body })
 }

@@ -21,12 +21,14 @@ const LEAST_ANSWERS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is asked, and by how many at a time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Load {
     /// 1 KiB of JSON, over kept connections.
     Kibibyte(Clients),
     /// 10 MB with a Content-Length, over 8.
     Body,
+    /// That request, over 32 kept connections.
+    Request(Rc<str>),
     /// A message of 64 B and the answer to it, over 32 tunnels.
     WebSocket,
 }
@@ -92,6 +94,16 @@ impl Window {
     pub(crate) fn each_us(&self) -> f64 {
         self.cpu.total.as_secs_f64() * 1e6 / self.done as f64
     }
+
+    /// The part of it that is spent in the program.
+    pub(crate) fn each_user_us(&self) -> f64 {
+        self.each_us() * self.cpu.user_share()
+    }
+
+    /// Complete answers a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.done as f64 / self.elapsed.as_secs_f64()
+    }
 }
 
 /// What processes have spent, and how often they were woken, until now.
@@ -147,10 +159,10 @@ impl Meter {
 }
 
 impl Load {
-    fn clients(self) -> usize {
+    fn clients(&self) -> usize {
         match self {
             Self::Kibibyte(clients) => clients.count(),
-            Self::WebSocket => 32,
+            Self::Request(_) | Self::WebSocket => 32,
             Self::Body => 8,
         }
     }
@@ -158,10 +170,11 @@ impl Load {
     async fn client(self, number: usize, addr: SocketAddr, meter: Rc<Meter>) -> io::Result<()> {
         match self {
             Self::Kibibyte(clients) => {
-                let (person, pace) = (clients.person(number), clients.pace(number));
-                http::client(addr, http::KIBIBYTE, person, pace, &meter).await
+                let request = http::request(http::KIBIBYTE, clients.person(number));
+                http::client(addr, &request, clients.pace(number), &meter).await
             }
-            Self::Body => http::client(addr, http::BODY, 0, None, &meter).await,
+            Self::Body => http::client(addr, &http::request(http::BODY, 0), None, &meter).await,
+            Self::Request(request) => http::client(addr, &request, None, &meter).await,
             Self::WebSocket => websocket::client(addr, &meter).await,
         }
     }
@@ -171,7 +184,7 @@ impl Load {
     /// # Errors
     /// Any connection that is refused, cut, or answered otherwise than expected.
     pub(crate) async fn measure(
-        self,
+        &self,
         addr: SocketAddr,
         tree: &[u32],
         warm: Duration,
@@ -181,7 +194,7 @@ impl Load {
         let measuring = async {
             let mut clients = JoinSet::new();
             for number in 0..self.clients() {
-                clients.spawn_local(self.client(number, addr, meter.clone()));
+                clients.spawn_local(self.clone().client(number, addr, meter.clone()));
             }
             sleep(warm).await;
             meter.is_counting.set(true);

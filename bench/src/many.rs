@@ -153,8 +153,11 @@ async fn hops(
                     .await?;
                 let each_us = window.each_us();
                 figures.add(&format!("routes_{key}_cpu_us"), name, each_us);
-                let per_second = window.done as f64 / window.elapsed.as_secs_f64();
-                figures.add(&format!("routes_{key}_per_second"), name, per_second);
+                figures.add(
+                    &format!("routes_{key}_per_second"),
+                    name,
+                    window.per_second(),
+                );
             }
         }
         all.rotate_left(1);

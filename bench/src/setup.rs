@@ -192,9 +192,7 @@ impl Setup {
         let file = self.configure("nginx-files.conf", listen, listen)?;
         let text = fs::read_to_string(&file)?.replace("@fields@", fields);
         fs::write(&file, text.replace("@cache@", cache))?;
-        let mut command = Command::new("nginx");
-        command.args(["-e", "stderr", "-c"]).arg(file);
-        self.aside(&mut command, listen).await
+        self.aside(&mut nginx(&file), listen).await
     }
 
     /// What both dispatchers are told; the others do not ask.

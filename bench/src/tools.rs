@@ -123,9 +123,8 @@ fn note(key: &str, peer: Peer, window: &Window, figures: &mut Figures) {
     let mut add = |what: &str, value: f64| {
         figures.add(&format!("{key}_{what}"), peer.name(), value);
     };
-    let (each_us, done) = (window.each_us(), window.done as f64);
-    add("cpu_us", each_us);
-    add("system_us", each_us * (1.0 - window.cpu.user_share()));
-    add("wakeups", window.wakeups as f64 / done);
-    add("per_second", done / window.elapsed.as_secs_f64());
+    add("cpu_us", window.each_us());
+    add("system_us", window.each_us() - window.each_user_us());
+    add("wakeups", window.wakeups as f64 / window.done as f64);
+    add("per_second", window.per_second());
 }

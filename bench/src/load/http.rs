@@ -80,6 +80,11 @@ pub(crate) fn fetch(target: &str, person: usize, connection: &str) -> String {
     format!("GET {target} HTTP/1.1\r\n{}", fields.collect::<String>())
 }
 
+/// The same, whole, over a connection that is kept.
+pub(crate) fn request(target: &str, person: usize) -> String {
+    fetch(target, person, KEPT) + "\r\n"
+}
+
 /// A session token with the claims and the length of a real one (contract §2, §4), another one for each
 /// person.
 fn token(person: usize) -> String {
@@ -103,15 +108,13 @@ fn token(person: usize) -> String {
     format!("{claims}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBi")
 }
 
-/// Asks as that person: as soon as it is answered, or at each tick of `pace`.
+/// Sends `request` as soon as it is answered, or at each tick of `pace`.
 pub(super) async fn client(
     addr: SocketAddr,
-    target: &str,
-    person: usize,
+    request: &str,
     mut pace: Option<Interval>,
     meter: &Meter,
 ) -> io::Result<()> {
-    let request = format!("{}\r\n", fetch(target, person, KEPT));
     let mut connection = Connection::open(addr).await?;
     while !meter.is_over.get() {
         if let Some(pace) = &mut pace {
@@ -134,7 +137,7 @@ pub(crate) async fn is_served_to(addr: SocketAddr, person: usize) -> bool {
 
 /// The same for that `target`.
 pub(crate) async fn is_served_at(addr: SocketAddr, target: &str, person: usize) -> bool {
-    let request = format!("{}\r\n", fetch(target, person, KEPT));
+    let request = request(target, person);
     let asked = async {
         let mut connection = Connection::open(addr).await?;
         connection.stream.write_all(request.as_bytes()).await?;
@@ -191,9 +194,12 @@ impl Connection {
     }
 }
 
-/// The Content-Length of a 200.
+/// The Content-Length of a 200; a 304 has no body.
 fn body_length(head: &[u8]) -> Option<usize> {
     let head = std::str::from_utf8(head).ok()?;
+    if head.starts_with("HTTP/1.1 304 ") {
+        return Some(0);
+    }
     let mut lines = head.strip_prefix("HTTP/1.1 200 ")?.split("\r\n");
     lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -211,6 +217,8 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-LENGTH: 1024\r\n\r\n";
         assert_eq!(body_length(head), Some(1024));
         assert_eq!(body_length(b"HTTP/1.1 200 OK\r\n\r\n"), None);
+        let unchanged = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1024\r\n\r\n";
+        assert_eq!(body_length(unchanged), Some(0));
         assert_eq!(
             body_length(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
             None
