@@ -124,7 +124,7 @@ impl CompressorThread {
     /// can be made of gzip's.
     fn compress(&self, job: &CompressionJob) {
         let has = |form| self.store.get_form(job.content, form).is_some();
-        for form in [Form::GZIP, Form::BEST_BR] {
+        for form in Form::BACKGROUND {
             if !has(form) {
                 self.store_in(job, form);
             }

@@ -86,17 +86,15 @@ impl ContentStore {
     /// a restart, or else what background compression makes. Until then the content is kept as it is, so that
     /// codings are made of it without t3.
     pub(super) async fn put_best(&self, content: ContentHash, original: Bytes) {
-        if self.encoded.is_complete(content) {
-            return;
-        }
-        let (length, body) = (original.len() as u64, original);
-        let kept = self.on_disk.restore(content, &body).await;
+        let length = original.len() as u64;
+        let kept = self.on_disk.restore(content, &original).await;
         let has = |form| kept.iter().any(|(kept, _)| *kept == form);
-        let is_complete = has(Form::GZIP) && has(Form::BEST_BR);
+        let is_complete = Form::BACKGROUND.into_iter().all(has);
         for (form, body) in kept {
             self.encoded.put(content, length, form, body);
         }
         if !is_complete {
+            let body = original;
             self.encoded
                 .put(content, length, Form::IDENTITY, body.clone());
             self.compressor.push(CompressionJob { content, body });

@@ -81,6 +81,9 @@ impl Form {
         setting: Setting::Best,
     };
 
+    /// What background compression makes of each content, the quickest first.
+    pub(super) const BACKGROUND: [Self; 2] = [Self::GZIP, Self::BEST_BR];
+
     /// Every form.
     pub(super) const ALL: [Self; 5] = [
         Self::IDENTITY,

@@ -177,7 +177,7 @@ impl Inner {
 
     fn is_complete(&self, content: ContentHash) -> bool {
         let has = |form| self.bodies.contains(&(content, form));
-        has(Form::GZIP) && has(Form::BEST_BR)
+        Form::BACKGROUND.into_iter().all(has)
     }
 }
 
