@@ -1,7 +1,7 @@
 //! Whether clients use a t3, and since when they do not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Usage {
     under_way: AtomicU32,
     /// In seconds of [`now`].
-    last_end: AtomicU64,
+    last_end: AtomicI64,
 }
 
 /// A request or a tunnel under way, until this is dropped.
@@ -24,7 +24,7 @@ impl Usage {
     pub fn new() -> Self {
         Self {
             under_way: AtomicU32::new(0),
-            last_end: AtomicU64::new(now()),
+            last_end: AtomicI64::new(now()),
         }
     }
 
@@ -41,7 +41,8 @@ impl Usage {
             return None;
         }
         let last_end = self.last_end.load(Ordering::Relaxed);
-        Some(Duration::from_secs(now().saturating_sub(last_end)))
+        let idle = u64::try_from(now() - last_end);
+        Some(Duration::from_secs(idle.unwrap_or_default()))
     }
 }
 
@@ -59,9 +60,8 @@ impl Drop for InUse {
 }
 
 /// Seconds of a clock that is read without a system call, and without the processor's.
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse);
-    now.tv_sec.unsigned_abs()
+fn now() -> i64 {
+    clock_gettime(ClockId::MonotonicCoarse).tv_sec
 }
 
 #[cfg(test)]
@@ -72,7 +72,8 @@ mod tests {
     fn it_is_idle_from_the_end_of_the_last_use() {
         let usage = Arc::new(Usage::new());
         let hour = Duration::from_secs(3600);
-        let age = |by: u64| usage.last_end.fetch_sub(by, Ordering::Relaxed);
+        // Maybe to before the machine was started.
+        let age = |by: i64| usage.last_end.fetch_sub(by, Ordering::Relaxed);
         age(3600);
         assert!(usage.idle_for().is_some_and(|idle| idle >= hour));
         let (request, tunnel) = (usage.begin(), usage.begin());
