@@ -25,6 +25,8 @@ pub(super) struct FramingFields<'a> {
     pub(super) is_chunked: bool,
     /// Does the connection end after the body?
     pub(super) closes: bool,
+    /// Do they state when the response was made?
+    pub(super) is_dated: bool,
     /// The `Connection` lines that nominate further fields.
     nominating: Vec<&'a [u8]>,
 }
@@ -87,6 +89,7 @@ impl<'a> FramingFields<'a> {
                 self.is_chunked = true;
             }
             Field::Connection => self.connection(value),
+            Field::Date => self.is_dated = true,
             _ => {}
         }
         Some(())

@@ -1,13 +1,12 @@
 //! Kept files: answered in the client's own task from what is stored, without t3 and without hyper.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use httpdate::HttpDate;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -20,6 +19,7 @@ use crate::fast_path::{ClientConnection, buffers};
 use crate::http_rules::grammar::write_line;
 use crate::http_rules::{header_map, paths};
 use crate::metrics::requests::{Answered, Class, Kind, RequestWay, Stream};
+use crate::responses::message::write_date;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
@@ -113,7 +113,8 @@ impl KeptExchange {
         if is_last {
             to.extend_from_slice(b"connection: close\r\n");
         }
-        let _ = write!(to, "date: {}\r\n\r\n", HttpDate::from(SystemTime::now()));
+        write_date(to);
+        to.extend_from_slice(b"\r\n");
     }
 
     fn count(&self, services: &Services, arrived: Instant) {

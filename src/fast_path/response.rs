@@ -1,4 +1,4 @@
-//! The head of t3's response: read strictly, and rewritten for the client. Pure.
+//! The head of t3's response: read strictly, and rewritten for the client.
 
 use http::header::CONTENT_SECURITY_POLICY;
 
@@ -13,6 +13,7 @@ use crate::http_rules::grammar::write_line;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
 use crate::http_rules::{MAX_FIELDS, cookies};
+use crate::responses::message::write_date;
 
 /// The version that a client is answered in.
 const VERSION: &[u8] = b"HTTP/1.1";
@@ -156,6 +157,9 @@ impl<'a> CanonicalHead<'a> {
             write_line(name, line.as_bytes(), to_client);
         }
         context.id.write_line(to_client);
+        if !framing.is_dated {
+            write_date(to_client);
+        }
         let is_last = context.is_last || body == BodyFraming::UntilClose;
         if is_last {
             to_client.extend_from_slice(b"connection: close\r\n");

@@ -29,6 +29,8 @@ pub enum Field {
     ContentLength,
     /// `Cookie`.
     Cookie,
+    /// `Date`.
+    Date,
     /// `Expect`.
     Expect,
     /// `Sec-Fetch-Dest`.
@@ -150,6 +152,7 @@ impl Field {
         match lower {
             _ if !is_whole => Self::of_prefix(lower),
             b"te" => Self::Te,
+            b"date" => Self::Date,
             b"host" => Self::Host,
             b"accept" => Self::Accept,
             b"cookie" => Self::Cookie,
@@ -208,7 +211,9 @@ impl Field {
             Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
             // Without the cookies and credentials of single sign-on; one id in every log.
             Self::Authorization | Self::Cookie | Self::RequestId => Disposition::Replace,
-            Self::Accept | Self::FetchDestination | Self::Host | Self::Other => Disposition::Keep,
+            Self::Accept | Self::Date | Self::FetchDestination | Self::Host | Self::Other => {
+                Disposition::Keep
+            }
         }
     }
 
@@ -234,9 +239,9 @@ impl Field {
         )
     }
 
-    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes or frames it.
+    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes, frames or dates it.
     pub fn may_be_nominated(self) -> bool {
-        !matches!(self, Self::Host | Self::ContentLength)
+        !matches!(self, Self::Host | Self::ContentLength | Self::Date)
     }
 }
 
@@ -247,8 +252,9 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 32] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 33] = [
         ("Host", Keep, Keep, Keep),
+        ("Date", Keep, Keep, Keep),
         ("X_Custom", Keep, Keep, Keep),
         ("Connection", Drop, Drop, Drop),
         ("Keep-Alive", Drop, Drop, Drop),
