@@ -15,7 +15,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::time::timeout;
 
 use devtools::DevTools;
 #[allow(unused_imports, reason = "named by the tests that keep one")]
@@ -23,6 +24,9 @@ pub(crate) use {load::Begin, load::Load, network::Response, page::Page};
 
 const START: Duration = Duration::from_secs(30);
 const DEATH: Duration = Duration::from_secs(5);
+
+/// Browsers of a test binary at a time: unlike most tests, they compute more than they wait.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 const SWITCHES: &str = "--headless --remote-debugging-port=0 --disable-gpu --disable-quic \
     --no-first-run --disable-background-networking --disable-component-update --disable-sync \
@@ -33,6 +37,7 @@ const SWITCHES: &str = "--headless --remote-debugging-port=0 --disable-gpu --dis
 pub(crate) struct Browser {
     devtools: DevTools,
     _process: Process,
+    _place: SemaphorePermit<'static>,
 }
 
 impl Browser {
@@ -49,12 +54,14 @@ impl Browser {
             println!("skipped: no Chromium on this machine (.ci/browser installs one)");
             return None;
         };
+        let place = PLACES.acquire().await.expect("never closed");
         let (process, url) = Process::spawn(&program, set);
         let url = timeout(START, url).await.expect("DevTools listen in time");
         let devtools = DevTools::connect(&url.expect("chromium starts")).await;
         Some(Self {
             devtools,
             _process: process,
+            _place: place,
         })
     }
 
