@@ -9,6 +9,7 @@ pub mod guess_limit;
 pub mod identity;
 pub mod inner;
 mod jwt;
+mod looked_at;
 pub mod passed_on;
 mod reread_file;
 pub mod rights;

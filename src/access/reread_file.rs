@@ -1,7 +1,6 @@
 //! A small file that is read again when it changes, as the value that it states.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
 
+use crate::access::looked_at::{Held, LookedAt};
 use crate::limited;
-use crate::process::descriptors;
 use crate::process::own_thread::on_own_thread;
-
-/// The maximum length of a file, in bytes.
-const MAX_LENGTH: usize = 1 << 20;
 
 /// How long requests wait for a look: a file at hand takes less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -29,26 +24,6 @@ pub(super) struct RereadFile<T> {
     file: Arc<LookedAt<T>>,
     /// Held by the thread that reads.
     reading: Arc<Semaphore>,
-}
-
-/// A file, and what was found in it.
-struct LookedAt<T> {
-    what: &'static str,
-    path: PathBuf,
-    reread_after: Duration,
-    parse: fn(&[u8]) -> Result<T, &'static str>,
-    held: Mutex<Held<T>>,
-}
-
-/// What was found at the last look.
-struct Held<T> {
-    /// None before the first look.
-    content: Option<Result<Vec<u8>, io::ErrorKind>>,
-    value: Option<T>,
-    /// When the last look began that has ended.
-    looked: Instant,
-    /// When the look began that is under way.
-    looking: Option<Instant>,
 }
 
 impl<T: Send + 'static> RereadFile<T> {
@@ -146,51 +121,6 @@ impl<T: Send + 'static> RereadFile<T> {
     }
 }
 
-impl<T> LookedAt<T> {
-    /// Reads it. Has it changed? An error is returned once, until it changes again.
-    fn look(&self) -> io::Result<bool> {
-        let began = Instant::now();
-        let read = read(&self.path);
-        let mut held = self.held.lock();
-        (held.looked, held.looking) = (began, None);
-        let is_first = held.content.is_none();
-        if !is_first && read.as_ref().is_err_and(descriptors::are_out) {
-            return Ok(false);
-        }
-        let content = read.as_ref().map(Vec::clone).map_err(io::Error::kind);
-        if held.content.as_ref() == Some(&content) {
-            return Ok(false);
-        }
-        held.content = Some(content);
-        held.value = None;
-        let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
-        let value = read.and_then(|content| (self.parse)(&content).map_err(invalid));
-        held.value = Some(value.map_err(|error| {
-            let text = format!("{}, {}: {error}", self.what, self.path.display());
-            io::Error::new(error.kind(), text)
-        })?);
-        Ok(true)
-    }
-
-    fn report(&self, looked: io::Result<bool>) {
-        match looked {
-            Ok(true) => info!("{} has changed", self.what),
-            Ok(false) => {}
-            Err(error) => warn!(%error, "nobody is let in by a file that is unusable"),
-        }
-    }
-}
-
-fn read(path: &PathBuf) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let file = File::open(path)?;
-    file.take(MAX_LENGTH as u64 + 1).read_to_end(&mut content)?;
-    match content.len() > MAX_LENGTH {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok(content),
-    }
-}
-
 /// Without its value, which may be secret.
 impl<T> std::fmt::Debug for RereadFile<T> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -202,6 +132,7 @@ impl<T> std::fmt::Debug for RereadFile<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::looked_at::MAX_LENGTH;
 
     fn parse(content: &[u8]) -> Result<usize, &'static str> {
         match content {

@@ -12,7 +12,7 @@ const OTHERS: [(&str, usize, &str); 27] = [
         1,
         "for each change of the keys, fetched once a minute at most",
     ),
-    ("access/reread_file.rs", 2, "for each change of the file"),
+    ("access/looked_at.rs", 2, "for each change of the file"),
     ("access/warnings.rs", 3, "once each"),
     ("assets/compressor.rs", 1, "once, at the start"),
     ("assets/warmup.rs", 1, "each time that t3 comes up"),
