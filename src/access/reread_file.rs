@@ -16,6 +16,9 @@ use crate::process::own_thread::on_own_thread;
 /// How long requests wait for a look: a file at hand takes less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// The same for the first look, before which nobody can be let in: the machine is busy with other starts, too.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long a value counts whose file cannot be looked at, as its volume is a network's and hangs.
 const UNSEEN_FOR: Duration = Duration::from_secs(30);
 
@@ -88,8 +91,12 @@ impl<T: Send + 'static> RereadFile<T> {
         if self.is_fresh(now) {
             return;
         }
-        let began = self.file.held.lock().looking.unwrap_or(now);
-        if timeout_at(began + PATIENCE, self.look_in_turn())
+        let (began, is_first) = {
+            let held = self.file.held.lock();
+            (held.looking.unwrap_or(now), held.content.is_none())
+        };
+        let patience = if is_first { FIRST_PATIENCE } else { PATIENCE };
+        if timeout_at(began + patience, self.look_in_turn())
             .await
             .is_ok()
         {
@@ -139,6 +146,12 @@ mod tests {
             b"" => Err("it is empty"),
             content => Ok(content.len()),
         }
+    }
+
+    /// Whoever opens it waits for one who writes to it, as for a file of a network that hangs.
+    fn make_pipe(path: &PathBuf) {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.expect("a program").success());
     }
 
     #[tokio::test]
@@ -191,7 +204,20 @@ mod tests {
         assert!(!look().expect("no news"));
     }
 
-    /// A pipe that nobody writes to hangs when it is opened, as a file of a network does.
+    #[tokio::test]
+    async fn the_first_look_is_waited_for_longer() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("file");
+        make_pipe(&path);
+        let file = RereadFile::new("the file", path.clone(), Duration::ZERO, parse);
+        let write = async {
+            tokio::time::sleep(2 * PATIENCE).await;
+            std::fs::write(&path, "one").expect("a reader");
+        };
+        tokio::join!(file.refresh(), write);
+        assert_eq!(file.with(|value| value.copied()), Some(3));
+    }
+
     #[tokio::test]
     async fn a_file_that_hangs_keeps_its_value_for_a_while_and_holds_nobody_up() {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -200,8 +226,7 @@ mod tests {
         let file = RereadFile::new("the file", path.clone(), Duration::ZERO, parse);
         file.open().expect("there");
         std::fs::remove_file(&path).expect("writable");
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("a program").success());
+        make_pipe(&path);
         let start = Instant::now();
         for _ in 0..100 {
             file.refresh().await;
