@@ -25,8 +25,6 @@ pub(super) struct FramingFields<'a> {
     pub(super) is_chunked: bool,
     /// Does the connection end after the body?
     pub(super) closes: bool,
-    /// Do they state when the response was made?
-    pub(super) is_dated: bool,
     /// The `Connection` lines that nominate further fields.
     nominating: Vec<&'a [u8]>,
 }
@@ -89,7 +87,6 @@ impl<'a> FramingFields<'a> {
                 self.is_chunked = true;
             }
             Field::Connection => self.connection(value),
-            Field::Date => self.is_dated = true,
             _ => {}
         }
         Some(())

@@ -1,6 +1,6 @@
 //! The head of t3's response: read strictly, and rewritten for the client.
 
-use http::header::CONTENT_SECURITY_POLICY;
+use http::header::{CONTENT_SECURITY_POLICY, DATE};
 
 use crate::fast_path::framing::{BodyFraming, FramingFields};
 use crate::fast_path::head_writer::HeadWriter;
@@ -12,7 +12,7 @@ use crate::http_rules::frame_ancestors::FrameAncestors;
 use crate::http_rules::grammar::write_line;
 use crate::http_rules::header_policy::{Disposition, Field};
 use crate::http_rules::scan::text_length;
-use crate::http_rules::{MAX_FIELDS, cookies};
+use crate::http_rules::{HeaderView, MAX_FIELDS, cookies};
 use crate::responses::message::write_date;
 
 /// The version that a client is answered in.
@@ -157,7 +157,8 @@ impl<'a> CanonicalHead<'a> {
             write_line(name, line.as_bytes(), to_client);
         }
         context.id.write_line(to_client);
-        if !framing.is_dated {
+        let is_dated = self.lines.lines(&DATE).next().is_some();
+        if !is_dated || framing.nominates(DATE.as_str().as_bytes()) {
             write_date(to_client);
         }
         let is_last = context.is_last || body == BodyFraming::UntilClose;

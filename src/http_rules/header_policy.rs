@@ -29,8 +29,6 @@ pub enum Field {
     ContentLength,
     /// `Cookie`.
     Cookie,
-    /// `Date`.
-    Date,
     /// `Expect`.
     Expect,
     /// `Sec-Fetch-Dest`.
@@ -152,7 +150,6 @@ impl Field {
         match lower {
             _ if !is_whole => Self::of_prefix(lower),
             b"te" => Self::Te,
-            b"date" => Self::Date,
             b"host" => Self::Host,
             b"accept" => Self::Accept,
             b"cookie" => Self::Cookie,
@@ -211,9 +208,7 @@ impl Field {
             Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
             // Without the cookies and credentials of single sign-on; one id in every log.
             Self::Authorization | Self::Cookie | Self::RequestId => Disposition::Replace,
-            Self::Accept | Self::Date | Self::FetchDestination | Self::Host | Self::Other => {
-                Disposition::Keep
-            }
+            Self::Accept | Self::FetchDestination | Self::Host | Self::Other => Disposition::Keep,
         }
     }
 
@@ -239,9 +234,9 @@ impl Field {
         )
     }
 
-    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes, frames or dates it.
+    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes or frames it.
     pub fn may_be_nominated(self) -> bool {
-        !matches!(self, Self::Host | Self::ContentLength | Self::Date)
+        !matches!(self, Self::Host | Self::ContentLength)
     }
 }
 
@@ -252,9 +247,8 @@ mod tests {
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 33] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 32] = [
         ("Host", Keep, Keep, Keep),
-        ("Date", Keep, Keep, Keep),
         ("X_Custom", Keep, Keep, Keep),
         ("Connection", Drop, Drop, Drop),
         ("Keep-Alive", Drop, Drop, Drop),
