@@ -123,23 +123,24 @@ impl CompressorThread {
     /// gzip is quick and comes first. A client that accepts zstd accepts brotli too. The content as it is
     /// can be made of gzip's.
     fn compress(&self, job: &CompressionJob) {
-        let has = |form| self.store.get_form(job.content, form).is_some();
         for form in Form::BACKGROUND {
-            if !has(form) {
-                self.store_in(job, form);
-            }
-            if has(Form::GZIP) {
+            self.store_in(job, form);
+            if self.store.get_form(job.content, Form::GZIP).is_some() {
                 self.store.remove_original(job.content);
             }
         }
     }
 
+    /// Stores it, and keeps it over a restart: also what was made for a client meanwhile.
     fn store_in(&self, job: &CompressionJob, form: Form) {
+        let length = job.length() as u64;
+        if let Some(body) = self.store.get_form(job.content, form) {
+            return self.on_disk.keep(job.content, length, form, &body);
+        }
         let Some(body) = self.encoder.encode(&job.body, form) else {
             return;
         };
         debug!(?form, bytes = body.len(), "compressed");
-        let length = job.length() as u64;
         self.on_disk.keep(job.content, length, form, &body);
         self.store.put(job.content, length, form, body);
     }
@@ -161,10 +162,14 @@ impl CompressionJob {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
+    use tokio::time::timeout;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::assets::encoder::{self, Coding};
+    use crate::config::asset_options::CacheConfig;
 
     #[tokio::test]
     async fn a_content_is_stored_in_gzip_and_brotli_unless_there_is_no_room() {
@@ -187,6 +192,32 @@ mod tests {
             );
         }
         assert!(store.get(contents[0], |_| true).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_was_made_for_a_client_is_kept_over_a_restart_too() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let config = CacheConfig {
+            cache_dir: Some(dir.path().join("cache")),
+            cache_size: 1 << 20,
+        };
+        let on_disk = DiskCache::start(&config, &Arc::default());
+        let store = Arc::new(EncodedStore::new(100_000, Arc::default()));
+        let body = Bytes::from(vec![7; 1000]);
+        let content = ContentHash::of(&body);
+        let made = encoder::encode(Coding::Gzip, &body).await.expect("encoded");
+        store.put(content, 1000, Form::fast(Coding::Gzip), made);
+        let background = BackgroundEncoder::new(CancellationToken::new(), Box::new(|| false));
+        let compressor = Compressor::start(store, on_disk.clone(), background);
+        let original = body.clone();
+        compressor.push(CompressionJob { content, body });
+        compressor.wait_until_idle().await;
+        let all = async {
+            while on_disk.restore(content, &original).await.len() < Form::BACKGROUND.len() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), all).await.expect("both");
     }
 
     #[tokio::test]

@@ -29,13 +29,22 @@ impl Scrape {
 
     /// Scrapes until `holds` is true; fails after [`PATIENCE`].
     pub async fn until(metrics: SocketAddr, holds: impl Fn(&Self) -> bool) -> Self {
+        Self::until_within(PATIENCE, metrics, holds).await
+    }
+
+    /// The same; fails after `patience`.
+    pub async fn until_within(
+        patience: Duration,
+        metrics: SocketAddr,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Self {
         let start = Instant::now();
         loop {
             let scrape = Self::of(metrics).await;
             if holds(&scrape) {
                 return scrape;
             }
-            assert!(start.elapsed() < PATIENCE, "{}", scrape.text);
+            assert!(start.elapsed() < patience, "{}", scrape.text);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::assets::files::{decoded, file, script};
 use crate::assets::site::Site;
-use crate::common::process::{Process, binary, command};
+use crate::common::process::{Process, WARM_UP, binary, command};
 use crate::common::raw_upstream::RawUpstream;
 use crate::common::{PATIENCE, Scrape, cli_in, request};
 
@@ -31,12 +31,12 @@ async fn site(cache: &Path, page: &[u8], args: &[&str]) -> Site {
     Site::of(t3(50_000, page).await, &[&cache[..], args].concat()).await
 }
 
-/// Waits until so many files met that `outcome`.
+/// Waits until so many files met that `outcome`. They are compressed at the lowest priority, beside other tests.
 async fn until(site: &Site, outcome: &str, count: u32) -> Scrape {
     request(site.addr(), "GET /api/x").await;
     let series = format!("asset_cache_files_total{{outcome=\"{outcome}\"}}");
     let has = |scrape: &Scrape| scrape.get(&series) >= f64::from(count);
-    Scrape::until(site.dispatcher.metrics, has).await
+    Scrape::until_within(WARM_UP, site.dispatcher.metrics, has).await
 }
 
 fn count(scrape: &Scrape, outcome: &str) -> f64 {
