@@ -192,7 +192,7 @@ async fn it_serves_soon_after_its_start_and_is_small() {
     let (time, resident) = times[2];
     println!("serving after {time:?}, {resident} KiB resident");
     let (most_time, most_resident) = match is_release() {
-        true => (Duration::from_millis(50), 5632),
+        true => (Duration::from_millis(50), 6656),
         false => (Duration::from_millis(500), 24 * 1024),
     };
     assert!(time < most_time, "{time:?}");
