@@ -59,7 +59,8 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     }
     eprintln!("idle");
     footprint::idle(&plan.footprint, &peers, &mut figures).await?;
-    for load in [Load::Kibibyte(Clients::Many), Load::WebSocket, Load::Body] {
+    let many = Load::Kibibyte(Clients::Many);
+    for load in [many, Load::WebSocket, Load::Body, Load::Upload] {
         rounds(&plan, &load, &mut peers, upstream.addr, &mut figures).await?;
         figures.save(file)?;
     }
@@ -123,13 +124,15 @@ fn note(load: &Load, peer: Peer, window: &Window, figures: &mut Figures) {
                 add("get_system_us", each_us - window.each_user_us());
             }
         }
-        Load::Body => {
-            add("body_mb_per_second", window.bytes as f64 / 1e6 / seconds);
+        Load::Body | Load::Upload => {
+            let (rate, cost) = match load {
+                Load::Body => ("body_mb_per_second", "body_cpu_ms_per_gb"),
+                _ => ("upload_mb_per_second", "upload_cpu_ms_per_gb"),
+            };
+            add(rate, window.bytes as f64 / 1e6 / seconds);
             if has_cost {
-                add(
-                    "body_cpu_ms_per_gb",
-                    window.cpu.total.as_secs_f64() * 1e12 / window.bytes as f64,
-                );
+                let cpu = window.cpu.total.as_secs_f64();
+                add(cost, cpu * 1e12 / window.bytes as f64);
             }
         }
         Load::WebSocket => {

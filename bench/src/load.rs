@@ -27,6 +27,8 @@ pub(crate) enum Load {
     Kibibyte(Clients),
     /// 10 MB with a Content-Length, over 8.
     Body,
+    /// The same, sent.
+    Upload,
     /// That request, over 32 kept connections.
     Request(Rc<str>),
     /// A message of 64 B and the answer to it, over 32 tunnels.
@@ -163,7 +165,7 @@ impl Load {
         match self {
             Self::Kibibyte(clients) => clients.count(),
             Self::Request(_) | Self::WebSocket => 32,
-            Self::Body => 8,
+            Self::Body | Self::Upload => 8,
         }
     }
 
@@ -171,10 +173,13 @@ impl Load {
         match self {
             Self::Kibibyte(clients) => {
                 let request = http::request(http::KIBIBYTE, clients.person(number));
-                http::client(addr, &request, clients.pace(number), &meter).await
+                http::client(addr, &request, 0, clients.pace(number), &meter).await
             }
-            Self::Body => http::client(addr, &http::request(http::BODY, 0), None, &meter).await,
-            Self::Request(request) => http::client(addr, &request, None, &meter).await,
+            Self::Body => http::client(addr, &http::request(http::BODY, 0), 0, None, &meter).await,
+            Self::Upload => {
+                http::client(addr, &http::upload(), http::BODY_BYTES, None, &meter).await
+            }
+            Self::Request(request) => http::client(addr, &request, 0, None, &meter).await,
             Self::WebSocket => websocket::client(addr, &meter).await,
         }
     }

@@ -131,6 +131,8 @@ const HOP: &[Row] = &[
         "10 MB bodies: CPU ms a GB",
     ),
     row("body_mb_per_second", "… MB a second", 0),
+    row("upload_cpu_ms_per_gb", "10 MB sent to t3: CPU, ms a GB", 0),
+    row("upload_mb_per_second", "… MB a second", 0),
     plotted(
         row("ws_cpu_us", "WebSocket, 64 B: CPU, µs a round trip", 1),
         "WebSocket, 64 B: CPU µs a round trip",

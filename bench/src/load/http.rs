@@ -15,8 +15,13 @@ use super::Meter;
 
 pub(crate) const KIBIBYTE: &str = "/api/orchestration/snapshot";
 pub(crate) const BODY: &str = "/api/bytes/10000000";
+pub(crate) const UPLOAD: &str = "/api/upload";
+pub(crate) const BODY_BYTES: usize = 10_000_000;
 
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What a body is sent of, over and over.
+static BLOCK: [u8; BUFFER_BYTES] = [b'b'; BUFFER_BYTES];
 
 /// What a person's browser does with a connection, as `Connection` says it.
 pub(crate) const KEPT: &str = "keep-alive";
@@ -85,6 +90,15 @@ pub(crate) fn request(target: &str, person: usize) -> String {
     fetch(target, person, KEPT) + "\r\n"
 }
 
+/// The head of a request with a body of [`BODY_BYTES`].
+pub(crate) fn upload() -> String {
+    let get = fetch(UPLOAD, 0, KEPT);
+    format!(
+        "{}Content-Length: {BODY_BYTES}\r\n\r\n",
+        get.replacen("GET", "POST", 1)
+    )
+}
+
 /// A session token with the claims and the length of a real one (contract §2, §4), another one for each
 /// person.
 fn token(person: usize) -> String {
@@ -108,10 +122,11 @@ fn token(person: usize) -> String {
     format!("{claims}.dGhlIHNpZ25hdHVyZSBvZiBhIHRva2VuIG9mIHRoZSBi")
 }
 
-/// Sends `request` as soon as it is answered, or at each tick of `pace`.
+/// Sends `request`, with a body of `length` behind it, as soon as it is answered, or at each tick of `pace`.
 pub(super) async fn client(
     addr: SocketAddr,
     request: &str,
+    length: usize,
     mut pace: Option<Interval>,
     meter: &Meter,
 ) -> io::Result<()> {
@@ -122,7 +137,7 @@ pub(super) async fn client(
         }
         let start = Instant::now();
         connection.stream.write_all(request.as_bytes()).await?;
-        if !connection.answer(meter).await? {
+        if !connection.send(length, meter).await? || !connection.answer(meter).await? {
             return Ok(());
         }
         meter.answered(start);
@@ -158,6 +173,19 @@ impl Connection {
         stream.set_nodelay(true)?;
         let buffer = vec![0; BUFFER_BYTES];
         Ok(Self { stream, buffer })
+    }
+
+    /// Sends a body of `length`; false where the measurement ended before it did.
+    async fn send(&mut self, mut length: usize, meter: &Meter) -> io::Result<bool> {
+        while length > 0 {
+            if meter.is_over.get() {
+                return Ok(false);
+            }
+            let sent = self.stream.write(&BLOCK[..length.min(BLOCK.len())]).await?;
+            meter.body(sent);
+            length -= sent;
+        }
+        Ok(true)
     }
 
     /// Reads one answer to its end, keeping nothing of the body; false where the measurement ended before it did.

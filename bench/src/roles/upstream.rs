@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Failure;
+use crate::load::http::{BODY_BYTES, UPLOAD};
 use crate::load::websocket::{ANSWER_BYTES, MESSAGE_BYTES};
 
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -85,7 +86,7 @@ async fn serve_all(listener: TcpListener) -> Result<(), Failure> {
 async fn serve(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(2048);
     loop {
-        let end = loop {
+        let mut end = loop {
             if let Some(end) = memmem::find(&buffer, b"\r\n\r\n") {
                 break end + 4;
             }
@@ -100,13 +101,19 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
         match target {
             b"/ws" => return echo(stream).await,
             target if target == KEPT.as_bytes() => stream.write_all(&SCRIPT).await?,
+            target if target == UPLOAD.as_bytes() => {
+                // The bench's own clients state how much they send.
+                let sent = (buffer.len() - end).min(BODY_BYTES);
+                drain(&mut stream, BODY_BYTES - sent).await?;
+                end += sent;
+                stream.write_all(&KIBIBYTE).await?;
+            }
             _ => match (length(target), fixed(target)) {
                 (Some(length), _) => bytes(&mut stream, length).await?,
                 (None, Some(answer)) => stream.write_all(answer).await?,
                 (None, None) => stream.write_all(&KIBIBYTE).await?,
             },
         }
-        // The requests of the bench have no body.
         buffer.drain(..end);
     }
 }
@@ -127,6 +134,20 @@ fn fixed(target: &[u8]) -> Option<&'static [u8]> {
 fn length(target: &[u8]) -> Option<usize> {
     let number = target.strip_prefix(b"/api/bytes/")?;
     std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Reads so many bytes, and keeps none of them.
+async fn drain(stream: &mut TcpStream, length: usize) -> io::Result<()> {
+    let mut room = vec![0; BLOCK.len()];
+    let mut left = length;
+    while left > 0 {
+        let most = left.min(room.len());
+        match stream.read(&mut room[..most]).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => left -= read,
+        }
+    }
+    Ok(())
 }
 
 async fn bytes(stream: &mut TcpStream, mut length: usize) -> io::Result<()> {
