@@ -104,7 +104,7 @@ pub(crate) async fn tunnels(
         sleep(plan.settle).await;
         let ill = |error| format!("{}: {error}", peer.name());
         // What the first one of a process brings into memory is not each one's.
-        let first = open(&running, 1).await.map_err(ill)?;
+        let _first = open(&running, 1).await.map_err(ill)?;
         sleep(plan.settle).await;
         let before = proc::resident_kib(&running.tree()?)?;
         let open = open(&running, plan.tunnels).await.map_err(ill)?;
@@ -113,7 +113,6 @@ pub(crate) async fn tunnels(
         let each = after.saturating_sub(before) as f64 / open.len() as f64;
         figures.add("tunnel_kib", peer.name(), each);
         figures.add("tunnels_kib", peer.name(), after as f64);
-        drop((first, open));
     }
     Ok(())
 }

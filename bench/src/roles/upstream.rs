@@ -4,7 +4,7 @@ use std::io;
 use std::sync::LazyLock;
 
 use memchr::memmem;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, copy_buf, sink};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Failure;
@@ -102,10 +102,12 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
             b"/ws" => return echo(stream).await,
             target if target == KEPT.as_bytes() => stream.write_all(&SCRIPT).await?,
             target if target == UPLOAD.as_bytes() => {
-                // The bench's own clients state how much they send.
-                let sent = (buffer.len() - end).min(BODY_BYTES);
-                drain(&mut stream, BODY_BYTES - sent).await?;
-                end += sent;
+                // The bench's clients send as much each time.
+                let here = (buffer.len() - end).min(BODY_BYTES);
+                end += here;
+                let rest = (&mut stream).take((BODY_BYTES - here) as u64);
+                let mut rest = BufReader::with_capacity(BLOCK.len(), rest);
+                copy_buf(&mut rest, &mut sink()).await?;
                 stream.write_all(&KIBIBYTE).await?;
             }
             _ => match (length(target), fixed(target)) {
@@ -134,20 +136,6 @@ fn fixed(target: &[u8]) -> Option<&'static [u8]> {
 fn length(target: &[u8]) -> Option<usize> {
     let number = target.strip_prefix(b"/api/bytes/")?;
     std::str::from_utf8(number).ok()?.parse().ok()
-}
-
-/// Reads so many bytes, and keeps none of them.
-async fn drain(stream: &mut TcpStream, length: usize) -> io::Result<()> {
-    let mut room = vec![0; BLOCK.len()];
-    let mut left = length;
-    while left > 0 {
-        let most = left.min(room.len());
-        match stream.read(&mut room[..most]).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => left -= read,
-        }
-    }
-    Ok(())
 }
 
 async fn bytes(stream: &mut TcpStream, mut length: usize) -> io::Result<()> {
