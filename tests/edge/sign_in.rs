@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::common::browser::Page;
-use crate::stack::{CONNECTED, PATIENCE, Stack, sign_in};
+use crate::stack::{CONNECTED, PATIENCE, Stack, WELCOMED, sign_in};
 
 /// How often each status was received, from the response of that number on.
 fn statuses(page: &Page, from: usize) -> BTreeMap<u64, usize> {
@@ -141,6 +141,7 @@ async fn a_gate_s_session_that_ends_under_an_open_tab_costs_a_reload() {
         .skip(before)
         .filter(|response| response.url.contains("/callback?"));
     assert_eq!(ways_back.count(), 1, "to single sign-on and back");
+    page.wait_for(WELCOMED, PATIENCE).await;
     stack.door.outpost.sign_out();
     page.reload().await;
     sign_in(&page, "ada@example.org").await;

@@ -23,6 +23,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What the cockpit of a t3 without projects says once it is connected.
 pub(crate) const CONNECTED: &str = "document.body.innerText.includes('No projects yet')";
 
+/// What a new t3 says once it has loaded all that it shows, after it is connected. A file that it cannot load makes
+/// it reload itself, in the middle of what a test does.
+pub(crate) const WELCOMED: &str = "document.body.innerText.includes('Set up T3 Code')";
+
 /// The file that holds the door's secrets.
 const SECRETS: &str = "secret";
 
@@ -141,12 +145,13 @@ impl Stack {
         format!("https://{APPLICATION}:{}{path}", self.traefik.secure.port())
     }
 
-    /// A new tab in which somebody has signed in, and whose cockpit is live.
+    /// A new tab in which somebody has signed in, and whose cockpit is live and has loaded all that it shows.
     pub(crate) async fn signed_in(&self, browser: &Browser) -> Page {
         let page = browser.page().await;
         page.navigate(&self.url("/")).await;
         sign_in(&page, "ada@example.org").await;
         page.wait_for(CONNECTED, PATIENCE).await;
+        page.wait_for(WELCOMED, PATIENCE).await;
         page
     }
 
