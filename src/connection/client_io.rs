@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::metrics::requests::Stream;
 use crate::process::{peer_loss, unsent};
 use crate::state::client::Client;
-use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::receive_window;
 
 /// How much of t3's response hyper holds for a client that takes nothing: what it reads and what it has
 /// yet to write.
@@ -32,8 +32,8 @@ pub fn prepare(stream: &TcpStream, silence: Duration, unanswered: Duration) {
 #[derive(Debug)]
 pub struct ClientIo {
     stream: TcpStream,
-    /// The window of the bodies that come on it, once there was one.
-    window: Option<ReceiveWindow>,
+    /// Has a body come on it?
+    has_body: bool,
     client: Arc<Client>,
     metrics: Arc<Metrics>,
     /// Bytes that came before hyper had the socket, read first.
@@ -54,7 +54,7 @@ impl ClientIo {
     ) -> Self {
         Self {
             stream,
-            window: None,
+            has_body: false,
             client,
             early,
             metrics,
@@ -64,10 +64,7 @@ impl ClientIo {
     }
 
     /// The bare socket.
-    pub fn into_inner(mut self) -> TcpStream {
-        if let Some(window) = &mut self.window {
-            window.end(&self.stream);
-        }
+    pub fn into_inner(self) -> TcpStream {
         self.stream
     }
 
@@ -92,16 +89,6 @@ impl ClientIo {
 }
 
 impl ClientIo {
-    /// `count` more bytes of a request's body came.
-    fn body_came(&mut self, count: usize) {
-        let Self { stream, window, .. } = self;
-        let window = window.get_or_insert_with(|| {
-            ReceiveWindow::bound(stream);
-            ReceiveWindow::default()
-        });
-        window.moved(count, stream, self.client.held.memory());
-    }
-
     fn note_written(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
             Poll::Pending => {
@@ -151,9 +138,8 @@ impl AsyncRead for ClientIo {
                         false => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
                     };
                 }
-                if !is_head {
-                    let count = came.len();
-                    self.body_came(count);
+                if !is_head && !std::mem::replace(&mut self.has_body, true) {
+                    receive_window::bound(&self.stream);
                 }
             }
         }

@@ -17,7 +17,7 @@ use crate::state::places::Place;
 use crate::tunnel::record::Ending;
 use crate::tunnel::registry::TunnelRegistration;
 use crate::tunnel::{Side, Tunnel};
-use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::receive_window;
 use crate::upstream::usage::InUse;
 
 /// What the kernel may hold, at both sides, of a tunnel of which one takes nothing.
@@ -48,7 +48,7 @@ impl TunnelTask {
         place: Place,
     ) -> Self {
         // Nothing grows with what the client sends while t3 takes it.
-        ReceiveWindow::bound(&client.stream);
+        receive_window::bound(&client.stream);
         Self {
             tunnel: Tunnel::between(client, opened.upstream, &services.metrics),
             registration: opened.registration,

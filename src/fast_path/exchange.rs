@@ -16,7 +16,6 @@ use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
 use crate::upstream::error::Failure;
-use crate::upstream::receive_window::ReceiveWindow;
 
 /// How much of a response is read at first: all of a small one.
 const FIRST_READ_BYTES: usize = 8 * 1024;
@@ -60,12 +59,11 @@ impl<'a> Exchange<'a> {
             deadlines: &client.deadlines,
             held: &client.held,
             metrics: &services.metrics,
-            upstream: Some(upstream.stream),
+            upstream: Some(upstream.socket),
             lost: upstream.lost,
             response_due: Some(arrived + instance.upstream.response_timeout()),
             has_waited: false,
             is_blocked: false,
-            window: ReceiveWindow::default(),
         };
         Self {
             io,
@@ -291,10 +289,9 @@ impl<'a> Exchange<'a> {
         if body.is_done()
             && head.is_kept
             && is_all
-            && let Some(stream) = self.io.upstream.take()
+            && let Some(socket) = self.io.upstream.take()
         {
-            self.io.window.end(&stream);
-            self.instance.upstream.keep(stream, now);
+            self.instance.upstream.keep(socket, now);
         }
     }
 }

@@ -6,7 +6,6 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::fast_path::splice::Pipe;
@@ -17,7 +16,7 @@ use crate::process::unsent;
 use crate::state::deadlines::Deadlines;
 use crate::state::held_memory::HeldMemory;
 use crate::upstream::error::Failure;
-use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::socket::Socket;
 
 /// How much of a longer response is read at a time.
 pub(super) const RELAY_BYTES: usize = 64 * 1024;
@@ -32,7 +31,7 @@ pub(super) struct ExchangeIo<'a> {
     pub(super) held: &'a HeldMemory,
     pub(super) metrics: &'a Metrics,
     /// The connection to t3, until it is kept for another request.
-    pub(super) upstream: Option<TcpStream>,
+    pub(super) upstream: Option<Socket>,
     /// Ready once t3 is known never to respond on that connection; none if it cannot be so.
     pub(super) lost: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
     /// When the head of the response must be here; none once it is.
@@ -41,8 +40,6 @@ pub(super) struct ExchangeIo<'a> {
     pub(super) has_waited: bool,
     /// The client has not taken everything, and its deadline runs.
     pub(super) is_blocked: bool,
-    /// The window of the response.
-    pub(super) window: ReceiveWindow,
 }
 
 /// Why an exchange ended early.
@@ -72,7 +69,7 @@ impl ExchangeIo<'_> {
                 let Some(upstream) = &mut self.upstream else {
                     return Poll::Ready(Err(ExchangeFailure::EmptyReply));
                 };
-                match Pin::new(upstream).poll_write(cx, rest) {
+                match Pin::new(&mut upstream.stream).poll_write(cx, rest) {
                     Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(count)),
                     Poll::Ready(_) => Poll::Ready(Err(ExchangeFailure::EmptyReply)),
                     Poll::Pending => self.poll_waiting(cx),
@@ -95,7 +92,7 @@ impl ExchangeIo<'_> {
                 return Poll::Ready(Ok(Received::End));
             };
             buffers::make_room(received, most);
-            match pin!(upstream.read_buf(received)).poll(cx) {
+            match pin!(upstream.stream.read_buf(received)).poll(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Received::Bytes)),
                 Poll::Ready(_) => Poll::Ready(Ok(Received::End)),
                 Poll::Pending => {
@@ -123,7 +120,7 @@ impl ExchangeIo<'_> {
             let Some(upstream) = &self.upstream else {
                 return Poll::Ready(Ok(0));
             };
-            match pipe.poll_fill(cx, upstream, most) {
+            match pipe.poll_fill(cx, &upstream.stream, most) {
                 Poll::Ready(filled) => Poll::Ready(filled.map_err(|_| ExchangeFailure::Aborted)),
                 Poll::Pending => self.poll_waiting(cx),
             }
@@ -189,11 +186,11 @@ impl ExchangeIo<'_> {
             let count = drained.await.unwrap_or_default();
             self.note_written(count)?;
             self.note_moved(count);
-            if self.window.is_grown() {
+            if self.has_grown() {
                 pipe.grow();
             }
         }
-        let is_quick = self.window.is_grown() && left > u64::from(unsent::TO_QUICK_CLIENT_BYTES);
+        let is_quick = self.has_grown() && left > u64::from(unsent::TO_QUICK_CLIENT_BYTES);
         pipe.let_wait(&self.connection.stream, is_quick);
         self.note_flushed();
         Ok(())
@@ -210,7 +207,7 @@ impl ExchangeIo<'_> {
             }
             self.held.is_relayed(true);
             // The share of a window that has grown covers what its client does not take.
-            if !self.window.is_grown() && !self.held.write_blocked(RELAY_BYTES) {
+            if !self.has_grown() && !self.held.write_blocked(RELAY_BYTES) {
                 return Poll::Ready(Ok(0));
             }
         }
@@ -219,9 +216,16 @@ impl ExchangeIo<'_> {
 
     /// The client took `count` bytes of what came from t3.
     fn note_moved(&mut self, count: usize) {
-        if let Some(upstream) = &self.upstream {
-            self.window.moved(count, upstream, self.held.memory());
+        if let Some(Socket { stream, window }) = &mut self.upstream {
+            window.moved(count, stream, self.held.memory());
         }
+    }
+
+    /// Has the window of what is still to come grown?
+    fn has_grown(&self) -> bool {
+        self.upstream
+            .as_ref()
+            .is_some_and(|upstream| upstream.window.has_grown())
     }
 
     fn note_flushed(&mut self) {

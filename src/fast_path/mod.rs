@@ -39,6 +39,7 @@ use crate::process::Tasks;
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
+use crate::upstream::socket::Socket;
 
 /// A client's connection, and the bytes that came on it and have not been answered.
 #[derive(Debug)]
@@ -157,7 +158,7 @@ fn inner_of(instance: &Arc<Instance>) -> Option<&InnerDispatcher> {
 
 /// A connection to t3 for one exchange.
 pub(super) struct ConnectionToT3<'a> {
-    stream: TcpStream,
+    socket: Socket,
     /// Ready once what was sent on it is lost: only on a new one t3 may never respond (contract §7).
     lost: Option<Pin<Box<dyn Future<Output = ()> + Send + 'a>>>,
 }
@@ -165,8 +166,8 @@ pub(super) struct ConnectionToT3<'a> {
 impl<'a> ConnectionToT3<'a> {
     /// An idle one, or a new one where t3 is surely there; none where it is not, or takes no connection.
     async fn get(instance: &'a Instance, now: Instant) -> Option<Self> {
-        if let Some(stream) = instance.upstream.idle(now) {
-            return Some(Self { stream, lost: None });
+        if let Some(socket) = instance.upstream.idle(now) {
+            return Some(Self { socket, lost: None });
         }
         if !instance.look(now) {
             return None;
@@ -175,7 +176,7 @@ impl<'a> ConnectionToT3<'a> {
         let stream = instance.upstream.connect_bare().await.ok()?;
         let lost = Box::pin(instance.readiness.wait_until_lost(seen));
         Some(Self {
-            stream,
+            socket: stream.into(),
             lost: Some(lost),
         })
     }

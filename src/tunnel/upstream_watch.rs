@@ -86,5 +86,5 @@ async fn idle_connection(upstream: &Upstream) -> Result<Option<TcpStream>, Failu
         .call(ApiCall::get(upstream.health_path()), RESPONSE_TIMEOUT)
         .await?;
     // The latest one.
-    Ok(upstream.idle(Instant::now()))
+    Ok(upstream.idle(Instant::now()).map(|socket| socket.stream))
 }

@@ -12,7 +12,7 @@ use crate::process::listener_owner::{Listeners, uid_of};
 use crate::process::reach::reach;
 use crate::process::{peer_loss, unsent};
 use crate::upstream::error::Failure;
-use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::receive_window;
 
 /// How long connecting to t3 may take, with the look-up of its name.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -108,5 +108,5 @@ pub(super) async fn connect(
 fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     unsent::limit(stream, unsent::TO_T3_BYTES);
-    ReceiveWindow::bound(stream);
+    receive_window::bound(stream);
 }

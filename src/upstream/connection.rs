@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::http_rules::MAX_FIELDS;
 use crate::process::client_memory::ClientMemory;
 use crate::upstream::request_body::Outbound;
+use crate::upstream::socket::Socket;
 use crate::upstream::upstream_io::UpstreamIo;
 
 /// Receives the interim responses of t3 (RFC 9110 §15.2), on the way to the client.
@@ -60,14 +61,14 @@ pub(super) enum NoResponse {
 }
 
 impl UpstreamConnection {
-    /// Makes `stream` an HTTP/1.1 connection, on which a response's head has up to `head_limit` bytes.
+    /// Makes `socket` an HTTP/1.1 connection, on which a response's head has up to `head_limit` bytes.
     /// Its window grows as far as `memory` allows.
     pub(super) async fn over(
-        stream: TcpStream,
+        socket: Socket,
         head_limit: usize,
         memory: &Arc<ClientMemory>,
     ) -> hyper::Result<Box<Self>> {
-        let io = UpstreamIo::new(stream, Arc::clone(memory));
+        let io = UpstreamIo::new(socket, Arc::clone(memory));
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_FIELDS)
             .max_header_size(head_limit)
@@ -89,7 +90,7 @@ impl UpstreamConnection {
     }
 
     /// The bare connection, if it is open with nothing under way on it.
-    pub(super) fn into_idle(mut self: Box<Self>) -> Option<TcpStream> {
+    pub(super) fn into_idle(mut self: Box<Self>) -> Option<Socket> {
         // No task waits for an idle connection: it is checked again when it is taken.
         let mut unwoken = Context::from_waker(Waker::noop());
         if self.drive(&mut unwoken).is_ready() || !self.sender.is_ready() {
@@ -149,7 +150,7 @@ impl UpstreamConnection {
     pub(super) async fn into_raw(mut self: Box<Self>) -> hyper::Result<(TcpStream, Bytes)> {
         poll_fn(|cx| self.drive(cx)).await?;
         let parts = self.wire.connection.into_parts();
-        Ok((parts.io.into_inner().into_inner(), parts.read_buf))
+        Ok((parts.io.into_inner().into_inner().stream, parts.read_buf))
     }
 }
 

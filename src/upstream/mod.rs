@@ -16,6 +16,7 @@ mod probing;
 pub mod receive_window;
 pub mod request_body;
 pub mod response_body;
+pub mod socket;
 pub mod turns;
 mod turns_of_one;
 pub mod upgrade;
@@ -44,6 +45,7 @@ use crate::upstream::health_state::HealthState;
 use crate::upstream::pool::{Pool, Sign};
 use crate::upstream::request_body::Outbound;
 use crate::upstream::response_body::Inbound;
+use crate::upstream::socket::Socket;
 
 /// The client of t3.
 #[derive(Debug)]
@@ -110,9 +112,9 @@ impl Upstream {
         let Some(again) = copy else {
             return self.send_anew(request, limit, inform).await;
         };
-        let failure = match self.pool.take(Instant::now()) {
+        let failure = match self.pool.take(Instant::now(), &self.memory) {
             Some(idle) => {
-                let connection = self.over(idle.stream).await?;
+                let connection = self.over(idle.socket).await?;
                 let sent = self.exchange(connection, request, limit, inform.clone());
                 match sent.await {
                     Err(NoResponse::Closed(error)) => {
@@ -154,8 +156,8 @@ impl Upstream {
     }
 
     /// An idle connection that is open `now`.
-    pub fn idle(&self, now: Instant) -> Option<TcpStream> {
-        self.pool.take(now).map(|idle| idle.stream)
+    pub fn idle(&self, now: Instant) -> Option<Socket> {
+        self.pool.take(now, &self.memory).map(|idle| idle.socket)
     }
 
     /// What the connections tell about t3 `now`.
@@ -169,17 +171,17 @@ impl Upstream {
     }
 
     /// Keeps a connection for another request; its exchange ended at `since`.
-    pub fn keep(&self, stream: TcpStream, since: Instant) {
-        self.pool.put(stream, since);
+    pub fn keep(&self, socket: Socket, since: Instant) {
+        self.pool.put(socket, since);
     }
 
     async fn connect(&self) -> Result<Box<UpstreamConnection>, Failure> {
         let stream = self.connect_bare().await?;
-        self.over(stream).await
+        self.over(stream.into()).await
     }
 
-    async fn over(&self, stream: TcpStream) -> Result<Box<UpstreamConnection>, Failure> {
-        let connection = UpstreamConnection::over(stream, self.head_limit, &self.memory).await;
+    async fn over(&self, socket: Socket) -> Result<Box<UpstreamConnection>, Failure> {
+        let connection = UpstreamConnection::over(socket, self.head_limit, &self.memory).await;
         connection.map_err(Failure::Broken)
     }
 

@@ -1,13 +1,15 @@
 //! The pool of idle connections to t3.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::process::client_memory::ClientMemory;
 use crate::upstream::health_state::Doubt;
+use crate::upstream::socket::Socket;
 
 /// How long a connection is kept idle. t3 advertises 5 s and closes at 6 (contract §7); a request must
 /// not meet that end.
@@ -38,10 +40,10 @@ struct State {
     last: Last,
 }
 
-/// A connection between two requests, without a parser's state.
+/// A connection between two requests.
 #[derive(Debug)]
 pub(super) struct Idle {
-    pub(super) stream: TcpStream,
+    pub(super) socket: Socket,
     pub(super) since: Instant,
 }
 
@@ -68,11 +70,16 @@ pub enum Sign {
 }
 
 impl Pool {
-    /// The connection used last that is open and fresh enough.
-    pub(super) fn take(&self, now: Instant) -> Option<Idle> {
+    /// The connection used last that is open and fresh enough, and for whose window there is `memory`.
+    pub(super) fn take(&self, now: Instant, memory: &Arc<ClientMemory>) -> Option<Idle> {
         let mut state = self.state.lock();
-        state.drop_closed(now);
-        state.idle.pop()
+        loop {
+            state.drop_closed(now);
+            let mut idle = state.idle.pop()?;
+            if idle.socket.window.resume(memory) {
+                return Some(idle);
+            }
+        }
     }
 
     /// What the connections tell about t3, told once.
@@ -90,12 +97,13 @@ impl Pool {
         }
     }
 
-    /// Keeps `stream`, on which a whole exchange has ended at `since`, for another request.
-    pub(super) fn put(&self, stream: TcpStream, since: Instant) {
+    /// Keeps `socket`, on which a whole exchange has ended at `since`, for another request.
+    pub(super) fn put(&self, mut socket: Socket, since: Instant) {
+        socket.window.rest();
         let mut state = self.state.lock();
         state.last = Last::Response(since);
         if state.idle.len() < MAX_IDLE {
-            state.idle.push(Idle { stream, since });
+            state.idle.push(Idle { socket, since });
         }
         if state.idle.len() == 1 {
             self.filled.notify_one();
@@ -153,7 +161,7 @@ impl Idle {
 
     /// Has t3 neither closed it nor sent anything on it?
     fn is_quiet(&self) -> bool {
-        let read = self.stream.try_read(&mut [0]);
+        let read = self.socket.stream.try_read(&mut [0]);
         matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 }

@@ -87,9 +87,9 @@ impl Inbound {
     fn release(&mut self) {
         if let Carrier::UpstreamConnection(connection, Some(pool)) =
             std::mem::replace(&mut self.carrier, Carrier::Gone)
-            && let Some(stream) = connection.into_idle()
+            && let Some(socket) = connection.into_idle()
         {
-            pool.put(stream, Instant::now());
+            pool.put(socket, Instant::now());
         }
     }
 

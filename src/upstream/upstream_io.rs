@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::process::client_memory::ClientMemory;
-use crate::upstream::receive_window::ReceiveWindow;
+use crate::upstream::socket::Socket;
 
 /// A connection to t3.
 ///
@@ -18,18 +18,16 @@ use crate::upstream::receive_window::ReceiveWindow;
 /// after a failure, hyper is told that it was, and the end is what reading finds: the answer, or none.
 #[derive(Debug)]
 pub(super) struct UpstreamIo {
-    stream: TcpStream,
-    window: ReceiveWindow,
+    socket: Socket,
     memory: Arc<ClientMemory>,
     is_write_broken: bool,
 }
 
 impl UpstreamIo {
-    /// Reads from `stream`, whose window grows as far as `memory` allows, and writes to it.
-    pub(super) fn new(stream: TcpStream, memory: Arc<ClientMemory>) -> Self {
+    /// Reads from `socket`, whose window grows as far as `memory` allows, and writes to it.
+    pub(super) fn new(socket: Socket, memory: Arc<ClientMemory>) -> Self {
         Self {
-            stream,
-            window: ReceiveWindow::default(),
+            socket,
             memory,
             is_write_broken: false,
         }
@@ -41,9 +39,8 @@ impl UpstreamIo {
     }
 
     /// The bare connection.
-    pub(super) fn into_inner(mut self) -> TcpStream {
-        self.window.end(&self.stream);
-        self.stream
+    pub(super) fn into_inner(self) -> Socket {
+        self.socket
     }
 
     /// Writes `length` bytes by `write`, or leaves them out.
@@ -53,7 +50,7 @@ impl UpstreamIo {
         write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         if !self.is_write_broken {
-            match ready!(write(Pin::new(&mut self.stream))) {
+            match ready!(write(Pin::new(&mut self.socket.stream))) {
                 Ok(written) => return Poll::Ready(Ok(written)),
                 Err(_) => self.is_write_broken = true,
             }
@@ -69,13 +66,9 @@ impl AsyncRead for UpstreamIo {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        let Self {
-            stream,
-            window,
-            memory,
-            ..
-        } = &mut *self;
+        let Self { socket, memory, .. } = &mut *self;
+        let Socket { stream, window } = socket;
+        ready!(Pin::new(&mut *stream).poll_read(cx, buffer))?;
         window.moved(buffer.filled().len() - before, stream, memory);
         Poll::Ready(Ok(()))
     }
@@ -100,14 +93,14 @@ impl AsyncWrite for UpstreamIo {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.socket.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.socket.stream).poll_shutdown(cx)
     }
 }
