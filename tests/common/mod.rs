@@ -16,7 +16,7 @@ pub mod process;
 pub mod raw_upstream;
 pub mod scrape;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +38,10 @@ use t3_dispatcher::config::timing::Timing;
 
 pub use self::http::{Client, PATIENCE, request};
 pub use self::scrape::Scrape;
+
+/// Where nobody listens. A port that was free a moment ago is another test's a moment later; no socket that asks for any
+/// port gets one below 1024.
+pub const NOBODY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
 
 /// A page load's head without its request line, as current browsers send it.
 pub const PAGE: &str = "Sec-Fetch-Dest: document\nSec-Fetch-Mode: navigate\nSec-Fetch-Site: none\n\

@@ -1,11 +1,12 @@
 //! The dispatcher's binary in a process of its own.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +23,7 @@ pub struct Process {
     pub addr: SocketAddr,
     /// Where apps connect, if they may.
     pub devices: Option<SocketAddr>,
-    lines: BufReader<Box<dyn Read + Send>>,
+    lines: Receiver<String>,
     pub first_line: String,
 }
 
@@ -80,7 +81,7 @@ pub fn output_within(command: &mut Command, patience: Duration) -> Output {
         if start.elapsed() > patience {
             child.kill().expect("it runs");
         }
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
     child.wait_with_output().expect("its output")
 }
@@ -92,15 +93,12 @@ impl Process {
             .stderr(Stdio::inherit())
             .spawn();
         let mut child = child.expect("the binary starts");
-        let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("a pipe"));
-        let mut lines = BufReader::new(stdout);
-        let mut first_line = String::new();
-        lines.read_line(&mut first_line).expect("a log line");
+        let lines = read_lines(child.stdout.take().expect("a pipe"));
+        let mut first_line = next_line(&lines, PATIENCE);
         let of_apps = first_line.split("listening for apps on ").nth(1);
         let devices = of_apps.and_then(|rest| rest.split(['"', '\n']).next()?.parse().ok());
         if devices.is_some() {
-            first_line.clear();
-            lines.read_line(&mut first_line).expect("a log line");
+            first_line = next_line(&lines, PATIENCE);
         }
         let addr = first_line
             .split("http://")
@@ -117,45 +115,37 @@ impl Process {
         }
     }
 
-    /// Reads the log in a thread from now on, for one that is longer than a pipe's 64 KiB.
-    pub fn read_log_meanwhile(&mut self) {
-        let unread: Box<dyn Read + Send> = Box::new(std::io::empty());
-        let mut unread = std::mem::replace(&mut self.lines, BufReader::new(unread));
-        let (sender, log) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = unread.read_to_end(&mut bytes);
-            let _ = sender.send(bytes);
-        });
-        self.lines = BufReader::new(Box::new(WhenRead::Waiting(log)));
+    /// Waits for the next log line; an empty one once it has ended.
+    pub fn line(&self) -> String {
+        next_line(&self.lines, PATIENCE)
     }
 
-    /// Waits for the next log line.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("a log line");
-        line
+    /// Waits for a log line with `text`; returns that with what came before it.
+    pub fn log_until(&self, text: &str) -> String {
+        self.log_within(text, PATIENCE)
     }
 
-    /// Reads its log until its static files are compressed.
-    pub fn read_until_warm(&mut self) {
+    fn log_within(&self, text: &str, limit: Duration) -> String {
+        let deadline = Instant::now() + limit;
+        let mut log = String::new();
         loop {
-            let line = self.line();
-            assert!(!line.is_empty(), "it has ended");
-            if line.contains("warm-up done") {
-                return print!("{line}");
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = next_line(&self.lines, left);
+            log += &line;
+            assert!(!line.is_empty(), "it has ended without {text:?}: {log}");
+            if line.contains(text) {
+                return log;
             }
         }
     }
 
-    /// The same, within [`WARM_UP`], while others go on.
-    pub async fn warm(mut self) -> Self {
+    /// Waits until its static files are compressed, while others go on.
+    pub async fn warm(self) -> Self {
         let reading = tokio::task::spawn_blocking(move || {
-            self.read_until_warm();
+            print!("{}", self.log_within("warm-up done", WARM_UP));
             self
         });
-        let warm = tokio::time::timeout(WARM_UP, reading).await;
-        warm.expect("in time").expect("no panic")
+        reading.await.expect("no panic")
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -166,7 +156,12 @@ impl Process {
     /// Waits for its end; returns the exit code and the rest of its log.
     pub fn end(mut self) -> (Option<i32>, String) {
         let mut log = self.first_line.clone();
-        self.lines.read_to_string(&mut log).expect("text");
+        loop {
+            match self.line() {
+                line if line.is_empty() => break,
+                line => log += &line,
+            }
+        }
         let status = self.child.wait().expect("its end");
         (status.code(), log)
     }
@@ -200,22 +195,25 @@ impl Process {
     }
 }
 
-/// What a thread has read to its end.
-enum WhenRead {
-    Waiting(mpsc::Receiver<Vec<u8>>),
-    Whole(std::io::Cursor<Vec<u8>>),
+/// Reads a log in a thread, to its end: a pipe that nobody reads is full after 64 KiB.
+fn read_lines(log: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut log = BufReader::new(log);
+        let mut line = String::new();
+        while log.read_line(&mut line).is_ok_and(|count| count > 0) {
+            let _ = sender.send(std::mem::take(&mut line));
+        }
+    });
+    lines
 }
 
-impl Read for WhenRead {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if let Self::Waiting(log) = self {
-            let bytes = log.recv().map_err(std::io::Error::other)?;
-            *self = Self::Whole(std::io::Cursor::new(bytes));
-        }
-        match self {
-            Self::Whole(bytes) => bytes.read(buffer),
-            Self::Waiting(_) => Ok(0),
-        }
+/// The next line of a log, with its end; an empty one behind the last.
+fn next_line(lines: &Receiver<String>, limit: Duration) -> String {
+    match lines.recv_timeout(limit) {
+        Ok(line) => line,
+        Err(RecvTimeoutError::Disconnected) => String::new(),
+        Err(RecvTimeoutError::Timeout) => panic!("no log line in {limit:?}"),
     }
 }
 

@@ -80,8 +80,7 @@ async fn ten_thousand_guesses_cost_no_more_than_their_answers() {
     for kind in ["code", "token"] {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (standin, mut command) = standin_and_command(dir.path()).await;
-        let mut process = Process::start(command.env("DISPATCHER_DEVICE_PORT", "0"));
-        process.read_log_meanwhile();
+        let process = Process::start(command.env("DISPATCHER_DEVICE_PORT", "0"));
         let door = process.devices.expect("a door for apps");
         let ready = Client::connect(door)
             .await

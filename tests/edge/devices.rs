@@ -65,8 +65,7 @@ impl House {
             .env("DISPATCHER_DEVICE_PORT", "0")
             .env("DISPATCHER_DEVICE_HOST", HOST)
             .env("DISPATCHER_TRUSTED_PROXIES", "127.0.0.0/8");
-        let mut dispatcher = Process::start(&mut dispatcher);
-        dispatcher.read_log_meanwhile();
+        let dispatcher = Process::start(&mut dispatcher);
         House {
             edition,
             standin,

@@ -35,7 +35,7 @@ async fn a_person_signs_in_reloads_and_restores_ten_tabs() {
     let Some(browser) = stack.door.browser().await else {
         return stack.finish().await;
     };
-    stack.door.warm().await;
+    stack.door = stack.door.warm().await;
     let page = browser.page().await;
     let link = stack.url("/settings/general?from=mail");
     page.navigate(&link).await;

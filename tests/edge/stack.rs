@@ -72,8 +72,9 @@ impl Door {
     }
 
     /// Waits until the static files are compressed.
-    pub(crate) async fn warm(&mut self) {
-        self.dispatcher.read_until_warm();
+    pub(crate) async fn warm(mut self) -> Self {
+        self.dispatcher = self.dispatcher.warm().await;
+        self
     }
 
     /// What t3 calls its sessions.

@@ -4,11 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::process::Signal;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
+use crate::common::cli_in;
 use crate::common::process::{Process, command, output, standin_and_command};
-use crate::common::{PATIENCE, cli_in};
 
 /// Makes a file of `bytes` at `path`.
 fn file(path: &Path, bytes: &[u8], mode: u32) {
@@ -54,19 +53,9 @@ async fn a_cli_that_cannot_be_started_is_told_by_the_server_with_its_path() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (_standin, mut command) = standin_and_command(dir.path()).await;
     let path = dir.path().join("missing/t3");
-    let mut process = Process::start(command.env("T3_BIN", &path));
-    let told = tokio::task::spawn_blocking(move || {
-        loop {
-            let line = process.line();
-            if line.contains("no admin session issued") {
-                return line;
-            }
-        }
-    });
-    let line = tokio::time::timeout(PATIENCE, told)
-        .await
-        .expect("in time")
-        .expect("no panic");
+    let process = Process::start(command.env("T3_BIN", &path));
+    let log = process.log_until("no admin session issued");
+    let line = log.lines().last().unwrap_or_default();
     assert!(
         line.contains(&format!("{}: No such file", path.display())),
         "{line}"
@@ -112,19 +101,8 @@ async fn which_of_two_runs_is_told_at_the_start_and_by_check() {
         "{report}"
     );
 
-    let mut process = Process::start(&mut with_path(&[bin, usr]));
-    let told = tokio::task::spawn_blocking(move || {
-        let mut log = String::new();
-        while !log.contains("the t3 CLI's version") {
-            log.push_str(&process.line());
-        }
-        process.signal(Signal::TERM);
-        log
-    });
-    let log = tokio::time::timeout(PATIENCE, told)
-        .await
-        .expect("in time")
-        .expect("no panic");
+    let process = Process::start(&mut with_path(&[bin, usr]));
+    let log = process.log_until("the t3 CLI's version");
     let (older, newer) = (older.display(), newer.display());
     let lines: Vec<_> = log.lines().collect();
     let place = lines

@@ -286,7 +286,7 @@ fn a_named_port_must_be_free_and_the_default_one_need_not() {
     let _taken = TcpListener::bind("127.0.0.1:9464");
     let mut default = command();
     default.env_remove("DISPATCHER_METRICS_PORT");
-    let mut process = Process::start(&mut default);
+    let process = Process::start(&mut default);
     assert!(process.line().contains("DISPATCHER_METRICS_PORT"));
     process.signal(Signal::TERM);
     assert_eq!(process.end().0, Some(0));

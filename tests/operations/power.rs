@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::common::http::Response;
 use crate::common::{
-    Dispatcher, Edition, HANDSHAKE, PAGE, PATIENCE, Scrape, World, cli_in, config, request,
+    Dispatcher, Edition, HANDSHAKE, NOBODY, PAGE, PATIENCE, Scrape, World, cli_in, config, request,
 };
 
 /// Long enough that no agent's turn or use of t3 is missed, and short enough to wait for.
@@ -314,8 +314,7 @@ async fn a_command_that_fails_is_run_again_later_and_one_that_hangs_is_ended() {
 
 /// A t3 of the test's own, whose stop is only noted.
 async fn world(dir: &Path) -> World {
-    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let stop = command(dir, nobody, "sleep", "");
+    let stop = command(dir, NOBODY, "sleep", "");
     let options = ["--sleep-command", &stop, "--sleep-after", SLEEP_AFTER];
     let options = [&["--wake-command", "true"], &options[..]].concat();
     World::of(Edition::September, &options).await

@@ -90,19 +90,13 @@ async fn row_69_sighup_is_no_death() {
     for fast_path in ["on", "off"] {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (_standin, mut command) = standin_and_command(dir.path()).await;
-        let mut process = Process::start(command.env("DISPATCHER_FAST_PATH", fast_path));
+        let process = Process::start(command.env("DISPATCHER_FAST_PATH", fast_path));
         let mut client = Client::connect(process.addr).await;
         client.send_head("GET /standin/slow?ms=300").await;
         let mut slow = client.head().await.expect("a response");
         for _ in 0..3 {
             process.signal(Signal::HUP);
-            loop {
-                let line = process.line();
-                assert_ne!(line, "", "it has ended");
-                if line.contains("SIGHUP") {
-                    break;
-                }
-            }
+            process.log_until("SIGHUP");
         }
         client.body(&mut slow).await;
         assert!(slow.complete, "the request under way goes on");

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 
 use crate::common::http::Response;
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Dispatcher, PAGE, Scrape, World, request};
+use crate::common::{Dispatcher, NOBODY, PAGE, Scrape, World, request};
 use crate::harness::{ADA, HEADER, each};
 
 const POLICY: &str = "content-security-policy";
@@ -73,14 +72,11 @@ async fn row_80_every_page_says_who_may_frame_it_on_both_ways_through() {
 
 #[tokio::test]
 async fn row_80_the_dispatcher_s_own_pages_are_framed_by_nobody_else() {
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let nobody = free.local_addr().expect("a bound socket");
-    drop(free);
     let args = [&HEADER[..], &["--allowed-users", "bob"]].concat();
     let hurry = |timing: &mut t3_dispatcher::config::timing::Timing| {
         timing.page_patience = Duration::from_millis(50);
     };
-    let dispatcher = Dispatcher::in_front_of_timed(nobody, &args, hurry).await;
+    let dispatcher = Dispatcher::in_front_of_timed(NOBODY, &args, hurry).await;
     let bob = format!("X-authentik-username: bob\n{PAGE}");
     let (ada, nobody) = (format!("{ADA}{PAGE}"), PAGE.to_owned());
     for (fields, status) in [(bob, 503), (ada, 403), (nobody, 403)] {

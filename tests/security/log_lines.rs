@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::common::process::{Process, command, standin_and_command};
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::{Client, HANDSHAKE, PAGE, request};
+use crate::common::{Client, HANDSHAKE, NOBODY, PAGE, request};
 use crate::harness::{ADA, until};
 use crate::resource_use::descriptors;
 
@@ -130,10 +130,7 @@ async fn row_70_broken_requests_and_a_t3_that_breaks_them_are_a_bounded_number_o
 #[tokio::test(flavor = "multi_thread")]
 async fn row_70_a_t3_that_is_away_is_a_bounded_number_of_lines() {
     let both = ["on", "off"].map(|fast_path| async move {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("bound").port();
-        drop(free);
-        let process = Process::start(&mut in_front_of(port, fast_path));
+        let process = Process::start(&mut in_front_of(NOBODY.port(), fast_path));
         let fetch = "GET /api/x HTTP/1.1\r\nHost: a\r\nSec-Fetch-Dest: empty\r\n\r\n";
         for bytes in [
             fetch,
@@ -209,12 +206,11 @@ async fn row_70_pairings_that_fail_and_loops_are_a_bounded_number_of_lines() {
 async fn row_70_websockets_are_a_bounded_number_of_lines() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (_standin, mut command) = standin_and_command(dir.path()).await;
-    let mut process = Process::start(
+    let process = Process::start(
         command
             .env("DISPATCHER_IDENTITY_HEADER", "X-authentik-username")
             .env("LOG_FORMAT", "json"),
     );
-    process.read_log_meanwhile();
     let foreign = format!("GET /ws\n{ADA}Origin: https://evil.test\n{HANDSHAKE}");
     for _ in 0..TIMES {
         assert_eq!(request(process.addr, &foreign).await.status, 403);

@@ -518,8 +518,7 @@ async fn row_70_a_token_that_counts_for_nobody_is_told_of_and_never_shown() {
 /// The exit code and the log of a dispatcher that gets requests with each of `fields`.
 async fn log_of(dir: &Path, args: &[&str], fields: &[&str]) -> (Option<i32>, String) {
     let (_standin, mut command) = standin_and_command(dir).await;
-    let mut process = Process::start(command.args(args));
-    process.read_log_meanwhile();
+    let process = Process::start(command.args(args));
     for field in fields {
         let response: Response = request(process.addr, &format!("{FETCH}{field}")).await;
         assert!(response.status > 0);

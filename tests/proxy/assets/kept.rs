@@ -318,7 +318,7 @@ async fn a_directory_that_is_shared_or_removed_under_it_does_no_harm() {
 }
 
 /// As on a full disk: no file may be longer than a few KiB.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_written_whole_is_not_there_at_all() {
     let dir = TempDir::new().expect("a temporary directory");
     let cache = dir.path().join("cache");
@@ -338,17 +338,9 @@ async fn what_cannot_be_written_whole_is_not_there_at_all() {
         .env("T3_BIN", cli_in(dir.path()))
         .env("T3CODE_HOME", dir.path().join("t3"))
         .env("DISPATCHER_CACHE_DIR", &cache);
-    let mut process = Process::start(&mut limited);
+    let process = Process::start(&mut limited);
     request(process.addr, "GET /api/x").await;
-    let told = tokio::task::spawn_blocking(move || {
-        while !process
-            .line()
-            .contains("nothing is written to DISPATCHER_CACHE_DIR")
-        {}
-        process
-    });
-    let process = tokio::time::timeout(PATIENCE, told).await;
-    let process = process.expect("in time").expect("the log's reader");
+    process.log_until("nothing is written to DISPATCHER_CACHE_DIR");
     let response = request(process.addr, "GET /assets/a.js\nAccept-Encoding: br").await;
     assert!(decoded(&response) == script(50_000));
     assert!(files(&cache).is_empty(), "{:?}", files(&cache));
