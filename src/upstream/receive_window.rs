@@ -1,4 +1,4 @@
-//! How much the kernel may hold unread on a socket: little, and more for a body that is being taken.
+//! How much the kernel may hold unread on a socket: little, and more for a response of t3 that is being taken.
 
 use std::sync::Arc;
 
