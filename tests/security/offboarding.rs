@@ -74,6 +74,10 @@ async fn assert_counted(world: &World, cause: &str, times: f64) {
     assert_eq!(world.metrics().await.get(&series), times);
 }
 
+/// A start asks whose sessions there are, who of them is let in no more, and which are of earlier starts: on a busy
+/// machine as late as the first people come.
+const LISTS_OF_A_START: usize = 3;
+
 /// How often t3 was asked for all of its sessions.
 fn lists(world: &World) -> usize {
     let requests = world.standin.requests();
@@ -153,15 +157,15 @@ async fn who_is_in_no_group_any_more_is_out_at_the_next_request() {
         }
         let denied = format!("{head}\nX-authentik-username: eve\nX-Groups: users");
         let denied = format!("{denied}\nCookie: {}", eve.cookie);
+        assert!(until(|| lists(&world) >= LISTS_OF_A_START).await);
         let before = lists(&world);
         for _ in 0..20 {
             assert_eq!(request(world.addr(), &denied).await.status, 403, "{head}");
         }
         eve.assert_out(&world).await;
         assert_counted(&world, "request", 1.0).await;
-        // One of them looks after the sockets of the sessions that were revoked; on a busy machine those of the start and
-        // of the check of open tunnels come as late.
-        assert!(lists(&world) <= before + 5, "not for each request");
+        // One of them looks after the sockets of the sessions that were revoked.
+        assert!(lists(&world) <= before + 2, "not for each request");
         ada.assert_in(&world).await;
         let mut eve = Guest::enter(&world, "eve\nX-Groups: dev").await;
         eve.assert_in(&world).await;
