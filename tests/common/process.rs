@@ -1,7 +1,7 @@
 //! The dispatcher's binary in a process of its own.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -23,7 +23,7 @@ pub struct Process {
     pub addr: SocketAddr,
     /// Where apps connect, if they may.
     pub devices: Option<SocketAddr>,
-    lines: Receiver<String>,
+    lines: Receiver<io::Result<String>>,
     pub first_line: String,
 }
 
@@ -196,22 +196,25 @@ impl Process {
 }
 
 /// Reads a log in a thread, to its end: a pipe that nobody reads is full after 64 KiB.
-fn read_lines(log: ChildStdout) -> Receiver<String> {
+fn read_lines(log: ChildStdout) -> Receiver<io::Result<String>> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         let mut log = BufReader::new(log);
-        let mut line = String::new();
-        while log.read_line(&mut line).is_ok_and(|count| count > 0) {
-            let _ = sender.send(std::mem::take(&mut line));
+        loop {
+            let mut line = String::new();
+            let read = log.read_line(&mut line);
+            if matches!(read, Ok(0)) || sender.send(read.map(|_| line)).is_err() {
+                return;
+            }
         }
     });
     lines
 }
 
 /// The next line of a log, with its end; an empty one behind the last.
-fn next_line(lines: &Receiver<String>, limit: Duration) -> String {
+fn next_line(lines: &Receiver<io::Result<String>>, limit: Duration) -> String {
     match lines.recv_timeout(limit) {
-        Ok(line) => line,
+        Ok(line) => line.expect("text"),
         Err(RecvTimeoutError::Disconnected) => String::new(),
         Err(RecvTimeoutError::Timeout) => panic!("no log line in {limit:?}"),
     }
