@@ -69,7 +69,19 @@ impl Listeners {
         Ok(Self(found))
     }
 
-    /// Are all of them of the user numbered `uid`?
+    /// Those of them that a connection to `address` may reach.
+    pub fn reached_at(&self, address: IpAddr) -> Self {
+        let listeners = self.0.iter();
+        let reached = listeners.filter(|listener| may_take(listener.at, Some(address)));
+        Self(reached.cloned().collect())
+    }
+
+    /// Does nobody listen?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Is none of them another user's than the one numbered `uid`?
     pub fn are_of(&self, uid: u32) -> bool {
         self.0.iter().all(|listener| listener.uid == uid)
     }
@@ -142,7 +154,11 @@ mod tests {
             };
             let port = listener.local_addr().expect("bound").port();
             let found = Listeners::at(host, port).expect("a table");
-            assert_eq!(!found.0.is_empty(), is_found, "{bound} {host}");
+            assert_eq!(!found.is_empty(), is_found, "{bound} {host}");
+            let elsewhere = found.reached_at("127.0.0.9".parse().expect("an address"));
+            let takes_all =
+                is_found && bound.starts_with(['0', '[']) && !bound.starts_with("[::1]");
+            assert_eq!(!elsewhere.is_empty(), takes_all, "{bound} {host}");
             assert!(found.are_of(uid));
             assert_eq!(found.are_of(uid + 1), !is_found);
             drop(listener);

@@ -1,5 +1,6 @@
 //! A new connection to t3.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -36,10 +37,10 @@ impl ExpectedUser {
     }
 
     /// The connection that `connecting` makes to `port` of `host`, the loopback address or a name of it, where
-    /// this user alone listens: by the sockets that listen there before and after.
+    /// this user alone listens: by the sockets that listen before and after at the address that took it.
     ///
     /// # Errors
-    /// Those of `connecting`, and where another user listens, or that cannot be told.
+    /// Those of `connecting`, and where nobody listened before, another user does, or that cannot be told.
     pub(super) async fn verify(
         &self,
         host: &str,
@@ -77,7 +78,13 @@ impl ExpectedUser {
             return Err(Failure::ForeignListener);
         }
         let stream = connecting.await?;
-        match before == look()? {
+        let address = stream.peer_addr().map_err(Failure::Unreachable)?.ip();
+        let before = before.reached_at(address.to_canonical());
+        if before.is_empty() {
+            // Whoever has begun to listen meanwhile may be gone again.
+            return Err(Failure::Unreachable(ErrorKind::ConnectionRefused.into()));
+        }
+        match before == look()?.reached_at(address.to_canonical()) {
             true => Ok(stream),
             false => Err(Failure::ForeignListener),
         }
@@ -109,4 +116,60 @@ fn prepare(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
     unsent::limit(stream, unsent::TO_T3_BYTES);
     receive_window::bound(stream);
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{User, getuid};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn verified(
+        host: &str,
+        port: u16,
+        connecting: impl Future<Output = Result<TcpStream, Failure>>,
+    ) -> Result<TcpStream, Failure> {
+        let user = User::from_uid(getuid()).ok().flatten();
+        let user = user.expect("whoever runs this has a name").name;
+        ExpectedUser::new(user).verify(host, port, connecting).await
+    }
+
+    async fn connected(at: &str, port: u16) -> Result<TcpStream, Failure> {
+        let stream = TcpStream::connect((at, port)).await;
+        stream.map_err(Failure::of_connecting)
+    }
+
+    /// A connection to somebody who listens at `at` no longer than it takes to have it.
+    async fn snatched(
+        at: &str,
+        port: u16,
+        held: &mut Vec<TcpStream>,
+    ) -> Result<TcpStream, Failure> {
+        let listener = TcpListener::bind((at, port)).await;
+        let listener = listener.expect("nobody listens there");
+        let stream = connected(at, port).await;
+        held.push(listener.accept().await.expect("it is connected").0);
+        stream
+    }
+
+    #[tokio::test]
+    async fn who_listens_only_while_it_is_connected_gets_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let mut held = Vec::new();
+        for host in ["127.0.0.1", "localhost"] {
+            let stays = verified(host, port, connected("127.0.0.1", port)).await;
+            assert!(stays.is_ok(), "{host}: {stays:?}");
+            // At an address where nobody listened before, beside one where somebody does.
+            let other = verified(host, port, snatched("127.0.0.2", port, &mut held)).await;
+            assert!(
+                matches!(other, Err(Failure::Unreachable(_))),
+                "{host}: {other:?}"
+            );
+        }
+        drop(listener);
+        let only = verified("127.0.0.1", port, snatched("127.0.0.1", port, &mut held)).await;
+        assert!(matches!(only, Err(Failure::Unreachable(_))), "{only:?}");
+    }
 }
