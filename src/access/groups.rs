@@ -7,7 +7,7 @@ use crate::config::allow_options::AllowConfig;
 use crate::http_rules::HeaderView;
 
 /// The character between two groups, where neither an option nor a gate says another.
-const GROUPS_SEPARATOR: u8 = b'|';
+pub(super) const GROUPS_SEPARATOR: u8 = b'|';
 
 /// The groups whose members are let in.
 #[derive(Debug)]
@@ -52,6 +52,17 @@ impl GroupsField {
         Self {
             header: config.groups_header.clone(),
             separator: config.groups_separator.unwrap_or(GROUPS_SEPARATOR),
+        }
+    }
+
+    /// Does a token, or exactly one line of the field, state the person's groups, none of them too?
+    pub(super) fn is_stated(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> bool {
+        match membership {
+            Membership::Token(_) => true,
+            Membership::Fields(fields) => {
+                let header = self.header.as_ref();
+                header.is_some_and(|header| fields.single(header).is_some())
+            }
         }
     }
 

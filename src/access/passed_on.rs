@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::access::AccessPolicy;
+use crate::access::groups::GROUPS_SEPARATOR;
 use crate::access::identity::trimmed;
 use crate::access::inner::{InnerDispatcher, NotPassedOn};
 use crate::access::secret_file::SecretFile;
@@ -20,9 +21,6 @@ use crate::http_rules::scan::text_length;
 /// The fields that name the person and the groups, where only a token does so to this dispatcher.
 static IDENTITY_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-user");
 static GROUPS_HEADER: HeaderName = HeaderName::from_static("x-dispatcher-groups");
-
-/// The character between two groups of a token, where no option says another.
-const GROUPS_SEPARATOR: u8 = b'|';
 
 /// Who a request is from, as an inner dispatcher is told it.
 #[derive(Debug)]

@@ -35,14 +35,17 @@ impl GroupRights {
         })
     }
 
-    /// The rights of a person of that membership. An administrator who is among guests too is one.
+    /// The rights of a person of that membership. An administrator who is among guests too is one. Whose groups
+    /// are not stated may be a guest: a client can have a proxy take the field off (RFC 9110 §7.6.1).
     pub(super) fn of_member(
         &self,
         membership: &Membership<'_, impl HeaderView + ?Sized>,
     ) -> Rights {
         if self.field.states_any(membership, &self.administrators) {
             Rights::Administrator
-        } else if self.field.states_any(membership, &self.guests) {
+        } else if self.field.states_any(membership, &self.guests)
+            || (!self.guests.is_empty() && !self.field.is_stated(membership))
+        {
             Rights::Guest
         } else {
             Rights::Standard
@@ -85,9 +88,10 @@ mod tests {
     fn rights_are_those_of_the_groups_that_one_line_or_the_token_states() {
         use Rights::{Administrator, Guest, Standard};
         let options = ["--admin-groups", "staff,ops", "--guest-groups", "visitors"];
+        let without_guests = groups(&options[..2]).expect("groups");
         let groups = groups(&options).expect("groups");
         for (lines, expected) in [
-            (&[][..], Standard),
+            (&[][..], Guest),
             (&["staff"], Administrator),
             (&["users|ops"], Administrator),
             (&["visitors"], Guest),
@@ -97,9 +101,9 @@ mod tests {
             (&["users"], Standard),
             (&["Staff"], Standard),
             (&["staff,visitors"], Standard),
-            (&["staff", "staff"], Standard),
-            (&["visitors", "staff"], Standard),
-            (&["", "staff"], Standard),
+            (&["staff", "staff"], Guest),
+            (&["visitors", "staff"], Guest),
+            (&["", "staff"], Guest),
             (&[""], Standard),
         ] {
             let lines: Vec<_> = lines.iter().map(|value| (NAME, *value)).collect();
@@ -107,6 +111,8 @@ mod tests {
             let found = groups.of_member(&Membership::Fields(&fields));
             assert_eq!(found, expected, "{lines:?}");
         }
+        let unstated = Membership::Fields(&HeaderMap::new());
+        assert_eq!(without_guests.of_member(&unstated), Standard);
         for (stated, expected) in [
             (&[][..], Standard),
             (&["staff"], Administrator),

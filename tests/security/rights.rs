@@ -377,6 +377,24 @@ async fn groups_that_nobody_vouches_for_give_no_rights() {
     assert_given(&world, "administrator", 0.0).await;
 }
 
+/// A proxy that takes off what a client's `Connection` names, or a second line of the client's own.
+#[tokio::test]
+async fn a_guest_whose_groups_are_not_stated_once_stays_a_guest() {
+    let cases = [
+        "",
+        "X-Groups: visitors\nX-Groups: users\n",
+        "X-Groups: visitors\nConnection: x-groups\n",
+        "X-Groups: visitors\n",
+    ];
+    each(cases, |groups| async move {
+        let world = world(Edition::September, &[]).await;
+        let fields = format!("X-authentik-username: gil\n{groups}");
+        enter(&world, &fields, "").await;
+        assert_given(&world, "guest", 1.0).await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_token_s_groups_give_rights_and_a_field_s_beside_it_none() {
     let dir = tempfile::tempdir().expect("a temporary directory");
