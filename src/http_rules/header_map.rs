@@ -237,4 +237,19 @@ mod tests {
         strip_request(&mut headers);
         assert_eq!(lines(&headers), [("host", "h"), ("content-length", "3")]);
     }
+
+    #[test]
+    fn what_tells_of_proxies_cannot_be_nominated_away() {
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "x-real-ip",
+            "forwarded",
+            "via",
+        ] {
+            let mut headers = from_lines(&[(name, "1"), ("connection", name)]);
+            strip_request(&mut headers);
+            assert_eq!(lines(&headers), [(name, "1")]);
+        }
+    }
 }

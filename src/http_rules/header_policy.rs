@@ -1,9 +1,9 @@
 //! The header policy: by its name, whether a field crosses the hop, and as what. Pure.
 //!
-//! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both
-//! ways through apply them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the
-//! functions of [`header_map`](crate::http_rules::header_map). Names of gates are listed in
-//! [`gates`]; no other part of the program lists names that cross a hop.
+//! [`Field`] classifies a name; [`Field::in_request`] and [`Field::in_response`] are the rules. Both ways through apply
+//! them: the fast path line by line to slices, hyper's way to a `HeaderMap` by the functions of
+//! [`header_map`](crate::http_rules::header_map). Names of gates are listed in [`gates`]; no other part of the program
+//! lists names that cross a hop.
 
 use http::HeaderName;
 
@@ -33,8 +33,7 @@ pub enum Field {
     Expect,
     /// `Sec-Fetch-Dest`.
     FetchDestination,
-    /// What a proxy states about the client besides the following three: `X-Real-IP`, any other
-    /// `X-Forwarded-*`.
+    /// What a proxy states about the client besides the following three: `X-Real-IP`, any other `X-Forwarded-*`.
     Forwarded,
     /// `X-Forwarded-For`.
     ForwardedFor,
@@ -46,8 +45,7 @@ pub enum Field {
     HopByHop,
     /// `Host`.
     Host,
-    /// A spelling of a forwarded field or of `Set-Cookie` that a program may take for it:
-    /// `X_Forwarded_For` (CVE-2025-64484).
+    /// What programs may take for a forwarded field or `Set-Cookie`: `Forwarded`, `X_Forwarded_For` (CVE-2025-64484).
     Lookalike,
     /// `X-Request-Id`.
     RequestId,
@@ -61,7 +59,9 @@ pub enum Field {
     TransferEncoding,
     /// `Upgrade`.
     Upgrade,
-    /// Single sign-on's own fields and the ingress's secret, in whatever spelling; `Forwarded`.
+    /// `Via`.
+    Via,
+    /// Single sign-on's own fields and the ingress's secret, in whatever spelling.
     Withheld,
     /// Without a rule.
     Other,
@@ -89,8 +89,7 @@ pub struct HeaderPolicy {
 }
 
 impl HeaderPolicy {
-    /// Withholds the headers `of_person`, by which single sign-on says who somebody is, from t3 beside
-    /// what is always withheld.
+    /// Withholds the headers `of_person`, by which single sign-on says who somebody is, beside what always is.
     pub fn new<'a>(of_person: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         Self {
             fields: of_person.into_iter().map(NamePattern::of_field).collect(),
@@ -150,13 +149,14 @@ impl Field {
         match lower {
             _ if !is_whole => Self::of_prefix(lower),
             b"te" => Self::Te,
+            b"via" => Self::Via,
             b"host" => Self::Host,
             b"accept" => Self::Accept,
             b"cookie" => Self::Cookie,
             b"expect" => Self::Expect,
             b"trailer" => Self::Trailer,
             b"upgrade" => Self::Upgrade,
-            b"forwarded" => Self::Withheld,
+            b"forwarded" => Self::Lookalike,
             b"x-real-ip" => Self::Forwarded,
             b"connection" => Self::Connection,
             b"keep-alive" => Self::HopByHop,
@@ -185,19 +185,14 @@ impl Field {
         }
     }
 
-    /// What becomes of it on the way from a client to t3. `is_trusted` says whether the peer may
-    /// state who the client is.
+    /// What becomes of it on the way from a client to t3. A peer that `is_trusted` may state who the client is.
     pub fn in_request(self, is_trusted: bool) -> Disposition {
         match self {
             // RFC 9110 §7.6.1, §11.7: of one connection, or for a proxy.
             Self::Connection | Self::HopByHop => Disposition::Drop,
             // RFC 9112 §6, RFC 9110 §7.8, §10.1: the message and what follows it.
-            Self::ContentLength
-            | Self::Expect
-            | Self::Te
-            | Self::Trailer
-            | Self::TransferEncoding
-            | Self::Upgrade => Disposition::Frame,
+            Self::ContentLength | Self::TransferEncoding | Self::Trailer => Disposition::Frame,
+            Self::Expect | Self::Te | Self::Upgrade => Disposition::Frame,
             // Not for t3 to see (docs/hop-checklist.md, rows 13, 16, 79). `Set-Cookie` is a response's:
             // proxies copy it from a gate's response onto the request.
             Self::Withheld | Self::Lookalike | Self::SetCookie => Disposition::Drop,
@@ -208,7 +203,8 @@ impl Field {
             Self::Forwarded | Self::ForwardedHost | Self::ForwardedProto => Disposition::Drop,
             // Without the cookies and credentials of single sign-on; one id in every log.
             Self::Authorization | Self::Cookie | Self::RequestId => Disposition::Replace,
-            Self::Accept | Self::FetchDestination | Self::Host | Self::Other => Disposition::Keep,
+            Self::Accept | Self::FetchDestination | Self::Host => Disposition::Keep,
+            Self::Via | Self::Other => Disposition::Keep,
         }
     }
 
@@ -234,20 +230,23 @@ impl Field {
         )
     }
 
-    /// May `Connection` take it off the message (RFC 9110 §7.6.1)? Not what routes or frames it.
+    /// May `Connection` take it off (RFC 9110 §7.6.1)? Not what routes, frames, or tells of proxies (CVE-2024-45410).
     pub fn may_be_nominated(self) -> bool {
-        !matches!(self, Self::Host | Self::ContentLength)
+        match self {
+            Self::Host | Self::ContentLength | Self::TransferEncoding => false,
+            Self::Via | Self::Lookalike => false,
+            other => !other.is_forwarded(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use Disposition::{Drop, Frame, Keep, Replace};
 
     /// A name; in a request of a trusted peer; of another peer; in a response.
-    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 32] = [
+    const DISPOSITIONS: [(&str, Disposition, Disposition, Disposition); 33] = [
         ("Host", Keep, Keep, Keep),
         ("X_Custom", Keep, Keep, Keep),
         ("Connection", Drop, Drop, Drop),
@@ -270,6 +269,7 @@ mod tests {
         ("X-Forwarded-Longer-Than-32-Characters", Keep, Drop, Keep),
         ("Forwarded", Drop, Drop, Keep),
         ("X-Real-IP", Keep, Drop, Keep),
+        ("Via", Keep, Keep, Keep),
         ("x_forwarded_for", Drop, Drop, Keep),
         ("X.Real.IP", Drop, Drop, Keep),
         ("X_Forwarded_Longer_Than_32_Characters", Drop, Drop, Keep),

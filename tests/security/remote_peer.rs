@@ -51,7 +51,7 @@ async fn a_remote_peer_is_not_paired_and_one_warning_names_the_option() {
 }
 
 /// `Host`, further fields; is it paired and healed?
-const ON_LOOPBACK: [(&str, &str, bool); 19] = [
+const ON_LOOPBACK: [(&str, &str, bool); 21] = [
     ("localhost", "", true),
     ("LOCALHOST:8080", "", true),
     ("t3.localhost", "", true),
@@ -71,6 +71,13 @@ const ON_LOOPBACK: [(&str, &str, bool); 19] = [
     ("localhost", "X_Forwarded_For: 203.0.113.9\n", false),
     ("localhost", "Forwarded: for=203.0.113.9\n", false),
     ("localhost", "Via: 1.1 proxy\n", false),
+    // A proxy may pass a client's `Connection` on, beside what it adds itself.
+    (
+        "localhost",
+        "X-Forwarded-For: 203.0.113.9\nConnection: x-forwarded-for\n",
+        false,
+    ),
+    ("localhost", "Via: 1.1 proxy\nConnection: via\n", false),
 ];
 
 #[tokio::test]
