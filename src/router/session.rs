@@ -16,19 +16,23 @@ const MAX_CANDIDATES: usize = 4;
 
 impl InstanceRouter<'_> {
     /// Leaves at most one session in a request: of several cookies the one that is alive, and none that
-    /// was made for another person, or may do more than the person's rights say. A page or an upgrade without one gets one of its own. Where t3
-    /// cannot be asked, the request stays as it is.
+    /// was made for another person, or may do more than the person's rights say. A page or an upgrade without one
+    /// gets one of its own. Where t3 cannot be asked whose it is, none goes on: t3 may be there a moment later.
     pub(super) async fn settle_session(&self, kind: RouteKind, context: &mut RequestContext<'_>) {
         let readiness = &self.instance.readiness;
         if !cookies::has_session(&context.head.headers, &readiness.cookie_name()) {
             return;
         }
         let _waiting = context.client.waiting();
-        if !self.may_ask(kind, context).await {
-            return;
-        }
+        let may_ask = self.may_ask(kind, context).await;
         let name = readiness.cookie_name();
         let headers = &mut context.head.headers;
+        if !may_ask {
+            if context.visitor.browser.identity.is_some() {
+                withhold::take_session_off(headers, &name);
+            }
+            return;
+        }
         if context.visitor.browser.identity.is_some() {
             withhold::take_other_sessions_off(headers, &name);
         }

@@ -105,6 +105,30 @@ async fn load_as(world: &World, target: &str, name: &[u8]) -> Response {
     client.response(false).await
 }
 
+/// Whose session it is cannot be asked while t3 is busy: it may respond a moment after that was given up.
+#[tokio::test]
+async fn a_session_that_is_not_settled_goes_no_further() {
+    let options = [&HEADER[..], &["--response-timeout", "300ms"]].concat();
+    let world = World::with(&options).await;
+    assert_eq!(request(world.addr(), "GET /standin/1k").await.status, 200);
+    let issued = world.standin.issue_browser_session("ada@sso");
+    let session = issued.expect("it writes");
+    let cookie = format!("Cookie: {}={session}", world.cookie_name().await);
+    world.standin.set_faults(|faults| faults.hang_all = true);
+    while request(world.addr(), "GET /readyz").await.text() != "busy" {
+        request(world.addr(), "GET /standin/1k").await;
+    }
+    let own = "Origin: http://t3.localhost\nSec-Fetch-Site: same-origin";
+    let head = format!("GET /standin/head\n{own}\nX-authentik-username: eve\n{cookie}\n");
+    let responds = async {
+        // It is given up after a second and a half, and waited for as long again.
+        tokio::time::sleep(std::time::Duration::from_millis(2200)).await;
+        world.standin.set_faults(|faults| faults.hang_all = false);
+    };
+    let (response, ()) = tokio::join!(request(world.addr(), &head), responds);
+    assert!(!response.text().contains(&session), "{}", response.status);
+}
+
 #[tokio::test]
 async fn row_72_only_exactly_one_identity_that_counts_is_somebody() {
     let cases = [
