@@ -48,6 +48,11 @@ impl Held {
         self.at.values().cloned().collect()
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.at.len()
+    }
+
     /// Has the tunnels of all of them end, and of those that are made from now on.
     pub(super) fn end_tunnels(&mut self, end: fn(&Tunnels)) {
         self.ending = Some(end);

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::config::options::{PairingConfig, UpstreamConfig};
 use crate::state::instance::{Instance, SharedParts};
-use crate::state::routed::{Routed, Routes};
+use crate::state::routed::{Routed, Routes, Uncertain};
 use crate::tunnel::registry::Tunnels;
 use crate::upstream::health_state::HealthState;
 
@@ -79,6 +79,21 @@ impl Instances {
         match self {
             Self::One(only) => Some(Arc::clone(only)),
             Self::Routed(routed) => routed.find(identity?).await,
+        }
+    }
+
+    /// The same for an app, which anybody may be.
+    ///
+    /// # Errors
+    /// Where it cannot be told whether there is one.
+    pub async fn find_for_app(
+        &self,
+        identity: Option<&str>,
+    ) -> Result<Option<Arc<Instance>>, Uncertain> {
+        match (self, identity) {
+            (Self::One(only), _) => Ok(Some(Arc::clone(only))),
+            (Self::Routed(routed), Some(identity)) => routed.find_for_app(identity).await,
+            (Self::Routed(_), None) => Ok(None),
         }
     }
 

@@ -19,6 +19,14 @@ use crate::tunnel::registry::Tunnels;
 /// How long a look-up of a name may take before its resolver is taken to fail.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(4);
 
+/// How many t3s may be known where names lead to them, so that an app makes one more: under a wildcard each name
+/// leads somewhere, and an app may ask for any.
+const MAX_BY_APPS: usize = 1000;
+
+/// It cannot be told whether somebody has a t3.
+#[derive(Debug)]
+pub struct Uncertain;
+
 /// What says whose t3 is where.
 #[derive(Debug)]
 pub enum Routes {
@@ -83,34 +91,62 @@ impl Routed {
                 let is_somebody = row.pairing(&self.pairing).admits(identity);
                 is_somebody.then(|| held.at_row(identity, &row, || self.make(&row, identity)))
             }),
-            Routes::Template(template, via) => self.of_name(template, *via, identity).await,
+            Routes::Template(template, via) => {
+                let found = self.of_name(template, *via, identity, |_, _| true).await;
+                found.ok().flatten()
+            }
         }
     }
 
+    /// The same for an app, which anybody may be: by a name it is made only where that is certain to be there, and
+    /// while few are known.
+    ///
+    /// # Errors
+    /// Where neither is so.
+    pub(super) async fn find_for_app(
+        &self,
+        identity: &str,
+    ) -> Result<Option<Arc<Instance>>, Uncertain> {
+        let Routes::Template(template, via) = &self.routes else {
+            return Ok(self.find(identity).await);
+        };
+        self.of_name(template, *via, identity, may_app_make).await
+    }
+
     /// The same by a name: only one that is certain not to be there is nobody's. One that answers is not
-    /// looked up again.
+    /// looked up again. `may_make` says whether one is made, by whether the name is there and how many are known.
     async fn of_name(
         &self,
         template: &UpstreamTemplate,
         via: Via,
         identity: &str,
-    ) -> Option<Arc<Instance>> {
+        may_make: impl Fn(bool, usize) -> bool,
+    ) -> Result<Option<Arc<Instance>>, Uncertain> {
         let known = self.known(identity);
         let row = match &known {
-            Some(known) if known.readiness.is_surely_up() => return Some(Arc::clone(known)),
-            Some(known) => Arc::clone(known.row.as_ref()?),
-            None => Arc::new(Row::of_template(template, identity, via)?),
+            Some(known) if known.readiness.is_surely_up() => return Ok(Some(Arc::clone(known))),
+            Some(known) => known.row.clone(),
+            None => Row::of_template(template, identity, via).map(Arc::new),
+        };
+        let Some(row) = row else {
+            return Ok(None);
         };
         let found = timeout(LOOKUP_LIMIT, look_up(row.host(), row.port())).await;
-        let is_nobody_s = matches!(&found, Ok(Err(error)) if is_no_such_name(error));
         let mut held = self.held.write();
-        if is_nobody_s {
+        if matches!(&found, Ok(Err(error)) if is_no_such_name(error)) {
             held.forget(identity);
-            return None;
+            return Ok(None);
         }
         // Another request of this person may have made it meanwhile.
-        let known = held.of(identity);
-        Some(known.unwrap_or_else(|| held.at_row(identity, &row, || self.make(&row, identity))))
+        if let Some(known) = held.of(identity) {
+            return Ok(Some(known));
+        }
+        match may_make(matches!(found, Ok(Ok(_))), held.count()) {
+            true => Ok(Some(
+                held.at_row(identity, &row, || self.make(&row, identity)),
+            )),
+            false => Err(Uncertain),
+        }
     }
 
     /// The one of `row`, for the first time for the person of `identity`.
@@ -134,6 +170,11 @@ impl Routed {
         instance.start();
         instance
     }
+}
+
+/// May an app have one made of a name that is there or not, where so many are `known`?
+fn may_app_make(is_there: bool, known: usize) -> bool {
+    is_there && known < MAX_BY_APPS
 }
 
 #[cfg(test)]
@@ -225,6 +266,20 @@ mod tests {
         assert!(routed.find("bob").await.is_none());
         assert!(bob.has_ended() && new.has_ended());
         assert_eq!(routed.all().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_app_has_none_made_of_a_name_that_is_not_certain_to_be_there() {
+        let (_tables, mut routed) = routed("{}");
+        let template = UpstreamTemplate::parse("t3-{user}.invalid:1").expect("a template");
+        Arc::get_mut(&mut routed).expect("the only one").routes =
+            Routes::Template(template, Via::T3);
+        // Without a resolver that is uncertain, and with one nobody's (RFC 6761 §6.4).
+        let found = routed.find_for_app("ada").await;
+        assert!(!matches!(found, Ok(Some(_))));
+        assert_eq!(routed.all().len(), 0);
+        assert!(may_app_make(true, MAX_BY_APPS - 1));
+        assert!(!may_app_make(true, MAX_BY_APPS) && !may_app_make(false, 0));
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ use crate::router::valid_request::{ValidRequest, end_after_chunks};
 use crate::state::Services;
 use crate::state::client::Client;
 use crate::state::instance::Instance;
+use crate::state::routed::Uncertain;
 use crate::upstream::request_body::Outbound;
 
 /// Responds to requests of apps, which no single sign-on has seen.
@@ -156,7 +157,8 @@ impl<'a> DeviceRouter<'a> {
                 return Err(Refused::TooMany);
             }
             None => {
-                let found = services.instances.find(user).await;
+                let found = services.instances.find_for_app(user).await;
+                let found = found.map_err(|Uncertain| Refused::NoAnswer)?;
                 found.ok_or(Refused::NotFound)?
             }
         };

@@ -101,7 +101,8 @@ impl InstanceRouter<'_> {
                     code.spent();
                 }
                 self.services.metrics.device(DeviceEvent::Refused);
-                info!(user = &*owner, ip = %address, %status, %request_id, "refused: t3 exchanges no code");
+                let user = &*owner;
+                limited!(INFO, "refused: t3 exchanges no code"; user, ip = %address, %status, %request_id);
             }
         }
         ClientResponse::from_parts(head, ResponseBody::Own(body))
