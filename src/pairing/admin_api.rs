@@ -19,8 +19,9 @@ use crate::upstream::Upstream;
 use crate::upstream::api_call::{self, ApiCall, SessionCredential};
 use crate::upstream::error::Failure;
 
-/// How much of t3's list of clients is read: about 1 KiB for each session of the last 30 days.
-const CLIENTS_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+/// How much of t3's list of clients is read: about 1 KiB for each session of the last 30 days, of which a person has
+/// no more than `surplus` leaves.
+const CLIENTS_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
 /// Calls t3's administrative endpoints; once more with a new admin session if t3 refuses the present
 /// one.

@@ -34,6 +34,7 @@ impl Pairing {
                 let value = session.cookie_value.as_bytes();
                 self.guard.record(key, Some(ValueKey::of(value)));
                 self.settle_rights(&attempt);
+                self.bound_sessions();
                 self.owners.learn(value, &browser.label(), browser.rights);
                 Ok(Arc::new(session))
             }

@@ -32,6 +32,7 @@ pub mod session_owners;
 pub mod session_rate;
 pub mod session_request;
 mod session_rights;
+mod surplus;
 pub mod t3_cli;
 pub mod tabs;
 pub mod token_claims;
@@ -86,6 +87,7 @@ pub struct Pairing {
     owners: Arc<SessionOwners>,
     leavers: leavers::Leavers,
     outgrown: session_rights::Outgrown,
+    surplus: surplus::Surplus,
     device_codes: DeviceCodes,
     bearers: Bearers,
     metrics: Arc<Metrics>,
@@ -138,6 +140,7 @@ impl Pairing {
             liveness: LivenessCache::new(timing.session_alive),
             leavers: Default::default(),
             outgrown: Default::default(),
+            surplus: Default::default(),
             device_codes: DeviceCodes::default(),
             metrics,
             tasks,

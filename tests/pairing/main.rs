@@ -15,4 +15,5 @@ mod page_load;
 mod protocol_2;
 mod replaced;
 mod restart;
+mod surplus;
 mod token_file;
