@@ -63,9 +63,9 @@ impl ClientIo {
         }
     }
 
-    /// The bare socket.
-    pub fn into_inner(self) -> TcpStream {
-        self.stream
+    /// The bare socket, and the bytes that came before hyper had it and that hyper has not read.
+    pub fn into_parts(self) -> (TcpStream, Bytes) {
+        (self.stream, self.early)
     }
 
     /// Writes the interim responses that wait. In the middle of a message they are dropped: they are

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -84,20 +84,24 @@ pub(super) async fn speak(
     let hands_back = services.fast_path && client.may_be_fast();
     let watched = drive(&mut connection, &client.deadlines, tasks, hands_back).await;
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner().into_inner();
+    let (mut stream, rest) = parts.io.into_inner().into_parts();
+    let unread = match rest.is_empty() {
+        true => parts.read_buf,
+        false => [parts.read_buf, rest].concat().into(),
+    };
     refuse(&mut stream, client, services).await;
     let opened = after.lock().take();
     match (opened, watched) {
         (_, Watched::Cut) => HttpEnd::Cut,
         (Some(upstream), _) => {
-            let early = parts.read_buf;
+            let early = unread;
             HttpEnd::Switched(Side { stream, early }, upstream)
         }
         (None, Watched::TooSlow) => HttpEnd::TooSlow(stream),
-        (None, Watched::Over(HyperEnd::Ended)) => HttpEnd::Done(stream),
+        (None, Watched::Idle | Watched::Over(HyperEnd::Ended)) => HttpEnd::Done(stream),
         (None, Watched::Over(HyperEnd::AtRest)) => HttpEnd::AtRest(ClientConnection {
             stream,
-            unread: parts.read_buf.into(),
+            unread: unread.into(),
         }),
     }
 }
@@ -130,17 +134,22 @@ async fn answer(
         Door::Public => Router::new(services).respond(request, &client).await,
         Door::Device => DeviceRouter::new(services).respond(request, &client).await,
     };
+    let is_switch = routed.response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = routed.response.headers_mut();
-    let is_last = services.tasks.is_leaving() || client.is_on_spare_place;
-    if is_last && !headers.contains_key(CONNECTION) {
-        header_map::close(headers);
+    let is_closed = header_map::has_token(headers, &CONNECTION, "close");
+    // Where the next request begins is not known before all of this one is here (RFC 9112 §9.3).
+    let is_last = client.deadlines.is_body_unread()
+        || services.tasks.is_leaving()
+        || client.is_on_spare_place;
+    if is_last && !is_switch && !is_closed {
+        headers.append(CONNECTION, HeaderValue::from_static("close"));
     }
-    if headers.contains_key(CONNECTION) {
-        // Closed, or another protocol: what comes after this is no request.
+    if is_last || is_switch || is_closed {
+        // What comes after this is no request.
         client.deadlines.end_after_this();
     }
     let is_relayed = !matches!(routed.response.body(), ResponseBody::Own(_));
-    client.held.is_relayed(is_relayed);
+    client.held.response_is_relayed(is_relayed);
     *after.lock() = routed.after_switch;
     let _in_use = routed.in_use;
     routed.response.map(|body| TimedBody {

@@ -111,8 +111,12 @@ async fn speak_either_way(
         if services.fast_path && client.may_be_fast() {
             match serve_eligible(&mut connection, client, services, tasks).await {
                 Watched::Cut => return HttpEnd::Cut,
-                Watched::TooSlow => return HttpEnd::TooSlow(connection.stream),
-                Watched::Over(FastPathEnd::Closed) => return HttpEnd::Done(connection.stream),
+                Watched::TooSlow | Watched::Over(FastPathEnd::Broken) => {
+                    return HttpEnd::TooSlow(connection.stream);
+                }
+                Watched::Idle | Watched::Over(FastPathEnd::Closed) => {
+                    return HttpEnd::Done(connection.stream);
+                }
                 Watched::Over(FastPathEnd::Ineligible) => {}
             }
         }
@@ -174,6 +178,8 @@ pub(super) enum Watched<T> {
     Over(T),
     /// A deadline of the client has passed.
     TooSlow,
+    /// The client has asked for nothing more for as long as it may.
+    Idle,
     /// The drain is at its deadline, or the connection makes way for another one.
     Cut,
 }
@@ -214,6 +220,9 @@ pub(super) async fn watch<T>(
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if deadlines.is_over(now) {
+                if deadlines.is_between_requests() {
+                    return Poll::Ready(Watched::Idle);
+                }
                 debug!("client connection too slow");
                 return Poll::Ready(Watched::TooSlow);
             }

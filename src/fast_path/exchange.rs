@@ -41,6 +41,8 @@ pub(super) enum ExchangeEnd {
     Answered,
     /// The client's connection is over, with or without a response.
     Last,
+    /// The client's connection is over, in the middle of a response that only its end ends.
+    Broken,
     /// t3 closed its connection without a byte: the request may be sent again.
     Unanswered,
 }
@@ -54,19 +56,18 @@ impl<'a> Exchange<'a> {
         instance: &'a Instance,
         arrived: Instant,
     ) -> Self {
-        let io = ExchangeIo {
-            connection,
-            deadlines: &client.deadlines,
-            held: &client.held,
-            metrics: &services.metrics,
-            upstream: Some(upstream.socket),
-            lost: upstream.lost,
-            response_due: Some(arrived + instance.upstream.response_timeout()),
-            has_waited: false,
-            is_blocked: false,
-        };
         Self {
-            io,
+            io: ExchangeIo {
+                connection,
+                deadlines: &client.deadlines,
+                held: &client.held,
+                metrics: &services.metrics,
+                upstream: Some(upstream.socket),
+                lost: upstream.lost,
+                response_due: Some(arrived + instance.upstream.response_timeout()),
+                has_waited: false,
+                is_blocked: false,
+            },
             services,
             instance,
             arrived,
@@ -94,6 +95,7 @@ impl<'a> Exchange<'a> {
             ExchangeFailure::EmptyReply => ExchangeEnd::Unanswered,
             ExchangeFailure::Failed(failure) => self.fail(request, &failure).await,
             ExchangeFailure::Aborted => ExchangeEnd::Last,
+            ExchangeFailure::Broken => ExchangeEnd::Broken,
         }
     }
 
@@ -169,13 +171,13 @@ impl<'a> Exchange<'a> {
                     return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
                 }
                 Some(head) => break head,
-                None if read == Received::End && received.is_empty() => {
+                None if read != Received::Bytes && received.is_empty() => {
                     return Err(ExchangeFailure::EmptyReply);
                 }
                 None if received.len() > head_limit => {
                     return Err(ExchangeFailure::Failed(Failure::HeadTooLarge));
                 }
-                None if read == Received::End => {
+                None if read != Received::Bytes => {
                     return Err(ExchangeFailure::Failed(Failure::Unclear));
                 }
                 None => {}
@@ -234,6 +236,7 @@ impl<'a> Exchange<'a> {
             let here = match self.io.read_upstream(&mut received, RELAY_BYTES).await? {
                 Received::End if body == BodyFraming::UntilClose => break,
                 Received::End => return Err(ExchangeFailure::Aborted),
+                Received::Error => return Err(ExchangeFailure::Broken), // No end (RFC 9112 §8).
                 Received::Bytes => body
                     .follow(&received)
                     .map_err(|_| ExchangeFailure::Aborted)?,

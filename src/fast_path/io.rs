@@ -47,6 +47,8 @@ pub(super) struct ExchangeIo<'a> {
 pub(super) enum ExchangeFailure {
     /// The client is gone, or the response broke off.
     Aborted,
+    /// The response broke off, and nothing but an error of the connection says so.
+    Broken,
     /// t3 closed the connection before it sent a byte, or has lost what was sent on it.
     EmptyReply,
     /// There is no response, and nothing of one was sent to the client.
@@ -58,6 +60,7 @@ pub(super) enum ExchangeFailure {
 pub(super) enum Received {
     Bytes,
     End,
+    Error,
 }
 
 impl ExchangeIo<'_> {
@@ -94,7 +97,8 @@ impl ExchangeIo<'_> {
             buffers::make_room(received, most);
             match pin!(upstream.stream.read_buf(received)).poll(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Ok(Received::Bytes)),
-                Poll::Ready(_) => Poll::Ready(Ok(Received::End)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Ok(Received::End)),
+                Poll::Ready(Err(_)) => Poll::Ready(Ok(Received::Error)),
                 Poll::Pending => {
                     buffers::give_if_empty(received);
                     self.poll_waiting(cx)
@@ -161,7 +165,7 @@ impl ExchangeIo<'_> {
         while !rest.is_empty() {
             let written = poll_fn(|cx| {
                 let polled = Pin::new(&mut self.connection.stream).poll_write(cx, rest);
-                self.note_blocked(polled)
+                self.note_blocked(polled, RELAY_BYTES)
             });
             let count = written.await.unwrap_or_default();
             self.note_written(count)?;
@@ -181,7 +185,7 @@ impl ExchangeIo<'_> {
         while !pipe.is_empty() {
             let drained = poll_fn(|cx| {
                 let polled = pipe.poll_drain(cx, &self.connection.stream);
-                self.note_blocked(polled)
+                self.note_blocked(polled, pipe.held_bytes())
             });
             let count = drained.await.unwrap_or_default();
             self.note_written(count)?;
@@ -196,18 +200,27 @@ impl ExchangeIo<'_> {
         Ok(())
     }
 
-    /// Starts the client's deadline where it takes nothing; most take everything at once.
-    fn note_blocked(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Starts the client's deadline where it takes nothing, and `buffered` bytes of the response are held for it;
+    /// most take everything at once.
+    fn note_blocked(
+        &mut self,
+        polled: Poll<io::Result<usize>>,
+        buffered: usize,
+    ) -> Poll<io::Result<usize>> {
         if polled.is_pending() {
+            // Of the response, behind an interim one that the client does not take.
+            if self.response_due.is_some_and(|due| Instant::now() >= due) {
+                return Poll::Ready(Ok(0));
+            }
             self.is_blocked = true;
             self.deadlines.write_blocked();
             if self.response_due.is_none() {
                 // t3 has responded: only the client is waited for.
                 self.deadlines.response_started();
             }
-            self.held.is_relayed(true);
+            self.held.response_is_relayed(true);
             // The share of a window that has grown covers what its client does not take.
-            if !self.has_grown() && !self.held.write_blocked(RELAY_BYTES) {
+            if !self.has_grown() && !self.held.write_blocked(buffered) {
                 return Poll::Ready(Ok(0));
             }
         }

@@ -55,6 +55,8 @@ pub struct ClientConnection {
 pub enum FastPathEnd {
     /// The connection is over.
     Closed,
+    /// It is over, and the client must not take what it has for the whole response.
+    Broken,
     /// What came is not eligible.
     Ineligible,
 }
@@ -90,7 +92,7 @@ pub async fn serve(
         }
         let eligible = eligible(unread, &rules, services, arrived, &mut to_upstream);
         let upstream = match &eligible {
-            Some((_, instance)) => ConnectionToT3::get(instance, arrived).await,
+            Some((_, instance)) => ConnectionToT3::get(instance, client, arrived).await,
             None => None,
         };
         let (Some((request, instance)), Some(upstream)) = (&eligible, upstream) else {
@@ -103,10 +105,12 @@ pub async fn serve(
         let exchange = Exchange::new(connection, upstream, client, services, instance, arrived);
         match exchange.run(*request, to_upstream).await {
             ExchangeEnd::Unanswered => {
+                client.deadlines.head_began(arrived);
                 client.repeats();
                 return FastPathEnd::Ineligible;
             }
             ExchangeEnd::Last => return FastPathEnd::Closed,
+            ExchangeEnd::Broken => return FastPathEnd::Broken,
             ExchangeEnd::Answered => {}
         }
         connection.unread.drain(..request.length);
@@ -165,13 +169,15 @@ pub(super) struct ConnectionToT3<'a> {
 
 impl<'a> ConnectionToT3<'a> {
     /// An idle one, or a new one where t3 is surely there; none where it is not, or takes no connection.
-    async fn get(instance: &'a Instance, now: Instant) -> Option<Self> {
+    async fn get(instance: &'a Instance, client: &Client, now: Instant) -> Option<Self> {
         if let Some(socket) = instance.upstream.idle(now) {
             return Some(Self { socket, lost: None });
         }
         if !instance.look(now) {
             return None;
         }
+        // Connecting takes a while where an address gives no answer.
+        client.deadlines.exchange_began(None);
         let seen = instance.readiness.silences();
         let stream = instance.upstream.connect_bare().await.ok()?;
         let lost = Box::pin(instance.readiness.wait_until_lost(seen));

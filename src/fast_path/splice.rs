@@ -63,6 +63,15 @@ impl Pipe {
         }
     }
 
+    /// How much is held for a client that takes nothing: in the pipe, and behind it beside what is usual.
+    pub(super) fn held_bytes(&self) -> usize {
+        let behind = match self.is_quick {
+            true => unsent::TO_QUICK_CLIENT_BYTES - unsent::TO_CLIENT_BYTES,
+            false => 0,
+        };
+        self.held.max(FIRST_BYTES) + behind as usize
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.held == 0
     }

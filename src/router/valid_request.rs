@@ -1,6 +1,6 @@
 //! The validation of a request, the same for both doors: before it nothing of a request counts.
 
-use http::header::{ALLOW, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ALLOW, CONNECTION, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use tracing::debug;
@@ -74,11 +74,12 @@ pub fn refused(refusal: Refusal, id: &RequestId) -> ClientResponse {
     let headers = response.headers_mut();
     header_map::close(headers);
     match refusal.status {
-        // RFC 9110 §15.5.6, §15.5.22.
+        // RFC 9110 §7.8, §15.5.6, §15.5.22.
         StatusCode::METHOD_NOT_ALLOWED => {
             headers.insert(ALLOW, HeaderValue::from_static(validation::ALLOWED_METHODS));
         }
         StatusCode::UPGRADE_REQUIRED => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close, upgrade"));
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }

@@ -1,8 +1,7 @@
-//! The deadlines of one client connection: what it is doing, and until when it may. Pure.
+//! The deadlines of one client connection, which its tasks share.
 
 use std::sync::Arc;
 use std::task::Context;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -10,11 +9,9 @@ use tokio::time::Instant;
 use crate::config::options::LimitsConfig;
 use crate::state::making_way::MakingWay;
 use crate::state::phase::Phase;
+use crate::state::progress::Progress;
 use crate::state::transfer_window::TransferWindow;
 use crate::upstream::request_body::Upload;
-
-/// Longer than any connection lives without its deadline being asked for again.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The deadlines of one client connection.
 #[derive(Debug)]
@@ -25,36 +22,10 @@ pub struct Deadlines {
     making_way: MakingWay,
 }
 
-#[derive(Debug)]
-struct Progress {
-    phase: Phase,
-    /// While the client is waited for to send more of its body.
-    sending: Option<TransferWindow>,
-    /// While the client is waited for to take more of a response.
-    taking: Option<TransferWindow>,
-    is_flushed: bool,
-    /// Not every byte of a request was read, or its response is the last one.
-    is_ending: bool,
-    /// When the head of a response must be here, while one is waited for.
-    response_due: Option<Instant>,
-    upload: Option<Arc<Upload>>,
-    far: Instant,
-}
-
 impl Deadlines {
     /// For a new connection, which has the time of a head to bring one.
     pub fn new(limits: LimitsConfig) -> Self {
-        let now = Instant::now();
-        let state = Mutex::new(Progress {
-            phase: Phase::New(now),
-            sending: None,
-            taking: None,
-            is_flushed: true,
-            is_ending: false,
-            response_due: None,
-            upload: None,
-            far: now + FAR,
-        });
+        let state = Mutex::new(Progress::new());
         Self {
             limits,
             state,
@@ -66,22 +37,29 @@ impl Deadlines {
     pub fn read(&self, count: usize) -> bool {
         let mut state = self.state.lock();
         state.phase = state.phase.head_at(Instant::now());
-        state
-            .sending
-            .iter_mut()
-            .for_each(|window| window.sent(count));
+        if let Some(window) = &mut state.sending {
+            window.sent(count);
+        }
         matches!(state.phase, Phase::Head(_)) && !state.is_ending
     }
 
-    /// The first bytes of a request's head were there at `at`.
+    /// The first bytes of a request's head were there at `at`, which nothing has answered yet.
     pub fn head_began(&self, at: Instant) {
         let mut state = self.state.lock();
-        state.phase = state.phase.head_at(at);
+        state.phase = match state.phase {
+            Phase::Exchange => Phase::Head(at),
+            other => other.head_at(at),
+        };
     }
 
     /// Since when it has been between two requests, or before the first one, if it is.
     pub fn idle_since(&self) -> Option<Instant> {
-        self.state.lock().phase.idle_since()
+        self.state.lock().idle_since()
+    }
+
+    /// Has it had the last response, with nothing asked for since?
+    pub fn is_between_requests(&self) -> bool {
+        self.state.lock().is_between_requests()
     }
 
     /// Has nothing come on it yet?
@@ -107,19 +85,19 @@ impl Deadlines {
     /// Nothing came from the client although something was asked for.
     pub fn read_blocked(&self) {
         let mut state = self.state.lock();
-        let upload = state.upload.as_ref();
-        let is_open = upload.is_some_and(|upload| !upload.is_done());
-        state.sending = is_open.then(|| TransferWindow::blocked(state.sending));
+        let sending = state
+            .is_body_unread()
+            .then(|| TransferWindow::blocked(state.sending));
+        state.sending = sending;
     }
 
     /// The client took bytes.
     pub fn wrote(&self, count: usize) {
         let mut state = self.state.lock();
         state.is_flushed = false;
-        state
-            .taking
-            .iter_mut()
-            .for_each(|window| window.taken(count));
+        if let Some(window) = &mut state.taking {
+            window.taken(count);
+        }
     }
 
     /// The client takes nothing at the moment.
@@ -132,7 +110,9 @@ impl Deadlines {
     /// The client has taken everything.
     pub fn flushed(&self) {
         let mut state = self.state.lock();
-        state.is_flushed = true;
+        if !std::mem::replace(&mut state.is_flushed, true) {
+            state.phase = state.phase.idle_from(Instant::now());
+        }
         state.taking = None;
     }
 
@@ -141,10 +121,15 @@ impl Deadlines {
         self.state.lock().is_ending = true;
     }
 
+    /// Is a part of the body of the request under way still to be read?
+    pub fn is_body_unread(&self) -> bool {
+        self.state.lock().is_body_unread()
+    }
+
     /// Is all of every request here, all of every response with the client, and nothing more asked for?
     pub fn is_at_rest(&self) -> bool {
         let state = self.state.lock();
-        state.is_flushed && !state.is_ending && matches!(state.phase, Phase::Idle(_))
+        state.is_between_requests() && !state.is_ending
     }
 
     /// A request's head is complete; `upload` is its body, where it has one.
@@ -173,35 +158,27 @@ impl Deadlines {
     pub fn exchange_ended(&self) {
         let mut state = self.state.lock();
         state.phase = Phase::Idle(Instant::now());
-        let upload = state.upload.take();
-        state.is_ending |= upload.is_some_and(|upload| !upload.is_done());
+        state.is_ending |= state.is_body_unread();
+        state.upload = None;
         state.sending = None;
         state.response_due = None;
     }
 
     /// The earliest deadline.
     pub fn deadline(&self) -> Instant {
-        let state = self.state.lock();
-        let of_exchange = state.response_due.unwrap_or(state.far);
-        let of_phase = state.phase.deadline(&self.limits).unwrap_or(of_exchange);
-        let windows = [state.sending, state.taking].into_iter().flatten();
-        let ends = windows.map(|window| window.since + self.limits.body_timeout);
-        ends.fold(of_phase, Instant::min)
+        self.state.lock().deadline(&self.limits)
     }
 
     /// Has a deadline of the client passed? If not, the next one is [`Deadlines::deadline`].
     pub fn is_over(&self, now: Instant) -> bool {
-        let mut state = self.state.lock();
-        let of_phase = state.phase.deadline(&self.limits);
-        let limit = self.limits.body_timeout;
-        let is_sending_slowly = TransferWindow::is_too_slow(&mut state.sending, now, limit);
-        let is_taking_slowly = TransferWindow::is_too_slow(&mut state.taking, now, limit);
-        of_phase.is_some_and(|due| now >= due) || is_sending_slowly || is_taking_slowly
+        self.state.lock().is_over(now, &self.limits)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::advance;
 
     use super::*;
@@ -291,5 +268,33 @@ mod tests {
         assert!(is_over_after(&deadlines, 1).await);
         deadlines.flushed();
         assert!(!is_over_after(&deadlines, 1000).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_is_idle_once_it_has_taken_everything() {
+        let deadlines = deadlines();
+        deadlines.exchange_began(None);
+        deadlines.write_blocked();
+        deadlines.exchange_ended();
+        for _ in 0..4 {
+            assert!(!is_over_after(&deadlines, 59).await);
+            assert_eq!(deadlines.idle_since(), None);
+            deadlines.wrote(100_000);
+            deadlines.write_blocked();
+        }
+        deadlines.flushed();
+        assert_eq!(deadlines.idle_since(), Some(Instant::now()));
+        assert!(!is_over_after(&deadlines, 119).await);
+        assert!(is_over_after(&deadlines, 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_nothing_has_answered_is_one_again() {
+        let deadlines = deadlines();
+        deadlines.exchange_began(None);
+        deadlines.head_began(Instant::now());
+        assert!(deadlines.read(1), "it is scanned");
+        assert!(!is_over_after(&deadlines, 9).await);
+        assert!(is_over_after(&deadlines, 1).await);
     }
 }

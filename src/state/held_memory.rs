@@ -63,7 +63,7 @@ impl HeldMemory {
     }
 
     /// The response to the request under way is t3's, or the dispatcher's own.
-    pub fn is_relayed(&self, is_relayed: bool) {
+    pub fn response_is_relayed(&self, is_relayed: bool) {
         self.held.lock().is_relayed = is_relayed;
     }
 

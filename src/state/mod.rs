@@ -15,6 +15,7 @@ mod offboarding;
 pub mod phase;
 pub mod places;
 pub mod power;
+mod progress;
 mod quiet;
 pub mod request_scan;
 pub mod routed;

@@ -27,6 +27,14 @@ impl Phase {
         }
     }
 
+    /// The phase where all of the last response is with the client only now.
+    pub fn idle_from(self, now: Instant) -> Self {
+        match self {
+            Self::Idle(_) => Self::Idle(now),
+            other => other,
+        }
+    }
+
     /// Since when it has been between two requests, or before the first one, if it is.
     pub fn idle_since(self) -> Option<Instant> {
         match self {

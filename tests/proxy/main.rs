@@ -5,6 +5,7 @@ mod common;
 
 mod assets;
 mod bodies;
+mod ends;
 mod failures;
 mod fast_path;
 mod forwarding;
