@@ -1,6 +1,7 @@
 //! The process: options, logs, listening sockets, signals and the exit code.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -8,9 +9,10 @@ use clap::error::ErrorKind;
 use clap_complete::Shell;
 use t3_dispatcher::check::devices::DevicesCheck;
 use t3_dispatcher::check::people::PeopleCheck;
-use t3_dispatcher::config::options::{ListenConfig, LogFormat, LogsConfig, UpstreamConfig};
+use t3_dispatcher::config::options::{LogFormat, LogsConfig, UpstreamConfig};
 use t3_dispatcher::config::subcommands::Command;
 use t3_dispatcher::config::timing::Timing;
+use t3_dispatcher::config::unknown_variables::unknown_variables;
 use t3_dispatcher::config::{CommandLine, Config};
 use t3_dispatcher::process::install::install;
 use t3_dispatcher::process::{allocator, forbid_inspection, orphans};
@@ -78,11 +80,13 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
 fn run_server(config: Config) -> ExitCode {
     allocator::restart_with_settings();
     init_logs(&config.logs);
+    for variable in unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        warn!(variable, "no option has this name: it is not used");
+    }
     // After that restart, which would undo it, and before there is anything to read.
     if let Err(error) = forbid_inspection() {
         warn!(%error, "other processes of this user can read this one's memory");
     }
-    let address = config.listen.address();
     let outcome = runtime().and_then(|runtime| {
         let served = runtime.block_on(serve(config));
         // The end does not wait for a look-up of a name that hangs.
@@ -92,7 +96,7 @@ fn run_server(config: Config) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(%error, "cannot serve on {address}");
+            error!(%error, "cannot serve");
             ExitCode::FAILURE
         }
     }
@@ -169,9 +173,12 @@ async fn serve(config: Config) -> io::Result<()> {
         true => Some(signal(SignalKind::child())?),
         false => None,
     };
-    let public = TcpListener::bind(config.listen.address()).await?;
+    let public = bind("DISPATCHER_PORT", config.listen.address()).await?;
     let devices = listen_for_devices(&config).await?;
-    let metrics = listen_for_metrics(&config.listen).await;
+    let metrics = match config.listen.metrics_address() {
+        Some(address) => Some(bind("DISPATCHER_METRICS_PORT", address).await),
+        None => None,
+    };
     info!(
         "listening on http://{}, in front of {}",
         public.local_addr()?,
@@ -207,7 +214,8 @@ async fn listen_for_devices(config: &Config) -> io::Result<Option<TcpListener>> 
     let Some(port) = config.devices.port else {
         return Ok(None);
     };
-    let listener = TcpListener::bind((config.listen.host, port)).await?;
+    let address = (config.listen.host, port).into();
+    let listener = bind("DISPATCHER_DEVICE_PORT", address).await?;
     info!("listening for apps on {}", listener.local_addr()?);
     Ok(Some(listener))
 }
@@ -230,15 +238,13 @@ async fn next(signal: &mut Option<Signal>) {
     }
 }
 
-/// Binds the listener for /metrics; `None` if metrics are switched off.
-async fn listen_for_metrics(listen: &ListenConfig) -> Option<io::Result<TcpListener>> {
-    let address = listen.metrics_address()?;
+/// Binds a listener to `address`; an error names the `option` that says its port.
+async fn bind(option: &str, address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
-    Some(listener.map_err(|error| {
-        let option = "DISPATCHER_METRICS_PORT";
-        let text = format!("{option}: cannot listen on {address} for metrics: {error}");
+    listener.map_err(|error| {
+        let text = format!("{option}: cannot listen on {address}: {error}");
         io::Error::new(error.kind(), text)
-    }))
+    })
 }
 
 /// A port that was set must be free: metrics that are relied on must not be missing unnoticed. The
@@ -271,11 +277,8 @@ fn report_usage(error: &clap::Error) -> ExitCode {
     }
     // The error, which may name options in further lines; after an empty one come usage and hints.
     let text = error.to_string();
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
     eprintln!("t3-dispatcher: {}", lines.join(" "));
     ExitCode::from(USAGE_ERROR)
 }

@@ -19,6 +19,7 @@ pub mod routes_options;
 pub mod signed_config;
 pub mod subcommands;
 pub mod timing;
+pub mod unknown_variables;
 pub mod upstream_template;
 
 use clap::error::ErrorKind;
@@ -206,7 +207,7 @@ impl CommandLine {
         let contradiction = contradiction.or_else(|| power.contradiction(routes));
         let contradiction = contradiction.or_else(|| devices.contradiction(routes.is_any_set()));
         let command = self.command.as_ref();
-        let contradiction = contradiction.or_else(|| command?.is_of_nobody(routes));
+        let contradiction = contradiction.or_else(|| command?.contradiction(routes));
         let contradiction = contradiction.map(str::to_owned);
         match contradiction.or_else(|| access.contradiction()) {
             Some(text) => Err(Self::command().error(ErrorKind::ArgumentConflict, text)),

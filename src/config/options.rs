@@ -65,7 +65,7 @@ pub struct UpstreamConfig {
     pub port: u16,
 
     /// How long t3 may take for a response's head while nothing of the request moves.
-    #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_RESPONSE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::time_above_zero)]
     pub response_timeout: Duration,
 
     /// As whom t3 has to run, where a table says so.
@@ -150,7 +150,7 @@ pub const HEADER_LIMIT_BYTES: usize = 128 * 1024;
 #[command(next_help_heading = "Limits")]
 pub struct LimitsConfig {
     /// How long a client may take for a request's head.
-    #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_HEADER_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = parse::time_above_zero)]
     pub header_timeout: Duration,
 
     /// Maximum bytes of a request's head, and of a response's.
@@ -159,12 +159,12 @@ pub struct LimitsConfig {
 
     /// How long a connection is kept between two requests; it must be longer than the proxy in front
     /// keeps it.
-    #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_IDLE_TIMEOUT", value_name = "TIME", default_value = "2m", value_parser = parse::time_above_zero)]
     pub idle_timeout: Duration,
 
     /// How long a client may send or read less than 256 bytes a second while the dispatcher waits for
     /// it.
-    #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = parse::time_above_zero)]
     pub body_timeout: Duration,
 
     /// Maximum number of connections; the longest idle one makes way for one more, and where none is
@@ -177,7 +177,7 @@ pub struct LimitsConfig {
     pub max_tunnels: usize,
 
     /// How often t3 is asked whether the sessions of open WebSockets are alive.
-    #[arg(long, env = "DISPATCHER_SESSION_CHECK", value_name = "TIME", default_value = "15s", value_parser = parse::duration)]
+    #[arg(long, env = "DISPATCHER_SESSION_CHECK", value_name = "TIME", default_value = "15s", value_parser = parse::time_above_zero)]
     pub session_check: Duration,
 }
 

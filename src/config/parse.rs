@@ -41,6 +41,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// A time that is not zero: one that is never over is written as a long one.
+pub(super) fn time_above_zero(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let is_some = !time.is_zero();
+    is_some
+        .then_some(time)
+        .ok_or_else(|| "a time above 0 is needed".to_owned())
+}
+
 /// `on` or `off`.
 pub(super) fn switch() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|text| text == "on")

@@ -83,7 +83,7 @@ pub enum Command {
 impl Command {
     /// What contradicts itself where a check does not say whose way it is to go, and each person has another t3 by
     /// `routes`.
-    pub(super) fn is_of_nobody(&self, routes: &RoutesConfig) -> Option<&'static str> {
+    pub(super) fn contradiction(&self, routes: &RoutesConfig) -> Option<&'static str> {
         let Self::Check { user, all, .. } = self else {
             return None;
         };
