@@ -139,9 +139,9 @@ mod tests {
             .map(|_| UpstreamTally::new(Arc::clone(&metrics)))
             .collect();
         for (number, t3) in t3s.iter_mut().enumerate() {
-            t3.is(UpstreamState::Down);
+            t3.came_into(Some(UpstreamState::Down));
             if number >= 3 {
-                t3.is(UpstreamState::Up);
+                t3.came_into(Some(UpstreamState::Up));
                 t3.describes(&format!("0.0.{number}"), "2");
             }
         }

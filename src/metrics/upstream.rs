@@ -95,7 +95,7 @@ impl UpstreamMetrics {
             ),
             state: make.gauges(
                 "upstream_state",
-                "How many t3s are in a state; one of which no probe has ended yet is in none",
+                "How many t3s are in a state; one that is not probed, or has not been yet, is in none",
             ),
             state_changes: make.counters(
                 "upstream_state_changes_total",
@@ -129,14 +129,16 @@ impl UpstreamTally {
         }
     }
 
-    /// It came into another state.
-    pub fn is(&mut self, state: UpstreamState) {
+    /// It came into another state, or into none that is known.
+    pub fn came_into(&mut self, state: Option<UpstreamState>) {
         let upstream = &self.metrics.upstream;
-        if let Some(before) = self.state.replace(state) {
+        if let Some(before) = std::mem::replace(&mut self.state, state) {
             upstream.state.of(before).dec();
         }
-        upstream.state.of(state).inc();
-        upstream.state_changes.of(state).inc();
+        if let Some(state) = state {
+            upstream.state.of(state).inc();
+            upstream.state_changes.of(state).inc();
+        }
     }
 
     /// It is up and says that it has this `version` and speaks this `protocol`: plain text of bounded
@@ -149,11 +151,9 @@ impl UpstreamTally {
 
 impl Drop for UpstreamTally {
     fn drop(&mut self) {
+        self.came_into(None);
         let upstream = &self.metrics.upstream;
         upstream.instances.dec();
-        if let Some(state) = self.state {
-            upstream.state.of(state).dec();
-        }
         if let Some(description) = self.description.take() {
             upstream.info.remove(description);
         }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, info};
 
 use crate::metrics::Metrics;
-use crate::metrics::upstream::{UpstreamState, UpstreamTally};
+use crate::metrics::upstream::UpstreamTally;
 use crate::upstream::demand::Demand;
 use crate::upstream::descriptor::Protocol;
 use crate::upstream::error::Failure;
@@ -263,7 +263,7 @@ impl Readiness {
     }
 
     /// t3 accepts probes and responds to none.
-    pub(super) fn is_silent(&self) {
+    pub(super) fn fell_silent(&self) {
         self.changed(Status::was_silent);
     }
 
@@ -271,9 +271,9 @@ impl Readiness {
         self.status.send_if_modified(|status| {
             let before = status.state;
             change(status);
-            let is_known = status.state != HealthState::Unknown;
-            if status.state != before && is_known && self.report(status) {
+            if status.state != before && self.report(status) {
                 match status.state {
+                    HealthState::Unknown => {}
                     HealthState::Itself => error!("{ITSELF}"),
                     state => info!("t3 is {state}"),
                 }
@@ -287,13 +287,7 @@ impl Readiness {
         let is_change = status.reported != Some(status.state);
         if is_change {
             status.reported = Some(status.state);
-            self.tally.lock().is(match status.state {
-                HealthState::Down | HealthState::Itself => UpstreamState::Down,
-                HealthState::Asleep => UpstreamState::Asleep,
-                HealthState::Starting => UpstreamState::Starting,
-                HealthState::Busy => UpstreamState::Busy,
-                HealthState::Up | HealthState::Doubtful | HealthState::Unknown => UpstreamState::Up,
-            });
+            self.tally.lock().came_into(status.state.counted());
         }
         is_change
     }

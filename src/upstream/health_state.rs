@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::metrics::upstream::UpstreamState;
+
 /// The state of t3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
@@ -35,6 +37,18 @@ impl HealthState {
             self,
             Self::Down | Self::Asleep | Self::Itself | Self::Starting
         )
+    }
+
+    /// The state as which it is counted; none while nothing is known.
+    pub fn counted(self) -> Option<UpstreamState> {
+        Some(match self {
+            Self::Unknown => return None,
+            Self::Down | Self::Itself => UpstreamState::Down,
+            Self::Asleep => UpstreamState::Asleep,
+            Self::Starting => UpstreamState::Starting,
+            Self::Busy => UpstreamState::Busy,
+            Self::Up | Self::Doubtful => UpstreamState::Up,
+        })
     }
 
     /// Has a probe still to tell what the state is?

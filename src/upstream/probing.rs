@@ -82,7 +82,7 @@ impl Readiness {
                 return;
             }
             if is_accepted.load(Ordering::Relaxed) && quiet_since.elapsed() >= PROBE_TIMEOUT {
-                self.is_silent();
+                self.fell_silent();
             }
         }
     }
