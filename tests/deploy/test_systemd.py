@@ -75,6 +75,27 @@ def test_nothing_in_the_unit_ends_sudo():
     assert "ProcSubset" not in keys | set(tighter)
 
 
+def test_what_the_dispatcher_calls_is_not_filtered():
+    keys = lines("t3-dispatcher-without-sudo.conf")
+    # A call that it does without may fail, and must not end it.
+    assert ("SystemCallErrorNumber", "EPERM") in keys
+    allowed, denied = [value for key, value in keys if key == "SystemCallFilter"]
+    assert (allowed, denied[0]) == ("@system-service", "~")
+    for group in denied[1:].split():
+        command = [needs("systemd-analyze"), "syscall-filter", group]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        # The thread that compresses in the background, and descriptors for many connections.
+        assert not {"setpriority", "prlimit64", "splice", "memfd_create"} & set(done.stdout.split())
+
+
+def test_a_cli_that_hangs_is_ended_by_its_own_user():
+    words = (UNITS / "t3-mint").read_text().split()
+    # Root without CAP_KILL ends no process of another user.
+    assert 0 < words.index("setpriv") < words.index("/usr/bin/timeout") < words.index("/usr/local/bin/t3")
+    bounding = dict(lines("t3-dispatcher.service"))["CapabilityBoundingSet"].split()
+    assert "CAP_KILL" not in bounding and "CAP_SETUID" in bounding
+
+
 def test_polkit_lets_start_and_stop_what_the_unit_starts_and_stops():
     rules = (UNITS / "t3-dispatcher.rules").read_text()
     pattern = re.search(r"/(\^.*\$)/\.test", rules).group(1)
