@@ -97,7 +97,7 @@ impl RoutesFile {
         let looked = match timeout(self.patience, &mut looking).await {
             Ok(looked) => looked,
             Err(_) => {
-                self.file.is_late();
+                self.file.hangs();
                 looking.await
             }
         };
@@ -163,7 +163,7 @@ impl LookedAt {
     }
 
     /// A look hangs. Once it has ended, the file is read in any case.
-    fn is_late(&self) {
+    fn hangs(&self) {
         self.refuse(&"it cannot be read in time");
         self.seen.lock().stamp = None;
     }

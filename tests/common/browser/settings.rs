@@ -4,9 +4,6 @@ use serde_json::{Map, Value, json};
 
 use super::page::Page;
 
-/// `Network.emulateNetworkConditions`: no limit.
-pub(crate) const UNLIMITED: f64 = -1.0;
-
 impl Page {
     /// The cookies sent to this page's address, `HttpOnly` ones included.
     pub(crate) async fn cookies(&self) -> Vec<Value> {

@@ -24,13 +24,7 @@ impl Standin {
         self.state.record.wait_for(deadline, what).await
     }
 
-    /// How many TCP connections are open, upgraded ones too.
-    #[must_use]
-    pub fn open_connections(&self) -> usize {
-        self.state.open.borrow().connections
-    }
-
-    /// How many of them are upgraded.
+    /// How many WebSockets are open.
     #[must_use]
     pub fn open_websockets(&self) -> usize {
         self.state.open.borrow().websockets
