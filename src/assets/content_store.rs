@@ -1,9 +1,11 @@
 //! What the files of every t3 share: encoded bytes by their content's hash, and bounds in sum.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::assets::background_encoder::BackgroundEncoder;
 use crate::assets::compressor::{CompressionJob, Compressor};
@@ -22,6 +24,9 @@ const FETCHES_KIB: usize = 4 * (16 * 1024 + ENCODER_KIB);
 
 /// The maximum that an encoder takes while a client waits.
 const ENCODER_KIB: usize = 10 * 1024;
+
+/// How long a request waits for what is encoded for others. One person's t3 may have any number of files.
+const TURN_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many t3s are warmed up at a time: the others wait, so that many that come up at once do not keep
 /// the one thread from its clients.
@@ -120,7 +125,7 @@ impl ContentStore {
         file: &KnownFile,
         preferred: PreferredCodings,
     ) -> Option<StoredBody> {
-        let _turn = self.encoding.lock().await;
+        let _turn = self.encoding_turn().await?;
         if let Some(stored) = self.stored(file, preferred) {
             return Some(stored);
         }
@@ -129,16 +134,18 @@ impl ContentStore {
             true => preferred.fast_coding(file.length),
             false => Coding::Identity,
         };
-        if coding == Coding::Identity {
-            return Some(StoredBody {
-                coding,
-                body: original,
-            });
-        }
-        let body = encoder::encode(coding, &original).await.ok()?;
+        let body = match coding {
+            Coding::Identity => original,
+            coding => encoder::encode(coding, &original).await.ok()?,
+        };
         self.encoded
             .put(file.content, file.length, Form::fast(coding), body.clone());
         Some(StoredBody { coding, body })
+    }
+
+    /// The right to encode something; `None` where others keep everybody from it for too long.
+    async fn encoding_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        timeout(TURN_LIMIT, self.encoding.lock()).await.ok()
     }
 
     /// The bytes of `file`, if they are stored in a form of which they can be made.
@@ -152,7 +159,7 @@ impl ContentStore {
     }
 
     /// `content`, whose hash is `hash`, in `coding`: the same bytes each time, as a strong tag promises.
-    /// As it is if the encoder fails.
+    /// As it is if the encoder fails, or others keep it busy.
     pub(super) async fn encoded(
         &self,
         hash: ContentHash,
@@ -164,15 +171,18 @@ impl ContentStore {
         if let Some(body) = get() {
             return StoredBody { coding, body };
         }
-        let _turn = self.encoding.lock().await;
+        let as_it_is = |body| StoredBody {
+            coding: Coding::Identity,
+            body,
+        };
+        let Some(_turn) = self.encoding_turn().await else {
+            return as_it_is(content);
+        };
         if let Some(body) = get() {
             return StoredBody { coding, body };
         }
         let Ok(body) = encoder::encode(coding, &content).await else {
-            return StoredBody {
-                coding: Coding::Identity,
-                body: content,
-            };
+            return as_it_is(content);
         };
         self.encoded
             .put(hash, content.len() as u64, form, body.clone());

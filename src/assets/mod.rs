@@ -6,6 +6,7 @@
 //! The content coding is chosen here: t3 is asked for none.
 
 pub mod background_encoder;
+mod bodies;
 pub mod cacheability;
 pub mod caching_rules;
 pub mod compressor;

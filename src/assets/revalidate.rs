@@ -50,7 +50,7 @@ impl AssetRequest<'_> {
         let (declined, path) = (&self.service.declined, self.head.uri.path());
         let method = &self.head.method;
         let accepted = self.head.headers.get(ACCEPT_ENCODING);
-        if declined.has(path) {
+        if declined.has(path) && self.page_transform.is_none() {
             let response = self.send(method, accepted, limit, interim).await?;
             return self.client_response(response, limit).await;
         }

@@ -1,18 +1,14 @@
 //! The store of encoded contents, bounded in bytes; the least recently used goes first.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::assets::bodies::Bodies;
 use crate::assets::encoder::{Coding, Form};
 use crate::assets::hashes::ContentHash;
 use crate::metrics::Metrics;
-
-/// About what a stored body takes besides its bytes.
-const OVERHEAD_BYTES: usize = 256;
 
 /// A content in one coding.
 #[derive(Debug, Clone)]
@@ -24,41 +20,15 @@ pub(super) struct StoredBody {
 /// Contents by hash and form, of whatever t3.
 #[derive(Debug)]
 pub(super) struct EncodedStore {
-    limit_bytes: usize,
     metrics: Arc<Metrics>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    bodies: LruCache<(ContentHash, Form), StoredContent>,
-    /// How many of the bodies are of a content of that length.
-    lengths: HashMap<u64, usize>,
-    /// Of all bodies, and what is reserved.
-    bytes: usize,
-    reserved: usize,
-}
-
-#[derive(Debug)]
-struct StoredContent {
-    body: Bytes,
-    /// The content's length in bytes, without a coding.
-    length: u64,
+    bodies: Mutex<Bodies>,
 }
 
 impl EncodedStore {
     /// An empty store for at most `limit_bytes`, the overhead and what is reserved included.
     pub(super) fn new(limit_bytes: usize, metrics: Arc<Metrics>) -> Self {
-        Self {
-            limit_bytes,
-            metrics,
-            inner: Mutex::new(Inner {
-                bodies: LruCache::unbounded(),
-                lengths: HashMap::new(),
-                bytes: 0,
-                reserved: 0,
-            }),
-        }
+        let bodies = Mutex::new(Bodies::new(limit_bytes));
+        Self { metrics, bodies }
     }
 
     /// The smallest body of `content` in a coding that the client `accepts`.
@@ -67,127 +37,67 @@ impl EncodedStore {
         content: ContentHash,
         accepts: impl Fn(Coding) -> bool,
     ) -> Option<StoredBody> {
-        let bodies = &mut self.inner.lock().bodies;
+        let mut bodies = self.bodies.lock();
         let forms = Form::ALL.into_iter().filter(|form| accepts(form.coding));
-        let length = |form: &Form| Some(bodies.peek(&(content, *form))?.body.len());
         let (_, form) = forms
-            .filter_map(|form| Some((length(&form)?, form)))
+            .filter_map(|form| Some((bodies.body_length((content, form))?, form)))
             .min_by_key(|(length, _)| *length)?;
         Some(StoredBody {
             coding: form.coding,
-            body: bodies.get(&(content, form))?.body.clone(),
+            body: bodies.get((content, form))?,
         })
     }
 
     /// The body of `content` in exactly that `form`.
     pub(super) fn get_form(&self, content: ContentHash, form: Form) -> Option<Bytes> {
-        let bodies = &mut self.inner.lock().bodies;
-        Some(bodies.get(&(content, form))?.body.clone())
+        self.bodies.lock().get((content, form))
     }
 
     /// Stores the `body` of a `content` of `length` bytes in `form`.
     pub(super) fn put(&self, content: ContentHash, length: u64, form: Form, body: Bytes) {
-        let mut inner = self.inner.lock();
-        let key = (content, form);
-        inner.put(key, StoredContent { body, length }, self.limit_bytes);
-        self.metrics.asset_store(inner.bytes as u64);
+        self.change(|bodies| bodies.put((content, form), length, body));
     }
 
     /// Is `content` there in every form that background compression makes?
     pub(super) fn is_complete(&self, content: ContentHash) -> bool {
-        self.inner.lock().is_complete(content)
+        let bodies = self.bodies.lock();
+        let has = |form| bodies.body_length((content, form)).is_some();
+        Form::BACKGROUND.into_iter().all(has)
     }
 
     /// Is any content of `length` bytes there?
     pub(super) fn has_length(&self, length: u64) -> bool {
-        self.inner.lock().lengths.contains_key(&length)
+        self.bodies.lock().has_length(length)
     }
 
     /// Drops the bytes of `content` without a coding.
     pub(super) fn remove_original(&self, content: ContentHash) {
-        let mut inner = self.inner.lock();
-        inner.remove((content, Form::IDENTITY));
-        self.metrics.asset_store(inner.bytes as u64);
+        self.change(|bodies| bodies.remove((content, Form::IDENTITY)));
     }
 
     /// Takes `bytes` of the store's for something else that is kept of files; false if all of that takes
     /// half of it already.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.reserved + bytes > self.limit_bytes / 2 {
-            return false;
-        }
-        inner.reserved += bytes;
-        inner.bytes += bytes;
-        inner.evict(self.limit_bytes);
-        self.metrics.asset_store(inner.bytes as u64);
-        true
+        self.change(|bodies| bodies.reserve(bytes))
     }
 
     /// Gives `bytes` back that were reserved.
     pub(super) fn release(&self, bytes: usize) {
-        let mut inner = self.inner.lock();
-        inner.reserved -= bytes;
-        inner.bytes -= bytes;
-        self.metrics.asset_store(inner.bytes as u64);
-    }
-}
-
-impl Inner {
-    fn put(&mut self, key: (ContentHash, Form), stored: StoredContent, limit_bytes: usize) {
-        // An encoder makes the same of the same: it only counts as used.
-        let cost = cost(&stored);
-        if cost > limit_bytes || self.bodies.get(&key).is_some() {
-            return;
-        }
-        let fast = (key.0, Form::fast(Coding::Br));
-        let is_larger = |fast: &StoredContent| fast.body.len() >= stored.body.len();
-        if key.1 == Form::BEST_BR && self.bodies.peek(&fast).is_some_and(is_larger) {
-            self.remove(fast);
-        }
-        self.bytes += cost;
-        *self.lengths.entry(stored.length).or_default() += 1;
-        self.bodies.put(key, stored);
-        self.evict(limit_bytes);
+        self.change(|bodies| bodies.release(bytes));
     }
 
-    fn evict(&mut self, limit_bytes: usize) {
-        while self.bytes > limit_bytes
-            && let Some((_, oldest)) = self.bodies.pop_lru()
-        {
-            self.forget(&oldest);
-        }
+    fn change<T>(&self, change: impl FnOnce(&mut Bodies) -> T) -> T {
+        let mut bodies = self.bodies.lock();
+        let changed = change(&mut bodies);
+        self.metrics.asset_store(bodies.bytes() as u64);
+        changed
     }
-
-    fn remove(&mut self, key: (ContentHash, Form)) {
-        if let Some(removed) = self.bodies.pop(&key) {
-            self.forget(&removed);
-        }
-    }
-
-    fn forget(&mut self, removed: &StoredContent) {
-        self.bytes -= cost(removed);
-        if let Some(count) = self.lengths.get_mut(&removed.length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&removed.length);
-            }
-        }
-    }
-
-    fn is_complete(&self, content: ContentHash) -> bool {
-        let has = |form| self.bodies.contains(&(content, form));
-        Form::BACKGROUND.into_iter().all(has)
-    }
-}
-
-fn cost(stored: &StoredContent) -> usize {
-    stored.body.len() + OVERHEAD_BYTES
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assets::bodies::OVERHEAD_BYTES;
 
     fn store_of(limit: usize) -> EncodedStore {
         EncodedStore::new(limit, Arc::default())
@@ -208,7 +118,7 @@ mod tests {
     }
 
     fn bytes(store: &EncodedStore) -> usize {
-        store.inner.lock().bytes
+        store.bodies.lock().bytes()
     }
 
     #[test]
@@ -231,7 +141,7 @@ mod tests {
             put(&store, "a", Coding::Br, 30);
             let body = vec![0; best].into();
             store.put(hash("a"), 9, Form::BEST_BR, body);
-            assert_eq!(store.inner.lock().bodies.len(), forms, "{best}");
+            assert_eq!(store.bodies.lock().len(), forms, "{best}");
             assert_eq!(length(&store, "a", Coding::Br), Some(smallest), "{best}");
             // A strong tag promises the same bytes each time.
             let fast = store.get_form(hash("a"), Form::fast(Coding::Br));
@@ -253,10 +163,29 @@ mod tests {
         }
         put(&store, "e", Coding::Br, 2000);
         assert_eq!(length(&store, "d", Coding::Br), Some(1000));
-        assert_eq!(store.inner.lock().bodies.len(), 2);
+        assert_eq!(store.bodies.lock().len(), 2);
         put(&store, "f", Coding::Br, 100_000);
         assert_eq!(length(&store, "f", Coding::Br), None, "too large");
         assert_eq!(length(&store, "e", Coding::Br), Some(2000));
+    }
+
+    #[test]
+    fn what_is_being_sent_is_not_dropped() {
+        let store = store_of(3 * (1000 + OVERHEAD_BYTES));
+        for name in ["a", "b", "c"] {
+            put(&store, name, Coding::Br, 1000);
+        }
+        let sent = store.get(hash("a"), |_| true);
+        for name in ["b", "c"] {
+            assert!(length(&store, name, Coding::Br).is_some());
+        }
+        put(&store, "d", Coding::Br, 2000);
+        assert_eq!(length(&store, "a", Coding::Br), Some(1000));
+        put(&store, "e", Coding::Br, 3000);
+        assert_eq!(length(&store, "e", Coding::Br), None, "there is no room");
+        drop(sent);
+        put(&store, "e", Coding::Br, 3000);
+        assert_eq!(length(&store, "e", Coding::Br), Some(3000));
     }
 
     #[test]

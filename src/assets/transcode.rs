@@ -34,6 +34,9 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(20);
 /// How long t3 may pause: it reads a file and sends it in one go.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a file may take in all: what it takes of the room for fetches is everybody's.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
 /// A fetch whose response has begun.
 pub(super) struct Transcoder {
     pub(super) service: Arc<AssetService>,
@@ -69,6 +72,8 @@ pub(super) enum EncodedPiece {
 enum TranscodeError {
     #[error("t3 paused for more than {STALL_TIMEOUT:?}")]
     Stalled,
+    #[error("t3 took more than {TOTAL_TIMEOUT:?}")]
+    Late,
     #[error("t3's response ended early: {0}")]
     Upstream(#[from] hyper::Error),
     #[error("not compressed: {0}")]
@@ -118,7 +123,8 @@ impl Transcoder {
     }
 
     async fn run(&self, body: Inbound, client: &mpsc::UnboundedSender<EncodedPiece>) {
-        if let Err(error) = self.transcode(body, client).await {
+        let transcoded = timeout(TOTAL_TIMEOUT, self.transcode(body, client)).await;
+        if let Err(error) = transcoded.unwrap_or(Err(TranscodeError::Late)) {
             let name = self.leader.name();
             limited!(WARN, "a static file is cut short and not stored"; name, %error);
         }

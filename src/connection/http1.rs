@@ -148,8 +148,12 @@ async fn answer(
         // What comes after this is no request.
         client.deadlines.end_after_this();
     }
-    let is_relayed = !matches!(routed.response.body(), ResponseBody::Own(_));
-    client.held.response_is_relayed(is_relayed);
+    let (is_relayed, private) = match routed.response.body() {
+        ResponseBody::Own(bytes) if bytes.is_unique() => (false, bytes.len()),
+        ResponseBody::Own(_) => (false, 0),
+        _ => (true, 0),
+    };
+    client.held.response_is(is_relayed, private);
     *after.lock() = routed.after_switch;
     let _in_use = routed.in_use;
     routed.response.map(|body| TimedBody {

@@ -41,7 +41,7 @@ pub(super) enum ExchangeEnd {
     Answered,
     /// The client's connection is over, with or without a response.
     Last,
-    /// The client's connection is over, in the middle of a response that only its end ends.
+    /// The client's connection is over, in the middle of a response.
     Broken,
     /// t3 closed its connection without a byte: the request may be sent again.
     Unanswered,

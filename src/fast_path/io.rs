@@ -47,7 +47,7 @@ pub(super) struct ExchangeIo<'a> {
 pub(super) enum ExchangeFailure {
     /// The client is gone, or the response broke off.
     Aborted,
-    /// The response broke off, and nothing but an error of the connection says so.
+    /// The connection to t3 failed in the middle of a response.
     Broken,
     /// t3 closed the connection before it sent a byte, or has lost what was sent on it.
     EmptyReply,
@@ -218,7 +218,7 @@ impl ExchangeIo<'_> {
                 // t3 has responded: only the client is waited for.
                 self.deadlines.response_started();
             }
-            self.held.response_is_relayed(true);
+            self.held.response_is(true, 0);
             // The share of a window that has grown covers what its client does not take.
             if !self.has_grown() && !self.held.write_blocked(buffered) {
                 return Poll::Ready(Ok(0));

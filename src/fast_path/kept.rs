@@ -187,7 +187,7 @@ impl OwnWriter<'_> {
         } = self.client;
         if !std::mem::replace(&mut self.is_blocked, true) {
             deadlines.exchange_began(None);
-            held.response_is_relayed(false);
+            held.response_is(false, 0);
         }
         deadlines.write_blocked();
         // The bytes are the store's: for this client only the kernel holds some.

@@ -34,6 +34,8 @@ struct Held {
     request: Option<MemoryShare>,
     /// Is its response t3's?
     is_relayed: bool,
+    /// The bytes of a response of the dispatcher's own that nobody else has.
+    private: usize,
     /// While the client takes nothing.
     response: Option<MemoryShare>,
     is_refused: bool,
@@ -62,9 +64,11 @@ impl HeldMemory {
         is_left
     }
 
-    /// The response to the request under way is t3's, or the dispatcher's own.
-    pub fn response_is_relayed(&self, is_relayed: bool) {
-        self.held.lock().is_relayed = is_relayed;
+    /// The response to the request under way is t3's, or the dispatcher's own, of which so many `private` bytes are
+    /// this client's alone.
+    pub fn response_is(&self, is_relayed: bool, private: usize) {
+        let mut held = self.held.lock();
+        (held.is_relayed, held.private) = (is_relayed, private);
     }
 
     /// The client takes nothing at the moment, and this process holds up to `buffered` bytes of a response
@@ -74,7 +78,7 @@ impl HeldMemory {
         let mut held = self.held.lock();
         let counted = match held.is_relayed {
             true => RELAYED_BYTES + buffered,
-            false => OWN_BYTES,
+            false => OWN_BYTES + held.private,
         };
         let is_left = grown(&self.memory, &mut held.response, counted);
         held.is_refused |= !is_left;

@@ -7,7 +7,7 @@ use crate::assets::files::{file, script};
 use crate::assets::site::{COMPRESSION_BOUND, started};
 use crate::common::process::Process;
 use crate::common::raw_upstream::RawUpstream;
-use crate::common::request;
+use crate::common::{Client, request};
 
 /// The most memory that compressing a script of 5.4 MB may add to a serving process.
 const MOST_KIB: u64 = 72 * 1024;
@@ -18,6 +18,9 @@ const MOST_KEPT_KIB: u64 = 20 * 1024;
 
 /// The most that a start with kept files may take.
 const MOST_KEPT_FILES: (u64, Duration) = (20 * 1024, Duration::from_millis(500));
+
+/// What readers of nothing may add: the file as it is, once.
+const MOST_READ_KIB: u64 = 20 * 1024;
 
 /// A t3 with a page of one script, as long as v0.0.27's.
 async fn t3_with_a_script() -> RawUpstream {
@@ -59,6 +62,18 @@ async fn the_warm_up_takes_little_memory() {
     );
     assert!(peak - before < MOST_KIB, "{peak} KiB");
     assert!(after - before < MOST_KEPT_KIB, "{after} KiB are kept");
+    // Who asks for it without a coding and reads nothing holds no copy of its own.
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let mut client = Client::connect(process.addr).await;
+        client.send_head("GET /assets/a.js").await;
+        held.push(client);
+    }
+    let whole = request(process.addr, "GET /assets/a.js").await;
+    assert_eq!(whole.body.len(), 5_390_126);
+    let read = process.resident();
+    println!("with 40 readers of nothing {read} KiB");
+    assert!(read < after + MOST_READ_KIB, "{read} KiB");
 }
 
 /// Waits until `process` has done its warm-up, and `cache` has `count` files.
