@@ -67,10 +67,15 @@ impl AllowList {
         self.file.is_some() && self.groups.is_none()
     }
 
+    /// Is it known whom it names? Not while its file is missing or cannot be used.
+    pub(super) fn is_known(&self) -> bool {
+        let is_read = |file: &RereadFile<Users>| file.with(|users| users.is_some());
+        self.file.as_ref().is_none_or(is_read)
+    }
+
     /// Does the name alone say who is let in, and is it known who is?
     pub(super) fn is_by_name(&self) -> bool {
-        let is_read = |file: &RereadFile<Users>| file.with(|users| users.is_some());
-        self.groups.is_none() && self.file.as_ref().is_none_or(is_read)
+        self.groups.is_none() && self.is_known()
     }
 
     /// Is somebody let in who is `name` here, by the name alone? Single sign-on may have stated it with any

@@ -31,6 +31,11 @@ impl AccessPolicy {
         list.is_some_and(|list| list.is_by_file())
     }
 
+    /// Is it known who is let in? Nobody is while the list of users cannot be read, and who was may be again.
+    pub fn is_list_known(&self) -> bool {
+        self.allow_list.as_ref().is_none_or(AllowList::is_known)
+    }
+
     /// Those of `people`, each an identity, whom the list of users in the file does not name any more. It is
     /// looked at again before.
     pub async fn unlisted(&self, people: impl IntoIterator<Item = Arc<str>>) -> Vec<Arc<str>> {

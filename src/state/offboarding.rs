@@ -46,12 +46,14 @@ fn offboard(routed: &Arc<Routed>, identity: &str) {
 
 impl Instance {
     /// Ends the tunnels of the person of `identity`, and has the sessions revoked, unless another dispatcher
-    /// makes them.
+    /// makes them, or a list of users that cannot be read names nobody for a while: devices that were paired would
+    /// not come back with it.
     fn offboard(&self, identity: &str, cause: AccessEnd) {
         let tunnels = self.tunnels.end_of(identity);
+        let is_certain = cause == AccessEnd::Table || self.shared.access.is_list_known();
         match self.inner {
-            None => self.pairing.offboard(identity, tunnels, cause),
-            Some(_) => self.pairing.left(identity, tunnels, cause),
+            None if is_certain => self.pairing.offboard(identity, tunnels, cause),
+            _ => self.pairing.left(identity, tunnels, cause),
         }
     }
 

@@ -5,7 +5,10 @@ use std::path::Path;
 use t3_standin::edition::Edition;
 use tokio::time::timeout;
 
-use crate::common::{Dispatcher, PATIENCE, World, config, in_front_of_each_t3};
+use crate::common::{
+    Client, Dispatcher, HANDSHAKE, PAGE, PATIENCE, World, config, in_front_of_each_t3, request,
+    websocket_of,
+};
 use crate::door::{Door, USER};
 
 fn write(file: &Path, users: &str) {
@@ -30,6 +33,19 @@ async fn until_revoked(world: &World, count: usize) {
     timeout(PATIENCE, sessions).await.expect("they are revoked");
 }
 
+/// An open WebSocket of that person's browser, which is on the list.
+async fn browser_s(door: &Door, user: &str) -> Client {
+    let (name, session) = door.browser_session().await;
+    let (to, target) = (door.world.addr(), websocket_of(door.edition));
+    let head = format!(
+        "GET {target}\nHost: {to}\nOrigin: http://{to}\n{USER}: {user}\nCookie: {name}={session}\n{HANDSHAKE}"
+    );
+    let mut client = Client::connect(to).await;
+    client.send_head(&head).await;
+    assert_eq!(client.head().await.expect("a response").status, 101);
+    client
+}
+
 async fn who_disappears_from_the_list_loses_devices_without_a_request(edition: Edition) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("users");
@@ -40,10 +56,20 @@ async fn who_disappears_from_the_list_loses_devices_without_a_request(edition: E
     let (mut ada, mut bob) = (door.paired("ada").await, door.paired("bob").await);
     let mut ada_s = ada.connect_again().await.expect("a socket");
     let mut bob_s = bob.connect_again().await.expect("a socket");
-    // A list that is not there says nothing of anybody's devices.
+    let mut browser = browser_s(&door, "ada").await;
+    // A list that is not there lets nobody in, and says nothing of anybody's devices.
     std::fs::remove_file(&file).expect("it is there");
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    bob_s.ping().await;
+    timeout(PATIENCE, browser.rest()).await.expect("its end");
+    let page = format!("GET /\n{USER}: ada\n{PAGE}");
+    assert_eq!(request(door.world.addr(), &page).await.status, 403);
+    write(&file, "ada\nbob\n");
+    while request(door.world.addr(), &page).await.status == 403 {}
+    for socket in [&mut ada_s, &mut bob_s] {
+        socket.ping().await;
+    }
+    for app in [&mut ada, &mut bob] {
+        app.ticket().await.expect("it lives");
+    }
     write(&file, "ada\n");
     bob_s.ended().await;
     until_revoked(&door.world, 1).await;
