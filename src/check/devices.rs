@@ -16,6 +16,7 @@ use crate::upstream::Upstream;
 use crate::upstream::api_call::ApiCall;
 use crate::upstream::descriptor::{DESCRIPTOR, Protocol};
 
+const NO_MINT: &str = "nothing mints without an admin session";
 const NO_CODE: &str = "there is no code";
 const NO_TOKEN: &str = "there is no token";
 const NO_TICKET: &str = "there is no ticket";
@@ -68,6 +69,10 @@ impl Check {
 
     /// Mints as the page of a person's devices does: by t3's API, else in the t3 CLI's place.
     async fn code(&mut self, admin: Option<&AdminToken>) -> Option<Credential> {
+        let has_command = self.pairing.mint_command().is_some();
+        if admin.is_none() && !has_command && self.without_cli().is_some() {
+            return self.skip("device code", NO_MINT);
+        }
         let start = Instant::now();
         let minted = match (admin, self.pairing.mint_command()) {
             (Some(admin), _) => {

@@ -63,7 +63,7 @@ pub enum Command {
         )]
         user: Option<String>,
 
-        /// Go the way of everybody in DISPATCHER_ROUTES, four at a time and for 10 minutes at most.
+        /// Go the way of everybody in DISPATCHER_ROUTES, four at a time; none is begun after 10 minutes.
         #[arg(long, requires = "routes")]
         all: bool,
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::check::{json, live_sessions, steps};
-use crate::common::{Edition, World, in_front_of_each_t3};
+use crate::common::{Edition, PAGE, World, in_front_of_each_t3, request};
 
 /// What it adds to the steps.
 const AT_T3: [&str; 4] = [
@@ -68,4 +68,21 @@ async fn a_door_of_another_t3_and_one_that_is_not_there_are_told() {
     let (report, code) = json(&world, &args).await;
     assert_eq!(code, Some(0), "{report:#}");
     assert!(steps(&report, "skipped").contains(&"device door".to_owned()));
+}
+
+/// Where a file brings the dispatcher's own session, no program beside it is run, whatever is wrong with that file.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_admin_session_no_cli_is_run_in_its_place() {
+    let world = World::of(Edition::Protocol2, &[]).await;
+    // The dispatcher itself has run it by then.
+    let page = request(world.addr(), &format!("GET /\n{PAGE}")).await;
+    assert_eq!(page.status, 302);
+    let before = world.cli_starts();
+    let missing = world.dir.path().join("no-token");
+    let missing = missing.to_str().expect("a UTF-8 path");
+    let (report, code) = json(&world, &["--token-file", missing, "--devices"]).await;
+    assert_eq!(code, Some(1), "{report:#}");
+    let skipped = steps(&report, "skipped");
+    assert!(skipped.contains(&"device code".to_owned()), "{report:#}");
+    assert_eq!(world.cli_starts(), before, "{report:#}");
 }

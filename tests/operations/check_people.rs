@@ -168,3 +168,27 @@ async fn whose_way_it_is_has_to_be_said() {
     assert_eq!(code, Some(1), "{found:#}");
     assert_eq!(steps(&found, "failed"), ["person"]);
 }
+
+/// A name that no mint command can be given leads nowhere, whatever its row says.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_s_check_tells_who_is_refused() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let t3 = standin(dir.path(), "t3").await;
+    let token = t3.issue_administrative_session("by hand").expect("writes");
+    let file = dir.path().join("token");
+    std::fs::write(&file, token).expect("writable");
+    let row = json!({"port": t3.addr().port(), "token_file": file});
+    let rows = json!({"cyd": row, "cyd@example.org": row});
+    let table = dir.path().join("people.json");
+    std::fs::write(&table, rows.to_string()).expect("writable");
+    let table = table.to_str().expect("a UTF-8 path");
+    let (said, code) = check(&["--routes", table, "--mint-command", "mint {user}", "--all"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    let refused = said.lines().find(|line| line.contains("cyd@example.org"));
+    let refused = refused.expect("a line");
+    assert!(
+        refused.starts_with("FAILED") && refused.contains("person"),
+        "{said}"
+    );
+    assert!(said.contains("ok     cyd\n"), "{said}");
+}
