@@ -1,5 +1,6 @@
 //! The exchange of a credential for a session at t3, of which the response sets the cookie.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(super) struct CredentialExchange {
 pub(super) struct ReplacedSession(Box<[u8]>);
 
 /// A session, as t3's response to the exchange sets it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Session {
     /// All `Set-Cookie` lines of the response, unchanged.
     pub set_cookies: Vec<HeaderValue>,
@@ -49,6 +50,15 @@ pub struct Session {
     pub cookie_value: String,
     /// What it may do, if t3 says so.
     pub grants: Option<Grants>,
+}
+
+impl fmt::Debug for Session {
+    /// Without what is secret of it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("Session");
+        shown.field("cookie_name", &self.cookie_name);
+        shown.field("grants", &self.grants).finish_non_exhaustive()
+    }
 }
 
 /// Why a credential gave no session.
@@ -123,8 +133,8 @@ impl ReplacedSession {
     }
 }
 
-impl std::fmt::Debug for ReplacedSession {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ReplacedSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ReplacedSession(…)")
     }
 }
