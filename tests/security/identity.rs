@@ -1,9 +1,12 @@
 //! Who is paired: the identity header and the allowed users.
 
 use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use crate::common::http::Response;
-use crate::common::{Client, HANDSHAKE, PAGE, World, request};
+use crate::common::{Client, HANDSHAKE, PAGE, PATIENCE, World, request};
 use crate::harness::{ADA, HEADER, assert_paired, assert_untouched, each, load};
 
 #[tokio::test]
@@ -115,14 +118,17 @@ async fn a_session_that_is_not_settled_goes_no_further() {
     let session = issued.expect("it writes");
     let cookie = format!("Cookie: {}={session}", world.cookie_name().await);
     world.standin.set_faults(|faults| faults.hang_all = true);
-    while request(world.addr(), "GET /readyz").await.text() != "busy" {
-        request(world.addr(), "GET /standin/1k").await;
-    }
+    let is_busy = async {
+        while request(world.addr(), "GET /readyz").await.text() != "busy" {
+            request(world.addr(), "GET /standin/1k").await;
+        }
+    };
+    timeout(PATIENCE, is_busy).await.expect("it is busy");
     let own = "Origin: http://t3.localhost\nSec-Fetch-Site: same-origin";
     let head = format!("GET /standin/head\n{own}\nX-authentik-username: eve\n{cookie}\n");
     let responds = async {
         // It is given up after a second and a half, and waited for as long again.
-        tokio::time::sleep(std::time::Duration::from_millis(2200)).await;
+        sleep(Duration::from_millis(2200)).await;
         world.standin.set_faults(|faults| faults.hang_all = false);
     };
     let (response, ()) = tokio::join!(request(world.addr(), &head), responds);
