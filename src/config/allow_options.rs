@@ -16,8 +16,8 @@ pub struct AllowConfig {
     #[arg(long, env = "DISPATCHER_ALLOWED_USERS", value_name = "NAMES", value_delimiter = ',', requires = "identity_source", value_parser = parse::user)]
     pub allowed_users: Option<Vec<String>>,
 
-    /// File with further such users, one a line; it is read again when it changes. A file that is
-    /// missing or empty lets nobody in.
+    /// File with further such users, one a line; it is read again when it changes: write it beside and rename it.
+    /// A file that is missing or empty lets nobody in.
     #[arg(
         long,
         env = "DISPATCHER_ALLOWED_USERS_FILE",
