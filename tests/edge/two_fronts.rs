@@ -86,6 +86,20 @@ async fn ask_until(to: SocketAddr, is_over: Arc<AtomicBool>) -> Vec<(Instant, u1
     answers
 }
 
+/// Waits until nobody on this machine has a connection to `port`, not even one that its other side has ended.
+async fn until_unconnected(port: u16) {
+    let to = format!(":{port:04X}");
+    let is_one = |line: &str| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        // Established, or ended by the other side (proc_pid_net(5)).
+        fields.len() > 3 && fields[2].ends_with(&to) && matches!(fields[3], "01" | "08")
+    };
+    let connections = || std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    while connections().lines().any(is_one) {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a real Traefik: .ci/edge"]
 async fn one_of_two_that_is_killed_fails_nothing_but_what_is_in_flight_on_it() {
@@ -120,6 +134,11 @@ async fn one_of_two_that_is_killed_fails_nothing_but_what_is_in_flight_on_it() {
     sleep(PART).await;
     fronts[0].signal(Signal::KILL);
     fronts[0].child.wait().expect("a child");
+    // A request that Traefik has sent it is in flight, and so is one on a connection whose end it has yet to read.
+    let gone = fronts[0].addr.port();
+    timeout(PATIENCE, until_unconnected(gone))
+        .await
+        .expect("its end is noticed");
     let killed = Instant::now();
     sleep(PART).await;
     is_over.store(true, Ordering::Relaxed);
