@@ -21,7 +21,7 @@ use crate::pairing::session_request::PairingAttempt;
 pub(super) static TURNS: Semaphore = Semaphore::const_new(4);
 
 /// How long one round may take: t3's client list, and some milliseconds for each session.
-pub(super) const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The part of t3's time that rounds may take, however many people are denied: the pause after a round is
 /// its duration times this.
@@ -29,6 +29,16 @@ const IDLE_FACTOR: u32 = 20;
 
 /// The longest pause between two rounds.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// What `round` gives, which has its time; what was wrong, for a log line.
+pub(super) async fn in_time<T>(
+    round: impl Future<Output = Result<T, AdminApiError>>,
+) -> Result<T, String> {
+    match timeout(ROUND_TIMEOUT, round).await {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(_) => Err("t3 takes too long".to_owned()),
+    }
+}
 
 /// Tells what the person called `user` has lost, who is let in no more as `cause` shows.
 fn access_ended(user: &str, cause: AccessEnd, websockets: usize, sessions: usize) {
@@ -98,11 +108,8 @@ impl Pairing {
     /// Revokes the sessions of `leavers`, and tells what each has lost.
     async fn end_sessions(&self, leavers: &[Leaver]) {
         let mut revoked = vec![0; leavers.len()];
-        let ended = timeout(ROUND_TIMEOUT, self.revoke_sessions(leavers, &mut revoked)).await;
-        let failed = match ended {
-            Ok(ended) => ended.err().map(|error| error.to_string()),
-            Err(_) => Some("t3 takes too long".to_owned()),
-        };
+        let ended = in_time(self.revoke_sessions(leavers, &mut revoked)).await;
+        let failed = ended.err();
         if revoked.iter().any(|count| *count > 0) {
             self.liveness.forget_all();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::access::rights::Rights;
 use crate::access::session_label::{SessionLabel, label_of};
@@ -16,7 +16,7 @@ use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::grants::{Fit, GrantRules, Grants};
 use crate::pairing::keys::ValueKey;
 use crate::pairing::mint::MintError;
-use crate::pairing::offboarding::{ROUND_TIMEOUT, TURNS};
+use crate::pairing::offboarding::{TURNS, in_time};
 use crate::pairing::session_request::PairingAttempt;
 use crate::pairing::token_claims::session_id;
 use crate::process::lru_cache::lru_cache;
@@ -159,17 +159,16 @@ impl Pairing {
     async fn make_round(&self, round: &Round) -> bool {
         // The semaphore is never closed.
         let _turn = TURNS.acquire().await;
-        let revoked = timeout(ROUND_TIMEOUT, self.revoke_wide(round)).await;
+        let revoked = in_time(self.revoke_wide(round)).await;
         let (user, rights) = (&*round.identity, round.rights.text());
         let error = match revoked {
-            Ok(Ok(0)) => return true,
-            Ok(Ok(sessions)) => {
+            Ok(0) => return true,
+            Ok(sessions) => {
                 self.liveness.forget_all();
                 limited!(INFO, "sessions with other rights than the person's revoked"; user, rights, sessions);
                 return true;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "t3 takes too long".to_owned(),
+            Err(error) => error,
         };
         limited!(WARN, "sessions with other rights than the person's are not revoked"; user, rights, %error);
         false

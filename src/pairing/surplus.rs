@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::time::timeout;
-
 use crate::access::session_label::SessionLabel;
 use crate::limited;
 use crate::pairing::Pairing;
 use crate::pairing::admin_api::AdminApiError;
 use crate::pairing::client_list::ClientSession;
-use crate::pairing::offboarding::{ROUND_TIMEOUT, TURNS};
+use crate::pairing::offboarding::{TURNS, in_time};
 
 /// How many sessions of browsers that are not connected one person keeps. Who sends no cookie gets a new one each
 /// time, which lives for 30 days (contract §2), and a list of t3 that is too long to be read would keep everybody's
@@ -44,12 +42,12 @@ impl Pairing {
             // The semaphore is never closed.
             let _turn = TURNS.acquire().await;
             let mut sessions = 0;
-            let revoked = timeout(ROUND_TIMEOUT, pairing.revoke_surplus(&mut sessions)).await;
+            let revoked = in_time(pairing.revoke_surplus(&mut sessions)).await;
             if sessions > 0 {
                 pairing.liveness.forget_all();
                 limited!(INFO, "sessions of people with too many revoked"; sessions);
             }
-            if let Ok(Err(error)) = revoked {
+            if let Err(error) = revoked {
                 limited!(WARN, "sessions of people with too many are not revoked"; %error);
             }
         });

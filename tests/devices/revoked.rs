@@ -63,7 +63,8 @@ async fn who_disappears_from_the_list_loses_devices_without_a_request(edition: E
     let page = format!("GET /\n{USER}: ada\n{PAGE}");
     assert_eq!(request(door.world.addr(), &page).await.status, 403);
     write(&file, "ada\nbob\n");
-    while request(door.world.addr(), &page).await.status == 403 {}
+    let is_back = async { while request(door.world.addr(), &page).await.status == 403 {} };
+    timeout(PATIENCE, is_back).await.expect("it is read again");
     for socket in [&mut ada_s, &mut bob_s] {
         socket.ping().await;
     }
