@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::common::http::Response;
 use crate::common::{PAGE, request};
 use crate::outpost::APPLICATION;
-use crate::stack::{OTHER_SECRET, SECRET, Stack};
+use crate::stack::{OTHER_SECRET, PATIENCE, SECRET, Stack};
 
 /// Loads `path` as a browser of its own would, with `fields`, each ended by a line feed.
 async fn load(to: SocketAddr, path: &str, fields: &str) -> Response {
@@ -28,10 +30,27 @@ fn is_paired(response: &Response) -> bool {
         .any(|line| line.starts_with("t3_session"))
 }
 
+/// Loads a page with a session's `cookies` again and again, which is answered each time, until `is_done`.
+async fn undisturbed_until(to: SocketAddr, cookies: &str, is_done: impl AsyncFn() -> bool) {
+    let until_done = async {
+        loop {
+            let response = load(to, "/", cookies).await;
+            assert_eq!(response.status, 200, "{}", response.text());
+            if is_done().await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, until_done)
+        .await
+        .expect("a change in time");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a real t3 and a real Traefik: .ci/edge"]
 async fn only_who_has_passed_the_gate_gets_a_session_and_a_rotated_secret_is_noticed_by_nobody() {
-    let Some(stack) = Stack::start().await else {
+    let Some(mut stack) = Stack::start().await else {
         return;
     };
     let traefik = stack.traefik.plain;
@@ -106,23 +125,21 @@ async fn only_who_has_passed_the_gate_gets_a_session_and_a_rotated_secret_is_not
     let paired = load(traefik, "/", &format!("Cookie: {gate}\n")).await;
     assert!(is_paired(&paired), "{}", paired.status);
     let cookies = format!("Cookie: {gate}; {}\n", paired.cookie());
-    let mut behind = stack.behind.clone();
-    for (held, sent) in [
-        (format!("{SECRET}\n{OTHER_SECRET}\n"), SECRET),
-        (format!("{SECRET}\n{OTHER_SECRET}\n"), OTHER_SECRET),
-        (OTHER_SECRET.to_owned(), OTHER_SECRET),
-    ] {
-        stack.door.replace_secrets(&held);
-        behind.secret = sent.to_owned();
-        stack.traefik.change(&stack.door.certificate, &behind);
-        for _ in 0..10 {
-            let response = load(traefik, "/", &cookies).await;
-            assert_eq!(response.status, 200, "{}", response.text());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    let old = format!("X-Dispatcher-Secret: {SECRET}\n{mallory}");
-    let response = load(stack.door.dispatcher.addr, "/", &old).await;
-    assert!(!is_paired(&response), "the first secret is gone");
+    let takes = async |secret: &str| {
+        let fields = format!("X-Dispatcher-Secret: {secret}\n{mallory}");
+        is_paired(&load(stack.door.dispatcher.addr, "/", &fields).await)
+    };
+    stack
+        .door
+        .replace_secrets(&format!("{SECRET}\n{OTHER_SECRET}\n"));
+    undisturbed_until(traefik, &cookies, async || takes(OTHER_SECRET).await).await;
+    stack.behind.secret = OTHER_SECRET.to_owned();
+    stack.traefik.change(&stack.door.certificate, &stack.behind);
+    undisturbed_until(traefik, &cookies, async || {
+        stack.traefik.has_changed().await
+    })
+    .await;
+    stack.door.replace_secrets(OTHER_SECRET);
+    undisturbed_until(traefik, &cookies, async || !takes(SECRET).await).await;
     stack.finish().await;
 }

@@ -21,9 +21,14 @@ pub(crate) struct Traefik {
     pub(crate) secure: SocketAddr,
     /// Where it speaks http, with the same routes: for clients of the tests' own.
     pub(crate) plain: SocketAddr,
+    /// How often its routes have changed.
+    changes: u32,
     _program: Program,
     dir: TempDir,
 }
+
+/// The response header by which its routes say how many were before them.
+const CHANGES: &str = "x-changes";
 
 /// What stands behind it.
 #[derive(Debug, Clone)]
@@ -57,35 +62,41 @@ impl Traefik {
         write(&file, &configuration);
         write(
             &dir.path().join("routes.yaml"),
-            &routes(certificate, behind),
+            &routes(certificate, behind, 0),
         );
         let mut command = Command::new(program);
         command.arg("--configfile").arg(file);
         let program = Program::start(&mut command, secure);
+        let traefik = Self {
+            secure,
+            plain,
+            changes: 0,
+            _program: program,
+            dir,
+        };
         // It listens at one address after the other, and before it knows its routes.
-        let ask = format!("GET /\nHost: {SIGN_IN}");
         let routed = async {
-            while TcpStream::connect(plain).await.is_err()
-                || request(plain, &ask).await.status == 404
-            {
+            while TcpStream::connect(plain).await.is_err() || !traefik.has_changed().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         timeout(PATIENCE, routed).await.expect("its routes in time");
-        Self {
-            secure,
-            plain,
-            dir,
-            _program: program,
-        }
+        traefik
     }
 
-    /// Has other routes from now on; it notices that within a moment.
-    pub(crate) fn change(&self, certificate: &Certificate, behind: &Behind) {
+    /// Gives it other routes, which it notices within seconds: see [`Self::has_changed`].
+    pub(crate) fn change(&mut self, certificate: &Certificate, behind: &Behind) {
+        self.changes += 1;
         write(
             &self.dir.path().join("routes.yaml"),
-            &routes(certificate, behind),
+            &routes(certificate, behind, self.changes),
         );
+    }
+
+    /// Does it route by the latest routes that it was given?
+    pub(crate) async fn has_changed(&self) -> bool {
+        let response = request(self.plain, &format!("GET /\nHost: {SIGN_IN}")).await;
+        response.all(CHANGES) == [self.changes.to_string()]
     }
 }
 
@@ -98,7 +109,7 @@ fn write(file: &Path, value: &Value) {
 
 /// The stack's routes: the application behind the gate, the outpost's own paths, the sign-in, and what
 /// operators carve out of the gate.
-fn routes(certificate: &Certificate, behind: &Behind) -> Value {
+fn routes(certificate: &Certificate, behind: &Behind, changes: u32) -> Value {
     let service = |address: SocketAddr| {
         json!({
             "loadBalancer": { "servers": [{ "url": format!("http://{address}") }] },
@@ -134,7 +145,12 @@ fn routes(certificate: &Certificate, behind: &Behind) -> Value {
                 &[],
                 "outpost",
             ),
-            ("sign-in", format!("Host(`{SIGN_IN}`)"), &[], "outpost"),
+            (
+                "sign-in",
+                format!("Host(`{SIGN_IN}`)"),
+                &["changes"],
+                "outpost",
+            ),
         ] {
             let router = router(rule, middlewares, service, is_secure);
             routers.insert(format!("{name}{suffix}"), router);
@@ -164,6 +180,7 @@ fn routes(certificate: &Certificate, behind: &Behind) -> Value {
                         "X-authentik-groups", "Set-Cookie",
                     ],
                 } },
+                "changes": { "headers": { "customResponseHeaders": { CHANGES: changes.to_string() } } },
                 "door": { "headers": { "customRequestHeaders": { "X-Dispatcher-Secret": behind.secret } } },
             },
         },
