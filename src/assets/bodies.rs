@@ -71,12 +71,15 @@ impl Bodies {
         self.lengths.contains_key(&length)
     }
 
-    /// Adds the `body` of `key`, of a content of `length` bytes, where there is room for it.
-    pub(super) fn put(&mut self, key: Key, length: u64, body: Bytes) {
-        // An encoder makes the same of the same: it only counts as used.
+    /// Adds the `body` of `key`, of a content of `length` bytes, where there is room for it. Returns what is stored
+    /// of `key` then: an encoder makes the same of the same.
+    pub(super) fn put(&mut self, key: Key, length: u64, body: Bytes) -> Option<Bytes> {
+        if let Some(stored) = self.get(key) {
+            return Some(stored);
+        }
         let cost = body.len() + OVERHEAD_BYTES;
-        if self.stored.get(&key).is_some() || !self.make_room(cost) {
-            return;
+        if !self.make_room(cost) {
+            return None;
         }
         let fast = (key.0, Form::fast(Coding::Br));
         let is_larger = |fast: usize| fast >= body.len();
@@ -85,7 +88,12 @@ impl Bodies {
         }
         self.bytes += cost;
         *self.lengths.entry(length).or_default() += 1;
-        self.stored.put(key, StoredContent { body, length });
+        let stored = StoredContent {
+            body: body.clone(),
+            length,
+        };
+        self.stored.put(key, stored);
+        Some(body)
     }
 
     /// Drops the body of `key`, if there is one.

@@ -106,6 +106,15 @@ impl ContentStore {
         }
     }
 
+    /// Has `file`, which is `original` as t3 has sent it, compressed unless it was: the queue may have been full.
+    pub(super) fn compress(&self, file: &KnownFile, original: Bytes) {
+        let content = file.content;
+        if file.is_compressible && !self.encoded.is_complete(content) {
+            let body = original;
+            self.compressor.push(CompressionJob { content, body });
+        }
+    }
+
     /// The body of `file` in the smallest coding of those that the client prefers, if it is stored.
     pub(super) fn stored(
         &self,

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::assets::cacheability::{self, StaticFile};
 use crate::assets::encoder::{self, Coding};
+use crate::assets::growing_body::BodyReader;
 use crate::assets::kept::KeptResponse;
 use crate::assets::negotiation::PreferredCodings;
 use crate::assets::single_flight::{FetchLeader, FetchRole};
-use crate::assets::transcode::{self, EncodedPiece, FetchTurn, Transcoder};
+use crate::assets::transcode::{FetchTurn, Transcoder};
 use crate::assets::{AssetRequest, AssetService, response_fields};
 use crate::http_rules::header_map;
 use crate::responses::ClientResponse;
@@ -31,9 +31,9 @@ const MAX_UNCOMPRESSED_BYTES: u64 = 2 * 1024 * 1024;
 /// What t3's response to a fetch is good for.
 pub(super) enum FetchOutcome {
     /// A file that is stored as it comes: the fields of the response, and its body.
-    Stored(HeaderMap, mpsc::UnboundedReceiver<EncodedPiece>),
+    Stored(HeaderMap, BodyReader),
     /// A file that is stored once it is whole, and then to be taken from the store.
-    Whole(mpsc::UnboundedReceiver<EncodedPiece>),
+    Whole(BodyReader),
     /// A response that any client may get, but that is not stored.
     NotStored(Response<Inbound>),
     /// Each client may get another response.
@@ -67,11 +67,11 @@ impl AssetRequest<'_> {
             .fetch(leader, Some(self.preferred), limit)
             .await
         {
-            Ok(FetchOutcome::Stored(fields, pieces)) => {
-                Some(Ok(self.response(fields, transcode::body(pieces))))
+            Ok(FetchOutcome::Stored(fields, body)) => {
+                Some(Ok(self.response(fields, body.into_body())))
             }
-            Ok(FetchOutcome::Whole(pieces)) => {
-                let _ = timeout(limit, transcode::ended(pieces)).await;
+            Ok(FetchOutcome::Whole(body)) => {
+                let _ = timeout(limit, body.ended()).await;
                 self.recoded(name).await.map(Ok)
             }
             Ok(FetchOutcome::NotStored(response)) => {
@@ -144,12 +144,12 @@ impl AssetService {
             file,
             coding,
             upstream_fields: head.headers,
-            _turn: turn,
+            turn,
         };
-        let pieces = transcoder.start(body);
+        let body = transcoder.start(body);
         Ok(match fields {
-            Some(fields) => FetchOutcome::Stored(fields, pieces),
-            None => FetchOutcome::Whole(pieces),
+            Some(fields) => FetchOutcome::Stored(fields, body),
+            None => FetchOutcome::Whole(body),
         })
     }
 
@@ -166,7 +166,7 @@ impl AssetService {
         let is_encoded = coding.is_some_and(|coding| coding != Coding::Identity);
         Some(FetchTurn {
             _permit: permit.ok()?.ok()?,
-            _room: self.content.room(length, is_encoded)?,
+            room: Some(self.content.room(length, is_encoded)?),
         })
     }
 

@@ -1,7 +1,10 @@
-//! Which files t3's page and its scripts name, in the order in which a browser needs them. Pure.
+//! Which files t3's page and its scripts name, in the order in which a browser needs them.
 
 use std::collections::{HashSet, VecDeque};
 
+use tokio::task::yield_now;
+
+use crate::assets::encoder::PIECE_BYTES;
 use crate::http_rules::paths;
 
 /// How many files are fetched. A page of v0.0.42 loads 159, which are among the first 310 that it and its
@@ -52,8 +55,8 @@ impl FetchPlan {
 
     /// Adds what `file`, whose content is `script`, names: imports, static and dynamic, lists of
     /// preloads, and what a style sheet refers to. Only a name with a hash counts as one, as a script
-    /// has other texts too.
-    pub(super) fn follow(&mut self, file: &NamedFile, script: &[u8]) {
+    /// has other texts too. Other tasks run meanwhile.
+    pub(super) async fn follow(&mut self, file: &NamedFile, script: &[u8]) {
         self.fetched_bytes += script.len() as u64;
         let is_text = [".js", ".mjs", ".css"]
             .iter()
@@ -62,14 +65,17 @@ impl FetchPlan {
             return;
         }
         let folder = file.name.rfind('/').map_or("/", |end| &file.name[..=end]);
-        for text in quoted(script).filter(|text| paths::carries_hash(text)) {
-            let name = match text.strip_prefix("./") {
-                Some(beside) => Some(format!("{folder}{beside}")),
-                None if text.starts_with(paths::HASHED) => Some(text.to_owned()),
-                None if text.starts_with(&paths::HASHED[1..]) => Some(format!("/{text}")),
-                None => None,
-            };
-            self.add(name, file.depth + 1);
+        for piece in pieces(script) {
+            for text in quoted(piece).filter(|text| paths::carries_hash(text)) {
+                let name = match text.strip_prefix("./") {
+                    Some(beside) => Some(format!("{folder}{beside}")),
+                    None if text.starts_with(paths::HASHED) => Some(text.to_owned()),
+                    None if text.starts_with(&paths::HASHED[1..]) => Some(format!("/{text}")),
+                    None => None,
+                };
+                self.add(name, file.depth + 1);
+            }
+            yield_now().await;
         }
     }
 
@@ -84,9 +90,24 @@ impl FetchPlan {
     }
 }
 
+/// `text` in pieces that take less than a millisecond each, cut where a quoted text begins or ends.
+fn pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = rest.iter().skip(PIECE_BYTES).position(is_quote);
+        let (piece, after) = rest.split_at(end.map_or(rest.len(), |end| PIECE_BYTES + end));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+fn is_quote(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | b'(' | b')')
+}
+
 /// What stands between quotation marks or parentheses.
 fn quoted(text: &[u8]) -> impl Iterator<Item = &str> {
-    let parts = text.split(|byte| matches!(byte, b'"' | b'\'' | b'`' | b'(' | b')'));
+    let parts = text.split(is_quote);
     let short = parts.filter(|part| part.len() <= MAX_NAME_BYTES);
     short.filter_map(|part| str::from_utf8(part).ok())
 }
@@ -129,8 +150,8 @@ mod tests {
         assert!(names(&mut FetchPlan::of_page(b"\"/assets/\xff\"")).is_empty());
     }
 
-    #[test]
-    fn what_a_script_or_a_style_sheet_names_is_followed_below_assets_only() {
+    #[tokio::test]
+    async fn what_a_script_or_a_style_sheet_names_is_followed_below_assets_only() {
         let script = br#"const d=(m.f=["assets/main-BP8DcnWJ.js","assets/main-x9o7QJ8O.css"]);
             import{a}from"./check-BtUF0cad.js";import'/assets/zap-BPnVb6y3.js';
             const l=()=>import(`./dynamic-BDx5JDZ4.js`);import"./check-BtUF0cad.js";
@@ -155,13 +176,27 @@ mod tests {
             let mut plan = FetchPlan::default();
             plan.add(Some(name.to_owned()), 1);
             let file = plan.next().expect("it");
-            plan.follow(&file, content);
+            plan.follow(&file, content).await;
             assert_eq!(names(&mut plan), expected, "{name}");
         }
     }
 
     #[test]
-    fn the_number_the_bytes_and_the_depth_are_bounded() {
+    fn a_long_script_is_cut_between_two_names() {
+        let name = r#""./a-BDx5JDZ4.js","#;
+        let script = name.repeat(3 * PIECE_BYTES / name.len() + 1);
+        let cut: Vec<_> = pieces(script.as_bytes()).collect();
+        assert!(cut.len() > 2 && cut.iter().all(|piece| piece.len() < PIECE_BYTES + 99));
+        assert_eq!(cut.concat(), script.as_bytes());
+        let whole = quoted(script.as_bytes()).filter(|text| text.len() > 1);
+        let by_pieces = cut.into_iter().flat_map(quoted);
+        assert!(whole.eq(by_pieces.filter(|text| text.len() > 1)));
+        assert_eq!(pieces(&[b' '; 9 * PIECE_BYTES]).count(), 1);
+        assert_eq!(pieces(b"").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_number_the_bytes_and_the_depth_are_bounded() {
         let script = |offset: usize| -> String {
             let name = |number: usize| format!("\"./a-Ab{:06}.js\" ", offset + number);
             (0..1000).map(name).collect()
@@ -170,8 +205,8 @@ mod tests {
         assert_eq!(names(&mut plan).len(), MAX_FILES);
         let mut plan = FetchPlan::of_page(b"\"/assets/a.js\"");
         let first = plan.next().expect("one");
-        plan.follow(&first, &vec![b' '; MAX_BYTES as usize]);
-        plan.follow(&first, script(0).as_bytes());
+        plan.follow(&first, &vec![b' '; MAX_BYTES as usize]).await;
+        plan.follow(&first, script(0).as_bytes()).await;
         assert!(names(&mut plan).is_empty());
         let mut plan = FetchPlan::of_page(b"\"/assets/a.js\"");
         for depth in 1.. {
@@ -179,7 +214,8 @@ mod tests {
                 assert_eq!(depth, MAX_DEPTH + 1);
                 break;
             };
-            plan.follow(&file, format!("'./a-Ab00000{depth}.js'").as_bytes());
+            let names_another = format!("'./a-Ab00000{depth}.js'");
+            plan.follow(&file, names_another.as_bytes()).await;
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod disk_cache;
 pub mod encoder;
 pub mod etag;
 pub mod fetch;
+mod growing_body;
 pub mod hashes;
 pub mod icons;
 pub mod imports;

@@ -53,9 +53,16 @@ impl EncodedStore {
         self.bodies.lock().get((content, form))
     }
 
-    /// Stores the `body` of a `content` of `length` bytes in `form`.
-    pub(super) fn put(&self, content: ContentHash, length: u64, form: Form, body: Bytes) {
-        self.change(|bodies| bodies.put((content, form), length, body));
+    /// Stores the `body` of a `content` of `length` bytes in `form`. Returns what is stored of it then; `None` if
+    /// there is no room.
+    pub(super) fn put(
+        &self,
+        content: ContentHash,
+        length: u64,
+        form: Form,
+        body: Bytes,
+    ) -> Option<Bytes> {
+        self.change(|bodies| bodies.put((content, form), length, body))
     }
 
     /// Is `content` there in every form that background compression makes?

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
 use http::HeaderMap;
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use tracing::debug;
@@ -17,12 +16,12 @@ use tracing::debug;
 use crate::assets::cacheability::StaticFile;
 use crate::assets::content_store::FetchRoom;
 use crate::assets::encoder::{Coding, Encoder, Form, PIECE_BYTES};
+use crate::assets::growing_body::{BodyReader, GrowingBody};
 use crate::assets::hashes::{ContentHash, ContentHasher};
 use crate::assets::names::KnownFile;
 use crate::assets::single_flight::FetchLeader;
 use crate::assets::{AssetService, response_fields};
 use crate::limited;
-use crate::responses::body::{BodyError, ResponseBody};
 use crate::upstream::response_body::Inbound;
 
 /// After how many bytes the encoder is flushed: brotli keeps its notes until then.
@@ -48,7 +47,7 @@ pub(super) struct Transcoder {
     /// The fields of t3's response.
     pub(super) upstream_fields: HeaderMap,
     /// Given back at its end.
-    pub(super) _turn: FetchTurn,
+    pub(super) turn: FetchTurn,
 }
 
 /// The right to hold a file that is being fetched.
@@ -56,15 +55,8 @@ pub(super) struct Transcoder {
 pub(super) struct FetchTurn {
     /// Among the fetches from this t3.
     pub(super) _permit: OwnedSemaphorePermit,
-    /// Among all fetches.
-    pub(super) _room: FetchRoom,
-}
-
-/// A part of the encoded body. Without [`EncodedPiece::End`] the body has been cut short.
-#[derive(Debug)]
-pub(super) enum EncodedPiece {
-    Data(Bytes),
-    End,
+    /// Among all fetches. What is not stored keeps it until its client has it.
+    pub(super) room: Option<FetchRoom>,
 }
 
 /// Why a file is incomplete.
@@ -80,49 +72,34 @@ enum TranscodeError {
     Encoder(#[from] io::Error),
 }
 
-/// The encoded body so far.
+/// The encoded body so far, which its client reads.
 struct EncodedBody<'a> {
     encoder: Encoder,
     unflushed_bytes: usize,
-    encoded: Vec<Bytes>,
-    client: &'a mpsc::UnboundedSender<EncodedPiece>,
-}
-
-/// The response body that is made of `pieces`.
-pub(super) fn body(pieces: mpsc::UnboundedReceiver<EncodedPiece>) -> ResponseBody {
-    let frames = stream::unfold(Some(pieces), |pieces| async move {
-        let mut pieces = pieces?;
-        match pieces.recv().await {
-            Some(EncodedPiece::Data(data)) => Some((Ok(Frame::data(data)), Some(pieces))),
-            Some(EncodedPiece::End) => None,
-            None => Some((Err(BodyError::CutShort), None)),
-        }
-    });
-    ResponseBody::made(StreamBody::new(frames))
+    client: &'a GrowingBody,
 }
 
 impl Transcoder {
-    /// Starts the task, which goes on when its client leaves, except in a drain. The channel is
-    /// unbounded as followers wait for the file's end and not for a slow client; it holds at most
-    /// one file.
-    pub(super) fn start(self, body: Inbound) -> mpsc::UnboundedReceiver<EncodedPiece> {
-        let (client, pieces) = mpsc::unbounded_channel();
+    /// Starts the task, which goes on when its client leaves, except in a drain. It does not wait for a slow
+    /// client, as followers wait for the file's end.
+    pub(super) fn start(mut self, body: Inbound) -> BodyReader {
+        let (client, reader) = GrowingBody::new();
         let tasks = self.service.tasks.clone();
         let drain = tasks.drain().clone();
         tasks.detach(async move {
             let unwanted = async {
                 drain.cancelled().await;
-                client.closed().await;
+                client.unread().await;
             };
             tokio::select! {
                 () = self.run(body, &client) => {}
                 () = unwanted => {}
             }
         });
-        pieces
+        reader
     }
 
-    async fn run(&self, body: Inbound, client: &mpsc::UnboundedSender<EncodedPiece>) {
+    async fn run(&mut self, body: Inbound, client: &GrowingBody) {
         let transcoded = timeout(TOTAL_TIMEOUT, self.transcode(body, client)).await;
         if let Err(error) = transcoded.unwrap_or(Err(TranscodeError::Late)) {
             let name = self.leader.name();
@@ -131,9 +108,9 @@ impl Transcoder {
     }
 
     async fn transcode(
-        &self,
+        &mut self,
         mut body: Inbound,
-        client: &mpsc::UnboundedSender<EncodedPiece>,
+        client: &GrowingBody,
     ) -> Result<(), TranscodeError> {
         let length = self.file.length;
         let (mut hasher, mut original) = (ContentHasher::default(), Vec::new());
@@ -155,11 +132,13 @@ impl Transcoder {
                 original.extend_from_slice(&data);
             }
         }
-        let (last, whole) = out.map(EncodedBody::finish).transpose()?.unzip();
-        self.store(hasher.finish(), whole, original.into()).await;
-        // Sent last: a client that has the whole file finds it in the store.
-        send(client, last.unwrap_or_default());
-        let _ = client.send(EncodedPiece::End);
+        let whole = out.map(EncodedBody::finish).transpose()?;
+        let stored = self
+            .store(hasher.finish(), whole.clone(), original.into())
+            .await;
+        let room = self.turn.room.take_if(|_| stored.is_none());
+        // Last: a client that has the whole file finds it in the store.
+        client.end(stored.or(whole).unwrap_or_default(), room);
         Ok(())
     }
 
@@ -169,8 +148,13 @@ impl Transcoder {
     }
 
     /// Stores the `content`, `encoded` for this client if one waits, and the name that this t3 has sent it under.
-    /// `original` is the content as it is, if it is held.
-    async fn store(&self, content: ContentHash, encoded: Option<Bytes>, original: Bytes) {
+    /// `original` is the content as it is, if it is held. Returns what the store has of `encoded`.
+    async fn store(
+        &self,
+        content: ContentHash,
+        encoded: Option<Bytes>,
+        original: Bytes,
+    ) -> Option<Bytes> {
         let (name, length, coding) = (self.leader.name(), self.file.length, self.coding);
         debug!(name, ?coding, length, "a static file is whole");
         let (shared, is_compressible) = (&self.service.content, self.file.is_compressible);
@@ -178,11 +162,11 @@ impl Transcoder {
             true => original,
             false => encoded.clone().unwrap_or_default(),
         };
+        let mut stored = None;
         if !is_compressible || !shared.encoded.is_complete(content) {
             if let Some((coding, body)) = coding.zip(encoded) {
-                shared
-                    .encoded
-                    .put(content, length, Form::fast(coding), body);
+                let form = Form::fast(coding);
+                stored = shared.encoded.put(content, length, form, body);
             }
             if is_compressible {
                 shared.put_best(content, original).await;
@@ -197,17 +181,8 @@ impl Transcoder {
             is_compressible,
         };
         self.service.names.put(name, &file);
+        stored
     }
-}
-
-/// Waits for the end of `pieces`; false if the body has been cut short.
-pub(super) async fn ended(mut pieces: mpsc::UnboundedReceiver<EncodedPiece>) -> bool {
-    while let Some(piece) = pieces.recv().await {
-        if matches!(piece, EncodedPiece::End) {
-            return true;
-        }
-    }
-    false
 }
 
 /// The next bytes of t3's `body`; in a pause, what has come goes to the client.
@@ -235,15 +210,10 @@ async fn next_data(
 }
 
 impl<'a> EncodedBody<'a> {
-    fn new(
-        coding: Coding,
-        length: u64,
-        client: &'a mpsc::UnboundedSender<EncodedPiece>,
-    ) -> io::Result<Self> {
+    fn new(coding: Coding, length: u64, client: &'a GrowingBody) -> io::Result<Self> {
         Ok(Self {
             encoder: Encoder::new(Form::fast(coding), length)?,
             unflushed_bytes: 0,
-            encoded: Vec::new(),
             client,
         })
     }
@@ -261,24 +231,14 @@ impl<'a> EncodedBody<'a> {
         if self.unflushed_bytes > 0 {
             self.unflushed_bytes = 0;
             self.encoder.flush()?;
-            let ready = self.encoder.take();
-            send(self.client, ready.clone());
-            self.encoded.push(ready);
+            self.client.push(self.encoder.take());
         }
         Ok(())
     }
 
-    /// Ends the body; returns its last part, which is not sent, and the whole.
-    fn finish(mut self) -> io::Result<(Bytes, Bytes)> {
+    /// Ends the body; returns all of it, of which the client has not been given the end.
+    fn finish(self) -> io::Result<Bytes> {
         let last = self.encoder.finish()?;
-        self.encoded.push(last.clone());
-        Ok((last, self.encoded.concat().into()))
-    }
-}
-
-/// Sends `data` to the client, if it has not left.
-fn send(client: &mpsc::UnboundedSender<EncodedPiece>, data: Bytes) {
-    if !data.is_empty() {
-        let _ = client.send(EncodedPiece::Data(data));
+        Ok(self.client.with_last(last))
     }
 }

@@ -14,7 +14,7 @@ use crate::assets::fetch::FetchOutcome;
 use crate::assets::imports::FetchPlan;
 use crate::assets::names::KnownFile;
 use crate::assets::single_flight::FetchRole;
-use crate::assets::{AssetService, media_type, transcode};
+use crate::assets::{AssetService, media_type};
 use crate::upstream::error::Failure;
 use crate::upstream::health::Readiness;
 
@@ -57,7 +57,8 @@ impl AssetService {
                 if let Some(known) = self.names.get(&file.name)
                     && let Some(original) = self.content.original(&known).await
                 {
-                    plan.follow(&file, &original);
+                    plan.follow(&file, &original).await;
+                    self.content.compress(&known, original);
                 }
             }
         };
@@ -90,9 +91,7 @@ impl AssetService {
         };
         // No client waits: until the best is ready, other codings are made as they are asked for.
         match self.fetch(leader, None, TIMEOUT).await {
-            Ok(FetchOutcome::Stored(_, pieces) | FetchOutcome::Whole(pieces)) => {
-                transcode::ended(pieces).await
-            }
+            Ok(FetchOutcome::Stored(_, body) | FetchOutcome::Whole(body)) => body.ended().await,
             _ => false,
         }
     }
