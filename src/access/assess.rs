@@ -32,7 +32,7 @@ impl AccessPolicy {
                 (standing, Some(Name::Stated(name)), false)
             }
             Claimed::Known(person) => {
-                let membership = Membership::<HeaderMap>::Token(&person.groups);
+                let membership = Membership::<HeaderMap>::Token(person.groups.as_deref());
                 rights = self.rights_of(&membership);
                 let standing = self.standing(&person.stated, &person.name, &membership);
                 (standing, Some(Name::Verified(person)), false)

@@ -28,8 +28,8 @@ pub(super) struct GroupsField {
 pub(super) enum Membership<'a, Fields: ?Sized> {
     /// The fields of the request.
     Fields(&'a Fields),
-    /// A token that was verified.
-    Token(&'a [Box<str>]),
+    /// A token that was verified, which may say nothing of groups.
+    Token(Option<&'a [Box<str>]>),
 }
 
 impl Groups {
@@ -58,7 +58,7 @@ impl GroupsField {
     /// Does a token, or exactly one line of the field, state the person's groups, none of them too?
     pub(super) fn is_stated(&self, membership: &Membership<'_, impl HeaderView + ?Sized>) -> bool {
         match membership {
-            Membership::Token(_) => true,
+            Membership::Token(stated) => stated.is_some(),
             Membership::Fields(fields) => {
                 let header = self.header.as_ref();
                 header.is_some_and(|header| fields.single(header).is_some())
@@ -75,7 +75,10 @@ impl GroupsField {
     ) -> bool {
         let is_one = |group: &[u8]| groups.iter().any(|held| held.as_bytes() == group);
         match membership {
-            Membership::Token(stated) => stated.iter().any(|group| is_one(group.as_bytes())),
+            Membership::Token(stated) => {
+                let mut stated = stated.unwrap_or_default().iter();
+                stated.any(|group| is_one(group.as_bytes()))
+            }
             Membership::Fields(fields) => {
                 let header = self.header.as_ref();
                 let stated = header.and_then(|header| fields.single(header));
@@ -155,7 +158,7 @@ mod tests {
         };
         for (stated, expected) in [("dev", true), ("a|b", true), ("x|dev", false), ("", false)] {
             let stated = ["x".into(), Box::from(stated)];
-            let membership = Membership::<http::HeaderMap>::Token(&stated);
+            let membership = Membership::<http::HeaderMap>::Token(Some(&stated));
             assert_eq!(groups.admits(&membership), expected, "{stated:?}");
         }
     }

@@ -56,7 +56,7 @@ impl AccessPolicy {
             prefix: self.config.identity_prefix,
             value: bytes_of(identity),
         };
-        if !identity.is_read_alike() {
+        if identity.value.is_empty() || !identity.is_read_alike() {
             return Err(NotPassedOn::Name);
         }
         let groups = groups.map(|value| Stated {
@@ -87,11 +87,11 @@ impl AccessPolicy {
             Name::Verified(person) => {
                 let separator = self.config.allow.groups_separator;
                 let separator = separator.unwrap_or(GROUPS_SEPARATOR);
-                let groups = person.groups.iter().map(|group| bytes_of(group));
+                let groups = person.groups.as_ref()?.iter();
+                let groups = groups.map(|group| bytes_of(group));
                 // One with the separator in it would be several.
                 let groups = groups.filter(|group| !group.contains(&separator));
-                let joined = groups.collect::<Vec<_>>().join(&separator);
-                (!joined.is_empty()).then_some(Cow::Owned(joined))
+                Some(Cow::Owned(groups.collect::<Vec<_>>().join(&separator)))
             }
         }
     }
@@ -143,7 +143,7 @@ impl Stated<'_> {
     /// Does everybody who reads it as a field's value find the same in it?
     fn is_read_alike(&self) -> bool {
         let value = &*self.value;
-        !value.is_empty() && trimmed(value) == value && text_length(value) == value.len()
+        trimmed(value) == value && text_length(value) == value.len()
     }
 }
 
@@ -257,18 +257,20 @@ mod tests {
     fn a_token_s_groups_are_one_field() {
         let policy = policy(&["--identity-header", "x-user"]);
         let groups = ["dev", "a|b", "50%25", "ops"].map(Box::from);
-        let person = |groups: &[Box<str>]| {
+        let person = |groups: Option<&[Box<str>]>| {
             Name::Verified(Arc::new(Person {
                 stated: "ada".into(),
                 name: "ada".into(),
-                groups: groups.to_vec(),
+                groups: groups.map(<[_]>::to_vec),
             }))
         };
         let fields = from_lines(&[("x-dispatcher-groups", "admins")]);
-        let (with, without) = (person(&groups), person(&[]));
+        let (with, without) = (person(Some(&groups)), person(Some(&[])));
         let stated = policy.stated_groups(&fields, Some(&with));
         assert_eq!(stated.as_deref(), Some(&b"dev|50%|ops"[..]));
-        assert_eq!(policy.stated_groups(&fields, Some(&without)), None);
+        let none = policy.stated_groups(&fields, Some(&without));
+        assert_eq!(none.as_deref(), Some(&b""[..]));
+        assert_eq!(policy.stated_groups(&fields, Some(&person(None))), None);
         assert_eq!(policy.stated_groups(&fields, None), None);
         let inner = InnerDispatcher::without_secret();
         let passed_on = policy.passed_on(&inner, &with, stated).expect("told");
@@ -276,5 +278,8 @@ mod tests {
         passed_on.set(&mut headers).expect("told");
         assert_eq!(headers["x-dispatcher-groups"], "dev|50%|ops");
         assert_eq!(headers["x-user"], "ada");
+        let passed_on = policy.passed_on(&inner, &without, none).expect("told");
+        passed_on.set(&mut headers).expect("told");
+        assert_eq!(headers["x-dispatcher-groups"], "");
     }
 }

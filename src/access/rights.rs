@@ -36,7 +36,8 @@ impl GroupRights {
     }
 
     /// The rights of a person of that membership. An administrator who is among guests too is one. Whose groups
-    /// are not stated may be a guest: a client can have a proxy take the field off (RFC 9110 §7.6.1).
+    /// are not stated may be a guest: a client can have a proxy take the field off (RFC 9110 §7.6.1), and a token
+    /// may have no room for them.
     pub(super) fn of_member(
         &self,
         membership: &Membership<'_, impl HeaderView + ?Sized>,
@@ -121,9 +122,12 @@ mod tests {
             (&["visitors|ops"], Standard),
         ] {
             let stated: Vec<_> = stated.iter().map(|group| Box::from(*group)).collect();
-            let membership = Membership::<HeaderMap>::Token(&stated);
+            let membership = Membership::<HeaderMap>::Token(Some(&stated));
             assert_eq!(groups.of_member(&membership), expected, "{stated:?}");
         }
+        let unstated = Membership::<HeaderMap>::Token(None);
+        assert_eq!(groups.of_member(&unstated), Guest);
+        assert_eq!(without_guests.of_member(&unstated), Standard);
     }
 
     /// Every set of groups out of four, in every order of two lists.

@@ -61,8 +61,8 @@ pub struct Person {
     pub(super) stated: Box<str>,
     /// The same without a domain that is taken off.
     pub(super) name: Arc<str>,
-    /// The groups that the same token states.
-    pub(super) groups: Vec<Box<str>>,
+    /// The groups that the same token states; `None` if it states nothing of them.
+    pub(super) groups: Option<Vec<Box<str>>>,
 }
 
 /// The name of a person whom a request names.

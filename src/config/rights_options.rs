@@ -14,7 +14,7 @@ pub struct RightsConfig {
     pub admin_groups: Option<Vec<String>>,
 
     /// Groups whose members get the rights of a guest and no others, separated by commas; who is in a group of
-    /// administrators too is an administrator, and whose groups no field states is a guest. This lets nobody in.
+    /// administrators too is an administrator, and whose groups are not stated is a guest. This lets nobody in.
     #[arg(long, env = "DISPATCHER_GUEST_GROUPS", hide_short_help = true, value_name = "GROUPS", value_delimiter = ',', requires_all = ["identity_source", "groups_source"], value_parser = parse::group)]
     pub guest_groups: Option<Vec<String>>,
 

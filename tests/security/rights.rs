@@ -423,13 +423,17 @@ async fn a_token_s_groups_give_rights_and_a_field_s_beside_it_none() {
         ("gil", json!("visitors"), "", 403),
         ("bob", json!(["users"]), "X-Groups: staff\n", 403),
         ("eve", json!(["users|staff"]), "", 403),
+        ("cyd", json!([]), "", 403),
+        // Nothing is stated of these two's groups.
+        ("dan", json!(null), "", 403),
+        ("fay", json!({ "staff": true }), "X-Groups: users\n", 403),
     ] {
         let fields = format!("{}{further}", of(user, groups));
         let cookie = enter(&world, &fields, "").await;
         assert_eq!(list(&world, &fields, &cookie).await, listed, "{user}");
     }
     assert_given(&world, "administrator", 1.0).await;
-    assert_given(&world, "guest", 1.0).await;
+    assert_given(&world, "guest", 3.0).await;
 }
 
 /// Tabs of one browser share a pairing, but not over a change of rights.

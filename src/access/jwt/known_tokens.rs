@@ -98,7 +98,7 @@ mod tests {
         let person = Person {
             stated: name.into(),
             name: name.into(),
-            groups: Vec::new(),
+            groups: None,
         };
         Verified {
             person: Arc::new(person),
