@@ -15,6 +15,7 @@ use t3_dispatcher::config::timing::Timing;
 use t3_dispatcher::config::unknown_variables::unknown_variables;
 use t3_dispatcher::config::{CommandLine, Config};
 use t3_dispatcher::process::install::install;
+use t3_dispatcher::process::interrupt::cancel_on_interrupt;
 use t3_dispatcher::process::{allocator, forbid_inspection, orphans};
 use t3_dispatcher::server::{self, Listeners};
 use tokio::net::TcpListener;
@@ -66,6 +67,7 @@ fn run_subcommand(command: Command, timing: Timing) -> ExitCode {
                     port: devices_config.port,
                 },
                 timing,
+                interrupted: Default::default(),
             };
             exit_code(run_check(check, user.as_deref(), all, json))
         }
@@ -126,6 +128,7 @@ fn run_check(
     // Where the system does not allow it, the check is made all the same.
     let _ = forbid_inspection();
     let runtime = runtime()?;
+    runtime.spawn(cancel_on_interrupt(check.interrupted.clone()));
     if is_of_all {
         let report = runtime.block_on(check.all())?;
         return Ok(told(&report, || report.json(), report.is_well(), json));
@@ -148,10 +151,7 @@ fn told(
         true => print(format_args!("{:#}\n", as_json())),
         false => print(format_args!("{report}")),
     }
-    match is_well {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+    ExitCode::from(u8::from(!is_well))
 }
 
 fn print_completions(shell: Shell) {

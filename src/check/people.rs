@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::check::advice::finding;
 use crate::check::devices::DevicesCheck;
@@ -47,6 +48,8 @@ pub struct PeopleCheck {
     pub devices: DevicesCheck,
     /// Times that no option sets.
     pub timing: Timing,
+    /// Whether it is to end early.
+    pub interrupted: CancellationToken,
 }
 
 /// The report of everybody's check.
@@ -71,7 +74,6 @@ impl PeopleCheck {
     /// # Errors
     /// If the table of people cannot be used.
     pub async fn one(&self, name: &str) -> io::Result<CheckReport> {
-        let (start, mut report) = (Instant::now(), CheckReport::default());
         let (row, place) = match (&self.routes.routes, &self.routes.upstream_template) {
             (Some(path), _) => {
                 let table = self.table(path)?.current();
@@ -85,38 +87,28 @@ impl PeopleCheck {
             }
             (None, None) => (None, "no table".to_owned()),
         };
-        let Some(row) = row.filter(|row| self.admits(name, row)) else {
-            report.add("person", Err(no_way(name, &place)), start.elapsed());
-            return Ok(report);
-        };
-        let what = format!("{}:{} by {place}", row.host(), row.port());
-        report.add("person", Ok(what), start.elapsed());
-        report.append(self.steps(name, &row).await);
+        let mut report = self.person(name, row.as_deref(), &place).await;
         cache::add_step(&self.cache, &mut report).await;
         Ok(report)
     }
 
-    /// Does `row` lead the person called `name` to a t3?
-    fn admits(&self, name: &str, row: &Row) -> bool {
-        row.pairing(&self.pairing).admits(name)
-    }
-
-    /// Makes every step of everybody's way, some people at a time. After 10 minutes none is begun, and who is left
-    /// is reported as not checked: one that was begun revokes what it made.
+    /// Makes every step of everybody's way, some people at a time. After 10 minutes none is begun, nor once it is
+    /// interrupted, and who is left is reported as not checked: one that was begun revokes what it made.
     ///
     /// # Errors
     /// If the table of people cannot be used.
     pub async fn all(&self) -> io::Result<PeopleReport> {
         let path = self.routes.routes.as_deref();
         let path = path.ok_or_else(|| io::Error::other("there is no table of people"))?;
-        let table = self.table(path)?.current();
+        let (table, place) = (self.table(path)?.current(), &*path.to_string_lossy());
         let mut people: Vec<_> = table.people().collect();
         people.sort_unstable_by_key(|(name, _)| *name);
         let deadline = tokio::time::Instant::now() + TOTAL;
         let checks = people.iter().map(|(name, row)| async move {
-            let is_begun = tokio::time::Instant::now() < deadline;
+            let is_late = tokio::time::Instant::now() >= deadline;
+            let is_begun = !is_late && !self.interrupted.is_cancelled();
             match is_begun {
-                true => Some(self.row(name, row, path).await),
+                true => Some(self.person(name, Some(row), place).await),
                 false => None,
             }
         });
@@ -130,14 +122,17 @@ impl PeopleCheck {
         })
     }
 
-    /// Every step of the way of the person called `name`, who has `row` in the table at `path`.
-    async fn row(&self, name: &str, row: &Row, path: &Path) -> CheckReport {
-        if self.admits(name, row) {
-            return self.steps(name, row).await;
-        }
+    /// Every step of the way of the person called `name`, to whom `place` gives `row`.
+    async fn person(&self, name: &str, row: Option<&Row>, place: &str) -> CheckReport {
         let mut report = CheckReport::default();
-        let finding = no_way(name, &path.display().to_string());
-        report.add("person", Err(finding), Duration::ZERO);
+        let admits = |row: &&Row| row.pairing(&self.pairing).admits(name);
+        let Some(row) = row.filter(admits) else {
+            report.add("person", Err(no_way(name, place)), Duration::ZERO);
+            return report;
+        };
+        let what = format!("{}:{} by {place}", row.host(), row.port());
+        report.add("person", Ok(what), Duration::ZERO);
+        report.append(self.steps(name, row).await);
         report
     }
 
@@ -218,7 +213,10 @@ impl fmt::Display for PeopleReport {
             };
             let what = match report {
                 Some(report) => report.first_failed().unwrap_or_default(),
-                None => format!("not checked: {} minutes are over", TOTAL.as_secs() / 60),
+                None => format!(
+                    "not checked: it was interrupted, or took {} minutes",
+                    TOTAL.as_secs() / 60
+                ),
             };
             let line = format!("{sign:<7}{:<24}  {what}", name.escape_debug().to_string());
             writeln!(formatter, "{}", line.trim_end())?;
@@ -276,6 +274,7 @@ mod tests {
             cache: config.assets.cache,
             devices: DevicesCheck::default(),
             timing: config.timing,
+            interrupted: CancellationToken::new(),
         };
         let start = Instant::now();
         let report = check.all().await.expect("a table");
@@ -292,7 +291,7 @@ mod tests {
         assert!(failed > 0 && left > 0, "{failed} failed, {left} left");
         assert_eq!(failed + left, 2000);
         let line = format!(
-            "{:<7}{:<24}  not checked: 10 minutes are over",
+            "{:<7}{:<24}  not checked: it was interrupted, or took 10 minutes",
             "-", "person-1999"
         );
         assert!(report.to_string().contains(&line), "{report}");

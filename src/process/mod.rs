@@ -5,6 +5,7 @@ pub mod cell_rate;
 pub mod client_memory;
 pub mod descriptors;
 pub mod install;
+pub mod interrupt;
 pub mod large_programs;
 pub mod listener_owner;
 pub mod log_limit;

@@ -8,6 +8,7 @@ mod audit;
 mod check;
 mod check_devices;
 mod check_faults;
+mod check_interrupted;
 mod check_people;
 mod cli;
 mod help;
