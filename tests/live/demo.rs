@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{PAGE, request};
+use crate::common::{PAGE, built, request};
 use crate::t3::CLI_RUNS;
 use crate::tab::load_until_up;
 
@@ -22,31 +22,11 @@ impl Drop for Demo {
     }
 }
 
-/// The demo, built as the tests are.
-fn demo() -> Command {
-    let test = std::env::current_exe().expect("a running test");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/test");
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--workspace",
-        "--example",
-        "demo",
-    ]);
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    assert!(built.expect("cargo runs").success(), "the demo builds");
-    Command::new(profile.join("examples/demo"))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a real t3: set LIVE_T3_BIN to its path"]
 async fn the_demo_shows_the_real_cockpit() {
-    let mut command = demo();
+    let folder = built(&["--workspace", "--example", "demo"]);
+    let mut command = Command::new(folder.join("examples/demo"));
     command
         .args(["--real", "127.0.0.1:0"])
         .stdout(Stdio::piped());
