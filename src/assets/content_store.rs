@@ -198,3 +198,33 @@ impl ContentStore {
         StoredBody { coding, body }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_long_for_what_is_encoded_for_others() {
+        let config = Config::parse_from(["t3-dispatcher"]).assets;
+        let content = ContentStore::new(&config, &Tasks::default(), &Arc::default());
+        let content = content.expect("files are compressed");
+        let others = content.encoding.lock().await;
+        let body = Bytes::from(vec![7; 1000]);
+        let hash = ContentHash::of(&body);
+        let began = Instant::now();
+        let sent = content.encoded(hash, Coding::Br, body.clone()).await;
+        assert_eq!((sent.coding, sent.body), (Coding::Identity, body.clone()));
+        let took = began.elapsed();
+        assert!(
+            (TURN_LIMIT..2 * TURN_LIMIT).contains(&took),
+            "after {took:?}"
+        );
+        drop(others);
+        let sent = content.encoded(hash, Coding::Br, body.clone()).await;
+        assert!(sent.coding == Coding::Br && sent.body.len() < body.len());
+    }
+}

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The bound of every wait: longer than anything here takes on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The bound of every wait: longer than anything here takes on a loaded machine, compression at the lowest priority too.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection.
 pub struct Client {

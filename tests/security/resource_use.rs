@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 
 use crate::common::process::{Process, command, is_release};
-use crate::common::raw_upstream::RawUpstream;
+use crate::common::raw_upstream::{RawUpstream, read_until_closed};
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 use crate::harness::until;
 
@@ -203,6 +203,43 @@ async fn row_38_who_asks_and_never_reads_spins_nothing() {
             response.status
         );
     }
+}
+
+#[tokio::test]
+async fn who_does_not_take_an_interim_response_is_gone_once_t3_has_not_responded() {
+    let interim = "HTTP/1.1 103 Early Hints\r\n".to_owned()
+        + &format!("Link: <{}>\r\n", "x".repeat(1000)).repeat(50)
+        + "\r\n";
+    let upstream = RawUpstream::start(move |mut stream, _, number| {
+        let interim = interim.clone();
+        async move {
+            let response: &[u8] = match number {
+                0 => b"HTTP/1.1 204 No Content\r\n\r\n",
+                _ => interim.as_bytes(),
+            };
+            let _ = stream.write_all(response).await;
+            read_until_closed(&mut stream).await;
+        }
+    })
+    .await;
+    let mut command = command();
+    command
+        .env("T3_UPSTREAM_PORT", upstream.addr.port().to_string())
+        .env("DISPATCHER_RESPONSE_TIMEOUT", "1s");
+    let process = Process::start(&mut command);
+    assert_eq!(request(process.addr, "GET /api/x").await.status, 204);
+    let before = descriptors(&process);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2048).expect("a small buffer");
+    let stream = socket.connect(process.addr).await;
+    let mut client = Client::over(stream.expect("a listener"));
+    client.send_head("GET /api/x").await;
+    assert!(until(|| descriptors(&process) > before).await);
+    let spent = ticks(&process);
+    let is_gone = until(|| descriptors(&process) <= before).await;
+    assert!(is_gone, "the client is still there");
+    let spent = ticks(&process) - spent;
+    assert!(spent < 10, "{spent} ticks of the processor for nothing");
 }
 
 #[tokio::test]
