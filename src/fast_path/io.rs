@@ -47,7 +47,7 @@ pub(super) struct ExchangeIo<'a> {
 pub(super) enum ExchangeFailure {
     /// The client is gone, or the response broke off.
     Aborted,
-    /// The connection to t3 failed in the middle of a response.
+    /// The connection to t3 failed in the middle of a response, or the client does not take it.
     Broken,
     /// t3 closed the connection before it sent a byte, or has lost what was sent on it.
     EmptyReply,
@@ -254,7 +254,8 @@ impl ExchangeIo<'_> {
         }
         self.metrics.sent(Stream::Http, count as u64);
         match count {
-            0 => Err(ExchangeFailure::Aborted),
+            // What waits for it in the kernel goes, too.
+            0 => Err(ExchangeFailure::Broken),
             _ => Ok(()),
         }
     }
