@@ -7,7 +7,7 @@ use http_body_util::StreamBody;
 use tokio::sync::watch;
 
 use crate::assets::content_store::FetchRoom;
-use crate::responses::body::{BodyError, ResponseBody};
+use crate::responses::body::{BodyError, ResponseBody, next_part};
 
 /// What there is of the body so far. One that is dropped before [`GrowingBody::end`] has been cut short.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl BodyReader {
         let grown = self.grown.wait_for(has_more).await;
         let grown = grown.map_err(|_| BodyError::CutShort)?;
         let next = match &grown.whole {
-            Some(whole) => whole.slice(self.bytes..),
+            Some(whole) => next_part(&mut whole.slice(self.bytes..)),
             None => grown.pieces[self.pieces].clone(),
         };
         self.pieces += 1;
@@ -111,6 +111,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::responses::body::FRAME_BYTES;
 
     #[tokio::test]
     async fn each_byte_is_read_once_whenever_it_is_read() {
@@ -142,6 +143,21 @@ mod tests {
         assert!(piece.is_unique() && !whole.is_unique());
         drop((body, reader));
         assert!(whole.is_unique());
+    }
+
+    #[tokio::test]
+    async fn what_a_slow_client_has_not_taken_is_handed_on_in_parts() {
+        let (body, mut reader) = GrowingBody::new();
+        let whole = Bytes::from(vec![7; 3 * FRAME_BYTES + 1]);
+        body.push(whole.slice(..10));
+        assert_eq!(reader.next().await.expect("uncut"), Some(whole.slice(..10)));
+        body.end(whole.clone(), None);
+        let (mut read, mut parts) = (10, 0);
+        while let Some(part) = reader.next().await.expect("uncut") {
+            assert!(part.len() <= FRAME_BYTES, "{} bytes", part.len());
+            (read, parts) = (read + part.len(), parts + 1);
+        }
+        assert_eq!((read, parts), (whole.len(), 3));
     }
 
     #[tokio::test]

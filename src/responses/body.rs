@@ -10,9 +10,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::upstream::response_body::Inbound;
 
-/// The largest part of an own body that is handed on at a time: a slow client's connection holds
+/// The largest part of a body at hand that is handed on at a time: a slow client's connection holds
 /// no more of it.
-const FRAME_BYTES: usize = 64 * 1024;
+pub const FRAME_BYTES: usize = 64 * 1024;
 
 /// The body of a response to a client.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ impl ResponseBody {
     }
 }
 
+/// Takes off `bytes` what is handed on next.
+pub fn next_part(bytes: &mut Bytes) -> Bytes {
+    bytes.split_to(bytes.len().min(FRAME_BYTES))
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -63,7 +68,7 @@ impl Body for ResponseBody {
         let polled = match &mut *self {
             Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Own(bytes) => {
-                let next = bytes.split_to(bytes.len().min(FRAME_BYTES));
+                let next = next_part(bytes);
                 Poll::Ready(Some(Ok(Frame::data(next))))
             }
             Self::Relayed(inbound) => Pin::new(inbound)
