@@ -86,6 +86,11 @@ pub fn output_within(command: &mut Command, patience: Duration) -> Output {
     child.wait_with_output().expect("its output")
 }
 
+/// Sends `signal` to a child that runs.
+pub fn signal_process(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it runs");
+}
+
 impl Process {
     pub fn start(command: &mut Command) -> Self {
         let child = command
@@ -149,8 +154,7 @@ impl Process {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("it runs");
+        signal_process(&self.child, signal);
     }
 
     /// Waits for its end; returns the exit code and the rest of its log.

@@ -4,13 +4,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use t3_standin::server::Standin;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-use crate::common::process::standin_and_command;
+use crate::common::process::{signal_process, standin_and_command};
 use crate::common::{PATIENCE, cli_in};
 
 /// A check that has made its first session on `t3`.
@@ -25,11 +25,6 @@ async fn begun(command: &mut Command, t3: &Standin) -> Child {
     let waited = timeout(PATIENCE, first_session).await;
     waited.expect("a session in time");
     child
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a process id"), signal).expect("it runs");
 }
 
 /// Waits for its end; returns what it prints and its exit code.
@@ -58,7 +53,7 @@ async fn who_was_begun_is_finished_and_nobody_else_is_begun() {
     let check = ["check", "--identity-header", "X-User", "--all", "--json"];
     command.args(check).arg("--routes").arg(&table);
     let child = begun(&mut command, &t3).await;
-    signal(&child, Signal::INT);
+    signal_process(&child, Signal::INT);
     let (said, code) = end(child).await;
     let report: Value = serde_json::from_str(&said).expect("JSON");
     let people = report["people"].as_array().expect("people").iter();
@@ -77,11 +72,11 @@ async fn told_twice_it_ends_at_once() {
     let (t3, mut command) = standin_and_command(dir.path()).await;
     t3.set_faults(|faults| faults.auth_delay_ms = 600_000);
     let mut child = begun(command.arg("check"), &t3).await;
-    signal(&child, Signal::TERM);
+    signal_process(&child, Signal::TERM);
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
     stderr.read_line(&mut line).expect("text");
     assert!(line.contains("undoes what it has begun"), "{line}");
-    signal(&child, Signal::INT);
+    signal_process(&child, Signal::INT);
     assert_eq!(end(child).await, (String::new(), Some(130)));
 }
