@@ -31,7 +31,7 @@ pub(crate) struct Traefik {
 const CHANGES: &str = "x-changes";
 
 /// What stands behind it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Behind {
     pub(crate) dispatcher: SocketAddr,
     pub(crate) outpost: SocketAddr,
