@@ -120,8 +120,10 @@ fn prepare(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use nix::unistd::{User, getuid};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -140,15 +142,19 @@ mod tests {
         stream.map_err(Failure::of_connecting)
     }
 
-    /// A connection to somebody who listens at `at` no longer than it takes to have it.
-    async fn snatched(
-        at: &str,
-        port: u16,
-        held: &mut Vec<TcpStream>,
-    ) -> Result<TcpStream, Failure> {
-        let listener = TcpListener::bind((at, port)).await;
-        let listener = listener.expect("nobody listens there");
-        let stream = connected(at, port).await;
+    /// A socket at a port that nobody else gets while it is there.
+    fn bound(at: &str, port: u16) -> TcpSocket {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let address = SocketAddr::new(at.parse().expect("an address"), port);
+        socket.bind(address).expect("nobody has it");
+        socket
+    }
+
+    /// A connection to somebody who listens, by `socket`, no longer than it takes to have it.
+    async fn snatched(socket: TcpSocket, held: &mut Vec<TcpStream>) -> Result<TcpStream, Failure> {
+        let listener = socket.listen(1).expect("nobody listens there");
+        let address = listener.local_addr().expect("bound");
+        let stream = connected(&address.ip().to_string(), address.port()).await;
         held.push(listener.accept().await.expect("it is connected").0);
         stream
     }
@@ -158,18 +164,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let mut held = Vec::new();
-        for host in ["127.0.0.1", "localhost"] {
+        // At an address where nobody listened before, beside one where somebody does.
+        for (host, beside) in [("127.0.0.1", "127.0.0.2"), ("localhost", "127.0.0.3")] {
             let stays = verified(host, port, connected("127.0.0.1", port)).await;
             assert!(stays.is_ok(), "{host}: {stays:?}");
-            // At an address where nobody listened before, beside one where somebody does.
-            let other = verified(host, port, snatched("127.0.0.2", port, &mut held)).await;
+            let other = verified(host, port, snatched(bound(beside, port), &mut held)).await;
             assert!(
                 matches!(other, Err(Failure::Unreachable(_))),
                 "{host}: {other:?}"
             );
         }
-        drop(listener);
-        let only = verified("127.0.0.1", port, snatched("127.0.0.1", port, &mut held)).await;
+        let alone = bound("127.0.0.1", 0);
+        let port = alone.local_addr().expect("bound").port();
+        let only = verified("127.0.0.1", port, snatched(alone, &mut held)).await;
         assert!(matches!(only, Err(Failure::Unreachable(_))), "{only:?}");
     }
 }

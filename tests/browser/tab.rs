@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use t3_standin::server::Options as StandinOptions;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::common::browser::{Browser, Page};
+use crate::common::listener::listener_at;
 use crate::common::{Dispatcher, World, config, start_again};
 use crate::sign_on_gate::Gate;
 
@@ -267,9 +267,7 @@ async fn a_tab_says_that_t3_or_the_dispatcher_is_away_and_no_more_once_it_is_bac
 
     dispatcher.drain().await;
     says(&page, "cannot be reached").await;
-    let listener = TcpListener::bind(addr)
-        .await
-        .expect("the port is free again");
+    let listener = listener_at(addr).await;
     let _dispatcher = Dispatcher::on(listener, config(upstream, dir.path(), &HEADER)).await;
     page.wait_for(LIVE, PATIENCE).await;
     assert_kept(&page, &gate).await;

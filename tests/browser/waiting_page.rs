@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::json;
 use t3_standin::server::Options as StandinOptions;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use crate::common::browser::{Browser, Page};
+use crate::common::listener::listener_at;
 use crate::common::raw_upstream::{RawUpstream, target_of};
 use crate::common::{Dispatcher, World, config, start_again};
 use crate::sign_on_gate::Gate;
@@ -92,16 +92,7 @@ async fn a_page_that_waits_opens_the_cockpit_whatever_happens_meanwhile() {
     assert_eq!(loads(&page, addr, "/t/1?a=b"), 1, "it has stayed");
     drop(proxy);
 
-    let free_again = async {
-        loop {
-            match TcpListener::bind(addr).await {
-                Ok(listener) => return listener,
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-    };
-    let listener = tokio::time::timeout(LIMIT, free_again).await;
-    let listener = listener.expect("the port is free again");
+    let listener = listener_at(addr).await;
     let _dispatcher = Dispatcher::on(listener, config(upstream, dir.path(), &[])).await;
     let options = StandinOptions::new(dir.path().join("t3"));
     let _standin = start_again(options, upstream, Duration::ZERO).await;

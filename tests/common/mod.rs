@@ -13,6 +13,7 @@ pub mod app_way;
 pub mod browser;
 pub mod built;
 pub mod http;
+pub mod listener;
 pub mod process;
 pub mod raw_upstream;
 pub mod scrape;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 use t3_dispatcher::server::{self, Listeners};
 pub use t3_standin::edition::Edition;
+use t3_standin::port;
 use t3_standin::seen::Seen;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
@@ -192,8 +194,8 @@ impl World {
 
 impl Dispatcher {
     pub async fn start(config: Config) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self::on(listener, config).await
+        let listener = TcpListener::bind(port::unused()).await;
+        Self::on(listener.expect("a free port"), config).await
     }
 
     /// Starts one in front of `upstream` that finds no t3 CLI; `args` are its further options.

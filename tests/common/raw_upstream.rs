@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use t3_standin::port;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::PATIENCE;
+use super::listener::listener_at;
 
 /// A healthy t3's response to a request of the dispatcher's own.
 pub const HEALTHY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
@@ -53,7 +55,7 @@ impl RawUpstream {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let any = port::unused();
         Self::bind(any, own, script).await
     }
 
@@ -116,7 +118,7 @@ impl RawUpstream {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(addr).await.expect("a free port");
+        let listener = listener_at(addr).await;
         let addr = listener.local_addr().expect("a bound socket");
         let heads = watch::Sender::new(Vec::new());
         let (received, shared) = (heads.clone(), Arc::new((own, script)));

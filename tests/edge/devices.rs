@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use t3_standin::edition::Edition;
+use t3_standin::port;
 use t3_standin::server::{Options, Standin};
 use tempfile::TempDir;
 
@@ -17,7 +18,7 @@ use crate::common::process::{Process, command};
 use crate::common::{Client, HANDSHAKE, PAGE, cli_in, request};
 use crate::other_proxies::{Parts, blocks_of, filled_in};
 use crate::outpost::{APPLICATION, Manner, Outpost};
-use crate::programs::{Program, free_address, named_by};
+use crate::programs::{Program, named_by};
 use crate::stack::SECRET;
 
 /// The pages whose configurations are run: that of apps beside that of browsers.
@@ -157,8 +158,8 @@ async fn apps_go_their_way(variable: &str, configure: impl Fn(&mut Command, &Hou
         let house = House::of(edition).await;
         let dir = TempDir::new().expect("a temporary directory");
         let ports = Ports {
-            secure: free_address(),
-            devices: free_address(),
+            secure: port::unused(),
+            devices: port::unused(),
         };
         let mut command = Command::new(&program);
         command.env("HOME", dir.path());

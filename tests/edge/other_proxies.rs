@@ -5,13 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use t3_standin::port;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::certificate::Certificate;
 use crate::common::browser::{Browser, Page};
 use crate::outpost::{APPLICATION, Manner, Outpost, SIGN_IN};
-use crate::programs::{Program, free_address, named_by};
+use crate::programs::{Program, named_by};
 use crate::stack::{CONNECTED, Door, OTHER_SECRET, PATIENCE, SECRET, sign_in};
 
 /// The page whose configurations are run.
@@ -122,7 +123,7 @@ async fn leads_to_the_cockpit(
     };
     let door = Door::behind(manner).await;
     let dir = TempDir::new().expect("a temporary directory");
-    let listen = free_address();
+    let listen = port::unused();
     let mut command = Command::new(program);
     command.env("HOME", dir.path());
     configure(

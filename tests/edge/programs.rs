@@ -1,7 +1,7 @@
 //! Programs that others wrote, each in a process that ends with the test.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -56,10 +56,4 @@ pub(crate) fn named_by(variable: &str) -> Option<PathBuf> {
         crate::common::skip(&format!("{variable} names no program (.ci/edge sets it)"));
     }
     path.map(PathBuf::from)
-}
-
-/// An address on loopback where nothing listens.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket")
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use t3_standin::port;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use crate::certificate::Certificate;
 use crate::common::{PATIENCE, request};
 use crate::outpost::{APPLICATION, PREFIX, SIGN_IN};
-use crate::programs::{Program, free_address};
+use crate::programs::Program;
 
 /// Traefik, which reads its routes again when they change. Ends with the test.
 pub(crate) struct Traefik {
@@ -42,7 +43,7 @@ pub(crate) struct Behind {
 impl Traefik {
     pub(crate) async fn start(program: &Path, certificate: &Certificate, behind: &Behind) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
-        let (secure, plain) = (free_address(), free_address());
+        let (secure, plain) = (port::unused(), port::unused());
         // The stack's times.
         let transport =
             json!({ "respondingTimeouts": { "readTimeout": "3600s", "idleTimeout": "600s" } });

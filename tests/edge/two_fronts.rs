@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use t3_standin::port;
 use t3_standin::server::Standin;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::process::{self, Process, standin_and_command};
 use crate::common::{PATIENCE, request};
-use crate::programs::{Program, free_address, named_by};
+use crate::programs::{Program, named_by};
 
 const CLIENTS: usize = 16;
 
@@ -52,7 +53,7 @@ fn balancing(plain: SocketAddr, fronts: &[SocketAddr]) -> [(&'static str, Value)
 }
 
 fn traefik(program: &Path, dir: &Path, fronts: &[SocketAddr]) -> (Program, SocketAddr) {
-    let plain = free_address();
+    let plain = port::unused();
     for (name, value) in balancing(plain, fronts) {
         std::fs::write(dir.join(name), value.to_string()).expect("a writable directory");
     }

@@ -1,16 +1,16 @@
 //! The real t3 in a process of its own, and the command of a dispatcher in front of it.
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+use t3_standin::port;
 
 use crate::common::process;
 use crate::common::request;
@@ -28,9 +28,6 @@ pub(crate) const CLI_RUNS: Duration = Duration::from_secs(120);
 /// The exit code after SIGTERM (contract §7).
 const TERMINATED: i32 = 130;
 
-/// Below the range from which the kernel picks ports for connections.
-const FIRST_PORT: u16 = 20_000;
-
 /// `t3 serve` on a base directory of its own. A test ends with [`T3::finish`].
 pub(crate) struct T3 {
     child: Child,
@@ -44,7 +41,7 @@ impl T3 {
     pub(crate) async fn start() -> Self {
         let bin = std::env::var_os("LIVE_T3_BIN").expect("LIVE_T3_BIN is the path of a t3");
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let addr = free_address();
+        let addr = port::unused();
         let mut t3 = Self {
             child: spawn(bin.as_ref(), addr, folder.path()),
             addr,
@@ -214,17 +211,4 @@ fn spawn(bin: &std::path::Path, addr: SocketAddr, folder: &std::path::Path) -> C
         // Its shells complain there that they have no terminal.
         .stderr(Stdio::null());
     command.spawn().expect("LIVE_T3_BIN starts")
-}
-
-/// An address on loopback that no other test of this process gets.
-fn free_address() -> SocketAddr {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    let offset = u16::try_from(std::process::id() % 10_000).expect("a small number");
-    loop {
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        assert!(tried < 1_000, "no free port");
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", FIRST_PORT + offset + tried)) {
-            return listener.local_addr().expect("bound");
-        }
-    }
 }

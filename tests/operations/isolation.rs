@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use t3_standin::port;
 
 use crate::common::process::{Process, binary, command, output};
 use crate::common::{Scrape, skip};
@@ -92,9 +93,7 @@ async fn a_process_of_the_same_user_reads_neither_its_environment_nor_its_memory
     if !is_possible {
         return skip("no process can be read here");
     }
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let metrics = free.local_addr().expect("a bound socket");
-    drop(free);
+    let metrics = port::unused();
     let mut command = without_rights(&binary());
     command
         .env("DISPATCHER_HOST", "127.0.0.1")

@@ -1,10 +1,11 @@
 //! The log and the metrics of one run agree with each other and with what was done.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use t3_standin::port;
 use t3_standin::server::{Options as StandinOptions, Standin};
 
 use crate::common::process::{Process, standin_and_command};
@@ -28,7 +29,7 @@ impl Scenario {
     async fn begin() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (standin, mut command) = standin_and_command(dir.path()).await;
-        let metrics = free_port();
+        let metrics = port::unused();
         command
             .env("DISPATCHER_IDENTITY_HEADER", "X-User")
             .env("DISPATCHER_METRICS_PORT", metrics.port().to_string())
@@ -135,12 +136,6 @@ impl Scenario {
         self.until_up().await;
         self.expect_one("up");
     }
-}
-
-/// A port that was free a moment ago, as port 0 means no metrics.
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket")
 }
 
 /// The lines whose message begins with `message`.

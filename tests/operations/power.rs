@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use t3_dispatcher::config::timing::Timing;
+use t3_standin::port;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -37,9 +38,7 @@ impl House {
         set: impl FnOnce(&mut Timing),
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let free = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let upstream = free.local_addr().expect("bound");
-        drop(free);
+        let upstream = port::unused();
         let wake = command(dir.path(), upstream, "wake", wake);
         let mut options = vec!["--wake-command", &wake];
         let stop = stop.map(|stop| command(dir.path(), upstream, "sleep", stop));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::Signal;
+use t3_standin::port;
 use tokio::io::AsyncWriteExt;
 
 use crate::common::process::{Process, command};
@@ -36,9 +37,7 @@ async fn t3(number: &Arc<AtomicU32>, response: &'static [u8]) -> RawUpstream {
 
 /// The dispatcher's binary in front of `upstream`, and its metrics once t3 is up.
 async fn in_front_of(upstream: SocketAddr) -> (Process, SocketAddr) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let metrics = port.local_addr().expect("bound");
-    drop(port);
+    let metrics = port::unused();
     let mut command = command();
     command
         .env("T3_UPSTREAM_PORT", upstream.port().to_string())

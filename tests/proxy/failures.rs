@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use t3_standin::port;
 use t3_standin::seen::Seen;
 use tokio::io::AsyncWriteExt;
 
@@ -143,11 +144,7 @@ async fn an_invalid_response_becomes_a_502() {
 
 #[tokio::test]
 async fn an_unreachable_t3_is_a_503_at_once_for_scripts_and_after_a_wait_for_pages_and_upgrades() {
-    let unused = {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-        listener.and_then(|listener| listener.local_addr())
-    };
-    let unused = unused.expect("a port that is free again");
+    let unused = port::unused();
     let patience = Duration::from_millis(900);
     let dispatcher = Dispatcher::in_front_of_timed(unused, &[], |timing| {
         timing.page_patience = patience;

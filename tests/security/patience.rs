@@ -1,6 +1,6 @@
 //! Rows 59 and 60: a t3 that is up and slow, or busy; and how often it is asked.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use t3_standin::port;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -93,9 +94,7 @@ struct BlockedT3 {
 
 impl BlockedT3 {
     async fn start(dir: &Path) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let addr = free.local_addr().expect("bound");
-        drop(free);
+        let addr = port::unused();
         let child = Self::spawn(dir, addr);
         let t3 = Self { child, addr };
         t3.wait_until_it_responds().await;

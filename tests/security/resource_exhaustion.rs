@@ -1,8 +1,10 @@
 //! Exhausted resources of the machine: file descriptors, a full disk for the log: row 49.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use t3_standin::port;
 
 use crate::common::process::{Process, command};
 use crate::common::{Client, PATIENCE, request};
@@ -39,10 +41,8 @@ async fn row_49_a_full_log_takes_nothing_with_it() {
     command
         .stdout(Stdio::from(full.expect("a full device")))
         .stderr(Stdio::null());
-    // It cannot log the port that it takes: one that was free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = free.local_addr().expect("a bound socket");
-    drop(free);
+    // It cannot log the port that it takes.
+    let addr = port::unused();
     command
         .env("RUST_LOG", "trace")
         .env("DISPATCHER_PORT", addr.port().to_string());

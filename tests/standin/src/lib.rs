@@ -14,6 +14,7 @@ pub mod edition;
 pub mod faults;
 mod http;
 pub mod journal;
+pub mod port;
 mod random;
 mod routes;
 pub mod seen;

@@ -2,7 +2,8 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::connection;
 use crate::http::wire::Peer;
+use crate::port;
 use crate::state::open::Counted;
 use crate::state::{Phase, State};
 
@@ -26,9 +28,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
+    /// Listens at `addr`; without a port at one that stays t3's, so that it can come again.
     pub(super) async fn bind(addr: SocketAddr) -> io::Result<Listener> {
+        let addr = match addr.port() {
+            0 => port::unused_at(addr.ip())?,
+            _ => addr,
+        };
         let socket = TcpListener::bind(addr).await?;
-        let addr = socket.local_addr()?;
         Ok(Listener {
             socket: Mutex::new(Some(socket)),
             addr,
@@ -39,11 +45,14 @@ impl Listener {
         self.addr
     }
 
+    /// Whoever connects from now on is refused.
     pub(super) fn close(&self) {
-        self.socket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Ok(socket)) = socket.take().map(TcpListener::into_std) else {
+            return;
+        };
+        // A program that is being started has a copy of it until it runs; it would go on listening.
+        let _best_effort = StdStream::from(OwnedFd::from(socket)).shutdown(Shutdown::Both);
     }
 
     fn poll_accept(

@@ -85,9 +85,7 @@ async fn runs_at_once_wait_for_each_other() {
 async fn a_run_binds_t3_s_port_in_passing() {
     let room = Room::new();
     let server = room.server_of(Edition::Protocol2).await;
-    let free = std::net::TcpListener::bind("0.0.0.0:0").expect("a free port");
-    let port = free.local_addr().expect("bound").port();
-    drop(free);
+    let port = t3_standin::port::unused().port();
     server.set_faults(|faults| {
         faults.cli_probe_port = port;
         faults.cli_delay_ms = 400;
