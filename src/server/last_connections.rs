@@ -1,6 +1,6 @@
 //! The last connections before the listener is closed: none comes after those that are still accepted.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockFilter, SockRef};
@@ -44,6 +44,8 @@ pub(super) fn of(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
         std::thread::sleep(HANDSHAKE_TIME);
     }
     let waiting: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
+    // A program that is being started has a copy of the listener until it runs, which would go on listening.
+    let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
     drop(listener);
     let served = waiting.into_iter().filter_map(|(stream, peer)| {
         stream.set_nonblocking(true).ok()?;
@@ -72,6 +74,7 @@ mod tests {
                 .expect("a filter");
             let next = timeout(Duration::from_millis(100), TcpStream::connect(addr));
             assert!(next.await.is_err(), "neither taken nor refused");
+            let copy = SockRef::from(&listener).try_clone().expect("a descriptor");
             let peers: Vec<_> = of(listener).into_iter().map(|(_, peer)| peer).collect();
             let expected = before
                 .iter()
@@ -79,6 +82,9 @@ mod tests {
             assert_eq!(peers, expected.collect::<Vec<_>>());
             let next = TcpStream::connect(addr).await.expect_err("nobody listens");
             assert_eq!(next.kind(), std::io::ErrorKind::ConnectionRefused);
+            let next = TcpListener::bind(addr).await;
+            next.expect("another one can listen there");
+            drop(copy);
         }
     }
 }
