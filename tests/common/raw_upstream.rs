@@ -30,6 +30,7 @@ const PROBES: [&[u8]; 2] = [
 pub struct RawUpstream {
     pub addr: SocketAddr,
     heads: watch::Sender<Vec<Vec<u8>>>,
+    listener: Arc<TcpListener>,
     accepting: AbortHandle,
 }
 
@@ -118,13 +119,14 @@ impl RawUpstream {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = listener_at(addr).await;
+        let listener = Arc::new(listener_at(addr).await);
         let addr = listener.local_addr().expect("a bound socket");
         let heads = watch::Sender::new(Vec::new());
+        let accepted = Arc::clone(&listener);
         let (received, shared) = (heads.clone(), Arc::new((own, script)));
         let accepting = tokio::spawn(async move {
             let mut scripts = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
+            while let Ok((mut stream, _)) = accepted.accept().await {
                 let (received, shared) = (received.clone(), Arc::clone(&shared));
                 scripts.spawn(async move {
                     let (own, script) = &*shared;
@@ -141,6 +143,7 @@ impl RawUpstream {
         Self {
             addr,
             heads,
+            listener,
             accepting: accepting.abort_handle(),
         }
     }
@@ -157,6 +160,15 @@ impl RawUpstream {
             .iter()
             .filter(|head| target_of(head) == target)
             .count()
+    }
+
+    /// The targets of the requests that were handed to the script, in order.
+    pub fn targets(&self) -> Vec<String> {
+        let heads = self.heads.borrow();
+        heads
+            .iter()
+            .map(|head| target_of(head).to_owned())
+            .collect()
     }
 
     /// The heads of clients' requests for `target`.
@@ -180,6 +192,7 @@ impl RawUpstream {
 
 impl Drop for RawUpstream {
     fn drop(&mut self) {
+        port::end(&self.listener);
         self.accepting.abort();
     }
 }

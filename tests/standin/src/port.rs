@@ -1,7 +1,8 @@
 //! Ports that a program may leave and take again: nobody is given them in between who asks for just any port.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::net::TcpSocket;
@@ -41,6 +42,13 @@ pub(crate) fn unused_at(ip: IpAddr) -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// Ends `listener`: whoever connects is refused from now on, and the port can be taken again. Closing it would not do:
+/// a program that is being started has a copy of it until it runs, which goes on listening.
+pub fn end(listener: &impl AsFd) {
+    let socket = listener.as_fd().try_clone_to_owned().map(TcpStream::from);
+    let _best_effort = socket.and_then(|socket| socket.shutdown(Shutdown::Both));
+}
+
 fn bind(addr: SocketAddr) -> io::Result<()> {
     let socket = match addr.ip() {
         IpAddr::V4(_) => TcpSocket::new_v4(),
@@ -52,6 +60,7 @@ fn bind(addr: SocketAddr) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
     use std::net::TcpListener;
 
     use super::*;
@@ -70,5 +79,17 @@ mod tests {
         assert_ne!(other, begin);
         assert_ne!(other, next);
         TcpListener::bind(other).expect("nobody listens there");
+    }
+
+    #[test]
+    fn a_listener_ends_with_its_copies() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        let _copy = listener.try_clone().expect("a descriptor");
+        end(&listener);
+        let refused = TcpStream::connect(addr).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        drop(listener);
+        TcpListener::bind(addr).expect("it is free");
     }
 }

@@ -2,8 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -48,11 +47,9 @@ impl Listener {
     /// Whoever connects from now on is refused.
     pub(super) fn close(&self) {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Ok(socket)) = socket.take().map(TcpListener::into_std) else {
-            return;
-        };
-        // A program that is being started has a copy of it until it runs; it would go on listening.
-        let _best_effort = StdStream::from(OwnedFd::from(socket)).shutdown(Shutdown::Both);
+        if let Some(socket) = socket.take() {
+            port::end(&socket);
+        }
     }
 
     fn poll_accept(
