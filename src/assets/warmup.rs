@@ -28,15 +28,24 @@ const TIME_LIMIT: Duration = Duration::from_secs(300);
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 impl AssetService {
-    /// Warms up each time that t3 comes up: it may be another version. Other t3s have their turns, too.
+    /// Warms up each time that t3 comes up: it may be another version. Other t3s have their turns, too. Once it is
+    /// away it is asked for nothing more.
     pub(super) async fn keep_warm(self: &Arc<Self>, readiness: &Readiness) {
         let mut seen = 0;
         loop {
             seen = readiness.wait_until_up_again(seen).await;
             // The semaphore is never closed.
             let turn = self.content.warm_ups.acquire().await.ok();
+            let asked = readiness.restarts();
             // In a box: what waits takes little.
-            Box::pin(self.warm_up(turn)).await;
+            let warm_up = Box::pin(async {
+                tokio::select! {
+                    biased;
+                    () = readiness.wait_until_gone(asked) => {}
+                    () = self.warm_up(turn) => {}
+                }
+            });
+            warm_up.await;
         }
     }
 

@@ -3,15 +3,20 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use t3_dispatcher::config::timing::Timing;
 use t3_standin::port;
+use t3_standin::server::{Options as StandinOptions, Standin};
 use tempfile::TempDir;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::common::http::Response;
+use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed, target_of};
 use crate::common::{
     Dispatcher, Edition, HANDSHAKE, NOBODY, PAGE, PATIENCE, Scrape, World, cli_in, config, request,
 };
@@ -159,7 +164,12 @@ async fn a_t3_is_started_for_its_person_and_stopped_when_nobody_uses_it() {
     assert_eq!(fetched.status, 503);
     assert!(fetched.text().contains("is asleep"), "{}", fetched.text());
     let asked = timeout(Duration::from_millis(700), watched.accept()).await;
-    assert!(asked.is_err(), "t3 is asked while it is asleep");
+    if let Ok(Ok((mut stream, _))) = asked {
+        let asked = read_head(&mut stream).await;
+        let asked = String::from_utf8_lossy(&asked);
+        panic!("t3 is asked while it is asleep: {asked:?}");
+    }
+    port::end(&watched);
     drop(watched);
 
     let woken = house.page(&cookie).await;
@@ -170,6 +180,48 @@ async fn a_t3_is_started_for_its_person_and_stopped_when_nobody_uses_it() {
         woken.text()
     );
     assert_eq!(house.ledger(), "wake sleep wake");
+}
+
+/// Passes what is no file on to `t3`, one request a connection; a file it holds until whoever asks for it gives up,
+/// and then tells `given_up`.
+async fn holding_files(t3: SocketAddr, given_up: Arc<Notify>) -> RawUpstream {
+    RawUpstream::of_files(move |mut client, head, _| {
+        let given_up = Arc::clone(&given_up);
+        async move {
+            if target_of(&head).starts_with("/assets/") {
+                read_until_closed(&mut client).await;
+                return given_up.notify_one();
+            }
+            let line = head.iter().position(|byte| *byte == b'\n').expect("a head") + 1;
+            let (line, rest) = head.split_at(line);
+            let head = [line, b"Connection: close\r\n", rest].concat();
+            let mut t3 = TcpStream::connect(t3).await.expect("it listens");
+            t3.write_all(&head).await.expect("it reads");
+            let _ = copy_bidirectional(&mut client, &mut t3).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_ahead_is_given_up_once_it_is_asleep() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let options = StandinOptions::of(Edition::September, dir.path().join("t3"));
+    let standin = Standin::start(options).await;
+    let standin = standin.expect("a free port");
+    let given_up = Arc::new(Notify::new());
+    let t3 = holding_files(standin.addr(), Arc::clone(&given_up)).await;
+    let options = ["--sleep-command", "true", "--sleep-after", SLEEP_AFTER];
+    let options = [&["--wake-command", "true"], &options[..]].concat();
+    let dispatcher = Dispatcher::start(config(t3.addr, dir.path(), &options)).await;
+    let asleep = "upstream_state{state=\"asleep\"}";
+    Scrape::until(dispatcher.metrics, |scrape| scrape.get(asleep) == 1.0).await;
+    let ended = timeout(PATIENCE, given_up.notified()).await;
+    ended.expect("the connection is closed");
+    sleep(Duration::from_millis(300)).await;
+    let heads = t3.targets();
+    let files = heads.iter().filter(|target| target.starts_with("/assets/"));
+    assert_eq!(files.count(), 1, "no other one is asked for: {heads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
