@@ -4,7 +4,8 @@ use serde_json::json;
 use t3_standin::edition::Edition;
 use t3_standin::server::Standin;
 
-use super::app::{App, Fetch, opened_by_a_camera};
+use super::app::{App, opened_by_a_camera};
+use super::app_fetch::Fetch;
 
 /// What an app reads with its token, of a t3 of that edition with one thread, `t1`.
 pub fn reads(edition: Edition) -> &'static [&'static str] {

@@ -9,6 +9,7 @@
 )]
 
 pub mod app;
+pub mod app_fetch;
 pub mod app_way;
 pub mod browser;
 pub mod built;
