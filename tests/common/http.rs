@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::HANDSHAKE;
+
 /// The bound of every wait: longer than anything here takes on a loaded machine, compression at the lowest priority too.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -81,6 +83,16 @@ impl Client {
         let stream = timeout(PATIENCE, TcpStream::connect(to)).await;
         let stream = stream.expect("a connection in time").expect("a listener");
         Self::over(stream)
+    }
+
+    /// An open WebSocket of a browser whose page is of the address `to`; `fields` end with a line feed each.
+    pub async fn websocket(to: SocketAddr, target: &str, fields: &str) -> Self {
+        let mut client = Self::connect(to).await;
+        let own = format!("Host: {to}\nOrigin: http://{to}\n");
+        let head = format!("GET {target}\n{own}{fields}{HANDSHAKE}");
+        client.send_head(&head).await;
+        assert_eq!(client.head().await.expect("a response").status, 101);
+        client
     }
 
     /// Uses a connection that is open already.

@@ -18,6 +18,7 @@ pub mod listener;
 pub mod process;
 pub mod raw_upstream;
 pub mod scrape;
+pub mod socket_table;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};

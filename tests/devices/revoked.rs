@@ -6,8 +6,7 @@ use t3_standin::edition::Edition;
 use tokio::time::timeout;
 
 use crate::common::{
-    Client, Dispatcher, HANDSHAKE, PAGE, PATIENCE, World, config, in_front_of_each_t3, request,
-    websocket_of,
+    Client, Dispatcher, PAGE, PATIENCE, World, config, in_front_of_each_t3, request, websocket_of,
 };
 use crate::door::{Door, USER};
 
@@ -36,14 +35,8 @@ async fn until_revoked(world: &World, count: usize) {
 /// An open WebSocket of that person's browser, which is on the list.
 async fn browser_s(door: &Door, user: &str) -> Client {
     let (name, session) = door.browser_session().await;
-    let (to, target) = (door.world.addr(), websocket_of(door.edition));
-    let head = format!(
-        "GET {target}\nHost: {to}\nOrigin: http://{to}\n{USER}: {user}\nCookie: {name}={session}\n{HANDSHAKE}"
-    );
-    let mut client = Client::connect(to).await;
-    client.send_head(&head).await;
-    assert_eq!(client.head().await.expect("a response").status, 101);
-    client
+    let fields = format!("{USER}: {user}\nCookie: {name}={session}\n");
+    Client::websocket(door.world.addr(), websocket_of(door.edition), &fields).await
 }
 
 async fn who_disappears_from_the_list_loses_devices_without_a_request(edition: Edition) {

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::process::{self, Process, standin_and_command};
+use crate::common::socket_table::{Socket, sockets};
 use crate::common::{PATIENCE, request};
 use crate::programs::{Program, named_by};
 
@@ -89,14 +90,10 @@ async fn ask_until(to: SocketAddr, is_over: Arc<AtomicBool>) -> Vec<(Instant, u1
 
 /// Waits until nobody on this machine has a connection to `port`, not even one that its other side has ended.
 async fn until_unconnected(port: u16) {
-    let to = format!(":{port:04X}");
-    let is_one = |line: &str| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        // Established, or ended by the other side (proc_pid_net(5)).
-        fields.len() > 3 && fields[2].ends_with(&to) && matches!(fields[3], "01" | "08")
-    };
-    let connections = || std::fs::read_to_string("/proc/net/tcp").expect("a table");
-    while connections().lines().any(is_one) {
+    let is_one = |socket: &Socket| socket.remote == port && matches!(&*socket.state, "01" | "08");
+    let start = Instant::now();
+    while sockets().iter().any(is_one) {
+        assert!(start.elapsed() < PATIENCE, "somebody is connected");
         sleep(Duration::from_millis(1)).await;
     }
 }

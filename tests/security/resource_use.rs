@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 
 use crate::common::process::{Process, command, is_release};
 use crate::common::raw_upstream::{RawUpstream, read_until_closed};
+use crate::common::socket_table::{Socket, sockets};
 use crate::common::{Client, HANDSHAKE, PATIENCE, World, request};
 use crate::harness::until;
 
@@ -144,14 +145,9 @@ async fn row_38_who_reads_nothing_and_who_dribbles_cost_little() {
 
 /// The most bytes that the kernel holds unread on a connection to `port` of this machine.
 fn most_unread(port: u16) -> u64 {
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("procfs");
-    let unread = table.lines().filter_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let (remote, queues) = (*fields.get(2)?, *fields.get(4)?);
-        let is_ours = remote.ends_with(&format!(":{port:04X}"));
-        let (_, unread) = queues.split_once(':').filter(|_| is_ours)?;
-        u64::from_str_radix(unread, 16).ok()
-    });
+    let sockets = sockets();
+    let ours = sockets.iter().filter(|socket| socket.remote == port);
+    let unread = ours.map(|socket| socket.unread);
     unread.max().expect("a connection to the port")
 }
 
@@ -291,6 +287,6 @@ async fn row_38_who_was_cut_for_reading_nothing_is_gone_from_the_kernel_too() {
 /// Does the kernel keep nothing of `client`'s connection for who listens at `addr`?
 fn is_gone(client: &Client, addr: SocketAddr) -> bool {
     let port = client.stream.local_addr().expect("connected").port();
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("procfs");
-    !table.contains(&format!(":{:04X} 0100007F:{port:04X} ", addr.port()))
+    let is_it = |socket: &Socket| socket.local == addr.port() && socket.remote == port;
+    !sockets().iter().any(is_it)
 }

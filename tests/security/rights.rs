@@ -94,13 +94,8 @@ async fn list(world: &World, fields: &str, cookie: &str) -> u16 {
 
 /// A tunnel through the dispatcher.
 async fn tunnel(world: &World, edition: Edition, fields: &str, cookie: &str) -> Client {
-    let (to, target) = (world.addr(), websocket_of(edition));
-    let own = format!("Host: {to}\nOrigin: http://{to}\n");
-    let head = format!("GET {target}\n{own}{fields}Cookie: {cookie}\n{HANDSHAKE}");
-    let mut client = Client::connect(to).await;
-    client.send_head(&head).await;
-    assert_eq!(client.head().await.expect("a response").status, 101);
-    client
+    let fields = format!("{fields}Cookie: {cookie}\n");
+    Client::websocket(world.addr(), websocket_of(edition), &fields).await
 }
 
 /// What t3 says to a call of `method` over the tunnel.
