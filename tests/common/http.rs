@@ -9,9 +9,8 @@ use tokio::time::timeout;
 
 use super::HANDSHAKE;
 
-/// The bound of every wait: several times what anything here takes on a loaded machine, where compression at the lowest
-/// priority waits for everybody.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+/// The bound of every wait: longer than anything here takes on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection.
 pub struct Client {

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::PATIENCE;
 use super::listener::listener_at;
+use super::process::WARM_UP;
 
 /// A healthy t3's response to a request of the dispatcher's own.
 pub const HEALTHY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
@@ -181,11 +181,12 @@ impl RawUpstream {
             .collect()
     }
 
-    /// Waits until a request for `target` has been handed to the script.
+    /// Waits until a request for `target` has been handed to the script: one of the warm-up, which may come only after
+    /// a compression at the lowest priority.
     pub async fn wait_for(&self, target: &str) {
         let mut heads = self.heads.subscribe();
         let is_there = |heads: &Vec<Vec<u8>>| heads.iter().any(|head| target_of(head) == target);
-        let waited = timeout(PATIENCE, heads.wait_for(is_there)).await;
+        let waited = timeout(WARM_UP, heads.wait_for(is_there)).await;
         waited.expect("a request in time").expect("an open channel");
     }
 }
