@@ -103,11 +103,8 @@ mod tests {
 
     /// A listener that takes no more connections, and what fills its backlog.
     async fn deaf(at: &str) -> (SocketAddr, TcpListener, Vec<TcpStream>) {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        let any = format!("{at}:0").parse().expect("an address");
-        socket.bind(any).expect("a free port");
+        let (address, socket) = refusing(at);
         let listener = socket.listen(1).expect("a listener");
-        let address = listener.local_addr().expect("bound");
         let mut held = Vec::new();
         let full = Duration::from_millis(200);
         while let Ok(taken) = timeout(full, TcpStream::connect(address)).await {

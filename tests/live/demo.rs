@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::common::process::signal_process;
 use crate::common::{PAGE, built, request};
 use crate::t3::CLI_RUNS;
 use crate::tab::load_until_up;
@@ -49,7 +50,7 @@ async fn the_demo_shows_the_real_cockpit() {
     }
     let page = format!("GET /\n{PAGE}\nCookie: {}", paired.cookie());
     assert_eq!(request(addr, &page).await.status, 200);
-    kill_process(Pid::from_child(&demo.0), Signal::TERM).expect("it runs");
+    signal_process(&demo.0, Signal::TERM);
     let ended = tokio::task::spawn_blocking(move || demo.0.wait()).await;
     let status = ended.expect("no panic").expect("a child");
     assert!(status.success(), "{status}");

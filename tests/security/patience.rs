@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use t3_standin::port;
 use t3_standin::server::{Options as StandinOptions, Standin};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::common::http::Response;
+use crate::common::process::signal_process;
 use crate::common::raw_upstream::{RawUpstream, read_head, read_until_closed};
 use crate::common::{
     Client, Config, Dispatcher, HANDSHAKE, PAGE, PATIENCE, Scrape, World, cli_in, config, request,
@@ -119,8 +120,7 @@ impl BlockedT3 {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("it runs");
+        signal_process(&self.child, signal);
     }
 }
 
