@@ -36,12 +36,12 @@ impl AssetService {
             seen = readiness.wait_until_up_again(seen).await;
             // The semaphore is never closed.
             let turn = self.content.warm_ups.acquire().await.ok();
-            let asked = readiness.restarts();
+            let restarts = readiness.restarts();
             // In a box: what waits takes little.
             let warm_up = Box::pin(async {
                 tokio::select! {
                     biased;
-                    () = readiness.wait_until_gone(asked) => {}
+                    () = readiness.wait_until_gone(restarts) => {}
                     () = self.warm_up(turn) => {}
                 }
             });
