@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -9,9 +10,11 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::certificate::Certificate;
+use crate::common::{Client, PATIENCE};
 
 /// Each connection to it is one by TLS to the proxy, in which the host's certificate is verified. Ends with the test.
 pub(crate) struct Bridge {
@@ -54,6 +57,25 @@ impl Bridge {
             addr,
             accepting: accepting.abort_handle(),
         }
+    }
+
+    /// Waits until what is asked by `head` is served with the host's certificate: a proxy may listen before it
+    /// knows its routes and certificates.
+    pub(crate) async fn until_served(&self, head: &str) {
+        let served = async {
+            while !self.is_served(head).await {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let served = timeout(PATIENCE, served).await;
+        served.unwrap_or_else(|_| panic!("no route for {head}"));
+    }
+
+    async fn is_served(&self, head: &str) -> bool {
+        let mut client = Client::connect(self.addr).await;
+        client.send_head(head).await;
+        let response = client.head().await;
+        response.is_some_and(|response| response.status == 200)
     }
 }
 

@@ -171,50 +171,30 @@ async fn apps_go_their_way(variable: &str, configure: impl Fn(&mut Command, &Hou
         let by_port = Bridge::to(ports.devices, APPLICATION, certificate).await;
         let cockpit = format!("{APPLICATION}:{}", ports.secure.port());
         let doors = [
-            (by_host.addr, format!("{HOST}:{}", ports.secure.port())),
-            (
-                by_port.addr,
-                format!("{APPLICATION}:{}", ports.devices.port()),
-            ),
+            (&by_host, format!("{HOST}:{}", ports.secure.port())),
+            (&by_port, format!("{APPLICATION}:{}", ports.devices.port())),
         ];
-        until_routed(&doors).await;
+        for (door, host) in &doors {
+            let head = format!("GET /.well-known/t3/environment\nHost: {host}");
+            door.until_served(&head).await;
+        }
 
-        for (to, host) in &doors {
+        for (door, host) in &doors {
+            let to = door.addr;
             for (number, origin) in ORIGINS.into_iter().enumerate() {
                 let code = house.code(gated.addr, &cockpit).await;
-                let mut app = App::connect(*to, host, origin).await;
+                let mut app = App::connect(to, host, origin).await;
                 let t3 = (house.edition, &house.standin);
                 goes_its_way(&mut app, t3, &code, &format!("Phone {number}")).await;
                 let label = house.standin.sessions().pop().and_then(|row| row.label);
                 assert_eq!(label, Some(format!("{ADA}@sso Phone {number}")));
             }
-            nobody_is_let_in(&house, *to, host).await;
+            nobody_is_let_in(&house, to, host).await;
         }
         browsers_need_the_gate(&house, gated.addr, &cockpit).await;
         println!("{variable}, {edition:?}: apps went their way by host and by port");
         drop(proxy);
     }
-}
-
-/// A proxy listens before it knows its routes.
-async fn until_routed(doors: &[(SocketAddr, String)]) {
-    for (to, host) in doors {
-        let head = format!("GET /.well-known/t3/environment\nHost: {host}");
-        let routed = async {
-            while !is_routed(*to, &head).await {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        };
-        let routed = tokio::time::timeout(crate::common::PATIENCE, routed).await;
-        routed.unwrap_or_else(|_| panic!("no route to {host}"));
-    }
-}
-
-async fn is_routed(to: SocketAddr, head: &str) -> bool {
-    let mut client = Client::connect(to).await;
-    client.send_head(head).await;
-    let response = client.head().await;
-    response.is_some_and(|response| response.status == 200)
 }
 
 /// At the apps' way neither a claim nor the gate's own cookie is anybody.

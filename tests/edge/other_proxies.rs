@@ -9,6 +9,7 @@ use t3_standin::port;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::bridge::Bridge;
 use crate::certificate::Certificate;
 use crate::common::browser::{Browser, Page};
 use crate::outpost::{APPLICATION, Manner, Outpost, SIGN_IN};
@@ -17,6 +18,9 @@ use crate::stack::{CONNECTED, Door, OTHER_SECRET, PATIENCE, SECRET, sign_in};
 
 /// The page whose configurations are run.
 const PAGE: &str = include_str!("../../docs/gates.md");
+
+/// What each of them serves past the gate.
+const CARVED_OUT: &str = "apple-touch-icon.png";
 
 /// What a configuration of a page is filled in with.
 pub(crate) struct Parts<'a> {
@@ -135,6 +139,9 @@ async fn leads_to_the_cockpit(
         },
     );
     let proxy = Program::start(&mut command, listen);
+    let bridge = Bridge::to(listen, APPLICATION, &door.certificate).await;
+    let icon = format!("GET /{CARVED_OUT}\nHost: {APPLICATION}");
+    bridge.until_served(&icon).await;
     let Some(browser) = door.browser().await else {
         return door.finish().await;
     };
@@ -158,7 +165,7 @@ async fn leads_to_the_cockpit(
     // Past the gate nobody is named, whatever is claimed.
     let stranger = claiming_page(&browser, manner).await;
     stranger
-        .navigate(&format!("{application}apple-touch-icon.png"))
+        .navigate(&format!("{application}{CARVED_OUT}"))
         .await;
     let responses = stranger.responses();
     let statuses: Vec<_> = responses.iter().map(|response| response.status).collect();

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::bridge::Bridge;
 use crate::certificate::Certificate;
 use crate::common::{PATIENCE, request};
 use crate::outpost::{APPLICATION, PREFIX, SIGN_IN};
@@ -75,13 +76,17 @@ impl Traefik {
             _program: program,
             dir,
         };
-        // It listens at one address after the other, and before it knows its routes.
+        // It listens at one address after the other, and before it knows its routes and certificate.
         let routed = async {
             while TcpStream::connect(plain).await.is_err() || !traefik.has_changed().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         timeout(PATIENCE, routed).await.expect("its routes in time");
+        let bridge = Bridge::to(secure, SIGN_IN, certificate).await;
+        bridge
+            .until_served(&format!("GET /\nHost: {SIGN_IN}"))
+            .await;
         traefik
     }
 
