@@ -1,5 +1,6 @@
 //! A restart with DISPATCHER_CACHE_DIR in front of the real t3: what it takes, and that nothing is compressed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,15 +12,23 @@ use crate::t3::T3;
 const MOST_CPU: Duration = Duration::from_millis(500);
 const MOST_KIB: u64 = 20 * 1024;
 
-/// How many files `dir` has, once each content has one for both codings: the last is written after the warm-up.
+/// How many files `dir` has, once each content has one for both codings and none is being written: the last is
+/// written after the warm-up.
 async fn count(dir: &Path) -> usize {
     let begun = Instant::now();
     loop {
-        let count = std::fs::read_dir(dir).map_or(0, Iterator::count);
-        if count > 200 && count.is_multiple_of(2) {
-            return count;
+        let mut codings = BTreeMap::<String, usize>::new();
+        for entry in std::fs::read_dir(dir).expect("a directory") {
+            let name = entry.expect("a file").file_name();
+            let name = name.into_string().expect("UTF-8");
+            let content = name.rsplit_once('.').map_or(&*name, |(content, _)| content);
+            *codings.entry(content.to_owned()).or_default() += 1;
         }
-        assert!(begun.elapsed() < WARM_UP, "{count}");
+        // A file that is being written is named without a coding.
+        if codings.len() > 100 && codings.values().all(|count| *count == 2) {
+            return 2 * codings.len();
+        }
+        assert!(begun.elapsed() < WARM_UP, "{codings:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
