@@ -1,9 +1,10 @@
 //! The bench: measures proxies side by side over one upstream, and writes the table and its plot.
 
-/// The browser tests' own driver.
+/// The browser tests' own driver, and their line.
 #[path = "../../tests/common"]
 mod tests {
     pub(crate) mod browser;
+    pub(crate) mod line;
 }
 mod figures;
 mod footprint;
@@ -23,6 +24,7 @@ mod setup;
 mod tools;
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,8 +69,10 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
         }
         ["line", listen, upstream, round_trip_ms, bytes_a_second] => {
             let round_trip = Duration::from_millis(round_trip_ms.parse()?);
-            let (listen, upstream) = (roles::port(listen)?, roles::port(upstream)?);
-            roles::line::run(listen, upstream, round_trip, bytes_a_second.parse()?).await
+            let listener = roles::listen(roles::port(listen)?)?;
+            let upstream = (Ipv4Addr::LOCALHOST, roles::port(upstream)?).into();
+            let bytes_a_second = bytes_a_second.parse()?;
+            Ok(tests::line::carry_all(listener, upstream, round_trip, bytes_a_second).await?)
         }
         ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["kept", file, how @ ..] => kept::run(file.as_ref(), how.contains(&"--smoke")).await,

@@ -1,7 +1,6 @@
 //! What the bench itself brings: the upstream, and two proxies that show the floor.
 
 pub(crate) mod hyper;
-pub(crate) mod line;
 pub(crate) mod relay;
 pub(crate) mod upstream;
 
@@ -21,7 +20,7 @@ pub(crate) fn port(argument: &str) -> Result<u16, Failure> {
 }
 
 /// A listener on loopback whose backlog takes every client of a round at once.
-fn listen(port: u16) -> std::io::Result<TcpListener> {
+pub(crate) fn listen(port: u16) -> std::io::Result<TcpListener> {
     listen_at(Ipv4Addr::LOCALHOST, port)
 }
 

@@ -3,19 +3,17 @@
 //! All connections share the width, each way by itself, and take turns. Each begins with a round trip for its handshake,
 //! and with as many bytes on the way as Linux begins with; these double with each round trip. Nothing is lost.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until};
-
-use super::Failure;
 
 /// What one connection sends before the next one's turn.
 const TURN_BYTES: usize = 4 * 1024;
@@ -32,61 +30,60 @@ struct Way {
     bytes_a_second: f64,
     round_trip: Duration,
     /// Until when it is taken.
-    taken: Cell<Instant>,
+    taken: Mutex<Instant>,
 }
 
 impl Way {
-    fn new(bytes_a_second: f64, round_trip: Duration) -> Rc<Self> {
-        Rc::new(Self {
+    fn new(bytes_a_second: f64, round_trip: Duration) -> Arc<Self> {
+        Arc::new(Self {
             bytes_a_second,
             round_trip,
-            taken: Cell::new(Instant::now()),
+            taken: Mutex::new(Instant::now()),
         })
     }
 
     /// Sends so many bytes: when the last of them has left.
     fn send(&self, bytes: usize, earliest: Instant) -> Instant {
         let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_a_second);
-        let left = self.taken.get().max(earliest) + takes;
-        self.taken.set(left);
-        left
+        let mut taken = self.taken.lock().expect("no panic");
+        *taken = taken.max(earliest) + takes;
+        *taken
     }
 }
 
-/// Carries every connection until the process ends; `bytes_a_second` each way.
-pub(crate) async fn run(
-    listen: u16,
-    upstream: u16,
+/// Carries every connection to `listener` on to `server` until it is dropped; `bytes_a_second` each way.
+///
+/// # Errors
+/// If no connection can be accepted.
+pub(crate) async fn carry_all(
+    listener: TcpListener,
+    server: SocketAddr,
     round_trip: Duration,
     bytes_a_second: f64,
-) -> Result<(), Failure> {
-    let listener = super::listen(listen)?;
+) -> io::Result<()> {
     let up = Way::new(bytes_a_second, round_trip);
     let down = Way::new(bytes_a_second, round_trip);
-    let accept = async {
-        loop {
-            let (client, _) = listener.accept().await?;
-            let (up, down) = (Rc::clone(&up), Rc::clone(&down));
-            spawn_local(async move {
-                let Ok(upstream) = TcpStream::connect(("127.0.0.1", upstream)).await else {
-                    return;
-                };
-                let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
-                let (client_in, client_out) = client.into_split();
-                let (upstream_in, upstream_out) = upstream.into_split();
-                let connected = Instant::now() + up.round_trip;
-                spawn_local(carry(client_in, upstream_out, up, connected));
-                carry(upstream_in, client_out, down, connected).await;
-            });
-        }
-    };
-    LocalSet::new().run_until(accept).await
+    loop {
+        let (client, _) = listener.accept().await?;
+        let (up, down) = (Arc::clone(&up), Arc::clone(&down));
+        tokio::spawn(async move {
+            let Ok(onward) = TcpStream::connect(server).await else {
+                return;
+            };
+            let _ = (client.set_nodelay(true), onward.set_nodelay(true));
+            let (client_in, client_out) = client.into_split();
+            let (server_in, server_out) = onward.into_split();
+            let connected = Instant::now() + up.round_trip;
+            tokio::spawn(carry(client_in, server_out, up, connected));
+            carry(server_in, client_out, down, connected).await;
+        });
+    }
 }
 
 /// Carries one connection's bytes one way; nothing leaves before it is `connected`.
-async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, way: Rc<Way>, connected: Instant) {
+async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, way: Arc<Way>, connected: Instant) {
     let (on_the_way, arrivals) = mpsc::unbounded_channel();
-    spawn_local(deliver(to, arrivals));
+    tokio::spawn(deliver(to, arrivals));
     let mut unconfirmed = VecDeque::<(Instant, usize)>::new();
     let (mut in_flight, mut window) = (0, FIRST_WINDOW_BYTES);
     let mut buffer = vec![0; TURN_BYTES];
