@@ -3,6 +3,7 @@
 pub(crate) mod real_t3;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -14,12 +15,14 @@ use crate::peers::Peer;
 use crate::proc;
 use crate::roles::Failure;
 use crate::running::Running;
-use crate::setup::{Setup, Variable};
+use crate::setup::{Line, Setup, Variable};
 use crate::tests::browser::{Browser, Page};
 
 /// 10 Mbit/s and 40 ms.
-const BYTES_A_SECOND: f64 = 10e6 / 8.0;
-const LATENCY_MS: f64 = 40.0;
+const DESK: Line = Line {
+    round_trip_ms: 40,
+    bytes_a_second: 10e6 / 8.0,
+};
 
 /// What the real command takes (contract §1).
 const CLI_DELAY_MS: u64 = 2000;
@@ -66,31 +69,30 @@ pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     for (peer, name, more) in COMPARED {
         let running = setup.start_with(peer, standin.addr.port(), more);
         let running = running.await?.ok_or("nothing to start")?;
+        let mut line = None;
         if !is_smoke {
             until_quiet(&running).await?;
+            line = Some(setup.line(DESK, running.addr.port()).await?);
         }
+        let addr = line.as_ref().unwrap_or(&running).addr;
         for round in 1..=rounds {
             eprintln!("page, {name}: round {round} of {rounds}");
             let browser = Browser::launch().await;
             let browser = browser.ok_or("no browser to measure with")?;
             let page = browser.page().await;
-            if !is_smoke {
-                page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
-                    .await;
-            }
             // One person who came so often without a session would not be paired for ever.
             let person = format!("person-{round}@example.org");
             page.set_extra_headers(&[("X-authentik-username", &person)])
                 .await;
-            visit(&page, &running, name, &mut figures).await;
+            visit(&page, addr, name, &mut figures).await;
         }
     }
     figures.save(file)
 }
 
 /// A first visit, and a reload.
-async fn visit(page: &Page, running: &Running, name: &str, figures: &mut Figures) {
-    let url = format!("http://{}/", running.addr);
+async fn visit(page: &Page, addr: SocketAddr, name: &str, figures: &mut Figures) {
+    let url = format!("http://{addr}/");
     for (row, is_first) in [("cold", true), ("again", false)] {
         let answers = page.responses().len();
         let (asked, opened) = (times(page, ASKED).len(), times(page, OPENED).len());

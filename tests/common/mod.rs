@@ -14,6 +14,7 @@ pub mod app_way;
 pub mod browser;
 pub mod built;
 pub mod http;
+pub mod line;
 pub mod listener;
 pub mod process;
 pub mod raw_upstream;

@@ -1,11 +1,14 @@
 //! What a real Chromium waits for and transfers on a slow line, with static files handled here and without.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::common::browser::{Begin, Browser, Load, Page};
+use crate::common::line;
 use crate::common::process::{Process, is_release};
 use crate::sign_on_gate::Gate;
 use crate::t3::T3;
@@ -13,23 +16,21 @@ use crate::tap::Tap;
 
 /// 10 Mbit/s and 40 ms.
 const BYTES_A_SECOND: f64 = 10e6 / 8.0;
-const LATENCY_MS: f64 = 40.0;
+const ROUND_TRIP: Duration = Duration::from_millis(40);
 
 const ROUNDS: usize = 3;
 
 /// How long one load may take: about five times what it takes of t3 as it is.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How many tabs are tried for one visit.
-const TABS: usize = 4;
-
 /// What trickles in behind the socket belongs to the load.
 const TAIL: Duration = Duration::from_secs(2);
 
-/// A dispatcher and a count of what it asks of t3.
+/// A dispatcher, a count of what it asks of t3, and a line to its browser.
 struct Side {
     tap: Tap,
     process: Process,
+    line: SocketAddr,
 }
 
 impl Side {
@@ -40,7 +41,15 @@ impl Side {
             .env("T3_UPSTREAM_PORT", tap.addr.port().to_string())
             .env("DISPATCHER_ASSETS", assets);
         let process = Process::start(&mut command);
-        Self { tap, process }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let line = listener.local_addr().expect("a bound socket");
+        tokio::spawn(line::carry_all(
+            listener,
+            process.addr,
+            ROUND_TRIP,
+            BYTES_A_SECOND,
+        ));
+        Self { tap, process, line }
     }
 
     /// Waits for the end of the warm-up.
@@ -49,39 +58,19 @@ impl Side {
         self
     }
 
-    fn url(&self) -> String {
-        format!("http://{}/", self.process.addr)
-    }
-
-    /// A first load in a browser without anything in its cache, and a reload. At times Chromium stops
-    /// reading for minutes while it slows the line down (its receive window is zero): then another tab is
-    /// taken.
+    /// A first load in a browser without anything in its cache, and a reload.
     async fn visit(&self, browser: &Browser) -> [Load; 2] {
-        for _ in 0..TABS {
-            if let Some(loads) = self.try_visit(browser).await {
-                return loads;
-            }
-        }
-        panic!("no WebSocket in any of {TABS} tabs");
-    }
-
-    async fn try_visit(&self, browser: &Browser) -> Option<[Load; 2]> {
         let page = browser.page().await;
-        page.emulate_network(LATENCY_MS, BYTES_A_SECOND, BYTES_A_SECOND)
-            .await;
-        let cold = self.load(&page, Begin::Navigate(&self.url())).await;
-        let again = match cold {
-            Some(_) => self.load(&page, Begin::Reload).await,
-            None => None,
-        };
+        let url = format!("http://{}/", self.line);
+        let cold = self.load(&page, Begin::Navigate(&url)).await;
+        let again = self.load(&page, Begin::Reload).await;
         page.close().await;
-        Some([cold?, again?])
+        [cold, again]
     }
 
-    /// `None` if no WebSocket is open in time.
-    async fn load(&self, page: &Page, begin: Begin<'_>) -> Option<Load> {
-        let host = self.process.addr.to_string();
-        page.load(begin, &host, LIMIT, TAIL).await
+    async fn load(&self, page: &Page, begin: Begin<'_>) -> Load {
+        let load = page.load(begin, &self.line.to_string(), LIMIT, TAIL).await;
+        load.expect("a WebSocket in time")
     }
 }
 

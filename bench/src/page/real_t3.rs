@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{TAIL, until_quiet};
+use super::{DESK, TAIL, until_quiet};
 use crate::figures::Figures;
 use crate::roles::Failure;
 use crate::running::Running;
 use crate::setup::{Line, RealT3, Setup, Variable};
 use crate::tests::browser::{Begin, Browser, Load, Page};
 
-/// 10 Mbit/s and 40 ms; 3 Mbit/s and 80 ms.
-const DESK: Line = Line {
-    round_trip_ms: 40,
-    bytes_a_second: 10e6 / 8.0,
-};
+/// 3 Mbit/s and 80 ms.
 const PHONE: Line = Line {
     round_trip_ms: 80,
     bytes_a_second: 3e6 / 8.0,

@@ -1,4 +1,4 @@
-//! Settings of a tab: cookies, headers, screen and network.
+//! Settings of a tab: cookies, headers and screen.
 
 use serde_json::{Map, Value, json};
 
@@ -38,18 +38,5 @@ impl Page {
             .await;
         let touch = json!({ "enabled": mobile });
         self.must("Emulation.setTouchEmulationEnabled", touch).await;
-    }
-
-    pub(crate) async fn emulate_network(
-        &self,
-        latency_ms: f64,
-        down_bytes_per_s: f64,
-        up_bytes_per_s: f64,
-    ) {
-        let params = json!({
-            "offline": false, "latency": latency_ms,
-            "downloadThroughput": down_bytes_per_s, "uploadThroughput": up_bytes_per_s
-        });
-        self.must("Network.emulateNetworkConditions", params).await;
     }
 }
