@@ -155,22 +155,21 @@ mod tests {
                 continue;
             };
             let port = listener.local_addr().expect("bound").port();
-            let found = Listeners::at(host, port).expect("a table");
-            assert_eq!(!found.is_empty(), is_found, "{bound} {host}");
-            let elsewhere = found.reached_at("127.0.0.9".parse().expect("an address"));
+            let found = || Listeners::at(host, port).expect("a table");
+            let before = found();
+            assert_eq!(!before.is_empty(), is_found, "{bound} {host}");
+            assert_eq!(before, found());
+            let elsewhere = before.reached_at("127.0.0.9".parse().expect("an address"));
             let takes_all =
                 is_found && bound.starts_with(['0', '[']) && !bound.starts_with("[::1]");
             assert_eq!(!elsewhere.is_empty(), takes_all, "{bound} {host}");
-            assert!(found.are_of(uid));
-            assert_eq!(found.are_of(uid + 1), !is_found);
+            assert!(before.are_of(uid));
+            assert_eq!(before.are_of(uid + 1), !is_found);
             // Closed alone it would go on listening for a program that another test is just starting.
             let ended = SockRef::from(&listener).shutdown(Shutdown::Both);
             ended.expect("it listens");
             drop(listener);
-            assert_ne!(
-                Listeners::at(host, port).expect("a table") == found,
-                is_found
-            );
+            assert_eq!(found() != before, is_found, "{bound} {host}");
         }
     }
 
