@@ -32,6 +32,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use roles::Failure;
+use tests::line::{self, Line};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -68,11 +69,13 @@ async fn run(args: &[&str]) -> Result<(), Failure> {
             roles::hyper::run(roles::port(listen)?, roles::port(upstream)?).await
         }
         ["line", listen, upstream, round_trip_ms, bytes_a_second] => {
-            let round_trip = Duration::from_millis(round_trip_ms.parse()?);
+            let line = Line {
+                round_trip: Duration::from_millis(round_trip_ms.parse()?),
+                bytes_a_second: bytes_a_second.parse()?,
+            };
             let listener = roles::listen(roles::port(listen)?)?;
             let upstream = (Ipv4Addr::LOCALHOST, roles::port(upstream)?).into();
-            let bytes_a_second = bytes_a_second.parse()?;
-            Ok(tests::line::carry_all(listener, upstream, round_trip, bytes_a_second).await?)
+            Ok(line::carry_all(listener, upstream, line).await?)
         }
         ["hop", file, how @ ..] => hop::run(file.as_ref(), how.contains(&"--smoke")).await,
         ["kept", file, how @ ..] => kept::run(file.as_ref(), how.contains(&"--smoke")).await,

@@ -15,14 +15,9 @@ use crate::peers::Peer;
 use crate::proc;
 use crate::roles::Failure;
 use crate::running::Running;
-use crate::setup::{Line, Setup, Variable};
+use crate::setup::{Setup, Variable};
 use crate::tests::browser::{Browser, Page};
-
-/// 10 Mbit/s and 40 ms.
-const DESK: Line = Line {
-    round_trip_ms: 40,
-    bytes_a_second: 10e6 / 8.0,
-};
+use crate::tests::line::DESK;
 
 /// What the real command takes (contract §1).
 const CLI_DELAY_MS: u64 = 2000;
@@ -57,7 +52,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     COMPARED.iter().map(|(_, name, _)| *name)
 }
 
-/// Writes the figures to `file`. A smoke run has a fast line and a fast command.
+/// Writes the figures to `file`. A smoke run has no line and a fast command.
 pub(crate) async fn run(file: &Path, is_smoke: bool) -> Result<(), Failure> {
     let rounds = if is_smoke { 1 } else { 5 };
     let setup = Setup::from_environment(None)?;

@@ -15,7 +15,7 @@ use crate::machine::Cores;
 use crate::peers::Peer;
 use crate::roles::{Failure, upstream};
 use crate::running::Running;
-pub(crate) use real_t3::{Line, RealT3};
+pub(crate) use real_t3::RealT3;
 
 /// A variable of the environment, and its value.
 pub(crate) type Variable = (&'static str, &'static str);

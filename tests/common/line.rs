@@ -25,44 +25,53 @@ const MAX_WINDOW_BYTES: usize = 1024 * 1024;
 /// A timer may be so late: the line is not idle meanwhile.
 const SLACK: Duration = Duration::from_millis(2);
 
+/// A line: both ways are as wide, and as long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub(crate) round_trip: Duration,
+    pub(crate) bytes_a_second: f64,
+}
+
+/// That of a desk: 10 Mbit/s and 40 ms.
+pub(crate) const DESK: Line = Line {
+    round_trip: Duration::from_millis(40),
+    bytes_a_second: 10e6 / 8.0,
+};
+
 /// One way of a line.
 struct Way {
-    bytes_a_second: f64,
-    round_trip: Duration,
+    line: Line,
     /// Until when it is taken.
     taken: Mutex<Instant>,
 }
 
 impl Way {
-    fn new(bytes_a_second: f64, round_trip: Duration) -> Arc<Self> {
+    fn new(line: Line) -> Arc<Self> {
         Arc::new(Self {
-            bytes_a_second,
-            round_trip,
+            line,
             taken: Mutex::new(Instant::now()),
         })
     }
 
     /// Sends so many bytes: when the last of them has left.
     fn send(&self, bytes: usize, earliest: Instant) -> Instant {
-        let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_a_second);
+        let takes = Duration::from_secs_f64(bytes as f64 / self.line.bytes_a_second);
         let mut taken = self.taken.lock().expect("no panic");
         *taken = taken.max(earliest) + takes;
         *taken
     }
 }
 
-/// Carries every connection to `listener` on to `server` until it is dropped; `bytes_a_second` each way.
+/// Carries every connection to `listener` over `line` to `server`. Dropped, it takes no more; those that it has go on.
 ///
 /// # Errors
 /// If no connection can be accepted.
 pub(crate) async fn carry_all(
     listener: TcpListener,
     server: SocketAddr,
-    round_trip: Duration,
-    bytes_a_second: f64,
+    line: Line,
 ) -> io::Result<()> {
-    let up = Way::new(bytes_a_second, round_trip);
-    let down = Way::new(bytes_a_second, round_trip);
+    let (up, down) = (Way::new(line), Way::new(line));
     loop {
         let (client, _) = listener.accept().await?;
         let (up, down) = (Arc::clone(&up), Arc::clone(&down));
@@ -73,7 +82,7 @@ pub(crate) async fn carry_all(
             let _ = (client.set_nodelay(true), onward.set_nodelay(true));
             let (client_in, client_out) = client.into_split();
             let (server_in, server_out) = onward.into_split();
-            let connected = Instant::now() + up.round_trip;
+            let connected = Instant::now() + up.line.round_trip;
             tokio::spawn(carry(client_in, server_out, up, connected));
             carry(server_in, client_out, down, connected).await;
         });
@@ -105,8 +114,8 @@ async fn carry(mut from: OwnedReadHalf, to: OwnedWriteHalf, way: Arc<Way>, conne
         };
         let left = way.send(bytes, connected.max(Instant::now()));
         in_flight += bytes;
-        unconfirmed.push_back((left + way.round_trip, bytes));
-        let arrives = left + way.round_trip / 2;
+        unconfirmed.push_back((left + way.line.round_trip, bytes));
+        let arrives = left + way.line.round_trip / 2;
         if on_the_way
             .send((arrives, buffer[..bytes].to_vec()))
             .is_err()

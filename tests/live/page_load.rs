@@ -8,15 +8,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::common::browser::{Begin, Browser, Load, Page};
-use crate::common::line;
+use crate::common::line::{self, DESK};
 use crate::common::process::{Process, is_release};
 use crate::sign_on_gate::Gate;
 use crate::t3::T3;
 use crate::tap::Tap;
-
-/// 10 Mbit/s and 40 ms.
-const BYTES_A_SECOND: f64 = 10e6 / 8.0;
-const ROUND_TRIP: Duration = Duration::from_millis(40);
 
 const ROUNDS: usize = 3;
 
@@ -43,12 +39,7 @@ impl Side {
         let process = Process::start(&mut command);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let line = listener.local_addr().expect("a bound socket");
-        tokio::spawn(line::carry_all(
-            listener,
-            process.addr,
-            ROUND_TRIP,
-            BYTES_A_SECOND,
-        ));
+        tokio::spawn(line::carry_all(listener, process.addr, DESK));
         Self { tap, process, line }
     }
 

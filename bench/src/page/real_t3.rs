@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{DESK, TAIL, until_quiet};
+use super::{TAIL, until_quiet};
 use crate::figures::Figures;
 use crate::roles::Failure;
 use crate::running::Running;
-use crate::setup::{Line, RealT3, Setup, Variable};
+use crate::setup::{RealT3, Setup, Variable};
 use crate::tests::browser::{Begin, Browser, Load, Page};
+use crate::tests::line::{DESK, Line};
 
 /// 3 Mbit/s and 80 ms.
 const PHONE: Line = Line {
-    round_trip_ms: 80,
+    round_trip: Duration::from_millis(80),
     bytes_a_second: 3e6 / 8.0,
 };
 

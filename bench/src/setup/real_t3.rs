@@ -11,18 +11,12 @@ use tokio::time::sleep;
 use super::{Setup, Variable, free_port};
 use crate::roles::Failure;
 use crate::running::Running;
+use crate::tests::line::Line;
 
 /// Public, and the same for everybody (contract §6).
 const DESCRIPTOR: &str = "/.well-known/t3/environment";
 
 const WARM_UP: Duration = Duration::from_secs(300);
-
-/// A line between a browser and what it asks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Line {
-    pub(crate) round_trip_ms: u32,
-    pub(crate) bytes_a_second: f64,
-}
 
 /// The real t3 on a base directory of its own.
 #[derive(Debug)]
@@ -98,7 +92,7 @@ impl Setup {
         let mut command = Command::new(&self.own);
         command.args(["line", &listen.to_string(), &upstream.to_string()]);
         command.args([
-            line.round_trip_ms.to_string(),
+            line.round_trip.as_millis().to_string(),
             line.bytes_a_second.to_string(),
         ]);
         let running = Running::spawn(&mut command, listen)?;
